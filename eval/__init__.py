@@ -1,0 +1,1 @@
+"""How good it is: parse generated tool calls, score them, report."""
