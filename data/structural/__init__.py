@@ -1,0 +1,1 @@
+"""The structural dataset: Korean requests for a frame-analysis program, and what makes and checks them."""
