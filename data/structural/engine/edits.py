@@ -139,7 +139,7 @@ def define_material(state: State, a: Args) -> Args:
     t, grade = state.tables, a["grade"]
     if a["material_type"] != kind_of_grade(grade):
         raise Refusal("grade_mismatch", f"{grade}은(는) 그 재료의 규격이 아닙니다", f"{grade} is not that material")
-    name: str = a.get("name", grade)
+    name = str(a.get("name", grade))
     if name in t.materials:
         raise Refusal("duplicate_name", f"재료 {name}이(가) 이미 있습니다", f"material {name} exists already")
     t.materials[name] = material(a["material_type"], grade)

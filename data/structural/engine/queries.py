@@ -282,4 +282,5 @@ def _answer(a: Args, solved: Solved, values: dict[str, float]) -> Args:
 
 
 def _round(value: float) -> float:
-    return float(f"{value:.6g}") + 0.0
+    """Six significant digits; below 1e-9 (m, rad, kN, kN-m) it is round-off, and zero."""
+    return float(f"{value:.6g}") if abs(value) > 1e-9 else 0.0

@@ -104,12 +104,7 @@ def displacement(solved: Solved, node: int) -> dict[str, float]:
 def reaction(solved: Solved, node: int) -> dict[str, float]:
     """FX, FY, FZ (kN) and MX, MY, MZ (kN-m) that a support, spring or not, exerts on the structure."""
     n, name = solved.model.nodes[str(node)], solved.name
-    fx, fy, fz = n.RxnFX[name], n.RxnFY[name], n.RxnFZ[name]
-    for i, (axis, spring) in enumerate((("DX", n.spring_DX), ("DY", n.spring_DY), ("DZ", n.spring_DZ))):
-        if spring[0] is not None:
-            push = -float(spring[0]) * getattr(n, axis)[name]
-            fx, fy, fz = (v + push * (i == k) for k, v in enumerate((fx, fy, fz)))
-    values = (fx, -fz, fy, n.RxnMX[name], -n.RxnMZ[name], n.RxnMY[name])
+    values = (n.RxnFX[name], -n.RxnFZ[name], n.RxnFY[name], n.RxnMX[name], -n.RxnMZ[name], n.RxnMY[name])
     return dict(zip(("FX", "FY", "FZ", "MX", "MY", "MZ"), map(float, values), strict=True))
 
 
@@ -122,7 +117,7 @@ def member_force(state: State, solved: Solved, member: int, ratio: float) -> dic
         "Vy": -float(m.shear("Fz", x, name)),
         "Vz": float(m.shear("Fy", x, name)),
         "T": float(m.torque(x, name)),
-        "My": float(m.moment("Mz", x, name)),
+        "My": -float(m.moment("Mz", x, name)),
         "Mz": float(m.moment("My", x, name)),
     }
 
