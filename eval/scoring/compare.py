@@ -1,0 +1,57 @@
+"""Two runs on the same samples: which is better, and whether chance could do it."""
+
+from typing import Any
+
+from data.errors import InputError
+from eval.scoring.stats import mcnemar, rate
+
+
+def compare(scores_a: dict[str, Any], scores_b: dict[str, Any]) -> dict[str, Any]:
+    """Paired comparison of two results of `score`, strict reading, for `exact_match` and `tool_name`.
+
+    Each of the two is `{"a", "b", "difference", "both", "only_a", "only_b", "neither", "p_value"}`: both rates, b minus
+    a as a fraction, the four counts of samples by which run was right, and the two-sided exact McNemar p-value. `n`
+    counts the samples.
+
+    Raises:
+        InputError: the two were not made on samples of the same ids and gold calls.
+    """
+    a, b = _by_id(scores_a), _by_id(scores_b)
+    if a.keys() != b.keys():
+        odd = sorted(a.keys() ^ b.keys())
+        raise InputError(
+            f"the two runs were not scored on the same samples: {len(odd)} ids are in one only, first {odd[0]!r}",
+            fix="evaluate both on the same split",
+        )
+    changed = next((i for i in a if list(a[i]["gold"]) != list(b[i]["gold"])), None)
+    if changed is not None:
+        raise InputError(
+            f"the sample {changed!r} has other gold calls in the two runs", fix="evaluate both on the same data"
+        )
+    return {
+        "n": len(a),
+        "exact_match": _paired([(row["strict"]["exact_match"], b[i]["strict"]["exact_match"]) for i, row in a.items()]),
+        "tool_name": _paired([(row["strict"]["tool_name"], b[i]["strict"]["tool_name"]) for i, row in a.items()]),
+    }
+
+
+def _by_id(scores: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    rows = scores.get("samples")
+    if not isinstance(rows, list):
+        raise InputError('the scores have no "samples"', fix="pass what score() returned, whole")
+    return {row["id"]: row for row in rows}
+
+
+def _paired(outcomes: list[tuple[bool, bool]]) -> dict[str, Any]:
+    n, a, b = len(outcomes), sum(x for x, _ in outcomes), sum(y for _, y in outcomes)
+    both = sum(x and y for x, y in outcomes)
+    return {
+        "a": rate(a, n),
+        "b": rate(b, n),
+        "difference": (b - a) / n if n else None,
+        "both": both,
+        "only_a": a - both,
+        "only_b": b - both,
+        "neither": n - a - b + both,
+        "p_value": mcnemar(a - both, b - both),
+    }

@@ -1,0 +1,68 @@
+"""From the text that a model writes to its score, through the parser."""
+
+import pytest
+
+from eval.scoring import Sample, score
+
+pytest.importorskip("eval.parse")
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "add_load",
+        "parameters": {
+            "type": "object",
+            "properties": {"node": {"type": "integer"}, "value": {"type": "number"}},
+            "required": ["node", "value"],
+        },
+    },
+}
+GOLD = [{"name": "add_load", "arguments": {"node": 1, "value": 10}}]
+
+
+def block(text):
+    return f"<tool_call>\n{text}\n</tool_call>"
+
+
+RIGHT = '{"name": "add_load", "arguments": {"node": 1, "value": 10.0}}'
+ALL = {"tool_name_accuracy", "parameter_accuracy", "json_validity", "exact_match"}
+
+
+@pytest.mark.parametrize(
+    ("output", "strict", "exact_repaired"),
+    [
+        (block(RIGHT), ALL, True),
+        (block(RIGHT.replace("10.0", "11")), {"tool_name_accuracy", "json_validity"}, False),
+        (block(RIGHT.replace("}}", ",}}")), set(), True),
+        (RIGHT, {"json_validity"}, True),
+        (block(RIGHT.replace("arguments", "parameters")), {"json_validity"}, True),
+        (block(RIGHT.replace('{"node": 1, "value": 10.0}', r'"{\"node\": 1, \"value\": 10}"')), set(), True),
+        (block(RIGHT.replace('{"node": 1, "value": 10.0}', "[1, 10]")), set(), False),
+        (block(RIGHT) + "\n" + block('{"name": "add_load", "arguments": [1]}'), set(), True),
+        (block(RIGHT.replace("10.0", "2*5")), set(), False),
+        (block(RIGHT.replace("1,", '"1",')), {"tool_name_accuracy", "json_validity"}, False),
+        ("절점 1에 10kN을 추가했습니다.", set(), False),
+        ("", set(), False),
+    ],
+)
+def test_what_an_output_earns(output, strict, exact_repaired):
+    result = score([Sample("s", GOLD, [TOOL], output)])
+    assert {key for key in ALL if result["strict"][key]["value"] == 1.0} == strict
+    assert result["repaired"]["exact_match"]["value"] == float(exact_repaired)
+
+
+def test_a_tool_that_was_not_offered_is_kept_and_counted():
+    result = score([Sample("s", GOLD, [TOOL], block(RIGHT.replace("add_load", "add_lode")))])
+    assert result["hallucination"]["samples_with_call"]["unknown_tool"]["count"] == 1
+    assert result["confusion"] == {"add_load": {"add_lode": 1}}
+
+
+def test_no_call_due():
+    outputs = ["어느 절점인가요?", block(RIGHT), "<tool_call>\n{"]
+    result = score([Sample(str(i), [], [TOOL], output) for i, output in enumerate(outputs)])
+    assert (result["headline"]["exact_match"]["count"], result["apart"]["over_call"]["count"]) == (1, 2)
+
+
+def test_a_cut_output_is_counted():
+    result = score([Sample("s", GOLD, [TOOL], block(RIGHT)[:30], truncated=True)])
+    assert result["apart"]["truncated"]["count"] == 1
