@@ -1,0 +1,198 @@
+"""The only place where text becomes tokens, for training, evaluation and benchmarks alike.
+
+An assistant turn is found by prefix difference: the conversation up to the turn, rendered with the generation prompt,
+is cut from the conversation with the turn. What is left is exactly what the model must write. The pieces are tokenised
+one by one and joined, so the prompt that a model sees when it is asked is, token for token, the one it was trained on.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from data.errors import InputError
+from data.record import Record
+from data.template import Template, apply
+
+IGNORED = -100  # the label that the cross-entropy of PyTorch and transformers leaves out
+
+
+class Role(IntEnum):
+    """What a token is to the loss. A higher value wins where a token spans two of them."""
+
+    MASKED = 0
+    FORMAT = 1
+    TEXT = 2
+    ARGUMENTS = 3
+    NAME = 4
+
+
+@dataclass
+class Example:
+    """One rendered row: three lists of equal length, one entry a token.
+
+    Attributes:
+        input_ids: token ids of the whole conversation.
+        labels: the same ids in assistant turns (end token included), `IGNORED` elsewhere.
+        roles: a `Role` a token; MASKED where the label is ignored.
+    """
+
+    id: str
+    input_ids: list[int] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    roles: list[int] = field(default_factory=list)
+
+    @property
+    def supervised(self) -> int:
+        """How many tokens carry loss."""
+        return sum(label != IGNORED for label in self.labels)
+
+
+@dataclass
+class Rendered:
+    """All rows of a split, and those that were too long to take."""
+
+    examples: list[Example]
+    dropped: list[tuple[str, int]]  # (row id, tokens)
+
+
+def render(record: Record, tokenizer: Any, template: Template) -> Example:
+    """Render one record with every assistant turn supervised.
+
+    Raises:
+        InputError: the template does not keep what it wrote before, or no token of the row carries loss.
+    """
+    example = Example(record.id)
+    end = 0
+    full = apply(template, tokenizer, record.messages, record.tools, generation_prompt=False)
+    for turn, message in enumerate(record.messages):
+        if message["role"] != "assistant":
+            continue
+        start, answer = _answer(record, tokenizer, template, turn)
+        if not full.startswith(answer, start):
+            raise InputError(
+                f"the chat template rewrites turn {turn} when later turns follow", where=record.id, fix=_TEMPLATE_FIX
+            )
+        _extend(example, tokenizer, full[end:start])
+        _extend(example, tokenizer, answer, answer_roles(answer, message))
+        end = start + len(answer)
+    if not example.supervised:
+        raise InputError("no token of this row carries loss", where=record.id, fix="give the row an assistant turn")
+    return example
+
+
+def render_prompt(record: Record, tokenizer: Any, template: Template) -> list[int]:
+    """The token ids before the last assistant turn, generation prompt included: what the model is asked with."""
+    example = Example(record.id)
+    end = 0
+    text = apply(template, tokenizer, record.prompt, record.tools, generation_prompt=True)
+    for turn, message in enumerate(record.prompt):
+        if message["role"] == "assistant":
+            start, answer = _answer(record, tokenizer, template, turn)
+            _extend(example, tokenizer, text[end:start])
+            _extend(example, tokenizer, answer)
+            end = start + len(answer)
+    _extend(example, tokenizer, text[end:])
+    return example.input_ids
+
+
+def render_all(
+    records: Iterable[Record], tokenizer: Any, template: Template, *, max_length: int, too_long: str = "drop"
+) -> Rendered:
+    """Render a split; a row longer than `max_length` tokens is dropped and reported, never cut.
+
+    Raises:
+        InputError: a row is too long and `too_long` is "fail", or no row is left.
+    """
+    out = Rendered([], [])
+    for record in records:
+        example = render(record, tokenizer, template)
+        if len(example.input_ids) <= max_length:
+            out.examples.append(example)
+        elif too_long == "drop":
+            out.dropped.append((record.id, len(example.input_ids)))
+        else:
+            raise InputError(
+                f"the row has {len(example.input_ids)} tokens, the limit is {max_length}",
+                where=record.id,
+                fix="raise data.max_length, shorten the row, or set data.too_long=drop",
+            )
+    if not out.examples:
+        longest = max((n for _, n in out.dropped), default=0)
+        raise InputError(
+            f"no row is left: all {len(out.dropped)} are longer than data.max_length={max_length}",
+            fix=f"raise data.max_length (the longest row has {longest} tokens) or offer fewer tools (data.max_tools)",
+        )
+    return out
+
+
+def answer_roles(answer: str, message: dict[str, Any]) -> list[Role]:
+    """The role of each character of an assistant turn as rendered: name, arguments, text, and format for the rest."""
+    roles = [Role.FORMAT] * len(answer)
+    cursor = 0
+
+    def mark(start: int, end: int, role: Role) -> None:
+        roles[start:end] = [role] * (end - start)
+
+    content = message.get("content") or ""
+    if content and (at := answer.find(content.strip())) >= 0:
+        cursor = at + len(content.strip())
+        mark(at, cursor, Role.TEXT)
+    calls = [call["function"] for call in message.get("tool_calls") or []]
+    for i, call in enumerate(calls):
+        at = answer.find(call["name"], cursor)
+        if at < 0:
+            break
+        mark(at, at + len(call["name"]), Role.NAME)
+        span = _json_span(answer, at + len(call["name"]), call["arguments"])
+        if span is None:  # not a JSON family: all up to the next call's name
+            following = answer.find(calls[i + 1]["name"], at + len(call["name"])) if i + 1 < len(calls) else -1
+            span = (at + len(call["name"]), following if following >= 0 else len(answer))
+        mark(*span, Role.ARGUMENTS)
+        cursor = span[1]
+    return roles
+
+
+_TEMPLATE_FIX = "set data.template=project to use this project's template"
+
+
+def _answer(record: Record, tokenizer: Any, template: Template, turn: int) -> tuple[int, str]:
+    """Where an assistant turn starts in the rendered text, and its text up to and with the end token."""
+    before, upto = record.messages[:turn], record.messages[: turn + 1]
+    prefix = apply(template, tokenizer, before, record.tools, generation_prompt=True)
+    whole = apply(template, tokenizer, upto, record.tools, generation_prompt=False)
+    if not whole.startswith(prefix):
+        raise InputError(
+            f"the chat template writes the prompt of turn {turn} differently once the answer is there",
+            where=record.id,
+            fix=_TEMPLATE_FIX,
+        )
+    return len(prefix), whole[len(prefix) :].rstrip()
+
+
+def _json_span(answer: str, start: int, arguments: dict[str, Any]) -> tuple[int, int] | None:
+    """Where the arguments stand as one JSON object after `start`, or None when the family does not write JSON."""
+    brace = answer.find("{", start)
+    if brace < 0:
+        return None
+    try:
+        value, end = json.JSONDecoder().raw_decode(answer, brace)
+    except json.JSONDecodeError:
+        return None
+    return (brace, end) if value == arguments else None
+
+
+def _extend(example: Example, tokenizer: Any, text: str, char_roles: list[Role] | None = None) -> None:
+    """Append the tokens of one piece; without roles it is context and carries no loss."""
+    if not text:
+        return
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=char_roles is not None)
+    ids = encoded["input_ids"]
+    example.input_ids += ids
+    if char_roles is None:
+        example.labels += [IGNORED] * len(ids)
+        example.roles += [Role.MASKED] * len(ids)
+    else:
+        example.labels += ids
+        example.roles += [max(char_roles[a : max(b, a + 1)]) for a, b in encoded["offset_mapping"]]

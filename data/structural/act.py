@@ -1,0 +1,73 @@
+"""One thing that a user wants done: the calls it means and the slots its sentence is made of, from one intent."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from data.structural import units
+from data.structural.models import Model
+from data.structural.voice import Choice, Voice, finish, say
+
+Call = tuple[str, dict[str, Any]]
+
+
+@dataclass
+class Scene:
+    """Where a request is made: the model, whose values may be used, who speaks, and what is fixed beforehand.
+
+    Attributes:
+        split: the value pool.
+        many: how many ids a request for a single-id tool should name (parallel calls).
+        fix: slots that earlier clauses have settled: `case`, `name`, `section`, `load`, `node`, …
+    """
+
+    model: Model
+    split: str
+    voice: Voice
+    many: int = 1
+    fix: dict[str, Any] = field(default_factory=dict)
+
+    def amount(self, kind: str) -> units.Amount:
+        return units.draw(self.voice, self.split, kind)
+
+    def some(self, pool: list[int], count: int) -> list[int]:
+        """`count` ids of a pool in ascending order, in a row two times in three."""
+        voice = self.voice
+        count = min(count, len(pool))
+        if voice.chance(0.66):
+            start = int(voice.rng.random() * (len(pool) - count + 1))
+            return pool[start : start + count]
+        left = list(pool)
+        return sorted(left.pop(int(voice.rng.random() * len(left))) for _ in range(count))
+
+
+@dataclass
+class Act:
+    """The calls and their words.
+
+    Attributes:
+        calls: the gold calls, arguments in any order (`ordered` sorts them).
+        slots: slot name → text, particles still marked.
+        needs: required slot → (what to ask back for when it is unsaid, the words left in its place).
+        topic: what a later turn may call this (`절점`, a load case …): material for follow-ups.
+    """
+
+    calls: list[Call]
+    slots: dict[str, str]
+    ko: Choice
+    en: Choice
+    needs: dict[str, tuple[str, str]] = field(default_factory=dict)
+    topic: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tool(self) -> str:
+        return self.calls[0][0]
+
+    def clause(self, voice: Voice, mode: str = "final") -> str:
+        return say(voice, self.ko if voice.korean else self.en, self.slots, mode)
+
+    def sentence(self, voice: Voice) -> str:
+        return finish(voice, self.clause(voice))
+
+
+Intent = Callable[[Scene], Act]

