@@ -197,17 +197,7 @@ def _override(values: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
         value = text
-    target[leaf] = _number(value)
-
-
-def _number(value: Any) -> Any:
-    """YAML 1.1 reads 2e-4 as text; a person means the number."""
-    if isinstance(value, str):
-        try:
-            return float(value) if "e" in value.lower() else value
-        except ValueError:
-            return value
-    return value
+    target[leaf] = value  # YAML reads 2e-4 as text; pydantic makes it the number
 
 
 def _keys() -> list[str]:

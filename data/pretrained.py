@@ -1,0 +1,71 @@
+"""From a model's name to a local folder: a folder as it is, the embedded model, the hub's cache, or the hub."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from data.embedded import embedded_model
+from data.errors import InputError
+
+EMBEDDED = "embedded"
+_WEIGHTS = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+_WAYS_OUT = (
+    "give a local folder (model.name=PATH), fetch it once where there is a network, or use the embedded model "
+    "(model.name=embedded)"
+)
+
+
+def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
+    """The absolute folder of a model, fetched first where needed.
+
+    An absolute folder also keeps Unsloth from exchanging the model for another repository of its own.
+
+    Raises:
+        InputError: the folder is not a model, or a hub model can be neither reached nor found in the cache.
+    """
+    if name == EMBEDDED:
+        return embedded_model(say)
+    folder = Path(name).expanduser()
+    if folder.exists():
+        return _checked(folder.resolve())
+    looks_local = folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1 or "\\" in name
+    if looks_local:
+        raise InputError(f"{name!r} is no folder, and no name of a hub model", where="model.name", fix=_WAYS_OUT)
+    return _from_hub(name, say)
+
+
+def _checked(folder: Path) -> Path:
+    if not (folder / "config.json").is_file():
+        hint = "it holds an adapter: name its base model" if (folder / "adapter_config.json").exists() else ""
+        raise InputError(
+            f"not a model folder: it has no config.json{'; ' if hint else ''}{hint}",
+            where=str(folder),
+            fix="give the folder that save_pretrained wrote",
+        )
+    if not (any(folder.glob("tokenizer*.json")) or any(folder.glob("*.model"))):
+        raise InputError("the model folder has no tokenizer", where=str(folder), fix="copy the tokenizer's files there")
+    return folder
+
+
+def _from_hub(name: str, say: Callable[[str], None]) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True, allow_patterns=_WEIGHTS)).resolve()
+    except LocalEntryNotFoundError:
+        pass
+    if os.environ.get("HF_HUB_OFFLINE", "0") not in ("0", ""):
+        raise InputError(f"{name} is not in the cache, and HF_HUB_OFFLINE is set", where="model.name", fix=_WAYS_OUT)
+    say(f"Fetching {name} from the hub (once) …")
+    try:
+        return Path(snapshot_download(name, allow_patterns=_WEIGHTS)).resolve()
+    except GatedRepoError:
+        raise InputError(f"{name} is gated: accept its licence on the hub and log in", where="model.name") from None
+    except RepositoryNotFoundError:
+        raise InputError(f"the hub knows no model {name!r}", where="model.name", fix=_WAYS_OUT) from None
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as e:
+        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise InputError(
+            f"{name} is not in the cache and the hub cannot be reached ({reason})", where="model.name", fix=_WAYS_OUT
+        ) from None

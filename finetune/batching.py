@@ -1,0 +1,76 @@
+"""From rendered rows to batches: the order of an epoch, and padding."""
+
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from torch.utils.data import Sampler
+
+from data.render import IGNORED, Example
+
+
+class EpochOrder(Sampler[int]):
+    """The order of the rows in each epoch, a function of (seed, epoch) alone, so that a resumed run sees the same rows.
+
+    With `group`, rows of similar length stand together: the epoch is shuffled, cut into pools of 32 batches, each pool
+    is sorted by length and cut into batches, and the batches are shuffled. Without, it is a plain shuffle.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch: int, *, seed: int, group: bool) -> None:
+        self.lengths, self.batch, self.seed, self.group = lengths, batch, seed, group
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.order())
+
+    def order(self) -> list[int]:
+        """The row numbers of the current epoch."""
+        rng = random.Random(f"{self.seed}:{self.epoch}")
+        rows = list(range(len(self.lengths)))
+        rng.shuffle(rows)
+        if not self.group:
+            return rows
+        pool = self.batch * 32
+        batches = []
+        for start in range(0, len(rows), pool):
+            near = sorted(rows[start : start + pool], key=lambda row: self.lengths[row])
+            batches += [near[i : i + self.batch] for i in range(0, len(near), self.batch)]
+        ragged = [b for b in batches if len(b) < self.batch]  # a short batch amid full ones would shift all after it
+        batches = [b for b in batches if len(b) == self.batch]
+        rng.shuffle(batches)
+        return [row for batch in batches + ragged for row in batch]
+
+
+def collate(rows: Sequence[dict[str, Any]], pad_token_id: int) -> dict[str, Any]:
+    """Pad rows on the right to the longest of them.
+
+    Returns:
+        input_ids, attention_mask, labels: int64 tensors of shape [rows, longest]; padding has label `IGNORED`.
+    """
+    import torch
+
+    longest = max(len(row["input_ids"]) for row in rows)
+
+    def pad(key: str, value: int) -> Any:
+        return torch.tensor([list(row[key]) + [value] * (longest - len(row[key])) for row in rows])
+
+    mask = [[1] * len(row["input_ids"]) + [0] * (longest - len(row["input_ids"])) for row in rows]
+    return {
+        "input_ids": pad("input_ids", pad_token_id),
+        "attention_mask": torch.tensor(mask),
+        "labels": pad("labels", IGNORED),
+    }
+
+
+def to_dataset(examples: Sequence[Example]) -> Any:
+    """Token ids and labels as a `datasets.Dataset`; nothing else ever enters Arrow."""
+    from datasets import Dataset
+
+    return Dataset.from_dict({"input_ids": [e.input_ids for e in examples], "labels": [e.labels for e in examples]})

@@ -1,0 +1,73 @@
+"""What this machine computes on, and in which precision it should."""
+
+import platform
+from dataclasses import dataclass
+
+GIB = 1024**3
+
+
+@dataclass(frozen=True)
+class Device:
+    """The one device of a run.
+
+    Attributes:
+        kind: "cuda" or "cpu".
+        name: the card's or processor's name.
+        capability: CUDA compute capability, (0, 0) on a CPU.
+        memory_gib: total memory of the card, or of the machine.
+        bf16: bfloat16 in hardware.
+    """
+
+    kind: str
+    name: str
+    capability: tuple[int, int]
+    memory_gib: float
+    bf16: bool
+
+
+def detect() -> Device:
+    """Look at the first CUDA device, or at the processor when there is none."""
+    import psutil
+    import torch
+
+    if torch.cuda.is_available():
+        properties = torch.cuda.get_device_properties(0)
+        capability = (properties.major, properties.minor)
+        # Emulated bf16 (Turing and before) is slower than fp16; only sm 80 and up has it in hardware.
+        return Device("cuda", properties.name, capability, properties.total_memory / GIB, capability >= (8, 0))
+    flags = torch.backends.cpu.get_cpu_capability()
+    bf16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) if torch.backends.mkldnn.is_available() else False
+    name = f"{_processor()} ({torch.get_num_threads()} threads, {flags})"
+    return Device("cpu", name, (0, 0), psutil.virtual_memory().total / GIB, bf16)
+
+
+def has_cuda() -> bool:
+    """Whether a run would use a GPU, asked without importing torch: through the driver's own library."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return pynvml.nvmlDeviceGetCount() > 0
+    except pynvml.NVMLError:
+        return False
+
+
+def precision(wanted: str, device: Device) -> tuple[str, str]:
+    """The dtype of the activations and the reason, from the config's wish and the device."""
+    if wanted != "auto":
+        return wanted, "as configured"
+    if device.bf16:
+        return "bfloat16", "the device has it"
+    if device.kind == "cuda":
+        return "float16", f"compute capability {device.capability[0]}.{device.capability[1]} has no bfloat16"
+    return "float32", "the processor has no bfloat16"
+
+
+def _processor() -> str:
+    if platform.system() == "Linux":
+        from pathlib import Path
+
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,158 @@
+"""The two backends behind one function: Unsloth's FastLanguageModel, and plain transformers + peft + bitsandbytes.
+
+`unsloth` is imported here and nowhere else, before transformers, trl and peft; the plain arm never imports it.
+"""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+from finetune.config import Config
+from finetune.device import Device
+from finetune.errors import RunFailed
+
+
+@dataclass
+class Loaded:
+    """A base model with a fresh adapter, ready to train, and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+    dtype: str
+    attention: str
+
+
+def prepare_backend(config: Config, device: Device) -> None:
+    """Set the process up for the backend; must run before transformers is imported.
+
+    Raises:
+        RunFailed: transformers, trl or peft is already there, so Unsloth could no longer patch it.
+    """
+    import torch
+
+    if device.kind == "cpu" and config.model.dtype == "float32":
+        # float32 stays the type of the residual stream and of every sum; products of the matrix multiplications may be
+        # taken in bfloat16 where the processor has it. 1.4–1.8 times faster with AMX (docs/decisions.md).
+        torch.set_float32_matmul_precision("medium")
+    if config.model.backend == "hf":
+        return
+    early = [m for m in ("transformers", "trl", "peft") if m in sys.modules and "unsloth" not in sys.modules]
+    if early:
+        raise RunFailed(f"{', '.join(early)} was imported before unsloth", "start the run in a fresh process")
+    os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tooltune"
+    # Compiled code of another version must never be picked up.
+    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(cache / f"unsloth-{_version('unsloth')}"))
+    os.environ["UNSLOTH_CPU_COMPILE"] = "1" if config.train.compile and device.kind == "cpu" else "0"
+    import unsloth  # noqa: F401
+
+
+def load(config: Config, folder: Path, dtype: str, device: Device) -> Loaded:
+    """Load the base model of `folder` in the wanted precision and put a fresh adapter on it.
+
+    Raises:
+        InputError: the folder cannot be loaded, or 4-bit weights cannot be computed on this machine.
+    """
+    import torch
+
+    torch.manual_seed(config.train.seed)
+    make = _load_unsloth if config.model.backend == "unsloth" else _load_hf
+    try:
+        model, tokenizer = make(config, folder, getattr(torch, dtype), device)
+    except (OSError, ValueError) as e:
+        raise InputError(f"the model cannot be loaded: {str(e).splitlines()[0]}", where=str(folder)) from e
+    if config.model.load_in_4bit and not _is_4bit(model):
+        raise InputError(
+            "bitsandbytes cannot compute 4-bit weights on this machine",
+            where="model.load_in_4bit",
+            fix="see `python -m finetune doctor`, or train 16-bit LoRA with model.load_in_4bit=false",
+        )
+    if tokenizer.pad_token is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        # A padding token that is the end token gets masked with the padding, and the model never learns to stop.
+        raise InputError("the tokenizer's padding token is its end token", where=str(folder), fix="give it another")
+    for parameter in model.parameters():
+        if parameter.requires_grad:  # TRL casts a 4-bit model's adapter to bfloat16, where small updates are lost
+            parameter.data = parameter.data.float()
+    return Loaded(model, tokenizer, dtype, model.config._attn_implementation)
+
+
+def _load_unsloth(config: Config, folder: Path, dtype: Any, device: Device) -> tuple[Any, Any]:
+    from unsloth import FastLanguageModel
+
+    checkpointing = _checkpointing(config)
+    attention = {} if config.model.attention == "auto" else {"attn_implementation": config.model.attention}
+    model, tokenizer = FastLanguageModel.from_pretrained(
+        str(folder),
+        max_seq_length=config.data.max_length,
+        dtype=dtype,
+        load_in_4bit=config.model.load_in_4bit,
+        use_gradient_checkpointing=checkpointing,
+        local_files_only=True,
+        **attention,
+    )
+    model = FastLanguageModel.get_peft_model(
+        model,
+        r=config.lora.r,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        target_modules=config.lora.target_modules,
+        bias="none",
+        use_gradient_checkpointing=checkpointing,
+        random_state=config.train.seed,
+        max_seq_length=config.data.max_length,
+    )
+    return model, tokenizer
+
+
+def _load_hf(config: Config, folder: Path, dtype: Any, device: Device) -> tuple[Any, Any]:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    quantization = BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+    )
+    model = AutoModelForCausalLM.from_pretrained(
+        folder,
+        dtype=dtype,
+        quantization_config=quantization if config.model.load_in_4bit else None,
+        attn_implementation="sdpa" if config.model.attention == "auto" else config.model.attention,
+        device_map={"": 0 if device.kind == "cuda" else "cpu"},
+        local_files_only=True,
+    )
+    for module in model.modules():
+        if type(module).__name__ == "Linear4bit":
+            # bitsandbytes 0.50 repacks the weights at the first evaluation on a CPU, and gradients go silently wrong.
+            module.support_avx512bf16_for_cpu = False
+    model.config.use_cache = False
+    if config.train.gradient_checkpointing != "off":
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.enable_input_require_grads()
+    torch.manual_seed(config.train.seed)
+    adapter = LoraConfig(
+        r=config.lora.r,
+        lora_alpha=config.lora.alpha,
+        lora_dropout=config.lora.dropout,
+        target_modules=config.lora.target_modules,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    return get_peft_model(model, adapter), tokenizer
+
+
+def _checkpointing(config: Config) -> str | bool:
+    return {"unsloth": "unsloth", "on": True, "off": False}[config.train.gradient_checkpointing]
+
+
+def _is_4bit(model: Any) -> bool:
+    return any(type(module).__name__ == "Linear4bit" for module in model.modules())
+
+
+def _version(package: str) -> str:
+    from importlib.metadata import version
+
+    return version(package)
