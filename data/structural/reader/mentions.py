@@ -6,16 +6,14 @@ from dataclasses import dataclass, field
 from data.structural.reader.quantities import Number, mask, numbers, section_sizes
 from data.structural.reader.text import plain
 
-_NODE = r"절점|절첨|노드|격점|조인트|지점|nodes?|joints?|supports?|point"
+_NODE = r"절점|절첨|노드|격점|조인트|지점|nodes?|joints?|supports?"
 _MEMBER = r"부재|부제|요소|기둥|가새|큰보|작은보|보|거더|멤버|members?|beams?|columns?|braces?|girders?|elements?"
 _NOUN_BEFORE = re.compile(
     rf"(?:(?P<node>{_NODE})|(?P<member>{_MEMBER}))\s*(?:은|는|의|들)?\s*(?:번호)?\s*(?:제|no\.?|#|number)?\s*$", re.I
 )
 _NOUN_AFTER = re.compile(rf"\s?(?:의\s)?(?:(?P<node>{_NODE})|(?P<member>{_MEMBER}))", re.I)
 _GAP_NOUN = rf"(?:\s*(?:{_NODE}|{_MEMBER}))?"
-_RANGE = re.compile(
-    rf"{_GAP_NOUN}\s*(?:부터|에서|~|-|through|thru|to|내지){_GAP_NOUN}\s*(?:제|no\.?|#)?\s*", re.I
-)
+_RANGE = re.compile(rf"{_GAP_NOUN}\s*(?:부터|에서|~|-|through|thru|to|내지){_GAP_NOUN}\s*(?:제|no\.?|#)?\s*", re.I)
 _LIST = re.compile(
     rf"{_GAP_NOUN}\s*(?:,\s*and|,|·|및|와|과|이랑|랑|하고|이하고|and|&|/|그리고){_GAP_NOUN}\s*(?:제|no\.?|#)?\s*", re.I
 )
@@ -88,6 +86,8 @@ def read(sentence: str) -> Reading:
     masked = mask(text)
     found = numbers(masked)
     ids, rest = _ids(found, masked)
+    if not ids and any(n.force for n in found):
+        ids, rest = _ids(found, masked, bare=True)
     directions = _directions(masked)
     gone = _taken_back(masked, [*ids, *rest, *directions])
     return Reading(
@@ -101,8 +101,8 @@ def read(sentence: str) -> Reading:
     )
 
 
-def _ids(found: list[Number], masked: str) -> tuple[list[Ids], list[Number]]:
-    """Split the numbers into id groups and the rest."""
+def _ids(found: list[Number], masked: str, *, bare: bool = False) -> tuple[list[Ids], list[Number]]:
+    """Split the numbers into id groups and the rest. With `bare`, whole numbers without unit or noun are ids too."""
     groups: list[Ids] = []
     rest: list[Number] = []
     previous: Number | None = None
@@ -118,7 +118,7 @@ def _ids(found: list[Number], masked: str) -> tuple[list[Ids], list[Number]]:
         elif joined and whole and _LIST.fullmatch(gap) and (not noun or noun == groups[-1].kind or not groups[-1].kind):
             last = groups[-1]
             groups[-1] = Ids((*last.ids, int(n.value)), last.kind or noun, last.start, n.end)
-        elif whole and (n.unit == "id" or (n.unit == "" and noun)):
+        elif whole and (n.unit == "id" or (n.unit == "" and (noun or bare))):
             groups.append(Ids((int(n.value),), noun, n.start, n.end))
         else:
             rest.append(n)
@@ -128,7 +128,7 @@ def _ids(found: list[Number], masked: str) -> tuple[list[Ids], list[Number]]:
 
 
 def _noun(n: Number, masked: str) -> str:
-    """"node" or "member" from the noun beside a number."""
+    """ "node" or "member" from the noun beside a number."""
     m = _NOUN_BEFORE.search(masked[: n.start]) or _NOUN_AFTER.match(masked, n.end)
     return (m.lastgroup or "") if m else ""
 
@@ -153,7 +153,12 @@ def _directions(masked: str) -> list[Direction]:
     merged: list[Direction] = []
     for d in found:
         last = merged[-1] if merged else None
-        if last and last.axis == d.axis == "Z" and d.start - last.end <= 14 and not re.search(r"\d", masked[last.end : d.start]):
+        if (
+            last
+            and last.axis == d.axis == "Z"
+            and d.start - last.end <= 14
+            and not re.search(r"\d", masked[last.end : d.start])
+        ):
             merged[-1] = Direction("Z", _stronger(masked, last, d), last.start, d.end)
         else:
             merged.append(d)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 FORCES = ("kN", "N", "kgf", "tonf")
 TO_METRES = {"mm": 0.001, "cm": 0.01, "m": 1.0}
 
-_FORCE = r"(?P<kN>k\s?n|킬로\s?뉴[턴튼]|키로\s?뉴[턴튼]|케이엔)|(?P<kgf>kgf|kg|킬로\s?그[램람](?:힘|중)?)|(?P<N>n|뉴[턴튼])"
+_FORCE = (
+    r"(?P<kN>k\s?n|킬로\s?뉴[턴튼]|키로\s?뉴[턴튼]|케이엔)|(?P<kgf>kgf|kg|킬로\s?그[램람](?:힘|중)?)|(?P<N>n|뉴[턴튼])"
+)
 _FORCE += r"|(?P<tonf>tonf|tons?|tf|t|톤(?:힘|중|포스)?)"
 _PER = (
     r"(?P<area>\s?(?:/|per\s)\s?(?:m\^?2|제곱\s?미터|평방\s?미터|square\s?met(?:er|re)s?|sqm))"
@@ -20,7 +22,7 @@ _OTHER = {
     "%": r"%|퍼센트|프로(?!그램|젝트)|percent",
     "deg": r"도(?!면|록|움|로|와\b)|°\s?c?|℃|degrees?|deg",
     "g": r"g",
-    "id": r"번째|번|호(?!출)",
+    "id": r"번째|번|호(?!출)|(?=까지|만(?!큼|들))",
     "story": r"층|f",
     "mode": r"차(?!이|량)|모드|modes?|(?:st|nd|rd|th)\s+mode",
     "count": r"개|회|단계|스텝|steps?|times|군데|곳|가지|배",
@@ -28,10 +30,14 @@ _OTHER = {
 }
 _END = r"(?![a-z0-9])"
 _UNIT = re.compile(
-    rf"\s?(?:(?:(?:{_FORCE})(?:{_PER})?){_END}|" + "|".join(f"(?P<u_{i}>{p})(?:{_END})" for i, p in enumerate(_OTHER.values())) + ")",
+    rf"\s?(?:(?:(?:{_FORCE})(?:{_PER})?){_END}|"
+    + "|".join(f"(?P<u_{i}>{p})(?:{_END})" for i, p in enumerate(_OTHER.values()))
+    + ")",
     re.I,
 )
-_NUMBER = re.compile(r"(?P<sign>(?<![\d)~])[+-]\s?)?(?P<value>\d+(?:\.\d+)?|\.\d+)(?:\s?/\s?(?P<under>\d+))?")
+_NUMBER = re.compile(
+    r"(?P<sign>(?<![\d)~])[+-]\s?)?(?P<value>\d+(?:\.\d+)?|(?<![A-Za-z\d])\.\d+)(?:\s?/\s?(?P<under>\d+))?"
+)
 _SECTION = re.compile(r"(?:[A-Za-zㅁ□◻]{1,3}\s?-?\s?)?\d+(?:\.\d+)?(?:\s?[x*X]\s?\d+(?:\.\d+)?)+")
 _NAMED = re.compile(
     r"KDS\s*\(?[\d\s:.-]*\d|(?<![A-Za-z0-9/])(?!(?:no|n|node|nodes|member|members|beam|beams|column|columns|m|e|x|y|z)\d)"
