@@ -78,7 +78,7 @@ def _compare_all(gold: list[GoldCall], got: list[ToolCall], place: Place) -> lis
 
 def _compare(want: GoldCall, call: ToolCall, place: Place) -> tuple[int, bool, Leaves]:
     said = without_defaults(call.arguments, place)
-    hits = sum(key in want.arguments and equal_key(key, said, want.arguments, place) for key in said)
+    hits = sum(equal_key(key, said, want.arguments, place) for key in said)
     same = equal(call.arguments, want.arguments, place)
     return hits, same, agree_arguments(call.arguments, want.arguments, place)
 

@@ -3,12 +3,14 @@
 import time
 from itertools import permutations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from eval.parsed import ToolCall
+from eval.scoring.agreement import Leaves, agree_arguments
 from eval.scoring.assign import best_pairs
-from eval.scoring.gold import GoldCall
+from eval.scoring.gold import AnyOf, GoldCall
 from eval.scoring.match import match_calls
 from eval.scoring.schema import parameters_place
 
@@ -66,6 +68,56 @@ def test_then_the_number_of_equal_parameters():
     pairs = match_calls(golds, [call("f", a=1, b=2), call("f", a=9, b=1)], {})
     assert shape(pairs) == {(("f", 1, 1), ("f", 9, 1)), (("f", 1, 2), ("f", 1, 2))}
     assert sum(p.equal for p in pairs) == 1
+
+
+def test_equal_parameters_count_though_nothing_is_exact():
+    pairs = match_calls([gold("f", a=5, b=1)], [call("f", a=0, b=0), call("f", a=5, b=2)], {})
+    assert shape(pairs) == {(("f", 5, 1), ("f", 5, 2)), (None, ("f", 0, 0))}
+
+
+def test_then_the_calls_entirely_equal():
+    pairs = match_calls([gold("f", b=1)], [call("f", a=9, b=1), call("f", b=1)], {})
+    assert shape(pairs) == {(("f", 1), ("f", 1)), (None, ("f", 9, 1))}
+
+
+def test_then_the_leaves():
+    golds = [gold("f", a=[1, 2, 3]), gold("g")]
+    pairs = match_calls(golds, [call("f", a=[0, 0, 0]), call("f", a=[1, 2, 4]), call("g")], {})
+    assert [p.leaves for p in pairs if p.gold is golds[0]] == [Leaves(got=3, got_hits=2, wanted=3, wanted_hits=2)]
+
+
+def test_ties_do_not_depend_on_the_order_of_the_calls():
+    golds, made = [gold("f", b=9), gold("g", a=2)], [call("f", a=2), call("f", a=1), call("e")]
+    names = [
+        sorted((p.gold.name, p.got.name) for p in match_calls(golds, calls, {}) if p.gold and p.got)
+        for calls in permutations(made)
+    ]
+    assert all(n == names[0] for n in names)
+
+
+@pytest.mark.parametrize(
+    ("got", "want", "leaves"),
+    [
+        ({}, {}, Leaves()),
+        ({"a": {"b": 1, "c": [1, 2]}}, {"a": {"b": 1, "c": [1, 3]}}, Leaves(3, 2, 3, 2)),
+        ({"a": [1]}, {"a": [1, {"b": 2, "c": 3}]}, Leaves(1, 1, 3, 1)),
+        ({}, {"a": {}, "b": []}, Leaves(0, 0, 2, 0)),
+        ({"a": {}}, {"a": {}}, Leaves(1, 1, 1, 1)),
+        ({"a": 1}, {"a": {"b": 1, "c": 2}}, Leaves(1, 0, 2, 0)),
+        ({"a": {}}, {"a": {"b": AnyOf(([1, 2],), optional=True)}}, Leaves(1, 1, 2, 2)),
+        ({}, {"a": AnyOf(([1, 2],), optional=True)}, Leaves(0, 0, 2, 2)),
+        ({"a": [1, 3]}, {"a": AnyOf((4, [1, 2]))}, Leaves(2, 1, 1, 1)),
+        ({"a": [1, 2]}, {"a": AnyOf((4, [1, 2]))}, Leaves(2, 2, 1, 1)),
+        ({"set": [3, 1, 5]}, {"set": [1, 2, 3]}, Leaves(3, 2, 3, 2)),
+        ({"d": 7}, {}, Leaves()),
+        ({}, {"d": 7}, Leaves()),
+        ({"d": 7}, {"d": 8}, Leaves(0, 0, 1, 0)),
+        ({"d": 8}, {"d": 7}, Leaves(1, 0, 0, 0)),
+    ],
+)
+def test_leaves(got, want, leaves):
+    place = parameters_place({"properties": {"d": {"default": 7}, "set": {"uniqueItems": True}}})
+    assert agree_arguments(got, want, place) == leaves
 
 
 def test_exact_calls_are_found_beside_defaults():

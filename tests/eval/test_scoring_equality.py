@@ -59,7 +59,7 @@ INTEGER, NUMBER, STRING = at({"type": "integer"}), at({"type": "number"}), at({"
         ("-5", "5", STRING, False),
         ("a b", "ab", STRING, False),
         ("X", "x", STRING, False),
-        ("½", "1/2", STRING, False),
+        ("Ａ", "A", STRING, False),
         # arrays are ordered, objects are not
         ([1, 2], [1, 2], FREE, True),
         ([2, 1], [1, 2], FREE, False),

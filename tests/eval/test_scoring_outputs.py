@@ -4,8 +4,6 @@ import pytest
 
 from eval.scoring import Sample, score
 
-pytest.importorskip("eval.parse")
-
 TOOL = {
     "type": "function",
     "function": {
@@ -39,6 +37,7 @@ ALL = {"tool_name_accuracy", "parameter_accuracy", "json_validity", "exact_match
         (block(RIGHT.replace('{"node": 1, "value": 10.0}', r'"{\"node\": 1, \"value\": 10}"')), set(), True),
         (block(RIGHT.replace('{"node": 1, "value": 10.0}', "[1, 10]")), set(), False),
         (block(RIGHT) + "\n" + block('{"name": "add_load", "arguments": [1]}'), set(), True),
+        (block(RIGHT) + "\n" + block('{"name": 5, "arguments": {}}'), set(), True),
         (block(RIGHT.replace("10.0", "2*5")), set(), False),
         (block(RIGHT.replace("1,", '"1",')), {"tool_name_accuracy", "json_validity"}, False),
         ("절점 1에 10kN을 추가했습니다.", set(), False),
