@@ -33,7 +33,7 @@ def skeleton(row: dict[str, Any]) -> str:
     text = unicodedata.normalize("NFKC", " / ".join(requests(row))).lower()
     for name in sorted(row["meta"]["model"]["sections"], key=len, reverse=True):
         text = text.replace(name.lower(), "§")
-    names = [c["name"] for c in row["meta"]["model"]["load_cases"]]
+    names = list(row["meta"]["model"]["cases"])
     for name in sorted(names, key=len, reverse=True):
         text = re.sub(rf"(?<![a-z]){re.escape(name.lower())}(?![a-z0-9])", "§", text)
     text = _NUMBER_WORDS.sub("#", text)
@@ -46,6 +46,11 @@ def skeleton(row: dict[str, Any]) -> str:
 def grams(text: str) -> frozenset[str]:
     """The character 3-grams of a normalised sentence."""
     return frozenset(text[i : i + 3] for i in range(len(text) - 2)) or frozenset((text,))
+
+
+def shape(row: dict[str, Any]) -> frozenset[str]:
+    """The character 3-grams of the user's words without their numbers."""
+    return grams(re.sub(r"\d+(?:\.\d+)?|\s", "", " / ".join(requests(row)).lower()))
 
 
 def near(one: frozenset[str], other: frozenset[str], limit: float = 0.8) -> bool:
@@ -69,6 +74,10 @@ def toolset(row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(t["function"]["name"] for t in row["tools"]))
 
 
+SHAPE_LIMIT = 0.3
+"""How near a T2 row may come to a training sentence when both have lost their numbers (Jaccard index of 3-grams)."""
+
+
 @dataclass
 class Seen:
     """What earlier rows said; the builder draws again when a row would repeat or come too near."""
@@ -78,6 +87,8 @@ class Seen:
     keys: set[str] = field(default_factory=set)
     toolsets: set[tuple[str, ...]] = field(default_factory=set)
     training: list[frozenset[str]] = field(default_factory=list)
+    shapes: list[frozenset[str]] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
     def take(self, row: dict[str, Any]) -> bool:
         """Accept a row and remember it, or refuse it."""
@@ -90,11 +101,15 @@ class Seen:
         found = grams(text)
         if new and any(near(found, other) for other in self.training):
             return False
+        bare = shape(row)
+        if meta["bucket"] == "T2" and any(near(bare, other, SHAPE_LIMIT) for other in self.shapes):
+            return False
         self.sentences.add(text)
         self.keys.add(key)
         self.skeletons.setdefault(bones, meta["split"])
         if meta["split"] == "train":
             self.training.append(found)
+            self.shapes.append(bare)
             self.toolsets.add(toolset(row))
         return True
 

@@ -2,7 +2,8 @@
 
 import random
 from dataclasses import dataclass, field
-from typing import Any
+
+from data.structural.engine.model import ModelSpec
 
 _BAYS = {"train": (5, 6, 7.5, 8, 9), "validation": (5.5, 6.5, 8.4), "test": (4.5, 7, 7.2)}
 _HEIGHTS = {"train": (3.5, 4, 4.2, 3.3), "validation": (3.4, 3.8), "test": (3.6, 3.9)}
@@ -27,7 +28,7 @@ _NAMES = {  # how an office names its load cases; every split has one style of i
         {"DL": "DEAD", "LL": "LIVE", "WX": "WINDX", "WY": "WINDY", "EX": "EQX", "EY": "EQY", "SL": "SNOW"},
     ),
     "validation": ({}, {"DL": "D", "LL": "L", "WX": "W1", "WY": "W2", "EX": "E1", "EY": "E2", "SL": "S"}),
-    "test": ({}, {"DL": "DL1", "LL": "LL1", "WX": "WLX", "WY": "WLY", "EX": "SEX1", "EY": "SEY1", "SL": "SL1"}),
+    "test": ({}, {"DL": "DL1", "LL": "LL1", "WX": "WX1", "WY": "WY1", "EX": "EX1", "EY": "EY1", "SL": "SL1"}),
 }
 COUNTS = {"train": 60, "validation": 16, "test": 20}
 
@@ -112,34 +113,25 @@ class Model:
         """The first load case of a type, or the empty string."""
         return next((name for name, type_ in self.load_cases if type_ == kind), "")
 
-    def to_dict(self) -> dict[str, Any]:
-        """What `meta.model` holds: enough to build the frame again."""
-        return {
-            "id": self.id,
-            "bays_x": list(self.bays_x),
-            "bays_y": list(self.bays_y),
-            "heights": list(self.heights),
-            "first_node": self.first_node,
-            "first_member": self.first_member,
-            "support": self.support,
-            "sections": list(self.sections),
-            "materials": list(self.materials),
-            "load_cases": [{"name": n, "type": t} for n, t in self.load_cases],
-            "current": self.current,
-            "combos": self.combos,
-            "stories": list(self.stories),
-        }
-
-
-def state_line(model: Model) -> str:
-    """The model's state as the system turn tells it, in one line."""
-    cases = " ".join(name + ("*" if name == model.current else "") for name in model.cases)
-    combos = list(model.combos)
-    return (
-        f"nodes {model.nodes[0]}-{model.nodes[-1]} (supports {model.supports[0]}-{model.supports[-1]}); "
-        f"members {model.members[0]}-{model.members[-1]}; stories {' '.join(model.stories)}; cases {cases}; "
-        f"combos {combos[0]}-{combos[-1].removeprefix('LCB')}; sections {' '.join(model.sections)}"
-    )
+    @property
+    def spec(self) -> ModelSpec:
+        """The engine's description of this model: what a row's `meta.model` holds."""
+        return ModelSpec(
+            bays_x=list(self.bays_x),
+            bays_y=list(self.bays_y),
+            heights=list(self.heights),
+            first_node=self.first_node,
+            first_member=self.first_member,
+            base=self.support,
+            sections=list(self.sections),
+            column_section=self.sections[0],
+            beam_section=self.sections[0],
+            materials=list(self.materials),
+            cases=dict(self.load_cases),
+            current=self.current,
+            combos=self.combos,
+            stories=list(self.stories),
+        )
 
 
 def make_model(split: str, number: int) -> Model:

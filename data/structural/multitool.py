@@ -30,7 +30,7 @@ CHAINS: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
         (("create_load_case", "add_member_distributed_load"), "case"),
         (("run_static_analysis", "get_reaction"), "load"),
         (("add_floor_load", "run_static_analysis"), ""),
-        (("delete_entities", "create_load_combination"), ""),
+        (("delete_entities", "create_load_combination"), "delete"),
         (("get_member_force", "show_diagram"), ""),
         (("define_material", "define_section"), "material"),
     ),
@@ -84,6 +84,8 @@ def _first_scene(s: Scene, link: str) -> Scene:
         fix = {"name": s.voice.at(("G1", "G2", "C1", "B1", "SG1"))}
     elif link == "case":
         fix = {"kind": ("wind", "seismic", "snow", "live", "dead")}
+    elif link == "delete":
+        fix = {"entity": s.voice.at(("member", "load_combination"))}
     elif link == "node":
         fix = {"node_id": s.model.nodes[-1] + s.voice.at((1, 2, 5))}
     return replace(s, fix=fix)

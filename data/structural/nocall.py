@@ -1,9 +1,9 @@
 """Requests that no tool call answers: a value is missing or unclear, a thing does not exist, or it is no request."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from data.structural import slots as say
-from data.structural.act import Act, Scene
+from data.structural.act import Act, Call, Scene
 from data.structural.intents import INTENTS, by_weight
 from data.structural.intents.loads import FORCE_EN, FORCE_KO
 from data.structural.replies import ask, reply
@@ -19,6 +19,7 @@ class Silence:
     answer: str
     tools: list[str]
     why: str
+    refused: list[Call] = field(default_factory=list)
 
 
 def _any_act(s: Scene, fits) -> Act:  # noqa: ANN001
@@ -48,7 +49,7 @@ def missing(s: Scene) -> Silence:
         except LookupError:
             continue
         if len(text) > 8:
-            return Silence(text, ask(v, act.needs[slot][0]), [act.tool], "missing_argument")
+            return Silence(text, ask(v, act.needs[slot][0]), [act.tool], "missing")
 
 
 _SIDEWAYS = ch("수평방향으로|수평으로|옆으로", val="횡방향으로", test="가로 방향으로|측면으로")
@@ -159,7 +160,7 @@ def irrelevant(s: Scene) -> Silence:
     for name in sorted(_FILL):
         if "{" + name + "}" in text:
             text = text.replace("{" + name + "}", v.pick(_FILL[name][column]))
-    answers = {"question": "refuse"}
+    answers = {"question": "knowledge"}
     return Silence(finish(v, text), reply(v, answers.get(kind, kind)), [], "irrelevant")
 
 
@@ -213,7 +214,7 @@ def invalid(s: Scene) -> Silence:
         if "node_id" not in act.calls[0][1]:
             return invalid(s)
         noun = f"{act.calls[0][1]['node_id']}번 지점" if v.korean else f"support {act.calls[0][1]['node_id']}"
-    return Silence(act.sentence(v), reply(v, "none", noun), [act.tool], "invalid_reference")
+    return Silence(act.sentence(v), reply(v, "none", noun), [act.tool], "invalid", act.calls)
 
 
 def _moved(s: Scene, member: int) -> Scene:

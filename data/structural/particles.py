@@ -10,7 +10,7 @@ from data.structural.numerals import sino
 
 AFTER_VOWEL = {
     "을": "를", "이": "가", "은": "는", "과": "와", "으로": "로", "이랑": "랑", "이야": "야", "이에요": "예요", "이고": "고",
-    "이면": "면",
+    "이면": "면", "이라는": "라는",
 }  # fmt: skip
 _MARK = re.compile(r"\^(\??)(" + "|".join(sorted(AFTER_VOWEL, key=len, reverse=True)) + ")")
 
@@ -63,7 +63,7 @@ def settle(text: str, coin: Callable[[], bool], wrong: Callable[[], bool] | None
 
 
 def _last_syllable(text: str) -> str:
-    text = text.rstrip(" )\"'”’.,")
+    text = re.sub(r"(?<=\S)\([^()]*\)$", "", text.rstrip()).rstrip(" )\"'”’.,")
     if not text:
         return "아"
     if "가" <= text[-1] <= "힣":

@@ -44,6 +44,16 @@ _REFUSE_EN = (
     "Sorry, only structural analysis.", "That feature does not exist here.", "I only work on the model.", "That is out of scope.", "No tool for that.",
     "I can help with the model only.",
 )  # fmt: skip
+_KNOWLEDGE = (
+    "개념 설명은 제 일이 아닙니다.", "설명은 설계기준을 참고해 주세요.", "그 내용은 기준 해설서를 보세요.", "저는 모델 작업만 합니다. 기준을 참고하세요.",
+    "그건 교재나 기준을 확인해 주세요.", "용어 설명 기능은 없습니다.", "설명 대신 해석을 도와드릴 수 있습니다.", "정확한 뜻은 설계기준을 보세요.", "질문에는 답하지 않고 작업만 합니다.",
+    "용어는 설계기준 해설을 참고하세요.", "설명은 어렵지만 해석은 해 드릴게요.",
+)  # fmt: skip
+_KNOWLEDGE_EN = (
+    "Please see the design code for that.", "I do not explain terms, I run the model.", "A textbook explains that better.", "I can run it, not explain it.",
+    "The code commentary covers that.", "That is a question for the code.", "I only work on the model.", "No tool call is needed for that.",
+    "Please check the design guide.", "I can help with the model, not theory.",
+)  # fmt: skip
 _WAIT = (
     "네, 기다리겠습니다.", "알겠습니다. 대기하겠습니다.", "네, 말씀하실 때까지 기다릴게요.", "알겠습니다. 아무것도 하지 않겠습니다.", "네, 보류하겠습니다.",
     "알겠습니다. 나중에 말씀해 주세요.", "네, 그대로 두겠습니다.", "네, 준비되면 말씀해 주세요.", "알겠습니다. 실행하지 않겠습니다.", "네, 멈춰 있겠습니다.",
@@ -63,6 +73,7 @@ _QUESTION_EN = (
     "Only an analysis can tell. Run it?", "Not yet done. Do you want it?",
 )  # fmt: skip
 _KINDS = {
+    "knowledge": (_KNOWLEDGE, _KNOWLEDGE_EN),
     "refuse": (_REFUSE, _REFUSE_EN), "wait": (_WAIT, _WAIT_EN), "question": (_QUESTION, _QUESTION_EN), "none": (_NONE, _NONE_EN),
 }  # fmt: skip
 

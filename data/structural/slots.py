@@ -11,7 +11,7 @@ _ONE = ch(
     test="No.{n} {w}|제{n}번 {w}|#{n} {w}",
 )
 _ONE_SPELLED = ch("{w} {n}번|{n}번 {w}", test="제{n}번 {w}")
-_MANY = ch("{w} {n}번|{n}번 {w}|{n}번 {w}|{w} {n}", test="{n}번의 {w}")
+_MANY = ch("{w} {n}번|{n}번 {w}|{n}번 {w}|{w} {n}", test="{w} 번호 {n}")
 _PAIR = ch("{a}번이랑 {b}|{a}번과 {b}|{a}, {b}|{a}번, {b}", val="{a} 및 {b}", test="{a}번하고 {b}|{a}·{b}")
 _RANGE = ch("{a}~{b}|{a}~{b}|{a}번부터 {b}", val="{a}부터 {b}", test="{a}번에서 {b}|{a}∼{b}")
 _EN_ONE = ch("{w} {n}|{w} {n}|{w} {n}|{w} no. {n}", val="{w} #{n}", test="{w} number {n}")
@@ -119,7 +119,7 @@ def vertical(voice: Voice, amount: Amount) -> str:
     return voice.pick(_VERTICAL).format(m=write(voice, amount))
 
 
-_CASE = ch("{c}에|{c}로|{c} {w}에|{c} {w}으로|{w} {c}에", val="{c} {w}에다|{w} {c}로", test="{c} {w}에다가|{w}은 {c}로")
+_CASE = ch("{c}에|{c}로|{c} {w}에|{c} {w}으로|{w} {c}에", val="{c} {w}에다|{w} {c}로", test="{c} {w}에다가|{c} {w} 쪽으로")
 _EN_CASE = ch("in {w} {c}|under {c}|to {w} {c}|for {c}", val="within {c}", test="using {w} {c}|as part of {c}")
 
 
@@ -132,7 +132,7 @@ def case(voice: Voice, name: str) -> str:
         f"{noun}으로", f"{noun}^으로").replace(f"{noun}은", f"{noun}^은")  # fmt: skip
 
 
-_UNDER = ch("{c}에서|{c} 기준|{c} 기준으로|{c}의|{c}일 때", val="{c} 조건에서|{c}에 대해", test="{c} 결과로|{c} 걸었을 때|{c} 하에서")
+_UNDER = ch("{c}에서|{c} 기준|{c} 기준으로|{c} 하중에서|{c}일 때", val="{c} 조건에서|{c}에 대해", test="{c} 결과로|{c} 걸었을 때|{c} 하에서")
 _EN_UNDER = ch("under {c}|for {c}|in {c}", val="due to {c}", test="caused by {c}|with {c} active")
 
 

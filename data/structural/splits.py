@@ -44,13 +44,13 @@ SPLITS: dict[str, tuple[Bucket, ...]] = {
     ),
     "validation": (
         Bucket("T1", {"single": 42, "parallel": 9, "multi_tool": 4, "multi_turn": 5}),
-        Bucket("T2", {"single": 68, "parallel": 11, "multi_turn": 11}, "val", held=1),
+        Bucket("T2", {"single": 68, "parallel": 11, "multi_turn": 11}, "val", held=2),
         Bucket("T3", {"multi_tool": 30, "parallel": 15}, "val", compose=True),
         Bucket("T5", {"missing": 20, "ambiguous": 8, "irrelevant": 14, "invalid": 13}, "val", held=1),
     ),
     "test": (
         Bucket("T1", {"single": 35, "parallel": 8, "multi_tool": 3, "multi_turn": 4}),
-        Bucket("T2", {"single": 60, "parallel": 10, "multi_turn": 10}, "test", held=1),
+        Bucket("T2", {"single": 60, "parallel": 10, "multi_turn": 10}, "test", held=2),
         Bucket("T3", {"multi_tool": 20, "parallel": 12, "single": 8}, "test", compose=True),
         Bucket("T4", {"heldout": 30}),
         Bucket("T5", {"missing": 18, "ambiguous": 7, "irrelevant": 13, "invalid": 12}, "test", held=1),
@@ -62,7 +62,7 @@ WANTS = {
     "": 0.42, "unit": 0.12, "number_form": 0.08, "unit_conversion": 0.13, "correction": 0.09, "distractor": 0.05,
     "typo": 0.04, "spacing": 0.03, "wrong_particle": 0.03, "full_width": 0.01,
 }  # fmt: skip
-RENAMED, UNDESCRIBED = 0.13, 0.07
+RENAMED, UNDESCRIBED = 0.13, 0.09
 
 
 def quota(bucket: Bucket) -> list[str]:

@@ -13,20 +13,20 @@ from data.structural.voice import Choice, Voice, ch
 _STEPS: dict[str, dict[str, tuple[range, Choice]]] = {
     "force": {
         "kN": (range(100, 12100, 100), ch("kN|kN|kN|kN|킬로뉴턴", val="KN")),
-        "tonf": (range(50, 1250, 50), ch("tonf|톤|tonf", val="톤포스", test="ton")),
-        "kgf": (range(10000, 155000, 5000), ch("kgf")),
-        "N": (range(50000, 950000, 50000), ch("N|뉴턴")),
+        "tonf": (range(50, 1250, 10), ch("tonf|톤|tonf", val="톤포스", test="ton")),
+        "kgf": (range(10000, 155000, 1000), ch("kgf")),
+        "N": (range(50000, 950000, 10000), ch("N|뉴턴")),
     },
     "moment": {
         "kN-m": (range(200, 9100, 100), ch("kN·m|kN-m|kN.m|kNm", val="킬로뉴턴미터", test="kN*m")),
-        "tonf-m": (range(50, 850, 50), ch("tonf·m|tonf-m", val="tonf.m", test="톤·m")),
-        "kgf-m": (range(10000, 90000, 5000), ch("kgf·m|kgf-m")),
+        "tonf-m": (range(50, 850, 10), ch("tonf·m|tonf-m", val="tonf.m", test="톤·m")),
+        "kgf-m": (range(10000, 90000, 1000), ch("kgf·m|kgf-m")),
     },
     "line": {
         "kN/m": (range(200, 4050, 50), ch("kN/m|kN/m|kN/m", val="킬로뉴턴/m", test="kN per m")),
         "tonf/m": (range(30, 510, 10), ch("tonf/m|톤/m", test="ton/m")),
-        "kgf/m": (range(20000, 125000, 5000), ch("kgf/m")),
-        "N/m": (range(100000, 900000, 50000), ch("N/m")),
+        "kgf/m": (range(20000, 125000, 1000), ch("kgf/m")),
+        "N/m": (range(100000, 900000, 10000), ch("N/m")),
     },
     "area": {
         "kN/m2": (range(50, 910, 10), ch("kN/m2|kN/㎡|kN/m²")),

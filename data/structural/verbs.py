@@ -22,6 +22,11 @@ class Verb:
         return _close(self.stem, 8, "을")
 
 
+def _unfit(ending: str) -> bool:
+    """Endings that do not stand before the rest of an inverted sentence."""
+    return ending.startswith("{n}") or ending.endswith("?") or "{f}" in ending
+
+
 def _closes_softly(stem: str) -> bool:
     """Whether a stem ends in a vowel or ㄹ, so that no 으 comes between."""
     return (ord(stem[-1]) - 0xAC00) % 28 in (0, 8)
@@ -41,7 +46,7 @@ VERBS: dict[str, Verb] = {
     **_hada(
         "추가", "입력", "적용", "재하", "부여", "설정", "지정", "변경", "수정", "삭제", "제거", "등록", "정의", "생성", "작성",
         "수행", "실행", "계산", "조회", "확인", "출력", "표시", "검토", "체크", "판정", "저장", "이동", "배치", "교체",
-        "취소", "진행", "구성", "가력", "산출", "점검", "평가", "작도", "구속", "설치", "포함", "고려", "반영", "편성", "연결",
+        "취소", "진행", "구성", "가력", "산출", "세팅", "점검", "평가", "작도", "구속", "설치", "포함", "고려", "반영", "편성", "연결",
         "add", "apply", "run", "show", "check", "export", "define", "set", "delete", "move", "assign", "create",
         "display", "get", "change",
     ),
@@ -65,7 +70,7 @@ CLASSES: dict[str, Choice] = {
     "set": ch("설정|지정|바꾸|변경|하", val="수정", test="잡|두"),
     "release": ch("설정|바꾸|변경|하|지정", val="수정", test="두|잡"),
     "change": ch("바꾸|변경|적용|수정", val="교체", test="갈|지정"),
-    "define": ch("등록|추가|정의|만들", val="생성", test="작성|잡"),
+    "define": ch("등록|추가|정의|만들", val="생성", test="작성|세팅"),
     "make": ch("만들|추가|생성|등록", val="정의", test="작성|편성"),
     "delete": ch("삭제|삭제|지우|제거", val="없애", test="날리"),
     "move": ch("옮기|이동", val="밀", test="변경"),
@@ -121,7 +126,7 @@ def verb(voice: Voice, kind: str, mode: str) -> str:
         return chosen.stem + ("면" if _closes_softly(chosen.stem) else "으면")
     if mode == "and":
         return voice.pick(JOINTS).format(go=chosen.stem + "고", p=chosen.past)
-    ending = voice.pick(ENDINGS, lambda e: bool(chosen.noun) or "{n}" not in e)
+    ending = voice.pick(ENDINGS, lambda e: (bool(chosen.noun) or "{n}" not in e) and not (mode == "first" and _unfit(e)))
     if chosen.a in ("줘", "둬", "봐") and ending.startswith("{a}"):
         ending = {"줘": "주세요" if "주세요" in ending or "주십" in ending else "줘", "둬": ending, "봐": ending}[chosen.a]
     if chosen.a.isascii() or chosen.a[0].isascii():

@@ -44,6 +44,7 @@ class Voice:
         lang: ko, mixed (Korean with English nouns) or en.
         pool: train, val or test: whose held-out rules may be used besides the common ones.
         novelty: how often a held-out rule is taken where one exists.
+        plan_novelty: the same for whole plans, which are the easier novelty: known words in a new order.
         want: phenomena that the slots should show (correction, number_form, unit, parallel, …).
         shown: phenomena that they did show.
         held: held-out rules used so far.
@@ -53,7 +54,8 @@ class Voice:
     rng: random.Random
     lang: str = "ko"
     pool: str = "train"
-    novelty: float = 0.6
+    novelty: float = 0.4
+    plan_novelty: float = 0.75
     want: tuple[str, ...] = ()
     shown: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
@@ -73,12 +75,12 @@ class Voice:
             return True
         return False
 
-    def pick(self, options: Choice, fits: Callable[[str], bool] | None = None) -> str:
+    def pick(self, options: Choice, fits: Callable[[str], bool] | None = None, novelty: float = -1) -> str:
         """One alternative that fits; held-out ones with probability `novelty` when this voice may use them."""
         common = [o for o in options.train if fits is None or fits(o)]
         own = {"train": (), "val": options.val, "test": options.test}[self.pool]
         held = [o for o in own if fits is None or fits(o)]
-        if held and (not common or self.chance(self.novelty)):
+        if held and (not common or self.chance(novelty if novelty >= 0 else self.novelty)):
             self.held.append(self.at(held))
             return self.held[-1]
         if not common:
@@ -111,13 +113,14 @@ def say(voice: Voice, plans: Choice, slots: dict[str, str], mode: str = "final")
     from data.structural.lexicon import word
     from data.structural.verbs import verb
 
-    plan = voice.pick(plans, lambda p: fits(p, slots, mode))
+    plan = voice.pick(plans, lambda p: fits(p, slots, mode), voice.plan_novelty)
     owner = next((name for name in ("train", "val", "test") if plan in getattr(plans, name)), "train")
     voice.plans.append(f"{owner}{getattr(plans, owner).index(plan)}")
     text = _GROUP.sub(lambda m: m.group(1) if all(n in slots for n in _SLOT.findall(m.group(1))) else "", plan)
     text = _SLOT.sub(lambda m: slots[m.group(1)], text)
     text = _WORD.sub(lambda m: word(voice, m.group(1)), text)
-    return _VERB.sub(lambda m: verb(voice, m.group(1), mode), text)
+    inverted = bool(re.search(r"\{!\w+\}, ", plan))
+    return _VERB.sub(lambda m: verb(voice, m.group(1), "first" if inverted else mode), text)
 
 
 def finish(voice: Voice, text: str) -> str:

@@ -9,13 +9,13 @@ INTENTS: dict[str, tuple[Intent, float]] = {
     "add_member": (geometry.add_member, 3.2),
     "set_support": (modelling.set_support, 4.2),
     "set_end_release": (modelling.set_end_release, 3.2),
-    "define_material": (modelling.define_material, 2.6),
+    "define_material": (modelling.define_material, 3.0),
     "define_section": (modelling.define_section, 3.2),
     "assign_section": (modelling.assign_section, 4.0),
-    "move_node": (geometry.move_node, 3.2),
+    "move_node": (geometry.move_node, 3.8),
     "delete_entities": (geometry.delete_entities, 3.4),
     "create_load_case": (modelling.create_load_case, 3.0),
-    "add_nodal_load": (loads.nodal_load, 8.0),
+    "add_nodal_load": (loads.nodal_load, 6.5),
     "add_nodal_moment": (loads.nodal_moment, 3.6),
     "add_member_point_load": (loads.point_load, 4.6),
     "add_member_distributed_load": (loads.distributed_load, 6.0),
@@ -38,7 +38,7 @@ INTENTS: dict[str, tuple[Intent, float]] = {
 }
 # Single-id tools, which a request about several things calls several times.
 PARALLEL: dict[str, float] = {
-    "add_nodal_load": 5,
+    "add_nodal_load": 4,
     "add_nodal_moment": 1.5,
     "add_member_distributed_load": 4,
     "add_member_point_load": 1.5,

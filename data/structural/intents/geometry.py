@@ -36,7 +36,7 @@ def add_node(s: Scene) -> Act:
     spoken = (" " if v.lang == "en" else "") + unit
     if unit == "m" and "{u} Y" not in shape and v.chance(0.5):
         spoken = ""
-    text = shape.format(*numbers, u=spoken).replace("[", "［").replace("]", "］")
+    text = shape.format(*numbers, u=spoken)
     said = {"at": text}
     if "node_id" in s.fix or v.chance(0.4):
         number = s.fix.get("node_id", m.nodes[-1] + v.at((1, 2, 3, 4)))

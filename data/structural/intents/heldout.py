@@ -22,7 +22,7 @@ def copy_members(s: Scene) -> Act:
 
 def set_spring_support(s: Scene) -> Act:
     v = s.voice
-    node, axis = v.at(s.model.supports), v.at(("X", "Y", "Z"))
+    node, axis = v.at(s.model.free_nodes), v.at(("X", "Y", "Z"))
     stiffness = v.at((2000, 5000, 8000, 12000, 15000, 30000, 50000))
     said = {"node": say.ids(v, "node", [node]), "k": f"{stiffness}kN/m" if v.korean else f"{stiffness} kN/m", "dir": f"{axis}방향" if v.korean else f"in {axis}"}
     ko = ch("{node}에 {dir} 스프링 지점 {k}^으로 설정해줘|{node}에 {dir} 강성 {k} 스프링을 넣어줘|{dir} 스프링 {k}^을 {node}에 지정해 주세요|{node} {dir} 탄성지점 {k}")

@@ -54,7 +54,8 @@ def each(s: Scene, text: str) -> str:
         return text
     if s.voice.lang == "en":
         return text if s.voice.chance(0.6) else f"{text} each"
-    return f"{text}씩" if s.voice.chance(0.75) else f"각각 {text}"
+    bare = text[-1] in "mNf톤턴²㎡2"  # 씩 goes with the number, not with the noun after it
+    return f"{text}씩" if bare and s.voice.chance(0.85) else f"각각 {text}"
 
 
 def nodal_load(s: Scene) -> Act:

@@ -113,7 +113,7 @@ SECTION_KO = ch(
     "[{dims} ]{shape} <section>^을 [{material}^으로 ]{!define}|[{dims} ]{shape} {!define}[, 재료는 {material}]|{shape} <section>[ {dims}] [{material}^으로 ]{!define}"
     "|[{name} 이름으로 ][{dims} ]{shape} <section> {!define}",
     val="<section>에 [{dims} ]{shape}^을 [{material}^으로 ]{!define}",
-    test="<section>을 새로 {!define}, {shape}[ {dims}][ {material}]|[{material} ]{shape} <section>^을 [{dims}^으로 ]{!define}",
+    test="<section>^을 새로 {!define}, {shape}[ {dims}][ {material}]|[{material} ]{shape} <section>^을 [{dims}^으로 ]{!define}",
 )
 SECTION_EN = ch(
     "{!define} a {shape} section[ {dims}][ in {material}][ named {name}]|{!define} a[ {dims}] {shape} section[ of {material}]",
@@ -124,7 +124,7 @@ _SHAPES = {
     "box": (ch("각형강관|각형강관", val="각관", test="박스"), ch("box")),
     "pipe": (ch("강관|원형강관", test="파이프"), ch("pipe")),
     "rectangle": (ch("직사각형|사각형|직사각형", test="장방형"), ch("rectangular")),
-    "circle": (ch("원형|원형", test="원"), ch("circular")),
+    "circle": (ch("원형|원형"), ch("circular")),
 }
 _DIMENSIONS = {
     "H": ((200, 200, 8, 12), (396, 199, 7, 11), (248, 124, 5, 8), (506, 201, 11, 19), (700, 300, 13, 24), (414, 405, 18, 28), (150, 150, 7, 10)),
@@ -197,7 +197,7 @@ def assign_section(s: Scene) -> Act:
 CASE_KO = ch(
     "{kind} <case> [{name}^을 ]{!make}|[{name} ]<case>^을 {kind}^으로 {!make}|{kind}용 <case> [{name} ]{!make}|{kind} <case>^을 [{name} 이름으로 ]{!make}",
     val="<case> [{name}^을 ]{kind} 타입으로 {!make}",
-    test="[{name}(이)라는 ]{kind} <case>^을 {!make}|{!make}, {kind} <case>[ {name}]",
+    test="[{name}^이라는 ]{kind} <case>^을 {!make}|{!make}, {kind} <case>[ {name}]",
 )
 CASE_EN = ch(
     "{!make} a {kind} load case[ {name}]|{!make} a {kind} load case[ named {name}]|{!make} load case[ {name}] for {kind}",
@@ -233,14 +233,14 @@ COMBO_EN = ch(
 
 def create_load_combination(s: Scene) -> Act:
     v, m = s.voice, s.model
-    names = ["LCB", "COMB", "CB"]
     calls, pieces = [], []
     used: list[str] = []
+    prefix, number = "LCB", 5
     for _ in range(s.many):
-        prefix = v.at(names) if not used else used[-1].rstrip("0123456789")
-        number = int(v.rng.random() * 40) + 5
-        name = f"{prefix}{number + len(used)}"
-        used.append(name)
+        if not used:
+            prefix, number = v.at(("LCB", "LCB", "COMB", "CB")), int(v.rng.random() * 40) + 5
+        used.append(f"{prefix}{number + len(used)}")
+        name = used[-1]
         cases = [m.case_of("dead")]
         others = [c for c in m.cases if c != cases[0]]
         for _ in range(v.at((1, 1, 2))):

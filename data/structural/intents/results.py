@@ -178,7 +178,7 @@ def check_story_drift(s: Scene) -> Act:
 DESIGN_KO = ch(
     "[{member} ][{load} ][{code}^으로 ]{what} {!check}|[{code}^으로 ][{load} ][{member} ]{what} {!check}|[{load} ][{member}^을 ][{code} ]{what} {!check}|[{member} ]{what}[ {code}][ {load}] {!check}",
     val="[{member}^이 ][{code}^을 만족하는지 ][{load} ]{what} {!check}",
-    test="{what} {!check}, [{load} ][{member} ][{code}^으로]|[{code}^에 비춰 ][{member} ][{load} ]{what}^이 되는지 {!check}",
+    test="{what} {!check}, [{load} ][{member} ][{code}^으로]|[{code}에 비춰 ][{member} ][{load} ]{what}^이 되는지 {!check}",
 )
 DESIGN_EN = ch(
     "{!check} the design of {member}[ to {code}][ {load}]|{!check} {member} strength[ per {code}][ {load}]|{!check} the strength ratio of {member}[ using {code}][ {load}]",

@@ -1,0 +1,19 @@
+"""The engine's word on a row: its gold calls hold on the row's model, and what it should refuse is refused."""
+
+from typing import Any
+
+from data.structural.act import Call
+from data.structural.engine import ModelSpec, engine_version, history_calls, run_calls, verify
+
+
+def verdict(row: dict[str, Any], refused: list[Call]) -> dict[str, Any]:
+    """`meta.verified` of a row; `refused` are the calls that an invalid reference would have meant.
+
+    Solves the frame where a query needs it and checks the equilibrium of every load, so Pynite has to be installed.
+    """
+    spec = ModelSpec.from_dict(row["meta"]["model"])
+    gold = [c["function"] for c in row["messages"][-1].get("tool_calls") or []]
+    if refused:
+        run = run_calls(spec, [], [{"name": name, "arguments": arguments} for name, arguments in refused])
+        return {"engine": engine_version(), "ok": not run.ok, "checks": {"refused": not run.ok}}
+    return verify(spec, history_calls(row["messages"][:-1]), gold, row["tools"]).to_dict()
