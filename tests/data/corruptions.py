@@ -49,7 +49,7 @@ def _changes(call: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
             yield "id", key, [*value[:-1], value[-1] + 1]
         elif key in AXES and value[-1] in "XYZxyz":
             for other in "XYZ":
-                if other != value[-1].upper():
+                if other != value[-1].upper() and value[:-1] + other.lower() not in ("Vx", "Mx"):
                     yield "axis", key, value[:-1] + (other if value[-1].isupper() else other.lower())
         elif key == "dimensions":
             yield from (("value", key, [value[0] + 1, *value[1:]]), ("unit", key, [d / 1000 for d in value]))
@@ -59,7 +59,7 @@ def _changes(call: dict[str, Any]) -> Iterator[tuple[str, str, Any]]:
         elif isinstance(value, int | float) and not isinstance(value, bool):
             if value:
                 yield "value", key, value * 10
-            yield "value", key, value + 1 if isinstance(value, int) else round(value * 1.1 + 0.01, 4)
+            yield "value", key, value + 1 if isinstance(value, int) else round(value * 1.3, 4)
             if key in SIGNED and value:
                 yield "sign", key, -value
     if call["name"] in SUFFIX:

@@ -29,11 +29,11 @@ def test_gold_is_supported(row):
 
 
 @pytest.mark.parametrize(
-    ("source", "caught", "swapped"), [(UTTERANCES, 0.995, 0.98), (REQUESTS, 0.99, 0.96)], ids=["utterances", "requests"]
+    ("source", "caught", "swapped"), [(UTTERANCES, 0.995, 0.98), (REQUESTS, 0.99, 0.98)], ids=["utterances", "requests"]
 )
 def test_damage_is_noticed(source, caught, swapped):
-    """Measured, on the sets that the rules were written with: utterances 769 of 770 (swapped numbers 198 of 201),
-    requests 791 of 794 (307 of 317).
+    """Measured, on the sets that the rules were written with: utterances 770 of 770 (swapped numbers 200 of 201),
+    requests 791 of 792 (314 of 317).
     """
     made, seen, swaps_made, swaps_seen = Counter(), Counter(), 0, 0
     for row in source:
@@ -127,3 +127,38 @@ def test_a_name_of_the_model_must_be_used():
     call = {"name": "add_nodal_load", "arguments": {"node_id": 8, "direction": "X", "value": 10}}
     assert agrees("LL에 절점 8 X방향 10kN", [call])[0]
     assert agrees("LL에 절점 8 X방향 10kN", [call], names=["DL", "LL"]) == (False, "LL is in the text and in no call")
+
+
+def ask(name, /, **arguments):
+    return {"name": name, "arguments": arguments}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "calls"),
+    [
+        ("X, Y방향 층간변위 조회", [ask("get_story_drift", direction="X"), ask("get_story_drift", direction="X")]),
+        (
+            "5번 노드 변위 DX 보여주고 4번 절점 반력 MX도",
+            [ask("get_displacement", node_id=5, component="DX"), ask("get_reaction", node_id=5, component="MX")],
+        ),
+        (
+            "8번 절점 변위 DZ만 보여준 다음 3번 절점 반력 MX",
+            [ask("get_displacement", node_id=8, component="DX"), ask("get_reaction", node_id=3, component="MZ")],
+        ),
+        (
+            "고유치해석 6모드 하고 2차 모드형상",
+            [ask("run_modal_analysis", num_modes=2), ask("show_diagram", diagram="mode_shape", mode=6)],
+        ),
+        ("부재 13~16 고정", [ask("set_end_release", member_ids=[13, 14, 16], end="both", release="fixed")]),
+        (
+            "부재 17에 10에서 20kN/m로 아래로",
+            [ask("add_member_distributed_load", member_id=17, direction="Z", value=-20, end_value=-10)],
+        ),
+        (
+            "부재 17에 10에서 20kN/m로 아래로",
+            [ask("add_member_distributed_load", member_id=17, direction="Z", value=-10, end_value=20)],
+        ),
+    ],
+)
+def test_calls_are_read_together_and_in_order(sentence, calls):
+    assert not agrees(sentence, calls)[0]

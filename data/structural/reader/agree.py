@@ -5,21 +5,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from data.structural.reader import quantity_calls as amounts
+from data.structural.reader import whole
 from data.structural.reader.evidence import Evidence, gather
 from data.structural.reader.quantities import Number
 from data.structural.reader.quantity_calls import same
+from data.structural.reader.whole import ID_KINDS
 
 Call = dict[str, Any]
 
-ID_KINDS = {
-    "node_id": "node",
-    "node_ids": "node",
-    "start_node": "node",
-    "end_node": "node",
-    "member_id": "member",
-    "member_ids": "member",
-    "ids": "",
-}
 NUMBERED = {"factor", "num_modes", "mode", "steps", "count", "response_modification", "importance_factor"}
 AXIS_ARGUMENTS = ("direction", "axis", "component", "roller_direction")
 NAMED = ("load_case", "load_name", "section", "material", "grade", "site_class")
@@ -65,7 +58,7 @@ def agrees(
         reason = _check(call, seen)
         if reason:
             return False, f"{call['name']}: {reason}"
-    reason = _lists_complete(calls, seen) or _names_used(calls, seen, names)
+    reason = whole.lists_used(calls, seen) or whole.in_order(calls, seen) or whole.names_used(calls, seen, names)
     return not reason, reason
 
 
@@ -95,8 +88,8 @@ def _axis_said(tool: str, key: str, value: str, seen: Evidence) -> bool:
         return True
     letter = value[-1].upper()
     if key == "component" and tool == "get_member_force":
-        strong = {"My": "강축|strong|major", "Mz": "약축|weak|minor"}.get(value, "")
-        return seen.says(value) or bool(strong and seen.matches(strong)) or not seen.matches("강축|약축|[MV][yz]")
+        axis = "강축|strong|major" if value in ("My", "Vz") else "약축|weak|minor"
+        return seen.says(value) or seen.matches(axis) or not seen.matches("강축|약축|[MV][yz]")
     return letter in seen.axes()
 
 
@@ -104,7 +97,12 @@ def _number_said(key: str, value: float, seen: Evidence) -> bool:
     named = _beside(KEYWORDS[key], seen) if key in KEYWORDS else []
     if named:
         return any(same(n.value, value) for n in named)
-    if seen.numbers(lambda n: same(n.value, value)) or any(value in g.ids for g in seen.ids("")):
+    counts = key in ("num_modes", "mode", "steps", "count")
+    if seen.numbers(lambda n: same(n.value, value) and (not counts or n.unit in ("", "count", "mode", "id"))):
+        return True
+    if key == "mode" and seen.matches(rf"(?<!\d){value}\s*번(?:째)?\s*모드"):
+        return True
+    if key in ("steps", "count") and any(g.ids == (value,) and not g.kind for g in seen.ids("")):
         return True
     words = {1: "한 번|하나|기본|once|first", 2: "둘|twice|두 번|second", 3: "셋|thrice|third"}
     return seen.matches(words.get(int(value), r"(?!)"))
@@ -138,7 +136,10 @@ def _story(call: Call, seen: Evidence) -> str:
     story = call["arguments"]["story"]
     floors = seen.numbers(lambda n: n.unit == "story")
     level = re.match(r"\d+", story)
-    top = story.upper().startswith("R") and seen.matches("지붕|옥상|최상층|roof|rf|top")
+    ordinal = ["", "first|ground", "second", "third", "fourth", "fifth", "sixth"]
+    if level and int(level[0]) < len(ordinal) and seen.matches(rf"\b(?:{ordinal[int(level[0])]})\s+(?:floor|stor)"):
+        return ""
+    top = story.upper().startswith("R") and seen.matches("지붕|옥상|최상층|루프|roof|rf|top")
     if top or seen.says(story) or (level and any(n.value == int(level[0]) for n in floors)):
         return ""
     return f"story {story} is not in the text"
@@ -152,7 +153,9 @@ def _factors(call: Call, seen: Evidence) -> str:
         name, number = re.escape(case), r"([+-]?)\s*(\d+(?:\.\d+)?|\.\d+)"
         ahead = re.findall(rf"{number}\s*[x*·]?\s*{name}(?![A-Za-z0-9])", text, re.I)
         behind = re.findall(
-            rf"{name}(?![A-Za-z0-9])\s*(?:에|은|는|의|를|계수|:|=|x|\*|\s)*{number}(?!\s*[A-Za-z*])", text, re.I
+            rf"{name}(?![A-Za-z0-9])\s*(?:에|은|는|의|를|계수|:|=|x|\*|\s)*{number}(?![\d.])(?!\s*[A-Za-z*])",
+            text,
+            re.I,
         )
         said = {float(v) * (-1 if s == "-" else 1) for s, v in ahead + behind}
         bare = re.search(rf"(?<![\d.A-Za-z]){name}(?![A-Za-z0-9])", text, re.I)
@@ -257,36 +260,6 @@ def _coordinates(a: dict[str, Any], seen: Evidence) -> str:
     if labelled and all(same(labelled.get(k) or 0.0, w) for k, w in zip("xyz", wanted, strict=True)):
         return ""
     return f"coordinates {wanted} are not in the text"
-
-
-def _lists_complete(calls: Sequence[Call], seen: Evidence) -> str:
-    """A list or range of ids is used whole or not at all."""
-    used = {(ID_KINDS[k], i) for c in calls for k, v in c["arguments"].items() if k in ID_KINDS for i in _list(v)}
-    plain = {i for _, i in used}
-    for group in seen.now.ids:
-        mine = {i for kind, i in used if not group.kind or kind in ("", group.kind)} & plain
-        if len(group.ids) > 1 and mine & set(group.ids) and set(group.ids) - mine:
-            return f"ids {sorted(set(group.ids) - mine)} of the text are not used"
-    return ""
-
-
-def _names_used(calls: Sequence[Call], seen: Evidence, names: Sequence[str]) -> str:
-    used = {str(v) for c in calls for v in _leaves(c["arguments"])}
-    for name in names:
-        said = re.search(rf"(?<![A-Za-z0-9.-]){re.escape(name)}(?![A-Za-z0-9])(?!.*(?:말고|아니라))", seen.now.text)
-        if calls and said and name not in used:
-            return f"{name} is in the text and in no call"
-    return ""
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _leaves(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return [x for k, v in value.items() for x in (k, *_leaves(v))]
-    return [x for v in value for x in _leaves(v)] if isinstance(value, list) else [value]
 
 
 OTHER: dict[str, Callable[[Call, Evidence], str]] = {

@@ -22,8 +22,7 @@ class Evidence:
 
     def ids(self, kind: str) -> list[Ids]:
         """Id groups that can be nodes ("node") or members ("member"); any of them when kind is ""."""
-        fits = lambda r: [g for g in r.ids if not kind or g.kind in ("", kind)]  # noqa: E731
-        found = self._newest(fits)
+        found = self._newest(lambda r: [g for g in r.ids if not kind or g.kind in ("", kind)])
         if found or not self.made:
             return found
         return [Ids(tuple(ids), kind, -1, -1) for ids in (_call_ids(c, kind) for c in self.made) if ids]
@@ -41,15 +40,17 @@ class Evidence:
 
     def axes(self) -> set[str]:
         """Axis letters said, as directions or inside DX, FY, MZ …"""
-        here = {d.axis[-1].upper() for d in self.now.directions} | set(self.now.components)
-        return here or {d.axis[-1].upper() for d in self.directions()} | {c for r in self.earlier for c in r.components}
+        here = {d.axis[-1].upper() for d in self.now.directions} | {axis for _, axis in self.now.components}
+        return here or {d.axis[-1].upper() for d in self.directions()} | {
+            axis for r in self.earlier for _, axis in r.components
+        }
 
     def says(self, word: str) -> bool:
         """Whether a name stands in the request or an earlier turn, or was used by a call; case and spaces aside."""
         letters = r"[\s_-]*".join(re.escape(c) for c in re.sub(r"[\s_-]", "", word))
         pattern = re.compile(rf"(?<![A-Za-z]){letters}(?![A-Za-z0-9])", re.I)
         return any(pattern.search(r.text) for r in (self.now, *self.earlier)) or any(
-            word in map(str, _leaves(c["arguments"])) for c in self.made
+            word in map(str, leaves(c["arguments"])) for c in self.made
         )
 
     def matches(self, pattern: str) -> bool:
@@ -81,7 +82,8 @@ def _call_directions(call: Call) -> list[Direction]:
     return [Direction(axis, 1 if a.get("value", 1) > 0 else -1, -1, -1)] if axis else []
 
 
-def _leaves(value: Any) -> list[Any]:
+def leaves(value: Any) -> list[Any]:
+    """Every scalar in a JSON value, the keys of its objects among them."""
     if isinstance(value, dict):
-        return [x for k, v in value.items() for x in (k, *_leaves(v))]
-    return [x for v in value for x in _leaves(v)] if isinstance(value, list) else [value]
+        return [x for k, v in value.items() for x in (k, *leaves(v))]
+    return [x for v in value for x in leaves(v)] if isinstance(value, list) else [value]

@@ -3,34 +3,33 @@
 import re
 from dataclasses import dataclass, field
 
-from data.structural.reader.quantities import Number, mask, numbers, section_sizes
+from data.structural.reader.quantities import MEMBER, NODE, Number, mask, numbers, section_sizes
 from data.structural.reader.text import plain
 
-_NODE = r"절점|절첨|노드|격점|조인트|지점|nodes?|joints?|supports?"
-_MEMBER = r"부재|부제|요소|기둥|가새|큰보|작은보|보|거더|멤버|members?|beams?|columns?|braces?|girders?|elements?"
 _NOUN_BEFORE = re.compile(
-    rf"(?:(?P<node>{_NODE})|(?P<member>{_MEMBER}))\s*(?:은|는|의|들)?\s*(?:번호)?\s*(?:제|no\.?|#|number)?\s*$", re.I
+    rf"(?:(?P<node>{NODE})|(?P<member>{MEMBER}))\s*(?:은|는|의|들)?\s*(?:번호)?\s*(?:제|no\.?|#|number)?\s*$", re.I
 )
-_NOUN_AFTER = re.compile(rf"\s?(?:의\s)?(?:(?P<node>{_NODE})|(?P<member>{_MEMBER}))", re.I)
-_GAP_NOUN = rf"(?:\s*(?:{_NODE}|{_MEMBER}))?"
+_NOUN_AFTER = re.compile(rf"\s?(?:의\s)?(?:(?P<node>{NODE})|(?P<member>{MEMBER}))", re.I)
+_GAP_NOUN = rf"(?:\s*(?:{NODE}|{MEMBER}))?"
 _RANGE = re.compile(rf"{_GAP_NOUN}\s*(?:부터|에서|~|-|through|thru|to|내지){_GAP_NOUN}\s*(?:제|no\.?|#)?\s*", re.I)
 _LIST = re.compile(
     rf"{_GAP_NOUN}\s*(?:,\s*and|,|·|및|와|과|이랑|랑|하고|이하고|and|&|/|그리고){_GAP_NOUN}\s*(?:제|no\.?|#)?\s*", re.I
 )
 _LOCAL = r"(?:(?:부재|요소|국부)\s*(?:좌표계?|축)?(?:의|\s)*|로컬\s*|local[_\s]*(?:axis\s)?)"
 _AXIS = re.compile(
-    rf"(?P<local>{_LOCAL})?(?P<sign>(?<![\w)])[+-]\s?)?(?<![A-Za-z0-9¤])(?P<axis>[XYZxyz])(?![A-Za-z¤])"
+    rf"(?P<local>{_LOCAL})?(?P<sign>(?<![A-Za-z0-9)])[+-]\s?)?(?<![A-Za-z0-9¤])(?P<axis>[XYZxyz])(?![A-Za-z¤])"
     r"(?P<after>\s*(?:축|방향)?\s*(?:의\s*)?(?:음의?\s*(?:방향|쪽)|\(-\)|반대|역방향|-(?=\s*방향)|negative))?"
 )
 _COMPONENT = re.compile(r"(?<![A-Za-z0-9])[DUFMRV]([XYZxyz])(?![A-Za-z0-9])")
 _DOWN = re.compile(r"아래|하향|하방|밑으로|중력|내리눌|누르|매달|매다|\bdown|gravity|침하|가라앉", re.I)
 _PLUMB = re.compile(r"연직|수직|vertical|처짐|deflection", re.I)
-_UP = re.compile(r"위로|위쪽으로|윗방향|윗쪽|상향|상방|양력|들어\s?올|들리|\bup\b|\bupward|uplift|융기", re.I)
+_UP = re.compile(r"위로|위\s?방향|위쪽으로|윗방향|윗쪽|상향|상방|양력|들어\s?올|들리|\bup\b|\bupward|uplift|융기", re.I)
 _BACK = re.compile(
     r"아니라|말고|아니고|대신|instead\s+of|rather\s+than|(?<![가-힣])아니다?(?![가-힣])|정정|아차|no,|no\s+wait|wait,|sorry"
     r"|actually|i\s+mean|scratch\s+that|make\s+(?:it|that)",
     re.I,
 )
+_REPAIR = re.compile(rf"\W*(?:{_BACK.pattern})\W*", re.I)
 _FORWARD = ("아니라", "말고", "아니고", "대신")
 
 
@@ -62,7 +61,7 @@ class Reading:
         text: the text in plain form; masked: the same with names blanked out.
         numbers: numbers that are not ids, in order.
         ids, directions: in order.
-        components: axis letters of DX, FY, MZ … in the text.
+        components: (place, axis letter) of DX, FY, MZ … in the text.
         sizes: dimensions written as 400x200x8x13.
     """
 
@@ -71,7 +70,7 @@ class Reading:
     numbers: list[Number] = field(default_factory=list)
     ids: list[Ids] = field(default_factory=list)
     directions: list[Direction] = field(default_factory=list)
-    components: list[str] = field(default_factory=list)
+    components: list[tuple[int, str]] = field(default_factory=list)
     sizes: list[list[float]] = field(default_factory=list)
 
     @property
@@ -96,7 +95,7 @@ def read(sentence: str) -> Reading:
         [n for n in rest if n not in gone],
         [i for i in ids if i not in gone],
         [d for d in directions if d not in gone],
-        [m[1].upper() for m in _COMPONENT.finditer(text)],
+        [(m.start(), m[1].upper()) for m in _COMPONENT.finditer(text)],
         section_sizes(text),
     )
 
@@ -118,6 +117,8 @@ def _ids(found: list[Number], masked: str, *, bare: bool = False) -> tuple[list[
         elif joined and whole and _LIST.fullmatch(gap) and (not noun or noun == groups[-1].kind or not groups[-1].kind):
             last = groups[-1]
             groups[-1] = Ids((*last.ids, int(n.value)), last.kind or noun, last.start, n.end)
+        elif joined and whole and n.unit == "" and _REPAIR.fullmatch(gap):
+            groups.append(Ids((int(n.value),), noun or groups[-1].kind, n.start, n.end))
         elif whole and (n.unit == "id" or (n.unit == "" and (noun or bare))):
             groups.append(Ids((int(n.value),), noun, n.start, n.end))
         else:

@@ -1,8 +1,10 @@
 """Numbers with their units, as a request writes them."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+NODE = r"절점|절첨|노드|격점|조인트|지점|nodes?|joints?|supports?"
+MEMBER = r"부재|부제|요소|기둥|가새|큰보|작은보|보|거더|멤버|members?|beams?|columns?|braces?|girders?|elements?"
 FORCES = ("kN", "N", "kgf", "tonf")
 TO_METRES = {"mm": 0.001, "cm": 0.01, "m": 1.0}
 
@@ -25,8 +27,8 @@ _OTHER = {
     "id": r"번째|번|호(?!출)|(?=까지|만(?!큼|들))",
     "story": r"층|f",
     "mode": r"차(?!이|량)|모드|modes?|(?:st|nd|rd|th)\s+mode",
-    "count": r"개|회|단계|스텝|steps?|times|군데|곳|가지|배",
-    "other": r"월|일|년|시(?!작)|분(?!포)|명|원|주(?!요)|페이지|쪽|동|세대|평",
+    "count": r"개|회(?!전)|단계|스텝|steps?|times|군데|곳|가지|배(?!치|열|관|근|수)",
+    "other": r"(?:월|일|년|시|분|명|원|주|페이지|쪽|동|세대|평)(?=$|[^가-힣]|에|까지|부터|은|이|의|쯤|경|자)",
 }
 _END = r"(?![a-z0-9])"
 _UNIT = re.compile(
@@ -44,7 +46,8 @@ _NAMED = re.compile(
     r"[A-Za-z]+[-_]?\d+[A-Za-z0-9_-]*(?!\.\d)",
     re.I,
 )
-_LINK = re.compile(r"\s*(?:,|·|~|-|to|and|및|와|과|이랑|랑|하고|에서|부터|->|→)\s*", re.I)
+_LINK = re.compile(r"\s*(?:,|·|~|-|to|and|및|와|과|이랑|랑|하고|에서|부터|->|→)\s*|\s*,?\s*[xyz]\s*=?\s*", re.I)
+_AFTER_NOUN = re.compile(rf"(?:{NODE}|{MEMBER})\s*$", re.I)
 
 
 @dataclass(frozen=True)
@@ -86,8 +89,13 @@ def mask(text: str) -> str:
 
 
 def section_sizes(text: str) -> list[list[float]]:
-    """Dimensions written as 400x200x8x13, one list for each."""
-    return [[float(d) for d in re.findall(r"\d+(?:\.\d+)?", m[0])] for m in _SECTION.finditer(text)]
+    """Dimensions (mm) written as 400x200x8x13 or 60x70cm, one list for each."""
+    result = []
+    for m in _SECTION.finditer(text):
+        unit = re.match(r"\s?(cm|m(?!m))(?![a-z])", text[m.end() :], re.I)
+        scale = TO_METRES[unit[1].lower()] * 1000 if unit else 1.0
+        result.append([float(d) * scale for d in re.findall(r"\d+(?:\.\d+)?", m[0])])
+    return result
 
 
 def numbers(masked: str) -> list[Number]:
@@ -103,8 +111,9 @@ def numbers(masked: str) -> list[Number]:
     for i in range(len(found) - 2, -1, -1):
         here, after = found[i], found[i + 1]
         gap = masked[here.end : after.start]
-        if not here.unit and after.unit not in ("other", "ratio") and _LINK.fullmatch(gap):
-            found[i] = Number(here.value, after.unit, here.start, here.end, here.signed)
+        named = after.force and _AFTER_NOUN.search(masked[: here.start])
+        if not here.unit and not named and after.unit not in ("other", "ratio") and _LINK.fullmatch(gap):
+            found[i] = replace(here, unit=after.unit)
     return _close_brackets(found, masked)
 
 
@@ -123,8 +132,8 @@ def _unit_at(text: str, at: int) -> tuple[str, int]:
 
 def _close_brackets(found: list[Number], text: str) -> list[Number]:
     """Numbers in brackets take the length unit after the bracket: (6000, 2500, 4000) mm."""
-    result = found
     for m in re.finditer(r"[(\[]([^()\[\]]*)[)\]]\s?(mm|cm|m)(?![a-z0-9])", text, re.I):
-        inside = lambda n, m=m: m.start() < n.start < m.end() and not n.unit  # noqa: E731
-        result = [Number(n.value, m[2].lower(), n.start, n.end, n.signed) if inside(n) else n for n in result]
-    return result
+        for i, n in enumerate(found):
+            if m.start() < n.start < m.end() and not n.unit:
+                found[i] = replace(n, unit=m[2].lower())
+    return found

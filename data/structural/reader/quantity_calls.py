@@ -133,13 +133,22 @@ def _amounts(call: dict[str, Any], seen: Evidence) -> list[Number]:
     elif seen.made and not any(n.force for n in seen.now.numbers):
         found = found + [n for n in seen.now.numbers if not n.unit] + _made_amounts(seen)
     good = [n for n in found if (n.force or "kN") == base]
-    for key in ("value", "end_value"):
-        if key in a and not any(same(n.value, a[key], sign=False) for n in good):
-            triangle = a[key] == 0 and seen.matches("삼각|triang|0에서|0부터|까지")
-            if not triangle:
-                return []
-    value = a["value"] or a.get("end_value", 0)
-    return [n for n in good if same(n.value, value, sign=False)]
+    if "end_value" in a:
+        return _slope(a["value"], a["end_value"], good, triangle=seen.matches("삼각|triang"))
+    return [n for n in good if same(n.value, a["value"], sign=False)]
+
+
+def _slope(first: float, last: float, good: list[Number], *, triangle: bool) -> list[Number]:
+    """The number that carries the direction; both ends are said in order, a triangle's zero need not be."""
+    if triangle and 0 in (first, last):
+        return [n for n in good if same(n.value, first or last, sign=False)]
+    for i, n in enumerate(good):
+        for m in good[i + 1 :]:
+            alike = (n.value < 0) == (m.value < 0) or 0 in (n.value, m.value)
+            one_side = first * last >= 0
+            if same(n.value, first, sign=False) and same(m.value, last, sign=False) and alike == one_side:
+                return [n if first else m]
+    return []
 
 
 def _made_amounts(seen: Evidence) -> list[Number]:
