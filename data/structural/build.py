@@ -14,8 +14,8 @@ from typing import Any
 from data.files import atomic_write, write_json
 from data.structural import checks, nocall, noise, renames, toolsets
 from data.structural.act import Call, Scene
-from data.structural.intents import HELDOUT, INTENTS, PARALLEL, by_weight
 from data.structural.engine import state_line
+from data.structural.intents import HELDOUT, INTENTS, PARALLEL, by_weight
 from data.structural.models import COUNTS, make_model
 from data.structural.multitool import chain
 from data.structural.multiturn import Turns, called, multi_turn, user
@@ -56,8 +56,12 @@ def make_row(split: str, bucket: Bucket, kind: str, number: int, seed: int, seen
     raise RuntimeError(f"no new {kind} row for {bucket.name} of {split}, number {number}")
 
 
-def _draw(split: str, bucket: Bucket, kind: str, number: int, rng: random.Random, lang: str, seen: "checks.Seen", place: float) -> dict[str, Any] | None:
+def _draw(
+    split: str, bucket: Bucket, kind: str, number: int, rng: random.Random, lang: str, seen: "checks.Seen", place: float
+) -> dict[str, Any] | None:
     voice = Voice(rng, lang, bucket.pool, want=_wants(rng, bucket, kind))
+    if bucket.name == "T2":
+        voice.detail = 0.2
     if bucket.compose:
         voice.novelty = voice.plan_novelty = 0.15
     model = make_model(split, int(rng.random() * COUNTS[split]))
@@ -75,7 +79,12 @@ def _draw(split: str, bucket: Bucket, kind: str, number: int, rng: random.Random
     last = called(calls) if calls else {"role": "assistant", "content": answer}
     row: dict[str, Any] = {
         "id": f"{split}-{number:04d}",
-        "messages": [{"role": "system", "content": SYSTEM.format(state=state_line(model.spec))}, *history, user(text), last],
+        "messages": [
+            {"role": "system", "content": SYSTEM.format(state=state_line(model.spec))},
+            *history,
+            user(text),
+            last,
+        ],
         "tools": toolsets.offer(names),
         "meta": {
             "split": split,
@@ -101,8 +110,10 @@ def _draw(split: str, bucket: Bucket, kind: str, number: int, rng: random.Random
     return row
 
 
-def _say(scene: Scene, bucket: Bucket, kind: str, place: float) -> tuple[Turns, str, list[Call], str, list[str], str, list[Call]]:
-    """(history, request, calls, answer in words when there are none, tools concerned, template, calls to be refused)."""
+def _say(
+    scene: Scene, bucket: Bucket, kind: str, place: float
+) -> tuple[Turns, str, list[Call], str, list[str], str, list[Call]]:
+    """(history, request, calls, answer when there are none, tools concerned, template, calls to be refused)."""
     voice = scene.voice
     if kind in nocall.KINDS:
         silence = nocall.KINDS[kind](scene)
@@ -120,10 +131,14 @@ def _say(scene: Scene, bucket: Bucket, kind: str, place: float) -> tuple[Turns, 
     else:
         weights = PARALLEL if kind == "parallel" else {n: w for n, (_, w) in INTENTS.items() if w}
         if bucket.name == "T2":
-            weights = weights | {n: 0.8 for n in FORMULAIC if n in weights}
+            weights = weights | {n: 0.5 for n in FORMULAIC if n in weights}
         name = by_weight(place, weights)
         if bucket.compose:
-            name = "add_nodal_load" if kind == "single" else voice.at(("add_nodal_load", "add_member_distributed_load", "add_floor_load"))
+            name = (
+                "add_nodal_load"
+                if kind == "single"
+                else voice.at(("add_nodal_load", "add_member_distributed_load", "add_floor_load"))
+            )
         act = INTENTS[name][0](scene)
         if kind == "parallel" and len(act.calls) < 2:
             raise LookupError(name)
@@ -131,12 +146,14 @@ def _say(scene: Scene, bucket: Bucket, kind: str, place: float) -> tuple[Turns, 
 
 
 def _wants(rng: random.Random, bucket: Bucket, kind: str) -> tuple[str, ...]:
-    """What this row should show. Parallel calls with other units, and corrections with direction words, are kept for T3."""
+    """What this row should show. Parallel calls in other units and corrections with direction words are kept for T3."""
     if bucket.compose and kind == "parallel":
         return ("unit",) if bucket.pool == "test" else ("number_form", "plain_unit")
     if bucket.compose and kind == "single":
         return ("correction",)
     want = by_weight(rng.random(), WANTS)
+    if kind == "irrelevant" and want == "distractor":
+        return ()
     if kind in ("parallel", "multi_tool"):
         return (want, "plain_unit") if want not in ("unit", "number_form", "correction") else ("plain_unit",)
     if want == "correction":
@@ -158,8 +175,12 @@ def _needed(history: Turns, tools: list[str]) -> list[str]:
     return list(dict.fromkeys([*tools, *earlier]))
 
 
-def build(out_dir: str | Path, seed: int = SEED, limit: int = 0) -> dict[str, list[dict[str, Any]]]:
-    """Write train.jsonl, validation.jsonl, test.jsonl and digests.json to a folder; return the rows by split."""
+def build(out_dir: str | Path, seed: int = SEED, limit: int = 0) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
+    """Write train.jsonl, validation.jsonl, test.jsonl and digests.json to a folder.
+
+    Returns:
+        The rows by split, and one line for each draft that the engine or the second reader refused.
+    """
     out, seen = Path(out_dir), checks.Seen()
     rows: dict[str, list[dict[str, Any]]] = {}
     for split in ("train", "test", "validation"):
@@ -167,9 +188,7 @@ def build(out_dir: str | Path, seed: int = SEED, limit: int = 0) -> dict[str, li
         with atomic_write(out / f"{split}.jsonl") as file:
             file.writelines(line(row) for row in rows[split])
     write_json(out / "digests.json", {s: digest(rows[s]) for s in ("train", "validation", "test")})
-    for fault in seen.failed[:40]:
-        print(fault)
-    return rows
+    return rows, seen.failed
 
 
 def digest(rows: list[dict[str, Any]]) -> str:
@@ -189,12 +208,12 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--limit", type=int, default=0, help="rows a bucket, for a quick sample")
     options = parser.parse_args()
-    rows = build(options.out, options.seed, options.limit)
+    rows, refused = build(options.out, options.seed, options.limit)
+    for draft in refused:
+        print(f"drawn again: {draft}")
     for split, found in rows.items():
         print(f"{split}: {len(found)} rows, {(options.out / f'{split}.jsonl').stat().st_size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":
     main()
-
-

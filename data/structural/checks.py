@@ -9,7 +9,9 @@ from typing import Any
 
 from data.structural.toolsets import core_tools, heldout_tools
 
-_NUMBER_WORDS = re.compile(r"[영일이삼사오육칠팔구십백천만]+(점[영일이삼사오육칠팔구]+)?(?=\s*(번|kN|킬로|톤|N|뉴턴|tonf|kgf))")
+_NUMBER_WORDS = re.compile(
+    r"[영일이삼사오육칠팔구십백천만]+(점[영일이삼사오육칠팔구]+)?(?=\s*(번|kN|킬로|톤|N|뉴턴|tonf|kgf))"
+)
 _UNITS = re.compile(
     r"kn|tonf|kgf|킬로뉴턴|킬로그램포스|톤포스|톤|뉴턴|ton|mm|cm|㎜|㎝|(?<=#)\s*(n|m)(?![a-z])|[·*.\-/](m²|m2|㎡|m)|%|m²|㎡"
 )

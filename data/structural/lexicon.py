@@ -9,14 +9,22 @@ WORDS: dict[str, tuple[Choice, Choice, Choice]] = {
     "beam": (ch("보|보|부재"), ch("beam|member"), ch("beam|member", test="girder")),
     "column": (ch("기둥|기둥|부재"), ch("column|member"), ch("column|member")),
     "load": (ch("하중|하중|집중하중", val="점하중", test="외력"), ch("load|point load"), ch("load|force|point load")),
-    "point": (ch("집중하중|집중하중|점하중", val="포인트 하중", test="집중력"), ch("point load"), ch("point load|concentrated load")),
+    "point": (
+        ch("집중하중|집중하중|점하중", val="포인트 하중", test="집중력"),
+        ch("point load"),
+        ch("point load|concentrated load"),
+    ),
     "line": (
         ch("등분포하중|등분포하중|등분포|분포하중", val="선하중", test="균등하중|균등분포하중"),
         ch("uniform load|distributed load"),
         ch("uniform load|distributed load|UDL", val="line load", test="uniformly distributed load"),
     ),
     "moment": (ch("모멘트|모멘트|집중모멘트", val="휨모멘트", test="절점모멘트"), ch("moment"), ch("moment")),
-    "floorload": (ch("바닥하중|면하중|하중", val="층하중", test="슬래브 하중"), ch("floor load|area load"), ch("floor load|area load")),
+    "floorload": (
+        ch("바닥하중|면하중|하중", val="층하중", test="슬래브 하중"),
+        ch("floor load|area load"),
+        ch("floor load|area load"),
+    ),
     "selfweight": (
         ch("자중|자중|부재 자중", val="자체하중", test="구조체 자중|골조 자중"),
         ch("self-weight|self weight"),
@@ -32,7 +40,11 @@ WORDS: dict[str, tuple[Choice, Choice, Choice]] = {
         ch("load combo|load combination|combo"),
         ch("load combination|combination|combo"),
     ),
-    "section": (ch("단면|단면|섹션", val="사이즈", test="부재단면"), ch("section"), ch("section", test="cross-section")),
+    "section": (
+        ch("단면|단면|섹션", val="사이즈", test="부재단면"),
+        ch("section"),
+        ch("section", test="cross-section"),
+    ),
     "material": (ch("재료|재료|재질", val="물성", test="자재"), ch("material"), ch("material")),
     "support": (
         ch("경계조건|지점조건|지점", val="지지조건", test="구속조건|지지점"),
@@ -51,12 +63,24 @@ WORDS: dict[str, tuple[Choice, Choice, Choice]] = {
         ch("modal analysis|eigenvalue analysis", test="eigen analysis"),
     ),
     "spectrum": (
-        ch("응답스펙트럼해석|응답스펙트럼해석|응답스펙트럼 해석|스펙트럼해석", val="RS해석", test="지진 스펙트럼해석|스펙트럼 해석"),
+        ch(
+            "응답스펙트럼해석|응답스펙트럼해석|응답스펙트럼 해석|스펙트럼해석",
+            val="RS해석",
+            test="지진 스펙트럼해석|스펙트럼 해석",
+        ),
         ch("response spectrum analysis|RS analysis"),
         ch("response spectrum analysis|spectrum analysis", test="RSA"),
     ),
-    "displacement": (ch("변위|변위", val="변위량", test="변위 값"), ch("displacement"), ch("displacement", test="movement")),
-    "reaction": (ch("반력|반력|지점반력", val="지지반력", test="지점 반력"), ch("reaction"), ch("reaction", test="support reaction")),
+    "displacement": (
+        ch("변위|변위", val="변위량", test="변위 값"),
+        ch("displacement"),
+        ch("displacement", test="movement"),
+    ),
+    "reaction": (
+        ch("반력|반력|지점반력", val="지지반력", test="지점 반력"),
+        ch("reaction"),
+        ch("reaction", test="support reaction"),
+    ),
     "drift": (
         ch("층간변위|층간변위|층간 변위", val="층변위", test="스토리 드리프트|층간 드리프트"),
         ch("story drift|drift"),

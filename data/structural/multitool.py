@@ -58,7 +58,11 @@ def _linked(s: Scene, link: str, first: Act) -> Scene:
     if link == "case":
         fix = {"case": first.topic["case"]}
     elif link == "load":
-        fix = {"load": first.topic["loads"][0], "say_load": False, "diagram": s.voice.at(("moment", "shear", "axial", "deformed"))}
+        fix = {
+            "load": first.topic["loads"][0],
+            "say_load": False,
+            "diagram": s.voice.at(("moment", "shear", "axial", "deformed")),
+        }
     elif link == "mode":
         fix = {"diagram": "mode_shape", "mode": 1 + int(s.voice.rng.random() * min(3, first.topic["modes"]))}
     elif link == "section":

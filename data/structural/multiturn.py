@@ -11,7 +11,8 @@ from data.structural.nocall import without
 from data.structural.replies import ask
 from data.structural.toolsets import ordered
 from data.structural.units import write
-from data.structural.voice import ch, finish, say as say_clause
+from data.structural.voice import ch, finish
+from data.structural.voice import say as say_clause
 
 Turns = list[dict[str, Any]]
 
@@ -52,7 +53,11 @@ def _ask_back(s: Scene) -> tuple[Turns, str, list[Call]]:
             continue
         question = {"role": "assistant", "content": ask(v, act.needs[slot][0])}
         answer = act.slots[slot].removesuffix("^으로")
-        frame = v.pick(ch("{s}|{s}|{s}^이요|{s}^이야", val="아, {s}", test="아 맞다, {s}|{s}^이에요")) if v.korean else v.at(("{s}", "{s}, please"))
+        frame = (
+            v.pick(ch("{s}|{s}|{s}^이요|{s}^이야", val="아, {s}", test="아 맞다, {s}|{s}^이에요"))
+            if v.korean
+            else v.at(("{s}", "{s}, please"))
+        )
         if answer.endswith(("로", "만큼", "에")):
             frame = "{s}"
         return [user(first), question], finish(v, frame.format(s=answer)), act.calls
@@ -70,9 +75,17 @@ def _same_node(s: Scene) -> tuple[Turns, str, list[Call]]:
     text, rest = say.direction(v, axis, sign)
     said = {"dir": text, "mag": write(v, amount, rest)}
     if v.korean:
-        plans = ch("거기에 {dir} {mag}도 {!add}|같은 절점에 {dir} {mag}도 {!add}|거기 {dir} {mag}도|그 절점에 {dir} {mag}^을 더 {!add}", val="같은 자리에 {dir} {mag} 더 {!add}", test="동일 절점에 {dir} {mag}도 {!add}|그 점에 {dir} {mag}까지 {!add}")
+        plans = ch(
+            "거기에 {dir} {mag}도 {!add}|같은 절점에 {dir} {mag}도 {!add}|거기 {dir} {mag}도"
+            "|그 절점에 {dir} {mag}^을 더 {!add}",
+            val="같은 자리에 {dir} {mag} 더 {!add}",
+            test="동일 절점에 {dir} {mag}도 {!add}|그 점에 {dir} {mag}까지 {!add}",
+        )
     else:
-        plans = ch("also {mag} {dir} there|{!add} {mag} {dir} at the same node|and {mag} {dir} at that node", test="same spot, {mag} {dir}")
+        plans = ch(
+            "also {mag} {dir} there|{!add} {mag} {dir} at the same node|and {mag} {dir} at that node",
+            test="same spot, {mag} {dir}",
+        )
     args = {"node_id": node, "direction": axis, "value": sign * amount.value} | amount.unit_argument
     return history, finish(v, say_clause(v, plans, said)), [("add_nodal_load", args)]
 
@@ -89,11 +102,24 @@ def _same_load(s: Scene) -> tuple[Turns, str, list[Call]]:
     said = {"it": say.ids(v, noun, [other])}
     query = tool.startswith("get")
     if not v.korean:
-        plans = ch("same for {it}|do the same for {it}|and {it}?" if query else "same for {it}|do the same on {it}|the same load on {it} too", test="repeat that for {it}")
+        plans = ch(
+            "same for {it}|do the same for {it}|and {it}?"
+            if query
+            else "same for {it}|do the same on {it}|the same load on {it} too",
+            test="repeat that for {it}",
+        )
     elif query:
-        plans = ch("{it}^은?|{it}도 {!query}|{it}도 똑같이 {!query}|그럼 {it}^은?", val="{it}도 마찬가지로 {!query}", test="{it} 것도 {!query}|{it} 값은 어때?")
+        plans = ch(
+            "{it}^은?|{it}도 {!query}|{it}도 똑같이 {!query}|그럼 {it}^은?",
+            val="{it}도 마찬가지로 {!query}",
+            test="{it} 것도 {!query}|{it} 값은 어때?",
+        )
     else:
-        plans = ch("{it}에도 똑같이 {!add}|{it}에도 같은 하중 {!add}|{it}도 똑같이|{it}에도 동일하게 {!add}", val="{it}도 마찬가지로 {!add}", test="{it}에도 그대로 하나 더 {!add}|{it} 쪽도 같은 걸로 {!add}")
+        plans = ch(
+            "{it}에도 똑같이 {!add}|{it}에도 같은 하중 {!add}|{it}도 똑같이|{it}에도 동일하게 {!add}",
+            val="{it}도 마찬가지로 {!add}",
+            test="{it}에도 그대로 하나 더 {!add}|{it} 쪽도 같은 걸로 {!add}",
+        )
     calls = [(name, args | {key: other}) for name, args in first.calls[:1]]
     return turn(first, first.sentence(v)), finish(v, say_clause(v, plans, said)), calls
 
@@ -102,7 +128,9 @@ def _undo(s: Scene) -> tuple[Turns, str, list[Call]]:
     """Take back the last operation, or the last few of a parallel request."""
     v = s.voice
     weights = {n: w for n, (_, w) in INTENTS.items() if n.startswith(("add_", "set_", "assign", "move"))}
-    several = v.chance(0.35)
+    several = v.chance(0.35) and not {"unit", "number_form"} & set(v.want)
+    if several:
+        v.want = (*v.want, "plain_unit")
     tool = v.at(("add_nodal_load", "add_member_distributed_load")) if several else by_weight(v.rng.random(), weights)
     first = INTENTS[tool][0](replace(s, many=v.at((2, 3)) if several else 1))
     history = turn(first, first.sentence(v))
@@ -122,14 +150,25 @@ def _redo(s: Scene) -> tuple[Turns, str, list[Call]]:
         if "unit" in args:
             first = INTENTS["add_nodal_load"][0](s)
             args = first.calls[0][1]
-    said = {"mag": write(v, amount)}
+    said = {"mag": write(v, amount, first.topic["rest"])}
     if v.korean:
-        plans = ch("방금 건 취소하고 {mag}^으로 다시 {!add}|그거 되돌리고 {mag}^으로 다시 {!add}|되돌리고 {mag}^으로 {!add}", val="그건 취소, {mag}^으로 새로 {!add}", test="그거 무르고 {mag}^으로 새로 {!add}|방금 거 지우고 {mag}^으로 다시 {!add}")
+        plans = ch(
+            "방금 건 취소하고 {mag}^으로 다시 {!add}|그거 되돌리고 {mag}^으로 다시 {!add}|되돌리고 {mag}^으로 {!add}",
+            val="그건 취소, {mag}^으로 새로 {!add}",
+            test="그거 무르고 {mag}^으로 새로 {!add}|방금 거 지우고 {mag}^으로 다시 {!add}",
+        )
     else:
-        plans = ch("undo that and {!add} {mag} instead|undo it, then {!add} {mag} instead", test="take that back and {!add} {mag} in its place")
+        plans = ch(
+            "undo that and {!add} {mag} instead|undo it, then {!add} {mag} instead",
+            test="take that back and {!add} {mag} in its place",
+        )
     again = args | {"value": amount.value if args["value"] > 0 else -amount.value}
     v.shown.append("undo_and_redo")
-    return turn(first, first.sentence(v)), finish(v, say_clause(v, plans, said)), [("undo", {}), ("add_nodal_load", again)]
+    return (
+        turn(first, first.sentence(v)),
+        finish(v, say_clause(v, plans, said)),
+        [("undo", {}), ("add_nodal_load", again)],
+    )
 
 
 def _other_load(s: Scene) -> tuple[Turns, str, list[Call]]:
@@ -141,7 +180,11 @@ def _other_load(s: Scene) -> tuple[Turns, str, list[Call]]:
     name, args = first.calls[0]
     load = v.at([n for n in [*s.model.combos, *s.model.cases] if n != args.get("load_name")])
     if v.korean:
-        plans = ch("그럼 {c}에서는?|{c}에서는?|{c} 기준으로도 {!query}|{c}^으로도 {!query}|{c}일 때는?", val="{c}^은 어때?", test="{c} 쪽은 어떻게 나와?|이번엔 {c}^으로 {!query}")
+        plans = ch(
+            "그럼 {c}에서는?|{c}에서는?|{c} 기준으로도 {!query}|{c}^으로도 {!query}|{c}일 때는?",
+            val="{c}^은 어때?",
+            test="{c} 쪽은 어떻게 나와?|이번엔 {c}^으로 {!query}",
+        )
     else:
         plans = ch("and under {c}?|what about {c}?|same for {c}", test="now with {c}, please")
     text = finish(v, say_clause(v, plans, {"c": load}))
@@ -156,16 +199,33 @@ def _other_axis(s: Scene) -> tuple[Turns, str, list[Call]]:
     name, args = first.calls[0]
     axis = "Y" if args["direction"] == "X" else "X"
     if v.korean:
-        plans = ch("{d}방향은?|그럼 {d}방향도 {!query}|{d}방향도|{d}방향도 똑같이 {!query}", val="{d}축 방향은 어때?", test="{d}방향 것도 {!query}|반대쪽 {d}방향은 어떻게 나와?")
+        plans = ch(
+            "{d}방향은?|그럼 {d}방향도 {!query}|{d}방향도|{d}방향도 똑같이 {!query}",
+            val="{d}축 방향은 어때?",
+            test="{d}방향 것도 {!query}|반대쪽 {d}방향은 어떻게 나와?",
+        )
     else:
         plans = ch("and in {d}?|what about {d}?|same in {d}", test="now the {d} direction")
-    return turn(first, first.sentence(v)), finish(v, say_clause(v, plans, {"d": axis})), [(name, args | {"direction": axis})]
+    return (
+        turn(first, first.sentence(v)),
+        finish(v, say_clause(v, plans, {"d": axis})),
+        [(name, args | {"direction": axis})],
+    )
 
 
 def _next_job(s: Scene) -> tuple[Turns, str, list[Call]]:
     """An unrelated second request after a first one: the history must not leak into the call."""
     v = s.voice
-    first_tool = v.at(("add_nodal_load", "set_support", "run_static_analysis", "assign_section", "add_self_weight", "create_load_case"))
+    first_tool = v.at(
+        (
+            "add_nodal_load",
+            "set_support",
+            "run_static_analysis",
+            "assign_section",
+            "add_self_weight",
+            "create_load_case",
+        )
+    )
     first = INTENTS[first_tool][0](s)
     weights = {n: w for n, (_, w) in INTENTS.items() if w and n != first_tool}
     act = INTENTS[by_weight(v.rng.random(), weights)][0](s)

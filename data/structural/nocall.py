@@ -8,7 +8,8 @@ from data.structural.intents import INTENTS, by_weight
 from data.structural.intents.loads import FORCE_EN, FORCE_KO
 from data.structural.replies import ask, reply
 from data.structural.units import write
-from data.structural.voice import ch, finish, say as say_clause
+from data.structural.voice import ch, finish
+from data.structural.voice import say as say_clause
 
 
 @dataclass
@@ -22,7 +23,7 @@ class Silence:
     refused: list[Call] = field(default_factory=list)
 
 
-def _any_act(s: Scene, fits) -> Act:  # noqa: ANN001
+def _any_act(s: Scene, fits) -> Act:
     weights = {name: weight for name, (_, weight) in INTENTS.items() if weight}
     while True:
         act = INTENTS[by_weight(s.voice.rng.random(), weights)][0](s)
@@ -53,13 +54,26 @@ def missing(s: Scene) -> Silence:
 
 
 _SIDEWAYS = ch("수평방향으로|수평으로|옆으로", val="횡방향으로", test="가로 방향으로|측면으로")
-_SOME_NODES = ch("위쪽 절점들에|끝에 있는 절점에|모서리 절점에|저 절점에", val="바깥쪽 절점들에", test="코너 쪽 절점들에|중간 절점에")
+_SOME_NODES = ch(
+    "위쪽 절점들에|끝에 있는 절점에|모서리 절점에|저 절점에", val="바깥쪽 절점들에", test="코너 쪽 절점들에|중간 절점에"
+)
 _SOME_MEMBERS = ch("가운데 기둥|저 보|긴 보들|바깥쪽 기둥", val="짧은 보들", test="안쪽 보 몇 개|모서리 기둥")
-_DO_MEMBERS = ch("지워줘|삭제해줘|단면 바꿔줘|핀접합으로 해줘|부재력 보여줘|휨모멘트 알려줘", val="강도 검토해줘", test="없애줘|단면 교체 부탁드립니다|축력 확인 부탁드립니다")
+_DO_MEMBERS = ch(
+    "지워줘|삭제해줘|단면 바꿔줘|핀접합으로 해줘|부재력 보여줘|휨모멘트 알려줘",
+    val="강도 검토해줘",
+    test="없애줘|단면 교체 부탁드립니다|축력 확인 부탁드립니다",
+)
 _MEMBER_TOOLS = {
-    "지워": "delete_entities", "삭제": "delete_entities", "없애": "delete_entities", "단면": "assign_section", "핀접합": "set_end_release",
-    "부재력": "get_member_force", "휨": "get_member_force", "축력": "get_member_force", "강도": "check_member_design",
-}  # fmt: skip
+    "지워": "delete_entities",
+    "삭제": "delete_entities",
+    "없애": "delete_entities",
+    "단면": "assign_section",
+    "핀접합": "set_end_release",
+    "부재력": "get_member_force",
+    "휨": "get_member_force",
+    "축력": "get_member_force",
+    "강도": "check_member_design",
+}
 
 
 def ambiguous(s: Scene) -> Silence:
@@ -68,7 +82,10 @@ def ambiguous(s: Scene) -> Silence:
     amount = s.amount("force")
     kind = v.at(("sideways", "sideways", "bare number", "nodes", "members"))
     if kind == "sideways":
-        said = {"node": say.ids(v, "node", s.some(s.model.free_nodes, 1)), "dir": v.pick(_SIDEWAYS) if v.korean else v.at(("horizontally", "sideways", "in the horizontal direction"))}
+        said = {
+            "node": say.ids(v, "node", s.some(s.model.free_nodes, 1)),
+            "dir": v.pick(_SIDEWAYS) if v.korean else v.at(("horizontally", "sideways", "in the horizontal direction")),
+        }
         said["mag"] = say.magnitude(v, amount, 1, "load")
         text = finish(v, say_clause(v, FORCE_KO if v.korean else FORCE_EN, said))
         return Silence(text, ask(v, "horizontal axis"), ["add_nodal_load"], "ambiguous")
@@ -76,7 +93,12 @@ def ambiguous(s: Scene) -> Silence:
         number = v.at(s.model.free_nodes)
         load = write(v, amount)
         if v.korean:
-            text = v.pick(ch("{n}번에 {m} {!add}|{n}번에 {m} 하중을 {!add}|{m} 하중을 {n}번에 {!add}", test="{n}번에다가 {m} {!add}|{n}번은 {m} {!add}"))
+            text = v.pick(
+                ch(
+                    "{n}번에 {m} {!add}|{n}번에 {m} 하중을 {!add}|{m} 하중을 {n}번에 {!add}",
+                    test="{n}번에다가 {m} {!add}|{n}번은 {m} {!add}",
+                )
+            )
             text = finish(v, say_clause(v, ch(text.replace("{n}", str(number)).replace("{m}", load)), {}))
         else:
             text = finish(v, f"{v.at(('put', 'add', 'apply'))} {load} on {number}")
@@ -84,40 +106,78 @@ def ambiguous(s: Scene) -> Silence:
     if kind == "nodes":
         direction = f"{v.at(('X', 'Y'))}방향" if v.korean else f"in {v.at(('X', 'Y'))}"
         if v.korean:
-            text = finish(v, say_clause(v, ch("{where} {dir}^으로 {mag}씩 {!add}|{where} {dir} {mag} {!add}"), {"where": v.pick(_SOME_NODES), "dir": direction, "mag": write(v, amount)}))
+            text = finish(
+                v,
+                say_clause(
+                    v,
+                    ch("{where} {dir}^으로 {mag}씩 {!add}|{where} {dir} {mag} {!add}"),
+                    {"where": v.pick(_SOME_NODES), "dir": direction, "mag": write(v, amount)},
+                ),
+            )
         else:
-            text = finish(v, f"add {write(v, amount)} {direction} at {v.at(('the upper nodes', 'the corner node', 'some of the outer nodes'))}")
+            text = finish(
+                v,
+                f"add {write(v, amount)} {direction} at "
+                + v.at(("the upper nodes", "the corner node", "some of the outer nodes")),
+            )
         return Silence(text, ask(v, "which nodes"), ["add_nodal_load"], "ambiguous")
     if v.korean:
         what = v.pick(_DO_MEMBERS)
         tool = next(t for k, t in _MEMBER_TOOLS.items() if k in what)
         return Silence(finish(v, f"{v.pick(_SOME_MEMBERS)} {what}"), ask(v, "which members"), [tool], "ambiguous")
-    what, tool = v.at((("Delete", "delete_entities"), ("Show the axial force in", "get_member_force"), ("Change the section of", "assign_section")))
-    return Silence(finish(v, f"{what} {v.at(('that column', 'the long beams', 'the middle column'))}"), ask(v, "which members"), [tool], "ambiguous")
+    what, tool = v.at(
+        (
+            ("Delete", "delete_entities"),
+            ("Show the axial force in", "get_member_force"),
+            ("Change the section of", "assign_section"),
+        )
+    )
+    return Silence(
+        finish(v, f"{what} {v.at(('that column', 'the long beams', 'the middle column'))}"),
+        ask(v, "which members"),
+        [tool],
+        "ambiguous",
+    )
 
 
 _OFF = {
     "refuse": (
         ch(
-            "{when} {place} 날씨 어때?|{when} 점심 메뉴 추천해줘|{when} 회의실 예약해줘|{when} 회의록 메일로 보내줘|이 건물 공사비 견적 내줘|노래 한 곡 틀어줘|{place} 가는 길 알려줘"
-            "|{when} 일정 알려줘|도면 PDF를 번역해줘|철근 물량 뽑아줘|{place} 맛집 알려줘|영어로 번역해줘|주가 좀 알려줘|농담 하나 해줘|엑셀 함수 설명해줘|택시 불러줘",
-            val="{when} 환율 알려줘|계약서 검토해줘|{place} 호텔 찾아줘|발주처에 전화해줘|공정표 작성해줘|{when} 뉴스 요약해줘|렌더링 이미지 만들어줘|{place}까지 얼마나 걸려?",
-            test="{when} 비 와?|저녁 뭐 먹을까?|{place} 출장 기차표 끊어줘|감리 보고서 대신 써줘|내역서 단가 조사 부탁드립니다|메일 답장 좀 써줘|조감도 그려줄 수 있어?|{place} 미세먼지 확인해줘"
+            "{when} {place} 날씨 어때?|{when} 점심 메뉴 추천해줘|{when} 회의실 예약해줘"
+            "|{when} 회의록 메일로 보내줘|이 건물 공사비 견적 내줘|노래 한 곡 틀어줘"
+            "|{place} 가는 길 알려줘"
+            "|{when} 일정 알려줘|도면 PDF를 번역해줘|철근 물량 뽑아줘|{place} 맛집 알려줘|영어로 번역해줘"
+            "|주가 좀 알려줘|농담 하나 해줘|엑셀 함수 설명해줘|택시 불러줘",
+            val="{when} 환율 알려줘|계약서 검토해줘|{place} 호텔 찾아줘|발주처에 전화해줘|공정표 작성해줘"
+            "|{when} 뉴스 요약해줘|렌더링 이미지 만들어줘|{place}까지 얼마나 걸려?",
+            test="{when} 비 와?|저녁 뭐 먹을까?|{place} 출장 기차표 끊어줘|감리 보고서 대신 써줘"
+            "|내역서 단가 조사 부탁드립니다|메일 답장 좀 써줘|조감도 그려줄 수 있어?"
+            "|{place} 미세먼지 확인해줘"
             "|휴가 신청서 올려줘|시공사 연락처 찾아줘|인허가 서류 준비해 주실 수 있을까요?",
         ),
         ch(
-            "what's the weather in {place} {when}?|book a meeting room {when}|recommend a lunch place in {place}|translate this report|estimate the construction cost|call the contractor {when}|play some music",
+            "what's the weather in {place} {when}?|book a meeting room {when}"
+            "|recommend a lunch place in {place}|translate this report|estimate the construction cost"
+            "|call the contractor {when}|play some music",
             val="summarise the news {when}|find a hotel in {place}",
-            test="order a taxi to {place} {when}|write my vacation request|who won the game {when}?|draft a reply to the client",
+            test="order a taxi to {place} {when}|write my vacation request|who won the game {when}?"
+            "|draft a reply to the client",
         ),
     ),
     "wait": (
         ch(
-            "아직 아무것도 하지 마|잠깐 기다려줘|일단 멈춰, {reason}|해석은 아직 돌리지 마|지금은 건드리지 마, {reason}|하중은 내가 말할 때까지 넣지 마|저장하지 말고 기다려|{reason}, 아직 하지 마|{reason}, 그대로 둬",
+            "아직 아무것도 하지 마|잠깐 기다려줘|일단 멈춰, {reason}|해석은 아직 돌리지 마"
+            "|지금은 건드리지 마, {reason}|하중은 내가 말할 때까지 넣지 마|저장하지 말고 기다려"
+            "|{reason}, 아직 하지 마|{reason}, 그대로 둬",
             val="조금만 보류하자, {reason}|아직 실행하면 안 돼, {reason}|{reason}, 일단 스톱",
-            test="손대지 말고 있어 봐, {reason}|아직은 진행하지 말아 주세요, {reason}|{reason}, 잠시 대기|지금 말고 이따가 하자|{reason}, 실행은 미루자",
+            test="손대지 말고 있어 봐, {reason}|아직은 진행하지 말아 주세요, {reason}|{reason}, 잠시 대기"
+            "|지금 말고 이따가 하자|{reason}, 실행은 미루자",
         ),
-        ch("don't run anything yet|wait, {reason}|hold on, {reason}|leave the model as it is for now, {reason}|not yet, {reason}", test="hang on before you change anything, {reason}|nothing for now, {reason}"),
+        ch(
+            "don't run anything yet|wait, {reason}|hold on, {reason}"
+            "|leave the model as it is for now, {reason}|not yet, {reason}",
+            test="hang on before you change anything, {reason}|nothing for now, {reason}",
+        ),
     ),
     "question": (
         ch(
@@ -125,22 +185,46 @@ _OFF = {
             val="{term} 어떤 개념인가요?|{term} 쉽게 말해줘",
             test="{term} 정확히 뭘 말하는 건가요?|{term} 어떨 때 고려하나요?|{term} 처음 듣는데 뭔가요?",
         ),
-        ch("what is {term}?|explain {term}|when do we need {term}?", test="what does {term} actually mean?|why would anyone use {term}?"),
+        ch(
+            "what is {term}?|explain {term}|when do we need {term}?",
+            test="what does {term} actually mean?|why would anyone use {term}?",
+        ),
     ),
 }
 _FILL = {
     "when": (ch("오늘|내일|이번 주|모레|다음 주"), ch("today|tomorrow|this week|on Friday")),
-    "place": (ch("서울|부산|대전|인천|광주", val="세종|제주", test="울산|수원|강릉"), ch("Seoul|Busan|Incheon", test="Daegu|Jeju")),
+    "place": (
+        ch("서울|부산|대전|인천|광주", val="세종|제주", test="울산|수원|강릉"),
+        ch("Seoul|Busan|Incheon", test="Daegu|Jeju"),
+    ),
     "reason": (
-        ch("생각 좀 할게|도면 확인 중이야|검토하고 있어|아직 결정 안 났어|확인할 게 있어", val="회의 중이야|고민 중이야", test="발주처 답을 기다리는 중이야|도면이 바뀔 것 같아|소장님 확인부터 받을게"),
-        ch("I am still thinking|I need to check the drawing|let me review first", test="the architect may change it|I'm waiting for an answer"),
+        ch(
+            "생각 좀 할게|도면 확인 중이야|검토하고 있어|아직 결정 안 났어|확인할 게 있어",
+            val="회의 중이야|고민 중이야",
+            test="발주처 답을 기다리는 중이야|도면이 바뀔 것 같아|소장님 확인부터 받을게",
+        ),
+        ch(
+            "I am still thinking|I need to check the drawing|let me review first",
+            test="the architect may change it|I'm waiting for an answer",
+        ),
     ),
     "term": (
-        ch("P-Delta가|층간변위가|응답스펙트럼이|고유주기가|반응수정계수가|KDS 41이|유효질량이|강축이|하중조합이", val="중요도계수가|모드형상이|이방향 슬래브가", test="질량참여율이|지반분류가|횡강성이|전단중심이|비틀림 비정형이"),
-        ch("P-Delta|story drift|a response spectrum|the fundamental period|KDS 41", test="mass participation|the shear center|a soft story"),
+        ch(
+            "P-Delta가|층간변위가|응답스펙트럼이|고유주기가|반응수정계수가|KDS 41이|유효질량이|강축이|하중조합이",
+            val="중요도계수가|모드형상이|이방향 슬래브가",
+            test="질량참여율이|지반분류가|횡강성이|전단중심이|비틀림 비정형이",
+        ),
+        ch(
+            "P-Delta|story drift|a response spectrum|the fundamental period|KDS 41",
+            test="mass participation|the shear center|a soft story",
+        ),
     ),
-}  # fmt: skip
-_WHAT_IF = ch("어떻게 돼?|어떤 의미가 있어?|위험해?|변위가 커져?|문제 있어?", val="결과가 많이 달라져?|괜찮을까?", test="어떤 영향이 있을까요?|무슨 차이가 나나요?|안전할까요?")
+}
+_WHAT_IF = ch(
+    "어떻게 돼?|어떤 의미가 있어?|위험해?|변위가 커져?|문제 있어?",
+    val="결과가 많이 달라져?|괜찮을까?",
+    test="어떤 영향이 있을까요?|무슨 차이가 나나요?|안전할까요?",
+)
 
 
 def irrelevant(s: Scene) -> Silence:
@@ -176,7 +260,16 @@ def invalid(s: Scene) -> Silence:
         noun = f"절점 {bad}번" if v.korean else f"node {bad}"
     elif kind == "member":
         bad = m.members[-1] + far
-        act = INTENTS[v.at(("add_member_distributed_load", "add_member_distributed_load", "check_member_design", "get_member_force"))][0](_moved(s, bad))
+        act = INTENTS[
+            v.at(
+                (
+                    "add_member_distributed_load",
+                    "add_member_distributed_load",
+                    "check_member_design",
+                    "get_member_force",
+                )
+            )
+        ][0](_moved(s, bad))
         args = act.calls[0][1]
         bad = args.get("member_id") or args.get("member_ids", [0])[0]
         if not bad:
@@ -192,19 +285,25 @@ def invalid(s: Scene) -> Silence:
     elif kind == "case":
         bad = v.at([n for n in ("TL", "RL", "WZ", "EZ", "CR", "SH") if n not in m.cases])
         s.fix["case"] = bad
-        act = INTENTS[v.at(("add_nodal_load", "add_member_distributed_load", "add_floor_load", "add_self_weight"))][0](s)
+        act = INTENTS[v.at(("add_nodal_load", "add_member_distributed_load", "add_floor_load", "add_self_weight"))][0](
+            s
+        )
         if "조건에" in act.slots.get("case", "") and bad not in act.slots["case"]:
             return invalid(s)
         noun = f"하중조건 {bad}" if v.korean else f"load case {bad}"
     elif kind == "load":
         bad = f"LCB{v.at((11, 15, 21, 30, 42))}"
         s.fix["load"] = bad
-        act = INTENTS[v.at(("get_displacement", "get_reaction", "get_member_force", "show_diagram", "get_story_drift"))][0](s)
+        act = INTENTS[
+            v.at(("get_displacement", "get_reaction", "get_member_force", "show_diagram", "get_story_drift"))
+        ][0](s)
         if act.calls[0][1].get("diagram") == "mode_shape":
             return invalid(s)
         noun = f"조합 {bad}" if v.korean else f"combination {bad}"
     elif kind == "section":
-        bad = v.at([n for n in ("H-900x300x16x28", "RC-800x1000", "H-148x100x6x9", "RC-250x400") if n not in m.sections])
+        bad = v.at(
+            [n for n in ("H-900x300x16x28", "RC-800x1000", "H-148x100x6x9", "RC-250x400") if n not in m.sections]
+        )
         s.fix["section"] = bad
         act = INTENTS["assign_section"][0](s)
         noun = f"단면 {bad}" if v.korean else f"section {bad}"
@@ -213,8 +312,10 @@ def invalid(s: Scene) -> Silence:
         act = INTENTS["get_reaction"][0](Scene(replace(m, first_node=m.first_node + m.per_level), s.split, v))
         if "node_id" not in act.calls[0][1]:
             return invalid(s)
-        noun = f"{act.calls[0][1]['node_id']}번 지점" if v.korean else f"support {act.calls[0][1]['node_id']}"
-    return Silence(act.sentence(v), reply(v, "none", noun), [act.tool], "invalid", act.calls)
+        node = act.calls[0][1]["node_id"]
+        noun = f"절점 {node}번" if v.korean else f"node {node}"
+    answer = reply(v, "no support" if kind == "reaction" else "none", noun)
+    return Silence(act.sentence(v), answer, [act.tool], "invalid", act.calls)
 
 
 def _moved(s: Scene, member: int) -> Scene:

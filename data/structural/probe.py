@@ -85,7 +85,10 @@ def _same(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> bool:
 
 
 def _key(call: dict[str, Any]) -> str:
-    arguments = {k: float(v) if isinstance(v, int | float) and not isinstance(v, bool) else v for k, v in call["arguments"].items()}
+    arguments = {
+        k: float(v) if isinstance(v, int | float) and not isinstance(v, bool) else v
+        for k, v in call["arguments"].items()
+    }
     return repr((call["name"], sorted((k, _plain(v)) for k, v in arguments.items())))
 
 

@@ -23,13 +23,32 @@ _VERBS = {
     "generate": "build|auto",
     "undo": "revert|rollback",
 }
-_NOUNS = {"nodal": "joint", "node": "joint", "member": "element", "entities": "objects", "combination": "combo", "combinations": "combos"}
+_NOUNS = {
+    "nodal": "joint",
+    "node": "joint",
+    "member": "element",
+    "entities": "objects",
+    "combination": "combo",
+    "combinations": "combos",
+}
 _PARAMETERS = {
-    "node_id": "node|joint|nodeNo", "member_id": "member|element|elemNo", "node_ids": "nodes|joints", "member_ids": "members|elements",
-    "direction": "dir|axis_dir", "value": "magnitude|val", "unit": "units|uom", "load_case": "case|lc", "load_name": "load|result_case",
-    "section": "sect|section_name", "component": "comp|result", "position": "pos|loc", "story": "floor|level",
-    "num_modes": "modes|nModes", "support_type": "support|bc", "factors": "coefficients|cases",
-}  # fmt: skip
+    "node_id": "node|joint|nodeNo",
+    "member_id": "member|element|elemNo",
+    "node_ids": "nodes|joints",
+    "member_ids": "members|elements",
+    "direction": "dir|axis_dir",
+    "value": "magnitude|val",
+    "unit": "units|uom",
+    "load_case": "case|lc",
+    "load_name": "load|result_case",
+    "section": "sect|section_name",
+    "component": "comp|result",
+    "position": "pos|loc",
+    "story": "floor|level",
+    "num_modes": "modes|nModes",
+    "support_type": "support|bc",
+    "factors": "coefficients|cases",
+}
 
 
 def rename(voice: Voice, row: dict[str, Any], taken: set[str]) -> None:

@@ -6,7 +6,7 @@ from data.structural.units import Amount, write
 from data.structural.voice import Choice, Voice, ch
 
 _ONE = ch(
-    "{w} {n}번|{w} {n}번|{n}번 {w}|{n}번 {w}|{n}번 {w}|{w} {n}",
+    "{w} {n}번|{w} {n}번|{n}번 {w}|{n}번 {w}|{n}번 {w}|{w} {n}|{n}번째 {w}",
     val="{w} No.{n}|{w}({n}번)",
     test="No.{n} {w}|제{n}번 {w}|#{n} {w}",
 )
@@ -17,7 +17,11 @@ _RANGE = ch("{a}~{b}|{a}~{b}|{a}번부터 {b}", val="{a}부터 {b}", test="{a}�
 _EN_ONE = ch("{w} {n}|{w} {n}|{w} {n}|{w} no. {n}", val="{w} #{n}", test="{w} number {n}")
 _EN_PAIR = ch("{a} and {b}", test="{a} & {b}")
 _EN_RANGE = ch("{a} to {b}|{a} through {b}|{a}-{b}", test="{a} thru {b}")
-_FIX = ch("{w}, 아니 {r}|{w} 말고 {r}|{w}, 아니다 {r}", val="{w}... 아 {r}", test="{w}가 아니라 {r}|{w}, 정정 {r}|{w} 아니고 {r}")
+_FIX = ch(
+    "{w}, 아니 {r}|{w} 말고 {r}|{w}, 아니다 {r}",
+    val="{w}... 아 {r}",
+    test="{w}가 아니라 {r}|{w}, 정정 {r}|{w} 아니고 {r}",
+)
 _EN_FIX = ch("{w}, no, {r}|{w}, sorry, {r}", val="{w}, I mean {r}", test="{w}, make that {r}|{w}, correction {r}")
 
 
@@ -66,12 +70,20 @@ def _listing(voice: Voice, numbers: list[int], pair: Choice, span: Choice) -> st
     return f"{joined}{', ' if voice.korean else ' and '}{numbers[-1]}"
 
 
-_AXIS = ch("{s}{d}방향|{s}{d}방향|{s}{d}방향|{s}{d}축 방향|{s}{d} 방향", val="{s}{d}쪽", test="전체좌표 {s}{d}방향|{s}{d}축")
-_MINUS_AXIS = ch("-{d}방향|마이너스 {d}방향|{d} 음의 방향", val="{d}축 음의 방향", test="(-){d}방향|{d}축 마이너스 방향")
+_AXIS = ch(
+    "{s}{d}방향|{s}{d}방향|{s}{d}방향|{s}{d}축 방향|{s}{d} 방향", val="{s}{d}쪽", test="전체좌표 {s}{d}방향|{s}{d}축"
+)
+_MINUS_AXIS = ch(
+    "-{d}방향|마이너스 {d}방향|{d} 음의 방향", val="{d}축 음의 방향", test="(-){d}방향|{d}축 마이너스 방향"
+)
 _DOWN = ch("아래로|아래쪽으로|중력방향으로|아래 방향으로", val="하향으로|밑으로", test="연직 하향으로|연직 아래로")
 _UP = ch("위로|위쪽으로|위 방향으로", val="상방향으로", test="상향으로|연직 상향으로")
 _MIXED_AXIS = ch("{s}{d} direction|{s}{d}방향|global {s}{d}")
-_EN_AXIS = ch("in the {s}{d} direction|in {s}{d}|in the {s}{d}-direction", val="along {s}{d}", test="along the {s}{d} axis|{s}{d}-wise")
+_EN_AXIS = ch(
+    "in the {s}{d} direction|in {s}{d}|in the {s}{d}-direction",
+    val="along {s}{d}",
+    test="along the {s}{d} axis|{s}{d}-wise",
+)
 _EN_DOWN = ch("downward|downwards|down|in the gravity direction", val="acting down", test="vertically down")
 _EN_UP = ch("upward|upwards|up", test="vertically up")
 
@@ -119,7 +131,9 @@ def vertical(voice: Voice, amount: Amount) -> str:
     return voice.pick(_VERTICAL).format(m=write(voice, amount))
 
 
-_CASE = ch("{c}에|{c}로|{c} {w}에|{c} {w}으로|{w} {c}에", val="{c} {w}에다|{w} {c}로", test="{c} {w}에다가|{c} {w} 쪽으로")
+_CASE = ch(
+    "{c}에|{c}로|{c} {w}에|{c} {w}으로|{w} {c}에", val="{c} {w}에다|{w} {c}로", test="{c} {w}에다가|{c} {w} 쪽으로"
+)
 _EN_CASE = ch("in {w} {c}|under {c}|to {w} {c}|for {c}", val="within {c}", test="using {w} {c}|as part of {c}")
 
 
@@ -128,11 +142,20 @@ def case(voice: Voice, name: str) -> str:
     noun = word(voice, "case")
     if voice.lang == "en":
         return voice.pick(_EN_CASE).format(c=name, w=noun)
-    return voice.pick(_CASE).format(c=name, w=noun).replace(f"{name}로", f"{name}^으로").replace(
-        f"{noun}으로", f"{noun}^으로").replace(f"{noun}은", f"{noun}^은")  # fmt: skip
+    return (
+        voice.pick(_CASE)
+        .format(c=name, w=noun)
+        .replace(f"{name}로", f"{name}^으로")
+        .replace(f"{noun}으로", f"{noun}^으로")
+        .replace(f"{noun}은", f"{noun}^은")
+    )
 
 
-_UNDER = ch("{c}에서|{c} 기준|{c} 기준으로|{c} 하중에서|{c}일 때", val="{c} 조건에서|{c}에 대해", test="{c} 결과로|{c} 걸었을 때|{c} 하에서")
+_UNDER = ch(
+    "{c}에서|{c} 기준|{c} 기준으로|{c} 하중에서|{c}일 때",
+    val="{c} 조건에서|{c}에 대해",
+    test="{c} 결과로|{c} 걸었을 때|{c} 하에서",
+)
 _EN_UNDER = ch("under {c}|for {c}|in {c}", val="due to {c}", test="caused by {c}|with {c} active")
 
 

@@ -59,9 +59,17 @@ SPLITS: dict[str, tuple[Bucket, ...]] = {
 LANGUAGES = {"ko": 0.80, "mixed": 0.08, "en": 0.12}
 # Phenomena that a row is asked to show, where its slots allow it.
 WANTS = {
-    "": 0.42, "unit": 0.12, "number_form": 0.08, "unit_conversion": 0.13, "correction": 0.09, "distractor": 0.05,
-    "typo": 0.04, "spacing": 0.03, "wrong_particle": 0.03, "full_width": 0.01,
-}  # fmt: skip
+    "": 0.42,
+    "unit": 0.12,
+    "number_form": 0.1,
+    "unit_conversion": 0.13,
+    "correction": 0.09,
+    "distractor": 0.05,
+    "typo": 0.04,
+    "spacing": 0.03,
+    "wrong_particle": 0.03,
+    "full_width": 0.01,
+}
 RENAMED, UNDESCRIBED = 0.13, 0.09
 
 
@@ -71,7 +79,12 @@ def quota(bucket: Bucket) -> list[str]:
     left = dict(bucket.kinds)
     order = []
     for i in range(1, total + 1):
-        behind = max(left, key=lambda k: (bucket.kinds[k] * i / total - (bucket.kinds[k] - left[k]), bucket.kinds[k]) if left[k] else (-9, 0))
+        behind = max(
+            left,
+            key=lambda k: (
+                (bucket.kinds[k] * i / total - (bucket.kinds[k] - left[k]), bucket.kinds[k]) if left[k] else (-9, 0)
+            ),
+        )
         left[behind] -= 1
         order.append(behind)
     return order

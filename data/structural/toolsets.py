@@ -59,7 +59,9 @@ def choose(voice: Voice, needed: list[str], seen: set[tuple[str, ...]] | None = 
     while True:
         names = list(dict.fromkeys(needed))
         size = max(len(names) + 2, voice.at((4, 4, 4, 4, 4, 5, 5, 6, 8)))
-        near = [n for family in FAMILIES if any(m in family for m in names) for n in family if n in CORE and n not in names]
+        near = [
+            n for family in FAMILIES if any(m in family for m in names) for n in family if n in CORE and n not in names
+        ]
         near = list(dict.fromkeys(near))
         for pool, count in ((near, voice.at((1, 2, 2, 3))), (list(CORE), size)):
             left = [n for n in pool if n not in names]

@@ -55,9 +55,10 @@ def draw(voice: Voice, split: str, kind: str, unit: str = "") -> Amount:
     """A magnitude from the value pool of a split; small values are likelier, as in practice."""
     if not unit:
         others = [u for u in _STEPS[kind] if u != BASE[kind]]
-        unit = voice.at(others) if voice.show("unit") or voice.chance(0.05) else BASE[kind]
-        if "plain_unit" in voice.want:
-            unit = BASE[kind]
+        unit = BASE[kind]
+        if "plain_unit" not in voice.want and (voice.show("unit") or voice.chance(0.05)):
+            unit = voice.at(others)
+            voice.shown.append("unit")
     steps, _ = _STEPS[kind][unit]
     pool = [s for s in steps if s % 11 in _RESIDUES[split]]
     if kind == "force" and unit == "kN" and voice.chance(0.2):
@@ -84,7 +85,9 @@ def write(voice: Voice, amount: Amount, sign: int = 1) -> str:
 def spell(voice: Voice, amount: Amount) -> str:
     """The unit alone, in one of its spellings; Hangul spellings only in Korean sentences."""
     options = _STEPS[amount.kind][amount.unit][1]
-    return voice.pick(options, lambda u: voice.lang == "ko" or u.replace("·", "").replace("²", "").isascii() or "㎡" in u)
+    return voice.pick(
+        options, lambda u: voice.lang == "ko" or u.replace("·", "").replace("²", "").isascii() or "㎡" in u
+    )
 
 
 def metres(voice: Voice, value: float) -> str:

@@ -44,23 +44,108 @@ def _hada(*nouns: str) -> dict[str, Verb]:
 
 VERBS: dict[str, Verb] = {
     **_hada(
-        "추가", "입력", "적용", "재하", "부여", "설정", "지정", "변경", "수정", "삭제", "제거", "등록", "정의", "생성", "작성",
-        "수행", "실행", "계산", "조회", "확인", "출력", "표시", "검토", "체크", "판정", "저장", "이동", "배치", "교체",
-        "취소", "진행", "구성", "가력", "산출", "세팅", "점검", "평가", "작도", "구속", "설치", "포함", "고려", "반영", "편성", "연결",
-        "add", "apply", "run", "show", "check", "export", "define", "set", "delete", "move", "assign", "create",
-        "display", "get", "change",
+        "추가",
+        "입력",
+        "적용",
+        "재하",
+        "부여",
+        "설정",
+        "지정",
+        "변경",
+        "수정",
+        "삭제",
+        "제거",
+        "등록",
+        "정의",
+        "생성",
+        "작성",
+        "수행",
+        "실행",
+        "계산",
+        "조회",
+        "확인",
+        "출력",
+        "표시",
+        "검토",
+        "체크",
+        "판정",
+        "저장",
+        "이동",
+        "배치",
+        "교체",
+        "취소",
+        "진행",
+        "구성",
+        "가력",
+        "산출",
+        "세팅",
+        "점검",
+        "평가",
+        "작도",
+        "구속",
+        "설치",
+        "포함",
+        "고려",
+        "반영",
+        "편성",
+        "연결",
+        "add",
+        "apply",
+        "run",
+        "show",
+        "check",
+        "export",
+        "define",
+        "set",
+        "delete",
+        "move",
+        "assign",
+        "create",
+        "display",
+        "get",
+        "change",
     ),
-    "넣": Verb("넣", "넣어"), "걸": Verb("걸", "걸어"), "주": Verb("주", "줘"), "작용": Verb("작용시키", "작용시켜"),
-    "올리": Verb("올리", "올려"), "가하": Verb("가하", "가해"), "싣": Verb("싣", "실어"), "얹": Verb("얹", "얹어"),
-    "바꾸": Verb("바꾸", "바꿔"), "만들": Verb("만들", "만들어"), "돌리": Verb("돌리", "돌려"), "지우": Verb("지우", "지워"),
-    "없애": Verb("없애", "없애"), "보이": Verb("보여주", "보여"), "알리": Verb("알려주", "알려"), "뽑": Verb("뽑", "뽑아"),
-    "띄우": Verb("띄우", "띄워"), "그리": Verb("그리", "그려"), "옮기": Verb("옮기", "옮겨"), "찍": Verb("찍", "찍어"),
-    "잇": Verb("잇", "이어"), "세우": Verb("세우", "세워"), "내보내": Verb("내보내", "내보내"), "내리": Verb("내리", "내려"),
-    "되돌리": Verb("되돌리", "되돌려"), "무르": Verb("무르", "물러"), "하": Verb("하", "해"), "잡": Verb("잡", "잡아"),
-    "두": Verb("두", "둬"), "풀": Verb("풀", "풀어"), "보": Verb("보", "봐"), "따지": Verb("따지", "따져"),
-    "만들어두": Verb("만들어 두", "만들어 둬"), "읽": Verb("읽", "읽어"), "꺼내": Verb("꺼내", "꺼내"), "날리": Verb("날리", "날려"),
-    "밀": Verb("밀", "밀어"), "갈": Verb("갈", "갈아"), "붙이": Verb("붙이", "붙여"), "태우": Verb("태우", "태워"),
-}  # fmt: skip
+    "넣": Verb("넣", "넣어"),
+    "걸": Verb("걸", "걸어"),
+    "주": Verb("주", "줘"),
+    "작용": Verb("작용시키", "작용시켜"),
+    "올리": Verb("올리", "올려"),
+    "가하": Verb("가하", "가해"),
+    "싣": Verb("싣", "실어"),
+    "얹": Verb("얹", "얹어"),
+    "바꾸": Verb("바꾸", "바꿔"),
+    "만들": Verb("만들", "만들어"),
+    "돌리": Verb("돌리", "돌려"),
+    "지우": Verb("지우", "지워"),
+    "없애": Verb("없애", "없애"),
+    "보이": Verb("보여주", "보여"),
+    "알리": Verb("알려주", "알려"),
+    "뽑": Verb("뽑", "뽑아"),
+    "띄우": Verb("띄우", "띄워"),
+    "그리": Verb("그리", "그려"),
+    "옮기": Verb("옮기", "옮겨"),
+    "찍": Verb("찍", "찍어"),
+    "잇": Verb("잇", "이어"),
+    "세우": Verb("세우", "세워"),
+    "내보내": Verb("내보내", "내보내"),
+    "내리": Verb("내리", "내려"),
+    "되돌리": Verb("되돌리", "되돌려"),
+    "무르": Verb("무르", "물러"),
+    "하": Verb("하", "해"),
+    "잡": Verb("잡", "잡아"),
+    "두": Verb("두", "둬"),
+    "풀": Verb("풀", "풀어"),
+    "보": Verb("보", "봐"),
+    "따지": Verb("따지", "따져"),
+    "만들어두": Verb("만들어 두", "만들어 둬"),
+    "읽": Verb("읽", "읽어"),
+    "꺼내": Verb("꺼내", "꺼내"),
+    "날리": Verb("날리", "날려"),
+    "밀": Verb("밀", "밀어"),
+    "갈": Verb("갈", "갈아"),
+    "붙이": Verb("붙이", "붙여"),
+    "태우": Verb("태우", "태워"),
+}
 
 CLASSES: dict[str, Choice] = {
     "add": ch("추가|추가|넣|걸|주|재하|작용|입력|적용", val="올리|부여", test="가하|싣|얹"),
@@ -76,17 +161,30 @@ CLASSES: dict[str, Choice] = {
     "move": ch("옮기|이동", val="밀", test="변경"),
     "run": ch("수행|실행|돌리|하", val="진행", test="계산"),
     "query": ch("보이|알리|조회|확인|뽑", val="출력", test="읽|꺼내"),
-    "check": ch("검토|확인|체크|판정", val="보", test="평가|따지"),
+    "check": ch("검토|검토|체크|판정", val="보", test="평가|따지"),
     "show": ch("보이|띄우|표시|그리", val="출력", test="작도|찍"),
     "export": ch("저장|내보내|뽑", val="출력", test="내리|꺼내"),
     "undo": ch("되돌리|취소", val="무르", test="없애"),
 }
 MIXED = {
-    "add": "add|apply|추가|넣", "put": "add|추가", "include": "add|추가", "join": "add|추가", "set": "set|change|바꾸",
-    "release": "set|바꾸", "change": "assign|change|바꾸", "define": "define|add|등록", "make": "create|만들",
-    "delete": "delete|삭제", "move": "move|옮기", "run": "run|돌리|실행", "query": "check|보이|알리", "check": "check|검토",
-    "show": "show|display|띄우", "export": "export|저장", "undo": "되돌리",
-}  # fmt: skip
+    "add": "add|apply|추가|넣",
+    "put": "add|추가",
+    "include": "add|추가",
+    "join": "add|추가",
+    "set": "set|change|바꾸",
+    "release": "set|바꾸",
+    "change": "assign|change|바꾸",
+    "define": "define|add|등록",
+    "make": "create|만들",
+    "delete": "delete|삭제",
+    "move": "move|옮기",
+    "run": "run|돌리|실행",
+    "query": "보이|알리|조회",
+    "check": "check|검토",
+    "show": "show|display|띄우",
+    "export": "export|저장",
+    "undo": "되돌리",
+}
 ENGLISH: dict[str, Choice] = {
     "add": ch("add|apply|put", val="place", test="assign|insert"),
     "put": ch("add|create|put", val="insert", test="place"),
@@ -109,7 +207,8 @@ ENGLISH: dict[str, Choice] = {
 
 # {a} 추가해/넣어, {n} 추가 (하다 verbs only), {f} 추가할/넣을.
 ENDINGS = ch(
-    "{a}줘|{a}줘|{a}줘|{a} 줘|{a} 주세요|{a}주세요|{a}줘요|{a}줄래?|{a}라|{a} 주십시오|{n}|{n}|{n} 부탁해|{n} 좀 {ha}줘",
+    "{a}줘|{a}줘|{a}줘|{a} 줘|{a} 주세요|{a}주세요|{a}줘요|{a}줄래?|{a}라|{a} 주십시오|{n}|{n}"
+    "|{n} 부탁해|{n} 좀 {ha}줘",
     val="{a} 주시겠어요?|{n} 바랍니다|{a}주라|{a}주면 좋겠어",
     test="{a} 주실 수 있을까요?|{n} 부탁드립니다|{a}줬으면 해|{f} 것|{a}주시면 됩니다|{n} 요망",
 )
@@ -126,9 +225,15 @@ def verb(voice: Voice, kind: str, mode: str) -> str:
         return chosen.stem + ("면" if _closes_softly(chosen.stem) else "으면")
     if mode == "and":
         return voice.pick(JOINTS).format(go=chosen.stem + "고", p=chosen.past)
-    ending = voice.pick(ENDINGS, lambda e: (bool(chosen.noun) or "{n}" not in e) and not (mode == "first" and _unfit(e)))
+    ending = voice.pick(
+        ENDINGS, lambda e: (bool(chosen.noun) or "{n}" not in e) and not (mode == "first" and _unfit(e))
+    )
     if chosen.a in ("줘", "둬", "봐") and ending.startswith("{a}"):
-        ending = {"줘": "주세요" if "주세요" in ending or "주십" in ending else "줘", "둬": ending, "봐": ending}[chosen.a]
+        ending = {"줘": "주세요" if "주세요" in ending or "주십" in ending else "줘", "둬": ending, "봐": ending}[
+            chosen.a
+        ]
     if chosen.a.isascii() or chosen.a[0].isascii():
-        ending = ending.replace("{a}", "{n} 해").replace("{f}", "{n} 할") if "{a}" in ending or "{f}" in ending else ending
+        ending = (
+            ending.replace("{a}", "{n} 해").replace("{f}", "{n} 할") if "{a}" in ending or "{f}" in ending else ending
+        )
     return ending.format(a=chosen.a, n=chosen.noun, f=chosen.future, ha="해" if chosen.noun else "")

@@ -1,9 +1,10 @@
-"""The engine's word on a row: its gold calls hold on the row's model, and what it should refuse is refused."""
+"""Two independent words on a row: the engine carries its gold calls out, the second reader finds them in its text."""
 
 from typing import Any
 
 from data.structural.act import Call
 from data.structural.engine import ModelSpec, engine_version, history_calls, run_calls, verify
+from data.structural.reader import agrees
 
 
 def verdict(row: dict[str, Any], refused: list[Call]) -> dict[str, Any]:
@@ -16,4 +17,11 @@ def verdict(row: dict[str, Any], refused: list[Call]) -> dict[str, Any]:
     if refused:
         run = run_calls(spec, [], [{"name": name, "arguments": arguments} for name, arguments in refused])
         return {"engine": engine_version(), "ok": not run.ok, "checks": {"refused": not run.ok}}
-    return verify(spec, history_calls(row["messages"][:-1]), gold, row["tools"]).to_dict()
+    found = verify(spec, history_calls(row["messages"][:-1]), gold, row["tools"]).to_dict()
+    if gold:
+        *history, request, _ = row["messages"][1:]
+        said, why = agrees(request["content"], gold, history, [*spec.cases, *spec.combos])
+        found["checks"]["reader"] = said
+        if not said:
+            found |= {"ok": False, "reasons": [*found.get("reasons", []), why]}
+    return found

@@ -45,6 +45,7 @@ class Voice:
         pool: train, val or test: whose held-out rules may be used besides the common ones.
         novelty: how often a held-out rule is taken where one exists.
         plan_novelty: the same for whole plans, which are the easier novelty: known words in a new order.
+        detail: how much likelier optional values are to be said.
         want: phenomena that the slots should show (correction, number_form, unit, parallel, …).
         shown: phenomena that they did show.
         held: held-out rules used so far.
@@ -56,12 +57,13 @@ class Voice:
     pool: str = "train"
     novelty: float = 0.4
     plan_novelty: float = 0.75
+    detail: float = 0.0
     want: tuple[str, ...] = ()
     shown: list[str] = field(default_factory=list)
     held: list[str] = field(default_factory=list)
     plans: list[str] = field(default_factory=list)
 
-    def at(self, options: tuple | list):  # noqa: ANN201
+    def at(self, options: tuple | list):
         """One of the options, by index, so that every Python version draws the same one."""
         return options[int(self.rng.random() * len(options))]
 
@@ -130,4 +132,7 @@ def finish(voice: Voice, text: str) -> str:
         wrong = lambda: voice.chance(0.5) and voice.show("wrong_particle")  # noqa: E731
     text = settle(text, lambda: voice.chance(0.5), wrong)
     text = re.sub(r"\s+([,.?!])", r"\1", re.sub(r" +", " ", text)).strip()
+    text = text.replace("기준 기준", "기준")
+    if voice.lang == "en":
+        text = re.sub(r"\b([Aa]) (?=[aeio]|H[ -]|8|1[18]\b)", r"\1n ", text)
     return text[:1].upper() + text[1:] if voice.lang == "en" and voice.chance(0.7) else text

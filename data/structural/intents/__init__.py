@@ -1,7 +1,7 @@
 """Every tool's intent: a function that draws what a user wants and how they would say it."""
 
 from data.structural.act import Intent
-from data.structural.intents import analysis, geometry, heldout, loads, modelling, results
+from data.structural.intents import analysis, areas, geometry, heldout, loads, modelling, results
 
 # The share of each tool among single requests. Loads and queries are what people ask most; none may dominate.
 INTENTS: dict[str, tuple[Intent, float]] = {
@@ -19,8 +19,8 @@ INTENTS: dict[str, tuple[Intent, float]] = {
     "add_nodal_moment": (loads.nodal_moment, 3.6),
     "add_member_point_load": (loads.point_load, 4.6),
     "add_member_distributed_load": (loads.distributed_load, 6.0),
-    "add_floor_load": (loads.floor_load, 4.0),
-    "add_self_weight": (loads.self_weight, 2.8),
+    "add_floor_load": (areas.floor_load, 4.0),
+    "add_self_weight": (areas.self_weight, 2.8),
     "create_load_combination": (modelling.create_load_combination, 3.4),
     "generate_code_combinations": (modelling.generate_code_combinations, 2.8),
     "run_static_analysis": (analysis.run_static_analysis, 2.8),

@@ -14,7 +14,8 @@ NODE_KO = ch(
     test="{at} 지점에 [{id} 하나 ]{!put}|[{id} ]좌표는 {at}, {!put}",
 )
 NODE_EN = ch(
-    "{!put} [{id} ]at {at}|{!put} [{id} ]with coordinates {at}|At {at}, {!put} [{id}]", test="{!put} [{id} ]located at {at}"
+    "{!put} [{id} ]at {at}|{!put} [{id} ]with coordinates {at}|At {at}, {!put} [{id}]",
+    test="{!put} [{id} ]located at {at}",
 )
 
 
@@ -30,9 +31,16 @@ def add_node(s: Scene) -> Act:
     scale, unit = (1000, "mm") if v.show("unit_conversion") else (1, "m")
     numbers = [plain(round(p * scale, 3)) for p in point]
     if v.korean:
-        shape = v.pick(ch("({0}, {1}, {2}){u}|({0}, {1}, {2}){u}|X={0}, Y={1}, Z={2}{u}|x {0}, y {1}, z {2}{u}", test="[{0}, {1}, {2}]{u}|X {0}{u} Y {1}{u} Z {2}{u}"))
+        shape = v.pick(
+            ch(
+                "({0}, {1}, {2}){u}|({0}, {1}, {2}){u}|X={0}, Y={1}, Z={2}{u}|x {0}, y {1}, z {2}{u}",
+                test="[{0}, {1}, {2}]{u}|X {0}{u} Y {1}{u} Z {2}{u}",
+            )
+        )
     else:
-        shape = v.pick(ch("({0}, {1}, {2}){u}|({0}, {1}, {2}){u}|x={0}, y={1}, z={2}{u}", test="x {0}, y {1}, z {2}{u}"))
+        shape = v.pick(
+            ch("({0}, {1}, {2}){u}|({0}, {1}, {2}){u}|x={0}, y={1}, z={2}{u}", test="x {0}, y {1}, z {2}{u}")
+        )
     spoken = (" " if v.lang == "en" else "") + unit
     if unit == "m" and "{u} Y" not in shape and v.chance(0.5):
         spoken = ""
@@ -56,13 +64,16 @@ def _sums(lengths: tuple[float, ...]) -> list[float]:
 
 
 MEMBER_KO = ch(
-    "[{pair} 사이에 ][{section} ]{kind}^을 {!join}|[{pair}^을 잇는 ][{section} ]{kind}^을 {!join}|[{section}^으로 ][{pair} 사이에 ]{kind} {!join}"
+    "[{pair} 사이에 ][{section} ]{kind}^을 {!join}|[{pair}^을 잇는 ][{section} ]{kind}^을 {!join}"
+    "|[{section}^으로 ][{pair} 사이에 ]{kind} {!join}"
     "|[{pair} ][{section} ]{kind} {!join}",
     val="[{pair}^을 연결하는 ]{kind} {!join}[, 단면은 {section}]",
     test="{kind} 하나 {!join}[, {pair} 사이에][ {section}^으로]|[{section} ]{kind}^을 [{pair}에 걸쳐 ]{!join}",
 )
 MEMBER_EN = ch(
-    "{!join} a {kind}[ between {pair}][ with {section}]|{!join} a[ {section}] {kind}[ between {pair}]|[Between {pair}, ]{!join} a[ {section}] {kind}",
+    "{!join} a {kind}[ between {pair}][ with {section}]"
+    "|{!join} a[ {section}] {kind}[ between {pair}]"
+    "|[Between {pair}, ]{!join} a[ {section}] {kind}",
     test="{!join} a {kind}[ connecting {pair}][ using {section}]",
 )
 _KINDS = {"beam": ("보", "beam"), "column": ("기둥", "column"), "brace": ("가새", "brace"), "": ("부재", "member")}
@@ -80,7 +91,10 @@ def add_member(s: Scene) -> Act:
         floor = m.nodes[(storey + 1) * level : (storey + 2) * level]
         start, end = floor[0], floor[nx + 1]
     else:
-        start, end = lower[k], lower[k] + level + (1 if (k + 1) % nx else nx - 1 if k + nx - 1 < level and nx > 2 else 1)
+        start, end = (
+            lower[k],
+            lower[k] + level + (1 if (k + 1) % nx else nx - 1 if k + nx - 1 < level and nx > 2 else 1),
+        )
         if end > m.nodes[-1] or end == start + level:
             start, end = lower[0], lower[0] + level + 1
     if "end_node" in s.fix:
@@ -92,11 +106,19 @@ def add_member(s: Scene) -> Act:
     name = _KINDS[kind][0 if v.lang == "ko" else 1] if v.lang != "mixed" or v.chance(0.7) else _KINDS[kind][0]
     noun = word(v, "node")
     if v.korean:
-        pair = v.pick(ch("{w} {a}번과 {b}번|{a}번과 {b}번 {w}|{a}번 {w}^과 {b}번 {w}|{w} {a}, {b}", val="{w} {a}-{b}", test="{w} {a}번하고 {b}번|{a}번 {w}에서 {b}번 {w}")).format(w=noun, a=start, b=end)
+        pair = v.pick(
+            ch(
+                "{w} {a}번과 {b}번|{a}번과 {b}번 {w}|{a}번 {w}^과 {b}번 {w}|{w} {a}, {b}",
+                val="{w} {a}-{b}",
+                test="{w} {a}번하고 {b}번|{a}번 {w}에서 {b}번 {w}",
+            )
+        ).format(w=noun, a=start, b=end)
     else:
         pair = v.at((f"{noun}s {start} and {end}", f"{noun} {start} and {noun} {end}"))
     said = {"pair": pair, "section": section, "kind": name}
-    return Act([("add_member", args)], said, MEMBER_KO, MEMBER_EN, {"pair": ("end nodes", ""), "section": ("section", "")})
+    return Act(
+        [("add_member", args)], said, MEMBER_KO, MEMBER_EN, {"pair": ("end nodes", ""), "section": ("section", "")}
+    )
 
 
 MOVE_KO = ch(
@@ -104,7 +126,9 @@ MOVE_KO = ch(
     val="[{node}만 ][{off} ]{!move}",
     test="[{node} 좌표를 ][{off} ]{!move}|{!move}, [{node}^을 ][{off}]",
 )
-MOVE_EN = ch("{!move} {node}[ {off}]|{!move} {node} by[ {off}]|[{off}, ]{!move} {node}", test="{node} should {!move}[ {off}]")
+MOVE_EN = ch(
+    "{!move} {node}[ {off}]|{!move} {node} by[ {off}]|[{off}, ]{!move} {node}", test="{node} should {!move}[ {off}]"
+)
 _STEPS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.8, 1, 1.2)
 
 
@@ -122,7 +146,9 @@ def move_node(s: Scene) -> Act:
         off = f"{length} {text}"
     said = {"node": say.ids(v, "node", [node], s.model.free_nodes), "off": off}
     needs = {"node": ("node", ""), "off": ("move distance", "")}
-    return Act([("move_node", {"node_id": node, "d" + axis: sign * step})], said, MOVE_KO, MOVE_EN, needs, {"node": node})
+    return Act(
+        [("move_node", {"node_id": node, "d" + axis: sign * step})], said, MOVE_KO, MOVE_EN, needs, {"node": node}
+    )
 
 
 DELETE_KO = ch(
@@ -130,7 +156,9 @@ DELETE_KO = ch(
     val="{what}^이 필요 없으니 {!delete}",
     test="{what}^은 빼고 가자, {!delete}|{!delete}, {what}|모델에서 {what}^을 {!delete}",
 )
-DELETE_EN = ch("{!delete} {what}|Please {!delete} {what}", test="{what} is no longer needed, {!delete} it|let's {!delete} {what}")
+DELETE_EN = ch(
+    "{!delete} {what}|Please {!delete} {what}", test="{what} is no longer needed, {!delete} it|let's {!delete} {what}"
+)
 
 
 def delete_entities(s: Scene) -> Act:
@@ -146,7 +174,9 @@ def delete_entities(s: Scene) -> Act:
         what = say.ids(v, member_noun(s, args["ids"]), args["ids"], m.beams)
     else:
         used = [c for factors in m.combos.values() for c in factors]
-        pool = list(m.combos) if kind == "load_combination" else [c for c in m.cases if c != m.current and c not in used]
+        pool = (
+            list(m.combos) if kind == "load_combination" else [c for c in m.cases if c != m.current and c not in used]
+        )
         if not pool:
             return delete_entities(_with(s, entity="load_combination"))
         name = v.at(pool)
@@ -179,5 +209,7 @@ def undo(s: Scene) -> Act:
         what = v.pick(ch("방금 건|방금 작업|마지막 작업|방금 한 거", val="직전 작업", test="바로 전 작업|지금 거"))
     else:
         number = v.at((str(steps), native(steps)))
-        what = v.pick(ch("최근 작업 {n} 개|방금 {n} 단계|최근 {n} 번", test="마지막 {n} 개 작업|앞의 작업 {n} 개")).format(n=number)
+        what = v.pick(
+            ch("최근 작업 {n} 개|방금 {n} 단계|최근 {n} 번", test="마지막 {n} 개 작업|앞의 작업 {n} 개")
+        ).format(n=number)
     return Act([("undo", args)], {"what": what}, UNDO_KO, UNDO_EN)

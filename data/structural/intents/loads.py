@@ -1,4 +1,4 @@
-"""Loads: on nodes, along members, on floors, and self-weight."""
+"""Loads on nodes and along members."""
 
 from data.structural import slots as say
 from data.structural.act import Act, Scene
@@ -12,11 +12,13 @@ FORCE_KO = ch(
     "|[{dir} ][{mag}^을 ][{node}에 ][{case} ]{!add}|[{node}에 ][{mag}^을 ][{dir} ][{case} ]{!add}"
     "|[{node}에 ][{dir} ]{mag}[ {case}]|[{node}, ][{dir}, ]{mag}|[{node} ][{dir} ]{mag}",
     val="[{mag}^?을 ][{node}에 ][{dir} ][{case} ]{!add}|[{dir} ][{node}에 ][{mag}^?을 ][{case} ]{!add}",
-    test="[{mag}^?을 ]{!add}, [{case} ][{node}에 ][{dir}]|[{node}^은 ][{case} ][{dir} ][{mag}^?을 ]{!add}"
+    test="[{mag}^?을 ]{!add}, [{case} ][{node}에 ][{dir}]"
+    "|[{node}^은 ][{case} ][{dir} ][{mag}^?을 ]{!add}"
     "|[{node}에다가 ][{mag}^?을 ][{case} ][{dir} ]{!add}",
 )
 FORCE_EN = ch(
-    "{!add} {mag}[ {dir}][ at {node}][ {case}]|{!add} {mag}[ at {node}][ {dir}][ {case}]|[At {node}, ]{!add} {mag}[ {dir}][ {case}]"
+    "{!add} {mag}[ {dir}][ at {node}][ {case}]|{!add} {mag}[ at {node}][ {dir}][ {case}]"
+    "|[At {node}, ]{!add} {mag}[ {dir}][ {case}]"
     "|{mag}[ {dir}][ on {node}][ {case}]",
     val="[{node}: ]{!add} {mag}[ {dir}][ {case}]",
     test="[{node} needs ]{mag}[ {dir}][ {case}]|[on {node}, ]{mag}[ {dir}][ {case}], please",
@@ -29,7 +31,7 @@ def load_case(s: Scene, share: float = 0.3) -> tuple[dict[str, str], dict[str, s
         name = s.fix["case"]
         if not s.fix.get("say_case", True):
             return {}, {"load_case": name}
-    elif s.voice.chance(share):
+    elif s.voice.chance(share + s.voice.detail):
         name = s.voice.at(s.model.cases)
     else:
         return {}, {}
@@ -66,10 +68,12 @@ def nodal_load(s: Scene) -> Act:
         return _two_directions(s, nodes[0], slot, case)
     axis, sign = force_direction(s)
     amount = s.amount("force")
-    args = [{"node_id": n, "direction": axis, "value": sign * amount.value} | amount.unit_argument | case for n in nodes]
+    args = [
+        {"node_id": n, "direction": axis, "value": sign * amount.value} | amount.unit_argument | case for n in nodes
+    ]
     said = {"node": say.ids(v, "node", nodes, s.model.free_nodes)} | slot
-    if v.lang == "ko" and (axis, sign) == ("Z", -1) and v.chance(0.25):
-        said["mag"] = each(s, say.vertical(v, amount))
+    if v.lang == "ko" and (axis, sign) == ("Z", -1) and "axis_only" not in v.want and v.chance(0.25):
+        said["mag"], rest = each(s, say.vertical(v, amount)), 1
     else:
         said["dir"], rest = say.direction(v, axis, sign)
         said["mag"] = each(s, say.magnitude(v, amount, rest, "load", s.amount("force") if s.many == 1 else None))
@@ -82,7 +86,7 @@ def nodal_load(s: Scene) -> Act:
         FORCE_KO,
         FORCE_EN,
         needs,
-        {"node": nodes[-1], "axis": axis, "sign": sign, "amount": amount, "case": case},
+        {"node": nodes[-1], "axis": axis, "sign": sign, "rest": rest},
     )
 
 
@@ -93,21 +97,37 @@ def _two_directions(s: Scene, node: int, slot: dict[str, str], case: dict[str, s
         sign = -1 if axis == "Z" or v.chance(0.2) else 1
         amount = s.amount("force")
         text, rest = say.direction(v, axis, sign)
-        parts.append(f"{text.removesuffix('^으로')} {write(v, amount, rest)}" if v.korean else f"{write(v, amount, rest)} {text}")
-        calls.append(("add_nodal_load", {"node_id": node, "direction": axis, "value": sign * amount.value} | amount.unit_argument | case))
+        parts.append(
+            f"{text.removesuffix('^으로')} {write(v, amount, rest)}" if v.korean else f"{write(v, amount, rest)} {text}"
+        )
+        calls.append(
+            (
+                "add_nodal_load",
+                {"node_id": node, "direction": axis, "value": sign * amount.value} | amount.unit_argument | case,
+            )
+        )
     v.shown.append("two_directions")
     joint = v.at(("^이랑 ", ", ", "^과 ")) if v.korean else " and "
-    return Act(calls, {"node": say.ids(v, "node", [node]), "mag": joint.join(parts)} | slot, FORCE_KO, FORCE_EN, {"node": ("node", "")})
+    return Act(
+        calls,
+        {"node": say.ids(v, "node", [node]), "mag": joint.join(parts)} | slot,
+        FORCE_KO,
+        FORCE_EN,
+        {"node": ("node", "")},
+    )
 
 
 MOMENT_KO = ch(
-    "[{node}에 ][{axis} ][{mag}^?을 ][{case} ]{!add}|[{case} ][{node}에 ][{axis} ][{mag}^?을 ]{!add}|[{axis} ][{mag}^을 ][{node}에 ][{case} ]{!add}"
+    "[{node}에 ][{axis} ][{mag}^?을 ][{case} ]{!add}"
+    "|[{case} ][{node}에 ][{axis} ][{mag}^?을 ]{!add}"
+    "|[{axis} ][{mag}^을 ][{node}에 ][{case} ]{!add}"
     "|[{node}, ][{axis} ]{mag}|[{node} ][{axis} ]{mag}[ {case}]",
     val="[{mag}^?을 ][{axis}^으로 ][{node}에 ][{case} ]{!add}",
     test="[{node}^은 ][{axis} ][{case} ][{mag}^?을 ]{!add}|[{axis} ][{mag}^?을 ]{!add}, [{case} ][{node}에]",
 )
 MOMENT_EN = ch(
-    "{!add} {mag}[ about {axis}][ at {node}][ {case}]|[At {node}, ]{!add} {mag}[ about {axis}][ {case}]|{mag}[ about {axis}][ at {node}][ {case}]",
+    "{!add} {mag}[ about {axis}][ at {node}][ {case}]"
+    "|[At {node}, ]{!add} {mag}[ about {axis}][ {case}]|{mag}[ about {axis}][ at {node}][ {case}]",
     test="[{node}: ]{mag}[ around {axis}][ {case}]",
 )
 _MOMENT = ch("{w} {m}|{w} {m}|{m} {w}|{m}의 {w}", test="{m}짜리 {w}|크기 {m}의 {w}")
@@ -133,15 +153,21 @@ def nodal_moment(s: Scene) -> Act:
 
 
 BEAM_KO = ch(
-    "[{member}에 ][{span} ][{dir} ][{mag}^?을 ][{case} ]{!add}|[{case} ][{member}에 ][{span} ][{dir} ][{mag}^?을 ]{!add}"
-    "|[{mag}^을 ][{member}에 ][{span} ][{dir} ][{case} ]{!add}|[{member} ][{span} ][{dir} ]{mag}[ {case}]|[{member}에 ][{span} ][{mag}^을 ][{dir} ]{!add}"
+    "[{member}에 ][{span} ][{dir} ][{mag}^?을 ][{case} ]{!add}"
+    "|[{case} ][{member}에 ][{span} ][{dir} ][{mag}^?을 ]{!add}"
+    "|[{mag}^을 ][{member}에 ][{span} ][{dir} ][{case} ]{!add}"
+    "|[{member} ][{span} ][{dir} ]{mag}[ {case}]|[{member}에 ][{span} ][{mag}^을 ][{dir} ]{!add}"
     "|[{member}, ][{dir}, ]{mag}",
-    val="[{member} 위에 ][{dir} ][{mag}^?을 ][{case} ][{span} ]{!add}|[{dir} ][{mag}^?을 ][{member}에 ][{span} ][{case} ]{!add}",
-    test="[{mag}^?을 ]{!add}, [{member}에 ][{span} ][{dir} ][{case}]|[{member}^은 ][{span} ][{case} ][{dir} ][{mag}^?을 ]{!add}"
+    val="[{member} 위에 ][{dir} ][{mag}^?을 ][{case} ][{span} ]{!add}"
+    "|[{dir} ][{mag}^?을 ][{member}에 ][{span} ][{case} ]{!add}",
+    test="[{mag}^?을 ]{!add}, [{member}에 ][{span} ][{dir} ][{case}]"
+    "|[{member}^은 ][{span} ][{case} ][{dir} ][{mag}^?을 ]{!add}"
     "|[{member}에다가 ][{dir} ][{mag}^?을 ][{case} ][{span} ]{!add}",
 )
 BEAM_EN = ch(
-    "{!add} {mag}[ on {member}][ {span}][ {dir}][ {case}]|[On {member}, ]{!add} {mag}[ {span}][ {dir}][ {case}]|{mag}[ {dir}][ on {member}][ {span}][ {case}]",
+    "{!add} {mag}[ on {member}][ {span}][ {dir}][ {case}]"
+    "|[On {member}, ]{!add} {mag}[ {span}][ {dir}][ {case}]"
+    "|{mag}[ {dir}][ on {member}][ {span}][ {case}]",
     val="[{member}: ]{!add} {mag}[ {span}][ {dir}][ {case}]",
     test="[{member} carries ]{mag}[ {span}][ {dir}][ {case}]|[along {member}, ]{!add} {mag}[ {span}][ {dir}][ {case}]",
 )
@@ -171,7 +197,14 @@ def beam_direction(s: Scene) -> tuple[str, str, int, int]:
     v.shown.append("local_axis")
     if not v.korean:
         return v.at((f"in local {axis}", f"along the local {axis} axis")), f"local_{axis}", 1, 1
-    return v.pick(ch("부재좌표계 {d}방향으로|로컬 {d}방향으로|local {d} 방향으로", test="부재 {d}축 방향으로")).format(d=axis), f"local_{axis}", 1, 1
+    return (
+        v.pick(ch("부재좌표계 {d}방향으로|로컬 {d}방향으로|local {d} 방향으로", test="부재 {d}축 방향으로")).format(
+            d=axis
+        ),
+        f"local_{axis}",
+        1,
+        1,
+    )
 
 
 def distributed_load(s: Scene) -> Act:
@@ -182,7 +215,9 @@ def distributed_load(s: Scene) -> Act:
     amount = s.amount("line")
     spoken, noun, value = write(v, amount, rest), word(v, "line"), sign * amount.value
     args = {"direction": axis, "value": value} | amount.unit_argument | case
-    said = {"member": say.ids(v, member_noun(s, members), members, s.model.beams)} | slot | ({"dir": text} if text else {})
+    said = (
+        {"member": say.ids(v, member_noun(s, members), members, s.model.beams)} | slot | ({"dir": text} if text else {})
+    )
     place = v.rng.random()
     if s.many == 1 and place < 0.12 and rest > 0 and "correction" not in v.want:
         other = s.amount("line")
@@ -191,10 +226,17 @@ def distributed_load(s: Scene) -> Act:
             v.shown.append("trapezoid")
             tail = write(v, other)
             if v.korean:
-                said["mag"] = v.pick(ch("{a}에서 {b}^으로 변하는 분포하중|시작 {a}, 끝 {b} 사다리꼴 하중", test="{a}에서 {b}까지 선형으로 변하는 하중")).format(a=spoken, b=tail)
+                said["mag"] = v.pick(
+                    ch(
+                        "{a}에서 {b}^으로 변하는 분포하중|시작 {a}, 끝 {b} 사다리꼴 하중",
+                        test="{a}에서 {b}까지 선형으로 변하는 하중",
+                    )
+                ).format(a=spoken, b=tail)
             else:
                 said["mag"] = f"a load varying from {spoken} to {tail}"
-            return Act([("add_member_distributed_load", {"member_id": m} | args) for m in members], said, BEAM_KO, BEAM_EN)
+            return Act(
+                [("add_member_distributed_load", {"member_id": m} | args) for m in members], said, BEAM_KO, BEAM_EN
+            )
     if s.many == 1 and 0.12 < place < 0.22:
         part = v.at(tuple(sorted(_PARTS)))
         said["span"] = v.pick(_PARTS[part][0] if v.korean else _PARTS[part][1])
@@ -210,26 +252,52 @@ def distributed_load(s: Scene) -> Act:
 
 
 _PARTS = {
-    "first": (ch("앞쪽 절반 구간에만|시작단 쪽 절반에만", test="i단 쪽 반쪽에만"), ch("over the first half only"), {"end": 0.5}),
-    "last": (ch("뒤쪽 절반 구간에만|끝단 쪽 절반에만", test="j단 쪽 반쪽에만"), ch("over the second half only"), {"start": 0.5}),
-    "middle": (ch("가운데 절반 구간에만|중앙부 절반에만", test="0.25부터 0.75 구간에만"), ch("over the middle half"), {"start": 0.25, "end": 0.75}),
+    "first": (
+        ch("앞쪽 절반 구간에만|시작단 쪽 절반에만", test="i단 쪽 반쪽에만"),
+        ch("over the first half only"),
+        {"end": 0.5},
+    ),
+    "last": (
+        ch("뒤쪽 절반 구간에만|끝단 쪽 절반에만", test="j단 쪽 반쪽에만"),
+        ch("over the second half only"),
+        {"start": 0.5},
+    ),
+    "middle": (
+        ch("가운데 절반 구간에만|중앙부 절반에만", test="0.25부터 0.75 구간에만"),
+        ch("over the middle half"),
+        {"start": 0.25, "end": 0.75},
+    ),
     "given": (ch("0.2~0.8 구간에만|0.2에서 0.8 구간에"), ch("from 0.2 to 0.8 of the span"), {"start": 0.2, "end": 0.8}),
 }
 
 
 POINT_KO = ch(
-    "[{member} ][{pos}에 ][{dir} ][{mag}^?을 ][{case} ]{!add}|[{member}의 ][{pos}에 ][{mag}^?을 ][{dir} ][{case} ]{!add}"
-    "|[{case} ][{member} ][{pos}에 ][{dir} ][{mag}^?을 ]{!add}|[{mag}^을 ][{member} ][{pos}에 ][{dir} ][{case} ]{!add}|[{member} ][{pos} ][{dir} ]{mag}",
+    "[{member} ][{pos}에 ][{dir} ][{mag}^?을 ][{case} ]{!add}"
+    "|[{member}의 ][{pos}에 ][{mag}^?을 ][{dir} ][{case} ]{!add}"
+    "|[{case} ][{member} ][{pos}에 ][{dir} ][{mag}^?을 ]{!add}"
+    "|[{mag}^을 ][{member} ][{pos}에 ][{dir} ][{case} ]{!add}|[{member} ][{pos} ][{dir} ]{mag}",
     val="[{dir} ][{mag}^?을 ][{member} ][{pos}에 ][{case} ]{!add}",
-    test="[{mag}^?을 ]{!add}, [{member} ][{pos}에 ][{dir} ][{case}]|[{member}에서 ][{pos}에다가 ][{dir} ][{mag}^?을 ][{case} ]{!add}",
+    test="[{mag}^?을 ]{!add}, [{member} ][{pos}에 ][{dir} ][{case}]"
+    "|[{member}에서 ][{pos}에다가 ][{dir} ][{mag}^?을 ][{case} ]{!add}",
 )
 POINT_EN = ch(
-    "{!add} {mag}[ {dir}][ on {member}][ {pos}][ {case}]|[On {member}, ]{!add} {mag}[ {pos}][ {dir}][ {case}]|{mag}[ {dir}][ on {member}][ {pos}][ {case}]",
+    "{!add} {mag}[ {dir}][ on {member}][ {pos}][ {case}]"
+    "|[On {member}, ]{!add} {mag}[ {pos}][ {dir}][ {case}]"
+    "|{mag}[ {dir}][ on {member}][ {pos}][ {case}]",
     test="[{member}: ]{mag}[ {pos}][ {dir}][ {case}]",
 )
-_MIDDLE = (ch("중앙|가운데|정중앙|중앙부", val="한가운데", test="중간 지점|스팬 중앙"), ch("at midspan|at the middle|at the center", test="halfway along"))
-_FROM_I = (ch("i단에서 {d} 위치|시작단에서 {d} 지점|i단에서 {d} 떨어진 곳", val="시작점에서 {d} 위치", test="왼쪽 단에서 {d} 지점|i단부터 {d} 떨어진 위치"),
-           ch("{d} from the i-end|{d} from end i", test="at a distance of {d} from the start"))  # fmt: skip
+_MIDDLE = (
+    ch("중앙|가운데|정중앙|중앙부", val="한가운데", test="중간 지점|스팬 중앙"),
+    ch("at midspan|at the middle|at the center", test="halfway along"),
+)
+_FROM_I = (
+    ch(
+        "i단에서 {d} 위치|시작단에서 {d} 지점|i단에서 {d} 떨어진 곳",
+        val="시작점에서 {d} 위치",
+        test="왼쪽 단에서 {d} 지점|i단부터 {d} 떨어진 위치",
+    ),
+    ch("{d} from the i-end|{d} from end i", test="at a distance of {d} from the start"),
+)
 _SHARE = (ch("{r} 지점|{r} 위치|길이의 {r} 지점", test="{r} 되는 곳"), ch("at {r} of the span|at {r} of its length"))
 
 
@@ -242,7 +310,10 @@ def position(s: Scene, member: int) -> tuple[str, dict[str, object]]:
     if place < 0.8:
         steps = [d / 2 for d in range(1, int(s.model.length(member) * 2))]
         distance = v.at(steps)
-        return v.pick(_FROM_I[column]).format(d=metres(v, distance)), {"position": distance, "position_type": "distance"}
+        return v.pick(_FROM_I[column]).format(d=metres(v, distance)), {
+            "position": distance,
+            "position_type": "distance",
+        }
     share = v.at((0.2, 0.25, 0.3, 0.4, 0.6, 0.7, 0.75))
     text = say.ratio(v, share) if v.korean else f"{plain(round(share * 100, 6))}%"
     return v.pick(_SHARE[column]).format(r=text), {"position": share}
@@ -261,71 +332,20 @@ def point_load(s: Scene) -> Act:
     noun = word(v, "point")
     spoken = write(v, amount, rest)
     if v.korean:
-        mag = each(s, v.pick(ch("{w} {m}|{w} {m}|{m} {w}|{m}짜리 {w}", val="{w}^으로 {m}", test="크기 {m}의 {w}|{m} 크기 {w}")).format(w=noun, m=spoken))
+        mag = each(
+            s,
+            v.pick(
+                ch("{w} {m}|{w} {m}|{m} {w}|{m}짜리 {w}", val="{w}^으로 {m}", test="크기 {m}의 {w}|{m} 크기 {w}")
+            ).format(w=noun, m=spoken),
+        )
     else:
         mag = each(s, v.at(("a {m} {w}", "a {w} of {m}")).format(w=noun, m=spoken))
     said = {"member": say.ids(v, member_noun(s, members), members, s.model.beams), "pos": where, "mag": mag} | slot
     if text:
         said["dir"] = text
-    needs = {"member": ("member", ""), "pos": ("position", ""), "mag": ("load value", noun if v.korean else f"a {noun}")}
+    needs = {
+        "member": ("member", ""),
+        "pos": ("position", ""),
+        "mag": ("load value", noun if v.korean else f"a {noun}"),
+    }
     return Act([("add_member_point_load", {"member_id": m} | args) for m in members], said, POINT_KO, POINT_EN, needs)
-
-
-FLOOR_KO = ch(
-    "[{story}에 ][{way} ][{mag}^?을 ][{case} ]{!add}|[{case} ][{story}에 ][{way} ][{mag}^?을 ]{!add}|[{mag}^을 ][{story}에 ][{way} ][{case} ]{!add}"
-    "|[{story} ][{way} ]{mag}[ {case}]",
-    val="[{story} 전체에 ][{mag}^?을 ][{way} ][{case} ]{!add}",
-    test="[{story}^은 ][{way} ][{case} ][{mag}^?을 ]{!add}|[{mag}^?을 ]{!add}, [{way} ][{story}에 ][{case}]",
-)
-FLOOR_EN = ch(
-    "{!add} {mag}[ on {story}][ {way}][ {case}]|[On {story}, ]{!add} {mag}[ {way}][ {case}]|{mag}[ on {story}][ {way}][ {case}]",
-    test="[{story} gets ]{mag}[ {way}][ {case}]",
-)
-_WAYS = {
-    "one_way_x": ("X방향 일방향으로", "one-way in X"),
-    "one_way_y": ("Y방향 일방향으로", "one-way in Y"),
-    "two_way": ("이방향으로", "two-way"),
-}
-
-
-def floor_load(s: Scene) -> Act:
-    v = s.voice
-    stories = list(s.model.stories)
-    stories = stories[: s.many] if s.many > 1 else [v.at(stories)]
-    slot, case = load_case(s, 0.35)
-    amount = s.amount("area")
-    args = {"value": amount.value} | amount.unit_argument | case
-    said = dict(slot)
-    names = [say.story(v, name) for name in stories]
-    said["story"] = ("^과 " if v.korean else " and ").join(names)
-    noun, text = word(v, "floorload"), write(v, amount)
-    pattern = v.pick(ch("{w} {m}|{m} {w}|{m}|{w} {m}", test="{m}의 {w}")) if v.korean else v.at(("a {m} {w}", "a {w} of {m}"))
-    said["mag"] = each(s, pattern.format(w=noun, m=text))
-    if s.many == 1 and v.chance(0.2):
-        way = v.at(tuple(sorted(_WAYS)))
-        said["way"] = _WAYS[way][0 if v.korean else 1]
-        args["distribution"] = way
-    needs = {"story": ("story", ""), "mag": ("floor load value", noun if v.korean else f"a {noun}")}
-    return Act([("add_floor_load", {"story": n} | args) for n in stories], said, FLOOR_KO, FLOOR_EN, needs)
-
-
-WEIGHT_KO = ch(
-    "<selfweight>^?을 [{case} ][{factor} ]{!include}|[{case} ]<selfweight>[ {factor}] {!include}|[{factor} ]<selfweight>^을 [{case} ]{!include}",
-    val="[{case} ]<selfweight>도 [{factor} ]{!include}",
-    test="<selfweight>^은 [{case} ][{factor} ]{!include}|{!include}, <selfweight>[ {case}][ {factor}]",
-)
-WEIGHT_EN = ch(
-    "{!include} <selfweight>[ {case}][ {factor}]|{!include} the <selfweight>[ {factor}][ {case}]", test="<selfweight> should be included[ {case}][ {factor}]"
-)
-
-
-def self_weight(s: Scene) -> Act:
-    v = s.voice
-    slot, case = load_case(s, 0.75)
-    args, said = dict(case), dict(slot)
-    if v.chance(0.35):
-        factor = v.at((1.0, 1.05, 1.1, 1.15, 1.2))
-        args["factor"] = factor
-        text = plain(factor)
-        said["factor"] = v.pick(ch("계수 {f}^으로|계수 {f}|{f}배로", val="팩터 {f}^으로", test="{f} 계수로")).format(f=text) if v.korean else f"with factor {text}"
-    return Act([("add_self_weight", args)], said, WEIGHT_KO, WEIGHT_EN)

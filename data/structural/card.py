@@ -1,0 +1,142 @@
+"""The dataset's card, written from its files: `python -m data.structural.card` renews README.md."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from data.files import atomic_write, read_jsonl
+from data.structural import checks
+from data.structural.build import SEED
+from data.structural.probe import LIMITS, probe
+from data.structural.splits import KINDS, SPLITS
+
+HERE = Path(__file__).parent
+Rows = dict[str, list[dict[str, Any]]]
+
+_HEAD = """# Requests for a structural-analysis program (건축구조)
+
+2,500 requests as an engineer types them, mostly in Korean, each with the tool calls they mean. Every file is written by
+this package; this card too (`python -m data.structural.card`). Rows are records of `data.record`: `messages` (a system
+turn with one line on the model's state, earlier turns, the request, the gold answer), 4–8 `tools`, and `meta`.
+
+Rebuild with `python -m data.structural.build` (seed {seed}; needs the `structural` extra). The same bytes come out on
+every Python from 3.11 to 3.13; `digests.json` holds their SHA-256.
+"""
+_HOW = """
+## How a row is made
+
+A request and its calls come from one intent: an intent draws what is wanted (tool, ids, values, units, direction), says
+each part in one of many ways, and a clause plan puts the parts in order. Verbs take endings, particles follow the
+*spoken* last syllable (10kN을, 10kN/m를, LCB1로), numbers may be spelled (이십오 kN), and a few rows carry typos, odd
+spacing or a stray remark; noise never touches a digit, a unit or an axis.
+
+Conventions: load units are copied (`unit`, left out when kN-based), lengths are converted (mm → m, sections in mm);
+down means Z with a negative value; a beam load without a direction acts down, a nodal load without one is asked back
+for; floor load and self-weight count downward as positive; what is unsaid is left out of the call.
+
+Each row was checked twice, independently of what wrote it: the engine carries the gold calls out on the row's model
+(`meta.model`) and holds the loads to equilibrium, and a second reader finds the calls' numbers, units, directions and
+ids in the text (`meta.verified`). Calls to something that does not exist were refused by the engine.
+
+`meta`: split, bucket, lang, phenomena, template_id, model_id, model, relevant_tools, verified; `renamed` maps a row's
+renamed tools and parameters back to the project's names.
+
+## How the splits differ
+
+Separate by construction, before anything is drawn: structural models (grids, sections, names of load cases),
+magnitudes, tool sets, and grammar rules (clause plans, endings, verbs, nouns). Validation and test have held-out rules
+of their own.
+
+| bucket | what is new |
+|---|---|
+| T1 | only values and models |
+| T2 | held-out wording: clause plans, endings, verbs, nouns |
+| T3 | held-out combinations: tools in one request; parallel calls with other units; corrections with direction words |
+| T4 | five tools that no other row mentions |
+| T5 | requests that no call answers, in held-out wording |
+"""
+
+
+def card(rows: Rows) -> str:
+    """The card's text for these rows."""
+    parts = [_HEAD.format(seed=SEED), "\n## What is in it\n\n", _mix(rows), "\n", _languages(rows), "\n", _tools(rows)]
+    parts += ["\n", _phenomena(rows), _HOW, "\n## Leaks and look-up\n\n", _leaks(rows), "\n", _probe(rows)]
+    return "".join(parts)
+
+
+def _table(head: list[str], lines: list[list[object]]) -> str:
+    rule = "|" + "---|" * len(head)
+    return "\n".join(["| " + " | ".join(map(str, line)) + " |" for line in [head]] + [rule]
+                     + ["| " + " | ".join(map(str, line)) + " |" for line in lines]) + "\n"  # fmt: skip
+
+
+def _mix(rows: Rows) -> str:
+    kinds = [*KINDS, "heldout"]
+    lines: list[list[object]] = []
+    for split, buckets in SPLITS.items():
+        for bucket in buckets:
+            mine = [r for r in rows[split] if r["meta"]["bucket"] == bucket.name]
+            found = Counter(r["meta"]["phenomena"][0] for r in mine)
+            lines.append([split, bucket.name, len(mine), *(found[k] or "" for k in kinds)])
+    return _table(["split", "bucket", "rows", *kinds], lines)
+
+
+def _languages(rows: Rows) -> str:
+    lines: list[list[object]] = []
+    for split, mine in rows.items():
+        found = Counter(r["meta"]["lang"] for r in mine)
+        lines.append([split, *(f"{found[k] / len(mine):.1%}" for k in ("ko", "mixed", "en"))])
+    return _table(["split", "Korean", "mixed", "English"], lines)
+
+
+def _tools(rows: Rows) -> str:
+    names: Counter[str] = Counter()
+    for row in rows["train"]:
+        back = row["meta"].get("renamed", {})
+        for call in row["messages"][-1].get("tool_calls") or []:
+            name = call["function"]["name"]
+            names[back.get(name, {"name": name})["name"]] += 1
+    total = sum(names.values())
+    shares = ", ".join(f"`{n}` {c / total:.1%}" for n, c in sorted(names.items(), key=lambda x: (-x[1], x[0])))
+    return f"Calls in training ({total}): {shares}.\n"
+
+
+def _phenomena(rows: Rows) -> str:
+    found = Counter(p for r in rows["train"] for p in r["meta"]["phenomena"] if p not in KINDS)
+    return "Phenomena in training rows: " + ", ".join(f"{p} {n}" for p, n in sorted(found.items())) + ".\n"
+
+
+def _leaks(rows: Rows) -> str:
+    others = rows["validation"] + rows["test"]
+    t4 = {r["id"] for r in rows["test"] if r["meta"]["bucket"] == "T4"}
+    stray = [i for s in rows for i in checks.heldout_mentions(rows[s]) if i not in t4]
+    lines: list[list[object]] = [
+        ["a", "equal normalised sentence in two splits", len(checks.shared_sentences(rows))],
+        ["b", "equal skeleton in another split, T2–T5", len(checks.shared_skeletons(rows))],
+        ["c", "3-gram Jaccard > 0.8 to a training sentence, T2–T5", len(checks.near_duplicates(rows["train"], others))],
+        ["d", "equal state and calls in two splits", len(checks.shared_calls(rows))],
+        ["e", "held-out tool or argument outside T4", len(stray)],
+    ]
+    return _table(["check", "what", "found"], lines)
+
+
+def _probe(rows: Rows) -> str:
+    text = "Solved without a model, by copying the nearest training request's calls and refilling the numbers:\n\n"
+    head = ["split", "T1", "T2", "T3", "T4", "T5", "all"]
+    lines: list[list[object]] = []
+    for split in ("validation", "test"):
+        solved = probe(rows["train"], rows[split])
+        lines.append([split, *(f"{solved[b]:.1%}" if b in solved else "" for b in head[1:])])
+    limits = ", ".join(f"{name} {share:.0%}" for name, share in LIMITS.items())
+    return text + _table(head, lines) + f"\nLimits for the test split: {limits}.\n"
+
+
+def main() -> None:
+    """Write README.md beside this file."""
+    rows = {s: [r for _, r in read_jsonl(HERE / f"{s}.jsonl")] for s in ("train", "validation", "test")}
+    with atomic_write(HERE / "README.md") as file:
+        file.write(card(rows))
+
+
+if __name__ == "__main__":
+    main()

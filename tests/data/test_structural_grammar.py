@@ -1,0 +1,173 @@
+"""The grammar: number words, particles, verbs, plans, noise, renames, and a sample that is the same every time."""
+
+import random
+import re
+from itertools import islice
+
+import pytest
+
+from data.structural import build, checks, noise, renames, toolsets
+from data.structural.act import Scene
+from data.structural.intents import HELDOUT, INTENTS
+from data.structural.models import COUNTS, make_model
+from data.structural.multitool import CHAINS
+from data.structural.numerals import native, plain, sino
+from data.structural.particles import particle, settle
+from data.structural.splits import SPLITS, quota
+from data.structural.verbs import VERBS
+from data.structural.voice import Voice, ch, say
+
+
+def voice(seed: str = "x", **settings) -> Voice:
+    return Voice(random.Random(seed), **settings)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (10, "십"),
+        (14, "십사"),
+        (25, "이십오"),
+        (12.5, "십이점오"),
+        (120, "백이십"),
+        (1200, "천이백"),
+        (20500, "이만오백"),
+    ],
+)
+def test_sino_numbers(value, text):
+    assert sino(value) == text
+
+
+def test_native_and_plain_numbers():
+    assert [native(n) for n in (1, 3, 12, 20, 21)] == ["한", "세", "열두", "스무", "스물한"]
+    assert [plain(v) for v in (10.0, 12.5, -3, 0.25)] == ["10", "12.5", "-3", "0.25"]
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "right"),
+    [
+        ("10kN", "을", "을"),
+        ("10kN/m", "을", "를"),
+        ("3tonf", "을", "를"),
+        ("2톤", "을", "을"),
+        ("800kgf", "으로", "로"),
+        ("LCB1", "으로", "로"),
+        ("LCB2", "으로", "로"),
+        ("LCB3", "으로", "으로"),
+        ("LCB10", "을", "을"),
+        ("8", "은", "은"),
+        ("12", "은", "는"),
+        ("SM355", "을", "를"),
+        ("H-400x200x8x13", "으로", "으로"),
+        ("DL", "으로", "로"),
+        ("WX", "을", "를"),
+        ("변위", "은", "는"),
+        ("반력", "을", "을"),
+        ("node", "을", "를"),
+        ("section", "을", "을"),
+        ("방향(X, Y)", "이", "이"),
+        ("3kN/m²", "을", "를"),
+        ("1500mm", "으로", "로"),
+        ("25%", "을", "를"),
+        ("2F", "은", "는"),
+    ],
+)
+def test_particles_follow_the_spoken_syllable(text, form, right):
+    assert particle(text, form) == right
+
+
+def test_settle_writes_marks_out():
+    assert settle("10kN^을 8번 절점^과 ^?은", lambda: False) == "10kN을 8번 절점과 "
+
+
+def test_verbs_close_their_stems():
+    assert [VERBS[v].past for v in ("추가", "넣", "만들", "걸")] == ["추가한", "넣은", "만든", "건"]
+    assert [VERBS[v].future for v in ("추가", "넣", "만들", "걸")] == ["추가할", "넣을", "만들", "걸"]
+
+
+def test_a_plan_says_exactly_the_slots_that_are_known():
+    plans = ch("[{case} ][{node}에 ]{mag}|{node}, {mag}")
+    texts = {say(voice(str(i)), plans, {"node": "8번 절점", "mag": "10kN"}) for i in range(30)}
+    assert texts == {"8번 절점에 10kN", "8번 절점, 10kN"}
+    with pytest.raises(LookupError):
+        say(voice(), plans, {"story": "2F"})
+
+
+def test_heldout_rules_stay_with_their_split():
+    options = ch("a|b", val="v", test="t")
+    said = {
+        pool: {voice(f"{pool}{i}", pool=pool).pick(options) for i in range(60)} for pool in ("train", "val", "test")
+    }
+    assert said == {"train": {"a", "b"}, "val": {"a", "b", "v"}, "test": {"a", "b", "t"}}
+
+
+def test_noise_never_touches_digits_units_or_axes():
+    text = "절점 8번에 X방향으로 12.5kN 하중 추가해줘"
+    keep = r"[0-9.]+|kN|[XYZ]"
+    for i in range(200):
+        v = voice(str(i), want=("typo", "spacing"))
+        changed = noise.spacing(v, noise.typo(v, text))
+        assert re.findall(keep, changed) == re.findall(keep, text)
+    assert "8 12" in noise.spacing(voice("1"), "절점 8 12kN")
+
+
+def test_every_tool_can_be_said_in_every_language():
+    for name, (intent, _) in [*INTENTS.items(), *((n, (i, 0)) for n, i in HELDOUT.items())]:
+        for lang in ("ko", "mixed", "en"):
+            said = 0
+            for i in range(40):
+                v = voice(f"{name}{lang}{i}", lang=lang)
+                act = intent(Scene(make_model("train", i % COUNTS["train"]), "train", v))
+                try:
+                    text = act.sentence(v)
+                except LookupError:
+                    continue
+                said += 1
+                assert not re.search(
+                    r"[\^{}<>\[\]]",
+                    text.replace("[", "", text.count("[") if name == "add_node" else 0).replace("]", "", 1),
+                ), text
+            assert said > 10, (name, lang)
+
+
+def test_renames_map_back_to_the_schema():
+    row = {
+        "tools": toolsets.offer(["add_nodal_load", "undo"]),
+        "messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "undo", "arguments": {"steps": 2}}}]}],
+        "meta": {"relevant_tools": ["undo"], "phenomena": []},
+    }
+    renames.rename(voice("r"), row, set(HELDOUT))
+    back = row["meta"]["renamed"]
+    assert sorted(b["name"] for b in back.values()) == ["add_nodal_load", "undo"]
+    called = row["messages"][0]["tool_calls"][0]["function"]
+    assert back[called["name"]]["name"] == "undo" and row["meta"]["relevant_tools"] == [called["name"]]
+    for tool in row["tools"]:
+        function = tool["function"]
+        known = toolsets.schemas()[back[function["name"]]["name"]]["parameters"]["properties"]
+        names = [back[function["name"]]["parameters"].get(p, p) for p in function["parameters"]["properties"]]
+        assert names == list(known)
+
+
+def test_models_of_the_splits_do_not_meet():
+    lines = {s: {str(make_model(s, i).spec) for i in range(n)} for s, n in COUNTS.items()}
+    assert not lines["train"] & lines["test"] and not lines["train"] & lines["validation"]
+    assert not lines["validation"] & lines["test"]
+
+
+def test_heldout_chains_are_not_in_training():
+    pairs = {pool: {t for t, _ in chains} for pool, chains in CHAINS.items()}
+    assert not pairs["train"] & pairs["val"] and not pairs["train"] & pairs["test"] and not pairs["val"] & pairs["test"]
+
+
+def test_quota_keeps_the_mix_in_every_prefix():
+    bucket = SPLITS["train"][0]
+    order = quota(bucket)
+    assert {k: order.count(k) for k in bucket.kinds} == bucket.kinds
+    assert 45 <= order[:100].count("single") <= 58
+
+
+def test_a_sample_is_the_same_every_time_and_is_what_the_file_holds():
+    pytest.importorskip("Pynite")
+    first = list(islice(build.build_split("train", build.SEED, checks.Seen()), 25))
+    stored = (build.HERE / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[:25]
+    assert [build.line(row) for row in first] == stored
