@@ -185,3 +185,14 @@ def test_floor_load_is_value_times_area():
     state = build(EXAMPLE)
     do(state, "add_floor_load", story="RF", value=5)
     assert do(state, "get_reaction")["total"]["FZ"] == pytest.approx(5 * 12 * 5)
+
+
+def test_a_combination_is_the_sum_of_its_cases():
+    state = build(EXAMPLE)
+    do(state, "add_floor_load", story="RF", value=5)
+    do(state, "add_nodal_load", node_id=13, direction="X", value=40, load_case="EX")
+    dl, ex, lcb3 = (
+        do(state, "get_member_force", member_id=2, component="My", position=0, load_name=name)["My"]
+        for name in ("DL", "EX", "LCB3")
+    )
+    assert lcb3 == pytest.approx(1.2 * dl + 1.0 * ex, rel=1e-4)

@@ -11,7 +11,7 @@ from typing import Any
 
 from data.structural.engine.floors import strips
 from data.structural.engine.result import Refusal
-from data.structural.engine.solver import assemble, attached, solve, weight_per_length
+from data.structural.engine.solver import assemble, attached, solve_alone, weight_per_length
 from data.structural.engine.state import State, length
 from data.structural.engine.units import GRAVITY
 
@@ -125,7 +125,7 @@ def buckling_factors(state: State, name: str, count: int) -> list[float]:
     import numpy as np
     from scipy.linalg import eigh
 
-    solved = solve(state, [name])[name]
+    solved = solve_alone(state, name)
     _, stiffness, free = _stiffness(state)
     geometric = np.asarray(solved.model.Kg(name, sparse=False, first_step=False), dtype=float)
     index = np.ix_(free, free)

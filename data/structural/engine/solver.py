@@ -8,7 +8,8 @@ y is minus Pynite's z. Pynite is imported when a model is first solved.
 import contextlib
 import io
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from data.structural.engine.edits import restrained
@@ -26,31 +27,64 @@ MEMBER_AXES = {f: (f"F{axis}", sign) for f, (axis, sign) in AXES.items()} | {
 
 
 @dataclass(frozen=True)
-class Solved:
-    """One load case or combination of a solved model. `model` is a Pynite FEModel3D that has a combo of that name."""
+class Part:
+    """One solved combination of a Pynite FEModel3D, and how much of it counts."""
 
     model: Any
+    combo: str
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Solved:
+    """The results of one load case or combination: a sum of solved parts; none where nothing is loaded.
+
+    `factors` says how much of each load case is in it.
+    """
+
     name: str
     factors: dict[str, float]
+    parts: tuple[Part, ...]
 
 
 def solve(state: State, names: list[str], *, p_delta: bool = False) -> dict[str, Solved]:
-    """Solve the named load cases and combinations. Raises Refusal "unstable_model" when the frame is a mechanism."""
+    """Solve the named load cases and combinations. Raises Refusal "unstable_model" when the frame is a mechanism.
+
+    First order solves the loaded cases once and adds them up; P-Delta solves every name for itself.
+    """
     t = state.tables
     factors = {name: t.combos.get(name) or {name: 1.0} for name in names}
-    moved = {x.case for x in t.loads if x.kind == "settlement"}
-    shared = [n for n in names if not moved & set(factors[n])]
-    # Pynite imposes displacements on every combination alike, so each name with a settlement gets its own model.
-    groups = [shared] * bool(shared) + [[n] for n in names if n not in shared]
-    result: dict[str, Solved] = {}
-    for group in groups:
+    loaded = {x.case for x in t.loads}
+    if p_delta:
+        parts = _solve_each(state, factors, p_delta=True)
+        return {name: Solved(name, factors[name], (parts[name],)) for name in names}
+    cases = [c for c in t.cases if c in loaded and any(c in f for f in factors.values())]
+    # An unloaded frame is still solved once, so that a mechanism is noticed.
+    parts = _solve_each(state, {c: {c: 1.0} for c in cases} or {names[0]: {}}, p_delta=False)
+    return {
+        name: Solved(name, f, tuple(replace(parts[c], factor=f[c]) for c in cases if c in f))
+        for name, f in factors.items()
+    }
+
+
+def solve_alone(state: State, name: str) -> Part:
+    """One load case or combination solved as a whole, first order: its model knows the axial forces together."""
+    return _solve_each(state, {name: state.tables.combos.get(name) or {name: 1.0}}, p_delta=False)[name]
+
+
+def _solve_each(state: State, combos: dict[str, dict[str, float]], *, p_delta: bool) -> dict[str, Part]:
+    """Pynite imposes displacements on every combination alike, so each one with a settlement gets its own model."""
+    moved = {x.case for x in state.tables.loads if x.kind == "settlement"}
+    shared = [n for n in combos if not moved & set(combos[n])]
+    result: dict[str, Part] = {}
+    for group in [shared] * bool(shared) + [[n] for n in combos if n not in shared]:
         model = assemble(state)
         for name in group:
-            model.add_load_combo(name, factors[name])
+            model.add_load_combo(name, combos[name])
         if group is not shared:
-            _impose(model, t, factors[group[0]])
+            _impose(model, state.tables, combos[group[0]])
         _analyse(model, p_delta)
-        result |= {name: Solved(model, name, factors[name]) for name in group}
+        result |= {name: Part(model, name) for name in group}
     return result
 
 
@@ -96,38 +130,50 @@ def attached(t: Tables) -> list[int]:
 
 def displacement(solved: Solved, node: int) -> dict[str, float]:
     """DX, DY, DZ (m) and RX, RY, RZ (rad) of a node."""
-    n, name = solved.model.nodes[str(node)], solved.name
-    values = (n.DX[name], -n.DZ[name], n.DY[name], n.RX[name], -n.RZ[name], n.RY[name])
-    return dict(zip(("DX", "DY", "DZ", "RX", "RY", "RZ"), map(float, values), strict=True))
+
+    def of(part: Part) -> tuple[float, ...]:
+        n, c = part.model.nodes[str(node)], part.combo
+        return n.DX[c], -n.DZ[c], n.DY[c], n.RX[c], -n.RZ[c], n.RY[c]
+
+    return _sum(solved, ("DX", "DY", "DZ", "RX", "RY", "RZ"), of)
 
 
 def reaction(solved: Solved, node: int) -> dict[str, float]:
     """FX, FY, FZ (kN) and MX, MY, MZ (kN-m) that a support, spring or not, exerts on the structure."""
-    n, name = solved.model.nodes[str(node)], solved.name
-    values = (n.RxnFX[name], -n.RxnFZ[name], n.RxnFY[name], n.RxnMX[name], -n.RxnMZ[name], n.RxnMY[name])
-    return dict(zip(("FX", "FY", "FZ", "MX", "MY", "MZ"), map(float, values), strict=True))
+
+    def of(part: Part) -> tuple[float, ...]:
+        n, c = part.model.nodes[str(node)], part.combo
+        return n.RxnFX[c], -n.RxnFZ[c], n.RxnFY[c], n.RxnMX[c], -n.RxnMZ[c], n.RxnMY[c]
+
+    return _sum(solved, ("FX", "FY", "FZ", "MX", "MY", "MZ"), of)
 
 
 def member_force(state: State, solved: Solved, member: int, ratio: float) -> dict[str, float]:
     """N (tension +), Vy, Vz, T (kN, kN-m), My (strong axis, sagging +) and Mz at a ratio of the member's length."""
-    m, name = solved.model.members[str(member)], solved.name
-    x = m.L() * ratio
-    return {
-        "N": -float(m.axial(x, name)) - _thermal(state, solved, member),
-        "Vy": -float(m.shear("Fz", x, name)),
-        "Vz": float(m.shear("Fy", x, name)),
-        "T": float(m.torque(x, name)),
-        "My": -float(m.moment("Mz", x, name)),
-        "Mz": float(m.moment("My", x, name)),
-    }
+
+    def of(part: Part) -> tuple[float, ...]:
+        m, c = part.model.members[str(member)], part.combo
+        x = m.L() * ratio
+        shear, moment = (-m.shear("Fz", x, c), m.shear("Fy", x, c)), (-m.moment("Mz", x, c), m.moment("My", x, c))
+        return -m.axial(x, c), *shear, m.torque(x, c), *moment
+
+    forces = _sum(solved, ("N", "Vy", "Vz", "T", "My", "Mz"), of)
+    forces["N"] -= _thermal(state, solved, member)
+    return forces
+
+
+def _sum(solved: Solved, keys: tuple[str, ...], of: Callable[[Part], tuple[float, ...]]) -> dict[str, float]:
+    total = dict.fromkeys(keys, 0.0)
+    for part in solved.parts:
+        for key, value in zip(keys, of(part), strict=True):
+            total[key] += part.factor * float(value)
+    return total
 
 
 def base_resultant(state: State, solved: Solved) -> list[float]:
     """All reactions as one force (kN) at the origin and its moment (kN-m): [FX, FY, FZ, MX, MY, MZ]."""
-    total = [0.0] * 6
-    for n in sorted(set(state.tables.supports) | {n for n, _ in state.tables.springs}):
-        if str(n) not in solved.model.nodes:
-            continue
+    total, here = [0.0] * 6, set(attached(state.tables))
+    for n in sorted((set(state.tables.supports) | {n for n, _ in state.tables.springs}) & here):
         r = list(reaction(solved, n).values())
         arm = cross(state.tables.nodes[n], (r[0], r[1], r[2]))
         total = [s + v for s, v in zip(total, [*r[:3], *(m + a for m, a in zip(r[3:], arm, strict=True))], strict=True)]
@@ -140,14 +186,17 @@ def cross(a: tuple[float, float, float], b: tuple[float, float, float]) -> tuple
 
 
 def _analyse(model: Any, p_delta: bool) -> None:
-    """Run Pynite quietly; anything it raises, and any displacement that is no number, is an unstable model."""
+    """Run Pynite quietly; anything it raises, and any displacement that is no number, is an unstable model.
+
+    The sparse solver, though frames are small: dense LAPACK's threads made a row four times slower on two busy cores.
+    """
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             if p_delta:
-                model.analyze_PDelta(sparse=False)
+                model.analyze_PDelta()
             else:
-                model.analyze_linear(sparse=False)
+                model.analyze_linear()
         except Exception as e:  # Pynite raises bare Exception for singular matrices and for divergence alike
             raise Refusal("unstable_model", "구조물이 불안정합니다", f"the structure is unstable ({e})") from None
     shifts = [d for n in model.nodes.values() for table in (n.DX, n.DY, n.DZ) for d in table.values()]
