@@ -1,0 +1,135 @@
+"""JSON calls without a marker (parsing policy, rule 7): the whole text, a whole fence, a line, or a fence in prose."""
+
+import re
+
+from eval.formats.envelope import LOST, read_values, skip_space
+from eval.formats.reading import PLAIN, Reading, Shape, Tools, call_names, decode, functions
+from eval.formats.strict_json import Unreadable
+
+_CANDIDATE = re.compile(r"\{\s{0,99}\{?\s{0,99}[\"'“”‘’\w/\\]|\[\s{0,99}\{")
+_CALL_KEY = re.compile(
+    r"[\[{\s]{1,40}[\"'“”‘]?\s?(?:name|arguments|parameters|function|tool_calls|tool_name)[\"'“”’]?\s{0,9}:"
+)
+_FENCE = re.compile(r"```([\w+-]{0,20})[^\S\n]{0,20}\n?")
+
+
+def read_whole(text: str, shape: Shape = PLAIN, want: str = "object", *, all_json: bool = False) -> Reading:
+    """Read a text that is, from end to end, call objects; bare, or in one fence.
+
+    Args:
+        want: what counts as native, as in `json_body`.
+        all_json: JSON that is no call is an attempt too (the family answers in JSON only when it calls).
+    """
+    r = Reading(text)
+    start = skip_space(text, 0)
+    fence = _FENCE.match(text, start)
+    pos = skip_space(text, fence.end()) if fence else start
+    if text[pos : pos + 1] not in tuple("{["):
+        return r
+    trial = Reading(text)
+    if text.startswith("[]", skip_space(text, pos)) or not (_CANDIDATE.match(text, pos) or all_json):
+        return r
+    names: list[str] = []
+    try:
+        decoded = decode(trial, pos)
+        names = call_names(decoded.value, shape)
+        likely = bool(names)
+    except Unreadable:
+        likely = _CALL_KEY.match(text, pos) is not None
+    if not likely and not all_json:
+        return r
+    end = read_values(trial, pos, shape, want)
+    close = skip_space(text, end) if end >= 0 else end
+    if fence and end >= 0 and text.startswith("```", close):
+        close = skip_space(text, close + 3)
+    elif fence:
+        trial.deviates("unclosed_fence")
+    if end >= 0 and close < len(text):
+        return r  # more than the payload: not the whole text
+    trial.cover(start, len(text), read=end >= 0)
+    trial.cut = trial.problems[-1:] == ["cut"]
+    return trial
+
+
+def read_lines(text: str, tools: Tools, shape: Shape, want: str, begins: re.Pattern[str] | None = None) -> Reading:
+    """Read call objects that stand in the open: at the start of a line or behind another call; or, in the middle of a
+    line, when they call an offered tool. What stands in a fence is left alone.
+
+    Args:
+        begins: a marker that may stand before a call and belongs to it.
+    """
+    r = Reading(text)
+    offered: set[str] | None = None
+    fences = [m.start() for m in re.finditer("```", text)]
+    fence, pos = 0, 0
+    while candidate := _CANDIDATE.search(text, pos):
+        start = candidate.start()
+        while fence < len(fences) and fences[fence] < start:
+            fence += 1
+        if fence % 2:
+            pos = fences[fence] if fence < len(fences) else len(text)
+            fence += 1
+            continue
+        at_line = _begins_line(r, start, begins)
+        try:
+            decoded = decode(r, start)
+        except Unreadable as e:
+            if at_line and _CALL_KEY.match(text, start):
+                end = read_values(r, start, shape, want)
+                until = end if end >= 0 else max(e.far, start + 1)
+                r.cover(start, until, read=end >= 0)
+                r.cut |= until >= len(text) and end == LOST
+                pos = until
+            else:
+                pos = max(e.far, start + 1)
+            continue
+        names = call_names(decoded.value, shape)
+        if names and not at_line:
+            offered = set(functions(tools)) if offered is None else offered
+            names = names if offered.issuperset(names) else []
+        pos = read_values(r, start, shape, want) if names else decoded.end
+        if names:
+            r.cover(start, max(pos, start))
+        fences = [at for at in fences if at < start or at >= pos] if "```" in text[start:pos] else fences
+    return r
+
+
+def _begins_line(r: Reading, pos: int, begins: re.Pattern[str] | None) -> bool:
+    text = r.text
+    while pos > r.end and text[pos - 1] in " \t":
+        pos -= 1
+    if pos == 0 or text[pos - 1] == "\n" or (pos == r.end and r.end > 0) or text[r.end : pos].strip() == ";":
+        return True
+    return begins is not None and begins.search(text, max(0, pos - 40), pos) is not None
+
+
+def read_fences(text: str, tools: Tools) -> Reading:
+    """Read the fences in a text of prose: an object counts when the tool that it names is offered."""
+    r = Reading(text)
+    offered = set(functions(tools))
+    pos = 0
+    while offered and (fence := _FENCE.search(text, pos)):
+        start = skip_space(text, fence.end())
+        pos = fence.end()
+        if text[start : start + 1] not in tuple("{["):
+            close = text.find("```", start)
+            pos = close + 3 if close >= 0 else len(text)
+            continue
+        try:
+            names = call_names(decode(r, start).value)
+        except Unreadable as e:
+            pos = max(e.far, pos)
+            continue
+        if names and offered.issuperset(names):
+            end = read_values(r, start, PLAIN, "object")
+            close = skip_space(text, end)
+            if text.startswith("```", close):
+                r.cover(fence.start(), close + 3)
+                pos = close + 3
+            else:
+                r.cover(fence.start(), end)
+                pos = end
+        else:
+            close = text.find("```", start)
+            pos = close + 3 if close >= 0 else len(text)
+    return r

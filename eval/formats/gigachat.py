@@ -1,0 +1,28 @@
+"""GigaChat 3: `<|function_call|>{"name": "f", "arguments": {…}}`, one call only."""
+
+from collections.abc import Iterable
+
+from eval.formats.envelope import json_body, markers, read_blocks
+from eval.formats.reading import Reading, Tools
+from eval.formats.render import call_objects, json_text, single
+from eval.parsed import ToolCall
+
+NAMES = ("gigachat", "gigachat3")
+MARKERS = (("<|function_call|>",),)
+OPENERS = ("<|function_call|>",)
+
+_MARKS = markers(r"<\|function_call\|>")
+_BODY = json_body()
+
+
+def parse(text: str, tools: Tools = ()) -> Reading:
+    """Read the object behind the marker; the template has room for one call."""
+    r = read_blocks(Reading(text), _MARKS, _BODY)
+    if len(r.calls) > 1:
+        r.deviates("more_than_one_call")
+    return r
+
+
+def render(calls: Iterable[ToolCall]) -> str:
+    """Write the one call that the GigaChat 3 template has room for."""
+    return "<|function_call|>" + json_text(call_objects([single(calls, NAMES[0])])[0])

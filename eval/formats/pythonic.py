@@ -1,0 +1,60 @@
+"""Pythonic calls, for Llama 3.2 and 4, and Gemma 3 prompts: `[f(x=1), g()]`.
+
+The list may stand in `<|python_start|>…<|python_end|>`; Gemma 3 prompts ask for a ```` ```tool_code ```` fence.
+"""
+
+import re
+from collections.abc import Iterable
+
+from eval.formats.envelope import LOST, NOTHING, markers, read_blocks, skip_space
+from eval.formats.python_calls import LIST_START, calls_body, write_calls
+from eval.formats.reading import Reading, Tools
+from eval.parsed import ToolCall
+
+NAMES = ("pythonic", "gemma3", "llama4", "llama4_pythonic", "llama3_2")
+MARKERS = (("<|python_start|>",), ("tool_code",), ("<|header_start|>",))
+OPENERS = ("<|python_start|>", "```tool_code")
+PYTHON = True
+
+_TOKENS = markers(r"<\|python_start\|>", "<|python_end|>")
+_TOKENS_BODY = calls_body("list", "<|python_end|>")
+_FENCE = markers(r"```tool_code", "```")
+_FENCE_BODY = calls_body("any", "```")
+_WHOLE = calls_body("list")
+
+
+def parse(text: str, tools: Tools = ()) -> Reading:
+    """Read the calls between tokens, in a fence, or standing as a list on a line of their own."""
+    if "<|python_start|>" in text or "<|python_end|>" in text:
+        return read_blocks(Reading(text), _TOKENS, _TOKENS_BODY)
+    if "```tool_code" in text:
+        return read_blocks(Reading(text), _FENCE, _FENCE_BODY)
+    return _bare(Reading(text))
+
+
+_LINE_LIST = re.compile(r"^[ \t]{0,20}" + LIST_START.pattern, re.MULTILINE)
+
+
+def _bare(r: Reading) -> Reading:
+    """Lists of calls that begin a line; else the whole text as calls without the brackets."""
+    text = r.text
+    for match in _LINE_LIST.finditer(text):
+        if match.start() < r.end:
+            continue
+        start = skip_space(text, match.start())
+        end = _WHOLE(r, start)
+        r.cover(start, end if end >= 0 else len(text), read=end >= 0)
+        r.cut |= end == LOST
+    start = skip_space(text, 0)
+    if not r.attempted and start < len(text):
+        trial = Reading(text)
+        end = _WHOLE(trial, start)
+        if end != NOTHING and trial.calls and skip_space(text, end) >= len(text):
+            trial.cover(start, end)
+            return trial
+    return r
+
+
+def render(calls: Iterable[ToolCall]) -> str:
+    """Write calls as a Python list."""
+    return f"[{', '.join(write_calls(calls))}]"

@@ -1,0 +1,219 @@
+"""What every family's parser fills in, and the reading of one call object (parsing policy, rules 5 and 6)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from eval.formats.relaxed_json import relaxed_decode
+from eval.formats.strict_json import Unreadable, strict_decode, strict_loads
+from eval.parsed import ToolCall
+
+Tools = Sequence[Mapping[str, Any]]
+"""Tool schemas, in OpenAI's form `{"type": "function", "function": {…}}` or bare `{"name", "parameters"}`."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """The state of one pass over a text.
+
+    Attributes:
+        spans: what the calls and their envelopes cover, in order; the rest is text.
+        call_spans: the part of `spans` whose payload was read; think tags inside are content.
+        end: the index after the last span.
+        cut: the text ends inside an open envelope.
+        budget: characters that may still be looked at in vain. Repairs and look-aheads draw on it, which keeps a
+            hostile text in linear time (rule 8) whatever it holds.
+    """
+
+    text: str
+    calls: list[ToolCall] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    spans: list[tuple[int, int]] = field(default_factory=list)
+    call_spans: list[tuple[int, int]] = field(default_factory=list)
+    json_valid: bool = True
+    format_ok: bool = True
+    attempted: bool = False
+    cut: bool = False
+    end: int = 0
+    budget: int = 0
+
+    def __post_init__(self) -> None:
+        self.budget = 4 * len(self.text) + 20_000
+
+    def broken(self, problem: str) -> None:
+        """The payload is not valid."""
+        self.json_valid = self.format_ok = False
+        self.problems.append(problem)
+
+    def deviates(self, problem: str) -> None:
+        """The payload is valid, but not written as the family's template writes it."""
+        self.format_ok = False
+        self.problems.append(problem)
+
+    def cover(self, start: int, end: int, *, read: bool = True) -> None:
+        """Take `text[start:end]` out of the text: a call (`read`), a broken block or a bare marker."""
+        self.attempted = True
+        self.spans.append((start, end))
+        if read:
+            self.call_spans.append((start, end))
+        self.end = max(self.end, end)
+
+    def spend(self, characters: int) -> bool:
+        """Draw on the budget; False when it is used up."""
+        self.budget -= max(characters, 16)
+        return self.budget > 0
+
+    def outside(self) -> str:
+        """The text that no span covers, trimmed."""
+        pieces, at = [], 0
+        for start, end in self.spans:
+            pieces.append(self.text[at:start])
+            at = max(at, end)
+        pieces.append(self.text[at:])
+        return "".join(pieces).strip()
+
+
+class Decoded(NamedTuple):
+    """A JSON value, the index after it, its deviations (none: strictly valid), and the keys its objects repeat."""
+
+    value: Any
+    end: int
+    problems: Sequence[str] = ()
+    repeated: Mapping[int, set[str]] = {}
+
+
+def decode(r: Reading, pos: int, stop: str = "") -> Decoded:
+    """Decode ONE JSON value at `pos`, strictly if possible, else with the relaxed parser.
+
+    Raises:
+        Unreadable: neither can.
+    """
+    try:
+        value, end = strict_decode(r.text, pos)
+        return Decoded(value, end)
+    except Unreadable as e:
+        if e.reason == "too_deep":
+            raise
+    if r.budget <= 0:
+        raise Unreadable("too_much_to_repair", pos)
+    try:
+        relaxed = relaxed_decode(r.text, pos, stop)
+    except Unreadable as e:
+        r.spend(e.far - pos)
+        raise
+    return Decoded(relaxed.value, relaxed.end, relaxed.problems or ["not_json"], relaxed.repeated)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The keys of a family's call object: the name's, the arguments', and others that its template may write."""
+
+    name: str = "name"
+    arguments: str = "arguments"
+    others: frozenset[str] = frozenset()
+
+
+PLAIN = Shape()
+_ARGUMENT_KEYS = ("arguments", "parameters", "args")
+
+
+def read_call(r: Reading, obj: Any, shape: Shape = PLAIN, repeated: Mapping[int, set[str]] | None = None) -> bool:
+    """Read one call object and add the call; False (and a problem noted) when it has not the shape of a call.
+
+    A string name and object arguments make a call. Outer keys are trimmed; aliases, the OpenAI wrapper, absent or
+    string-encoded arguments are read and noted; a list, a plain string or a number as arguments is no call.
+    """
+    if type(obj) is dict and len(obj) == 2 and not repeated:
+        name, arguments = obj.get(shape.name), obj.get(shape.arguments)
+        if type(name) is str and type(arguments) is dict:
+            r.calls.append(ToolCall(name, arguments))
+            return True
+    if not isinstance(obj, dict):
+        return _no_call(r, "not_an_object")
+    keys = {key.strip(): key for key in obj}
+    if len(keys) != len(obj):
+        return _no_call(r, "ambiguous_key")
+    if any(key != original for key, original in keys.items()):
+        r.deviates("untrimmed_key")
+    if repeated and (twice := repeated.get(id(obj))) and not twice.isdisjoint({shape.name, "name", *_ARGUMENT_KEYS}):
+        return _no_call(r, "fused_calls")
+    values = {key: obj[original] for key, original in keys.items()}
+    if isinstance(values.get("function"), dict) and shape.name not in values:
+        r.deviates("openai_wrapper")
+        return read_call(r, values["function"], PLAIN, repeated)
+    if isinstance(values.get("tool_calls"), list) and shape.name not in values:
+        r.deviates("openai_wrapper")
+        results = [read_call(r, item, PLAIN, repeated) for item in values["tool_calls"]]
+        return all(results)
+    name_key = shape.name if shape.name in values else "name"
+    name = values.get(name_key)
+    if not isinstance(name, str):
+        return _no_call(r, "no_name")
+    if name_key != shape.name:
+        r.deviates("name_alias")
+    key = next((k for k in (shape.arguments, *_ARGUMENT_KEYS) if k in values), None)
+    if key != shape.arguments:
+        r.deviates("arguments_alias" if key else "no_arguments")
+    arguments = read_arguments(r, values[key] if key else {})
+    if arguments is None:
+        return False
+    if not values.keys() <= {name_key, key, *shape.others}:
+        r.deviates("extra_key")
+    r.calls.append(ToolCall(name, arguments))
+    return True
+
+
+def read_arguments(r: Reading, value: Any) -> dict[str, Any] | None:
+    """The arguments object: null and "" are `{}`, a JSON string that holds an object is decoded once, else None."""
+    if isinstance(value, str) and value.strip():
+        try:
+            value = strict_loads(value)
+        except Unreadable:
+            value = None
+        if isinstance(value, dict):
+            r.deviates("string_arguments")
+            return value
+        r.deviates("arguments_not_object")
+        return None
+    if value is None or value == "" or isinstance(value, str):
+        r.deviates("null_arguments")
+        return {}
+    if not isinstance(value, dict):
+        r.deviates("arguments_not_object")
+        return None
+    return value
+
+
+def _no_call(r: Reading, problem: str) -> bool:
+    r.deviates(problem)
+    return False
+
+
+def call_names(value: Any, shape: Shape = PLAIN) -> list[str]:
+    """The names in a value that is, by its keys, one call object or a list of them; empty when it is not.
+
+    Without a marker an object is a call only when it has a name and an arguments key: `{"name": "Kim"}` is data.
+    """
+    if isinstance(value, list):
+        names = [call_names(item, shape) if isinstance(item, dict) else [] for item in value]
+        return [n for item in names for n in item] if all(names) else []
+    if not isinstance(value, dict):
+        return []
+    keys = {key.strip(): key for key in value}
+    wrapped = next((value[keys[key]] for key in ("function", "tool_calls") if key in keys), None)
+    if isinstance(wrapped, (dict, list)):
+        return call_names(wrapped, PLAIN) if "name" not in keys else []
+    name = next((value[keys[key]] for key in (shape.name, "name") if key in keys), None)
+    has_arguments = any(k in keys for k in (shape.arguments, *_ARGUMENT_KEYS))
+    return [name] if isinstance(name, str) and has_arguments else []
+
+
+def functions(tools: Iterable[Any]) -> dict[str, Mapping[str, Any]]:
+    """Tool name → its JSON schema of parameters, from either form of `tools`."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for tool in tools or ():
+        function = tool.get("function", tool) if isinstance(tool, Mapping) else None
+        if isinstance(function, Mapping) and isinstance(function.get("name"), str):
+            parameters = function.get("parameters")
+            found[function["name"]] = parameters if isinstance(parameters, Mapping) else {}
+    return found

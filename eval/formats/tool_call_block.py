@@ -1,0 +1,61 @@
+"""The `<tool_call>` tag is shared by four dialects. One reader serves them all; each family names its own as native.
+
+Dialects of a block: "json" (an object), "xml" (`<function=…>` with parameters), "glm" (a name and `<arg_key>` pairs),
+"granite" (an array without a close tag). A block in another dialect is drift: read, and noted.
+"""
+
+import re
+
+from eval.formats import glm_block
+from eval.formats.envelope import LOST, NOTHING, Body, json_body, markers, read_blocks
+from eval.formats.reading import Reading, Tools, decode, read_arguments
+from eval.formats.strict_json import Unreadable
+from eval.formats.xml_calls import QWEN3_CODER, function_body
+from eval.parsed import ToolCall
+
+CLOSE = "</tool_call>"
+_MARKS = markers("<tool_call>", CLOSE, r"<function=(?=[^<>\n]{1,200}>)")
+_NAME_TAG = re.compile(r"<function>\s*([^<>\n]{1,200}?)\s*</function>\s*")
+_json = json_body(stop=CLOSE)
+
+
+def parse(text: str, tools: Tools, native: str) -> Reading:
+    """Read every block.
+
+    Args:
+        native: the dialect that the family's template writes.
+    """
+    r = Reading(text)
+    bodies: list[tuple[str, Body]] = [("json", _json)]
+    if "<function" in text:
+        bodies += [("xml", function_body(QWEN3_CODER, tools)), ("named", _named_function)]
+    if native == "glm" or "<tool_call>" in text:
+        bodies.append(("glm", glm_block.body(tools, strict=native != "glm")))
+
+    def body(r: Reading, pos: int) -> int:
+        for dialect, read in bodies:
+            end = read(r, pos)
+            if end != NOTHING:
+                if dialect != native:
+                    r.deviates("other_dialect")
+                return end
+        return NOTHING
+
+    return read_blocks(r, _MARKS, body)
+
+
+def _named_function(r: Reading, pos: int) -> int:
+    """`<function>f</function>` and then the bare arguments: unmistakable, but nobody's format."""
+    match = _NAME_TAG.match(r.text, pos)
+    if not match or r.text[match.end() : match.end() + 1] != "{":
+        return NOTHING
+    r.broken("function_tag")
+    try:
+        decoded = decode(r, match.end(), CLOSE)
+    except Unreadable as e:
+        r.broken(e.reason)
+        return LOST
+    arguments = read_arguments(r, decoded.value)
+    if arguments is not None:
+        r.calls.append(ToolCall(match[1], arguments))
+    return decoded.end

@@ -1,0 +1,161 @@
+"""From a model's output to calls: one entry for every tool-call format."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from types import ModuleType
+from typing import Any
+
+from data.errors import InputError
+from eval.formats import families
+from eval.formats.bare_json import read_fences, read_whole
+from eval.formats.envelope import NOTHING, skip_space
+from eval.formats.outside import cut_reasoning, has_reasoning, skip_reasoning, trim
+from eval.formats.python_calls import LIST_START, calls_body
+from eval.formats.reading import Reading, functions
+from eval.parsed import Parsed, ToolCall
+
+
+def parse_tool_calls(
+    text: str, family: str = "hermes", tools: Sequence[Mapping[str, Any]] = (), truncated: bool = False
+) -> Parsed:
+    """Read the tool calls of one generated text.
+
+    Args:
+        text: the output as decoded with special tokens, without the prompt.
+        family: a name from `families()`, as `detect_family` gives it.
+        tools: the schemas that were offered, in OpenAI's form or bare; XML formats need them to type their values.
+        truncated: the generation stopped without an end token.
+
+    Never raises on any text; a hostile text takes time linear in its length.
+
+    Raises:
+        InputError: there is no such family.
+    """
+    module = _module(family)
+    body, unclosed = trim(text), False
+    start = 0
+    thinking = has_reasoning(body)
+    if thinking:
+        start, unclosed = skip_reasoning(body)
+    if unclosed:
+        attempted = any(opener in body for opener in module.OPENERS)
+        return Parsed([], True, False, True, attempted, "", ["unclosed_think"])
+    body = body[start:] if start else body
+    try:
+        r = _read(body, module, tools)
+        if thinking and (cut := cut_reasoning(body, r.call_spans)):
+            body, unclosed = cut
+            r = _read(body, module, tools)
+    except RecursionError:  # the caller's own stack is nearly full
+        r = Reading(body)
+        r.broken("too_deep")
+        r.attempted = True
+    if unclosed:
+        r.deviates("unclosed_think")
+    return Parsed(
+        r.calls,
+        r.json_valid,
+        r.format_ok,
+        truncated or r.cut or unclosed,
+        r.attempted,
+        r.outside(),
+        list(dict.fromkeys(r.problems)),
+    )
+
+
+def _module(family: str) -> ModuleType:
+    module = families().get(family)
+    if module is None:
+        near = get_close_matches(family, families(), n=1)
+        fix = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(sorted(families()))
+        raise InputError(f"no tool-call format named {family!r}", fix=fix)
+    return module
+
+
+def _read(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> Reading:
+    """Read with the family's own parser; where it finds no attempt, look for drift into another format (rule 7)."""
+    r: Reading = module.parse(body, tools)
+    if r.attempted or not body:
+        return r
+    best = r
+    for read in (_other_markers, _whole_json, _whole_python, _fenced):
+        drift = read(body, module, tools)
+        if drift is not None and drift.attempted:
+            drift.deviates("other_format")
+            if drift.calls:
+                return drift
+            best = best if best.attempted else drift
+    return best
+
+
+def _other_markers(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> Reading | None:
+    """Another family's markers are in the text."""
+    attempt = None
+    for other in dict.fromkeys(families().values()):
+        if other is module or not any(opener in body for opener in other.OPENERS):
+            continue
+        r: Reading = other.parse(body, tools)
+        if r.calls or (r.attempted and attempt is None):
+            if _is_python(other) and not _is_python(module):
+                r.broken("python_syntax")
+            attempt = r
+        if r.calls:
+            return r
+    return attempt
+
+
+def _whole_json(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> Reading:
+    """The whole output, or a whole fence, is one call object."""
+    return read_whole(body)
+
+
+def _whole_python(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> Reading | None:
+    """The whole output is calls of offered tools in Python syntax."""
+    start = skip_space(body, 0)
+    if "(" not in body[:2000]:
+        return None
+    trial = Reading(body)
+    end = calls_body("list" if LIST_START.match(body, start) else "lines")(trial, start)
+    names = {call.name for call in trial.calls}
+    if end == NOTHING or skip_space(body, end) < len(body) or not names or not names <= functions(tools).keys():
+        return None
+    trial.cover(start, len(body))
+    if not _is_python(module):
+        trial.broken("python_syntax")
+    return trial
+
+
+def _fenced(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> Reading | None:
+    """An object in a fence, in prose, names an offered tool."""
+    return read_fences(body, tools) if "```" in body else None
+
+
+def _is_python(module: ModuleType) -> bool:
+    return getattr(module, "PYTHON", False)
+
+
+def detect_family(chat_template: str) -> str:
+    """The family that a chat template writes, by its markers; the most specific set of markers decides.
+
+    "hermes" when none is there: the project then renders with its own Hermes template.
+    """
+    best, weight = "hermes", 0
+    for module in dict.fromkeys(families().values()):
+        for markers in module.MARKERS:
+            size = sum(map(len, markers))
+            if size > weight and all(marker in chat_template for marker in markers):
+                best, weight = module.NAMES[0], size
+    return best
+
+
+def render_calls(calls: Iterable[ToolCall], family: str = "hermes") -> str:
+    """Write calls as the family's chat template does.
+
+    Raises:
+        InputError: no such family, or the format cannot carry these calls (their number, or a mark inside a string).
+    """
+    module = _module(family)
+    if not hasattr(module, "render"):
+        raise InputError(f"calls of the {family!r} format cannot be rendered")
+    rendered: str = module.render(list(calls))
+    return rendered
