@@ -70,4 +70,34 @@ class Act:
         return finish(voice, self.clause(voice))
 
 
+@dataclass
+class Request:
+    """What a row is made of, besides its model and tools.
+
+    Attributes:
+        text: the user's last turn.
+        calls: the gold calls; empty when the right answer is `answer`.
+        template: which kind of request it is, for the row's template_id.
+        history: the turns before.
+        concerns: the tools that it is or seems to be about.
+        refused: the calls that it literally asks for and the engine must refuse.
+        acceptable: further right argument values, as `meta.acceptable` writes them.
+    """
+
+    text: str
+    calls: list[Call]
+    template: str
+    history: list[dict[str, Any]] = field(default_factory=list)
+    answer: str = ""
+    concerns: list[str] = field(default_factory=list)
+    refused: list[Call] = field(default_factory=list)
+    acceptable: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tools(self) -> list[str]:
+        """The tools that a row with this request has to offer, those of its history last."""
+        earlier = [c["function"]["name"] for m in self.history for c in m.get("tool_calls") or []]
+        return list(dict.fromkeys([*(name for name, _ in self.calls), *self.concerns, *earlier]))
+
+
 Intent = Callable[[Scene], Act]

@@ -28,7 +28,7 @@ _HOW = """
 A request and its calls come from one intent: an intent draws what is wanted (tool, ids, values, units, direction), says
 each part in one of many ways, and a clause plan puts the parts in order. Verbs take endings, particles follow the
 *spoken* last syllable (10kN을, 10kN/m를, LCB1로), numbers may be spelled (이십오 kN), and a few rows carry typos, odd
-spacing or a stray remark; noise never touches a digit, a unit or an axis.
+spacing, full-width digits or a stray remark; noise never changes a number, a unit or an axis.
 
 Conventions: load units are copied (`unit`, left out when kN-based), lengths are converted (mm → m, sections in mm);
 down means Z with a negative value; a beam load without a direction acts down, a nodal load without one is asked back

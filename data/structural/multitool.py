@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
-from data.structural.act import Act, Call, Scene
+from data.structural.act import Act, Call, Request, Scene
 from data.structural.intents import INTENTS
 from data.structural.voice import Choice, Voice, finish
 
@@ -95,8 +96,8 @@ def _first_scene(s: Scene, link: str) -> Scene:
     return replace(s, fix=fix)
 
 
-def chain(s: Scene, pool: str) -> tuple[str, str, list[Call]]:
-    """(the tools joined by +, the sentence, the calls in order) for a chain of the given pool."""
+def chain(s: Scene, pool: str) -> Request:
+    """A request for a chain of the given pool."""
     v = s.voice
     while True:
         tools, link = v.at(CHAINS[pool])
@@ -107,10 +108,20 @@ def chain(s: Scene, pool: str) -> tuple[str, str, list[Call]]:
                 act.slots["case"] = v.pick(_THAT_CASE)
             acts.append(act)
         try:
-            text = _join(v, acts)
+            text = finish(v, _join(v, acts))
         except LookupError:
             continue
-        return "+".join(tools), finish(v, text), [call for act in acts for call in act.calls]
+        calls = [call for act in acts for call in act.calls]
+        return Request(text, calls, "+".join(tools), acceptable=_unsaid_load(calls) if link == "load" else {})
+
+
+def _unsaid_load(calls: list[Call]) -> dict[str, Any]:
+    """`LCB2로 해석하고 휨모멘트도 띄워줘`: the drawing is of LCB2, which the call may say or leave to the last run."""
+    return {
+        name: {"load_name": {"any_of": [arguments["load_name"]], "optional": True}}
+        for name, arguments in calls[1:]
+        if "load_name" in arguments
+    }
 
 
 def _join(v: Voice, acts: list[Act]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from data.record import tool_call
 from data.structural import slots as say
-from data.structural.act import Act, Call, Scene
+from data.structural.act import Act, Call, Request, Scene
 from data.structural.intents import INTENTS, by_weight
 from data.structural.nocall import without
 from data.structural.replies import ask
@@ -134,7 +134,7 @@ def _undo(s: Scene) -> tuple[Turns, str, list[Call]]:
     tool = v.at(("add_nodal_load", "add_member_distributed_load")) if several else by_weight(v.rng.random(), weights)
     first = INTENTS[tool][0](replace(s, many=v.at((2, 3)) if several else 1))
     history = turn(first, first.sentence(v))
-    steps = len(first.calls) if several and v.chance(0.8) else 1
+    steps = len(first.calls)
     act = INTENTS["undo"][0](replace(s, many=1, fix={"steps": steps}))
     return history, act.sentence(v), act.calls
 
@@ -244,8 +244,8 @@ FOLLOW_UPS = {
 }
 
 
-def multi_turn(s: Scene) -> tuple[str, Turns, str, list[Call]]:
-    """(kind, history, last request, gold calls)."""
+def multi_turn(s: Scene) -> Request:
+    """A request that follows an earlier one."""
     kind = by_weight(s.voice.rng.random(), {k: w for k, (_, w) in FOLLOW_UPS.items()})
     history, text, calls = FOLLOW_UPS[kind][0](s)
-    return kind, history, text, calls
+    return Request(text, calls, f"multi_turn:{kind}", history)

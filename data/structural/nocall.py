@@ -1,9 +1,10 @@
 """Requests that no tool call answers: a value is missing or unclear, a thing does not exist, or it is no request."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 from data.structural import slots as say
-from data.structural.act import Act, Call, Scene
+from data.structural.act import Act, Call, Request, Scene
 from data.structural.intents import INTENTS, by_weight
 from data.structural.intents.loads import FORCE_EN, FORCE_KO
 from data.structural.replies import ask, reply
@@ -12,18 +13,14 @@ from data.structural.voice import ch, finish
 from data.structural.voice import say as say_clause
 
 
-@dataclass
-class Silence:
-    """A request, its right answer in words, and the tools that it seems to concern."""
-
-    text: str
-    answer: str
-    tools: list[str]
-    why: str
-    refused: list[Call] = field(default_factory=list)
+def _unanswered(
+    text: str, answer: str, concerns: list[str], template: str, refused: list[Call] | None = None
+) -> Request:
+    return Request(text, [], template, answer=answer, concerns=concerns, refused=refused or [])
 
 
-def _any_act(s: Scene, fits) -> Act:
+def _any_act(s: Scene, fits: Callable[[Act], object]) -> Act:
+    """An act of any tool that fits."""
     weights = {name: weight for name, (_, weight) in INTENTS.items() if weight}
     while True:
         act = INTENTS[by_weight(s.voice.rng.random(), weights)][0](s)
@@ -39,7 +36,7 @@ def without(s: Scene, act: Act, slot: str) -> Act:
     return replace(act, slots=left)
 
 
-def missing(s: Scene) -> Silence:
+def missing(s: Scene) -> Request:
     """A required value is left out."""
     v = s.voice
     while True:
@@ -50,7 +47,7 @@ def missing(s: Scene) -> Silence:
         except LookupError:
             continue
         if len(text) > 8:
-            return Silence(text, ask(v, act.needs[slot][0]), [act.tool], "missing")
+            return _unanswered(text, ask(v, act.needs[slot][0]), [act.tool], "missing")
 
 
 _SIDEWAYS = ch("수평방향으로|수평으로|옆으로", val="횡방향으로", test="가로 방향으로|측면으로")
@@ -76,68 +73,66 @@ _MEMBER_TOOLS = {
 }
 
 
-def ambiguous(s: Scene) -> Silence:
+def ambiguous(s: Scene) -> Request:
     """Everything seems to be there, but one part can be read in two ways."""
+    return s.voice.at((_sideways, _sideways, _bare_number, _some_nodes, _some_members))(s)
+
+
+def _sideways(s: Scene) -> Request:
+    """수평방향으로 10kN: in a 3-D frame that is X or Y."""
     v = s.voice
-    amount = s.amount("force")
-    kind = v.at(("sideways", "sideways", "bare number", "nodes", "members"))
-    if kind == "sideways":
-        said = {
-            "node": say.ids(v, "node", s.some(s.model.free_nodes, 1)),
-            "dir": v.pick(_SIDEWAYS) if v.korean else v.at(("horizontally", "sideways", "in the horizontal direction")),
-        }
-        said["mag"] = say.magnitude(v, amount, 1, "load")
-        text = finish(v, say_clause(v, FORCE_KO if v.korean else FORCE_EN, said))
-        return Silence(text, ask(v, "horizontal axis"), ["add_nodal_load"], "ambiguous")
-    if kind == "bare number":
-        number = v.at(s.model.free_nodes)
-        load = write(v, amount)
-        if v.korean:
-            text = v.pick(
-                ch(
-                    "{n}번에 {m} {!add}|{n}번에 {m} 하중을 {!add}|{m} 하중을 {n}번에 {!add}",
-                    test="{n}번에다가 {m} {!add}|{n}번은 {m} {!add}",
-                )
-            )
-            text = finish(v, say_clause(v, ch(text.replace("{n}", str(number)).replace("{m}", load)), {}))
-        else:
-            text = finish(v, f"{v.at(('put', 'add', 'apply'))} {load} on {number}")
-        return Silence(text, ask(v, "node or member"), ["add_nodal_load", "add_member_point_load"], "ambiguous")
-    if kind == "nodes":
-        direction = f"{v.at(('X', 'Y'))}방향" if v.korean else f"in {v.at(('X', 'Y'))}"
-        if v.korean:
-            text = finish(
-                v,
-                say_clause(
-                    v,
-                    ch("{where} {dir}^으로 {mag}씩 {!add}|{where} {dir} {mag} {!add}"),
-                    {"where": v.pick(_SOME_NODES), "dir": direction, "mag": write(v, amount)},
-                ),
-            )
-        else:
-            text = finish(
-                v,
-                f"add {write(v, amount)} {direction} at "
-                + v.at(("the upper nodes", "the corner node", "some of the outer nodes")),
-            )
-        return Silence(text, ask(v, "which nodes"), ["add_nodal_load"], "ambiguous")
+    way = v.pick(_SIDEWAYS) if v.korean else v.at(("horizontally", "sideways", "in the horizontal direction"))
+    said = {"node": say.ids(v, "node", s.some(s.model.free_nodes, 1)), "dir": way}
+    said["mag"] = say.magnitude(v, s.amount("force"), 1, "load")
+    text = finish(v, say_clause(v, FORCE_KO if v.korean else FORCE_EN, said))
+    return _unanswered(text, ask(v, "horizontal axis"), ["add_nodal_load"], "ambiguous")
+
+
+def _bare_number(s: Scene) -> Request:
+    """8번에 10kN: node 8 or member 8."""
+    v = s.voice
+    said = {"n": str(v.at(s.model.free_nodes)), "m": write(v, s.amount("force"))}
+    korean = ch(
+        "{n}번에 {m} {!add}|{n}번에 {m} 하중을 {!add}|{m} 하중을 {n}번에 {!add}",
+        val="{n}번 위에 {m} {!add}",
+        test="{n}번에다가 {m} {!add}|{n}번은 {m} {!add}",
+    )
+    english = ch("{!add} {m} on {n}|{!add} {m} at {n}|{m} on {n}", test="{n} gets {m}")
+    text = finish(v, say_clause(v, korean if v.korean else english, said))
+    return _unanswered(text, ask(v, "node or member"), ["add_nodal_load", "add_member_point_load"], "ambiguous")
+
+
+def _some_nodes(s: Scene) -> Request:
+    """위쪽 절점들에 X방향 10kN씩: which ones."""
+    v = s.voice
+    axis, load = v.at(("X", "Y")), write(v, s.amount("force"))
+    if v.korean:
+        plans = ch("{where} {dir}^으로 {mag}씩 {!add}|{where} {dir} {mag} {!add}")
+        said = {"where": v.pick(_SOME_NODES), "dir": f"{axis}방향", "mag": load}
+        text = finish(v, say_clause(v, plans, said))
+    else:
+        where = v.at(("the upper nodes", "the corner node", "some of the outer nodes"))
+        text = finish(v, f"{v.at(('add', 'apply', 'put'))} {load} in {axis} at {where}")
+    return _unanswered(text, ask(v, "which nodes"), ["add_nodal_load"], "ambiguous")
+
+
+def _some_members(s: Scene) -> Request:
+    """가운데 기둥 지워줘: which one."""
+    v = s.voice
     if v.korean:
         what = v.pick(_DO_MEMBERS)
         tool = next(t for k, t in _MEMBER_TOOLS.items() if k in what)
-        return Silence(finish(v, f"{v.pick(_SOME_MEMBERS)} {what}"), ask(v, "which members"), [tool], "ambiguous")
-    what, tool = v.at(
-        (
-            ("Delete", "delete_entities"),
-            ("Show the axial force in", "get_member_force"),
-            ("Change the section of", "assign_section"),
+        text = f"{v.pick(_SOME_MEMBERS)} {what}"
+    else:
+        what, tool = v.at(
+            (
+                ("Delete", "delete_entities"),
+                ("Show the axial force in", "get_member_force"),
+                ("Change the section of", "assign_section"),
+            )
         )
-    )
-    return Silence(
-        finish(v, f"{what} {v.at(('that column', 'the long beams', 'the middle column'))}"),
-        ask(v, "which members"),
-        [tool],
-        "ambiguous",
-    )
+        text = f"{what} {v.at(('that column', 'the long beams', 'the middle column'))}"
+    return _unanswered(finish(v, text), ask(v, "which members"), [tool], "ambiguous")
 
 
 _OFF = {
@@ -227,7 +222,7 @@ _WHAT_IF = ch(
 )
 
 
-def irrelevant(s: Scene) -> Silence:
+def irrelevant(s: Scene) -> Request:
     """Not a job for the tools: small talk, a feature that is not there, a question, or a plea to wait."""
     v = s.voice
     kind = v.at(("refuse", "refuse", "refuse", "wait", "question", "question", "what if", "what if"))
@@ -237,7 +232,7 @@ def irrelevant(s: Scene) -> Silence:
             text = finish(v, act.clause(v, "if") + " " + v.pick(_WHAT_IF))
         except LookupError:
             return irrelevant(s)
-        return Silence(text, reply(v, "question"), [act.tool], "irrelevant")
+        return _unanswered(text, reply(v, "question"), [act.tool], "irrelevant")
     kind = "question" if kind == "what if" else kind
     column = 0 if v.korean else 1
     text = v.pick(_OFF[kind][column])
@@ -245,10 +240,10 @@ def irrelevant(s: Scene) -> Silence:
         if "{" + name + "}" in text:
             text = text.replace("{" + name + "}", v.pick(_FILL[name][column]))
     answers = {"question": "knowledge"}
-    return Silence(finish(v, text), reply(v, answers.get(kind, kind)), [], "irrelevant")
+    return _unanswered(finish(v, text), reply(v, answers.get(kind, kind)), [], "irrelevant")
 
 
-def invalid(s: Scene) -> Silence:
+def invalid(s: Scene) -> Request:
     """A node, member, story, load case or section that the model does not have, or a reaction at no support."""
     v, m = s.voice, s.model
     kind = v.at(("node", "node", "member", "member", "story", "case", "load", "section", "reaction"))
@@ -315,7 +310,7 @@ def invalid(s: Scene) -> Silence:
         node = act.calls[0][1]["node_id"]
         noun = f"절점 {node}번" if v.korean else f"node {node}"
     answer = reply(v, "no support" if kind == "reaction" else "none", noun)
-    return Silence(act.sentence(v), answer, [act.tool], "invalid", act.calls)
+    return _unanswered(act.sentence(v), answer, [act.tool], "invalid", act.calls)
 
 
 def _moved(s: Scene, member: int) -> Scene:

@@ -75,6 +75,11 @@ def rename(voice: Voice, row: dict[str, Any], taken: set[str]) -> None:
         if message["role"] == "tool":
             message["name"] = names[message["name"]]
     row["meta"]["relevant_tools"] = [names.get(n, n) for n in row["meta"]["relevant_tools"]]
+    if accepted := row["meta"].get("acceptable"):
+        row["meta"]["acceptable"] = {
+            names[tool]: {maps[tool].get(key, key): values for key, values in parameters.items()}
+            for tool, parameters in accepted.items()
+        }
     row["meta"]["renamed"] = back
     row["meta"]["phenomena"].append("renamed")
 

@@ -7,8 +7,9 @@ an ending, `^을` a particle that follows the spoken syllable before it (`^?을`
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from data.structural.particles import settle
 
@@ -63,7 +64,7 @@ class Voice:
     held: list[str] = field(default_factory=list)
     plans: list[str] = field(default_factory=list)
 
-    def at(self, options: tuple | list):
+    def at(self, options: Sequence[Any]) -> Any:
         """One of the options, by index, so that every Python version draws the same one."""
         return options[int(self.rng.random() * len(options))]
 

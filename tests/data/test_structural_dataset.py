@@ -98,3 +98,28 @@ def test_the_probe_without_a_model_fails(rows):
     solved = probe(rows["train"], rows["test"])
     for bucket, limit in LIMITS.items():
         assert solved[bucket] <= limit, f"{bucket}: {solved[bucket]:.1%}"
+
+
+def test_t3_pairs_never_occur_in_training(rows):
+    def tools(row):
+        return tuple(dict.fromkeys(c["function"]["name"] for c in row["messages"][-1].get("tool_calls") or []))
+
+    train = {tools(r) for r in rows["train"] if "renamed" not in r["meta"]}
+    for row in rows["train"]:
+        seen = row["meta"]["phenomena"]
+        assert not {"parallel", "unit"} <= set(seen) and not {"correction", "direction_word"} <= set(seen), row["id"]
+    for split in ("validation", "test"):
+        for row in rows[split]:
+            if row["meta"]["bucket"] == "T3" and "multi_tool" in row["meta"]["phenomena"]:
+                assert tools(row) not in train, row["id"]
+
+
+def test_answers_in_words_are_short_and_varied(rows):
+    said = [r["messages"][-1]["content"] for r in rows["train"] if not r["messages"][-1].get("tool_calls")]
+    assert len(said) == 400 and max(map(len, said)) <= 60
+    assert len(set(said)) > 200
+
+
+def test_splits_share_no_section(rows):
+    names = {s: {c for r in mine for c in r["meta"]["model"]["sections"]} for s, mine in rows.items()}
+    assert not names["train"] & names["test"] and not names["train"] & names["validation"]

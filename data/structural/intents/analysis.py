@@ -14,6 +14,7 @@ STATIC_KO = ch(
 STATIC_EN = ch(
     "{!run} a static analysis[ {loads}][ {pdelta}]|{!run} <static>[ {loads}][ {pdelta}]"
     "|{!run} the <static>[ {pdelta}][ {loads}]",
+    val="now {!run} the <static>[ {loads}][ {pdelta}]",
     test="time for the <static>[ {loads}][ {pdelta}], {!run} it",
 )
 
@@ -65,6 +66,7 @@ MODAL_KO = ch(
 )
 MODAL_EN = ch(
     "{!run} a modal analysis[ {modes}]|{!run} <modal>[ {modes}]|{!run} an eigenvalue analysis[ {modes}]",
+    val="next {!run} a modal analysis[ {modes}]",
     test="solve for the modes, <modal>[ {modes}]",
 )
 
@@ -105,6 +107,7 @@ SPECTRUM_KO = ch(
 SPECTRUM_EN = ch(
     "{!run} a response spectrum analysis[ in {dir}][ for {site}][ with {more}]"
     "|{!run} <spectrum>[ in {dir}][, {site}][, {more}]",
+    val="{!run} the <spectrum>[ along {dir}][ on {site}][ using {more}]",
     test="[{site}, ][{dir} direction, ]{!run} <spectrum>[ with {more}]",
 )
 
@@ -143,12 +146,11 @@ def run_response_spectrum(s: Scene) -> Act:
         value = v.at((1.0, 1.2, 1.5))
         args["importance_factor"] = value
         more.append(f"중요도계수 {value}" if v.korean else f"importance factor {value}")
-    if v.chance(0.25):
-        args["modal_combination"] = v.at(("CQC", "SRSS"))
-        more.append(args["modal_combination"])
+    if v.chance(0.25) and len(more) < 3:
+        method = v.at(("CQC", "SRSS"))
+        args["modal_combination"] = method
+        more.append(method)
     if more:
-        said["more"] = ", ".join(more[:3])
-        for name in ("modal_combination",) if len(more) > 3 else ():
-            args.pop(name)
+        said["more"] = ", ".join(more)
     calls = [("run_response_spectrum_analysis", {"direction": d} | args) for d in directions]
     return Act(calls, said, SPECTRUM_KO, SPECTRUM_EN, {"dir": ("direction X or Y", ""), "site": ("site class", "")})

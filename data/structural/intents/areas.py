@@ -19,6 +19,7 @@ FLOOR_KO = ch(
 FLOOR_EN = ch(
     "{!add} {mag}[ on {story}][ {way}][ {case}]|[On {story}, ]{!add} {mag}[ {way}][ {case}]"
     "|{mag}[ on {story}][ {way}][ {case}]",
+    val="[Over {story}, ]{!add} {mag}[ {way}][ {case}]",
     test="[{story} gets ]{mag}[ {way}][ {case}]",
 )
 _WAYS = {
@@ -59,6 +60,7 @@ WEIGHT_KO = ch(
 )
 WEIGHT_EN = ch(
     "{!include} <selfweight>[ {case}][ {factor}]|{!include} the <selfweight>[ {factor}][ {case}]",
+    val="do not forget to {!include} <selfweight>[ {case}][ {factor}]",
     test="<selfweight> should be included[ {case}][ {factor}]",
 )
 

@@ -15,6 +15,7 @@ NODE_KO = ch(
 )
 NODE_EN = ch(
     "{!put} [{id} ]at {at}|{!put} [{id} ]with coordinates {at}|At {at}, {!put} [{id}]",
+    val="[{id} ]goes at {at}, {!put} it",
     test="{!put} [{id} ]located at {at}",
 )
 
@@ -74,6 +75,7 @@ MEMBER_EN = ch(
     "{!join} a {kind}[ between {pair}][ with {section}]"
     "|{!join} a[ {section}] {kind}[ between {pair}]"
     "|[Between {pair}, ]{!join} a[ {section}] {kind}",
+    val="[From {pair}, ]{!join} a {kind}[ made of {section}]",
     test="{!join} a {kind}[ connecting {pair}][ using {section}]",
 )
 _KINDS = {"beam": ("보", "beam"), "column": ("기둥", "column"), "brace": ("가새", "brace"), "": ("부재", "member")}
@@ -127,7 +129,9 @@ MOVE_KO = ch(
     test="[{node} 좌표를 ][{off} ]{!move}|{!move}, [{node}^을 ][{off}]",
 )
 MOVE_EN = ch(
-    "{!move} {node}[ {off}]|{!move} {node} by[ {off}]|[{off}, ]{!move} {node}", test="{node} should {!move}[ {off}]"
+    "{!move} {node}[ {off}]|{!move} {node} by[ {off}]|[{off}, ]{!move} {node}",
+    val="{!move} {node} over[ {off}]",
+    test="{node} should {!move}[ {off}]",
 )
 _STEPS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.8, 1, 1.2)
 
@@ -157,7 +161,9 @@ DELETE_KO = ch(
     test="{what}^은 빼고 가자, {!delete}|{!delete}, {what}|모델에서 {what}^을 {!delete}",
 )
 DELETE_EN = ch(
-    "{!delete} {what}|Please {!delete} {what}", test="{what} is no longer needed, {!delete} it|let's {!delete} {what}"
+    "{!delete} {what}|Please {!delete} {what}",
+    val="We can {!delete} {what} now",
+    test="{what} is no longer needed, {!delete} it|let's {!delete} {what}",
 )
 
 
@@ -167,11 +173,11 @@ def delete_entities(s: Scene) -> Act:
     count = v.at((1, 1, 2, 3)) if s.many == 1 else s.many
     args: dict[str, object] = {"entity_type": kind}
     if kind == "node":
-        args["ids"] = [v.at(m.free_nodes[-m.per_level :])]
-        what = say.ids(v, "node", args["ids"], m.free_nodes)
+        ids = [v.at(m.free_nodes[-m.per_level :])]
+        args["ids"], what = ids, say.ids(v, "node", ids, m.free_nodes)
     elif kind == "member":
-        args["ids"] = s.some(m.beams, count)
-        what = say.ids(v, member_noun(s, args["ids"]), args["ids"], m.beams)
+        ids = s.some(m.beams, count)
+        args["ids"], what = ids, say.ids(v, member_noun(s, ids), ids, m.beams)
     else:
         used = [c for factors in m.combos.values() for c in factors]
         pool = (
@@ -195,7 +201,7 @@ UNDO_KO = ch(
     val="{what} 그냥 {!undo}",
     test="{what} 없던 걸로 하고 {!undo}|{!undo}, {what}",
 )
-UNDO_EN = ch("{!undo} {what}|Please {!undo} {what}", test="that was wrong, {!undo} {what}")
+UNDO_EN = ch("{!undo} {what}|Please {!undo} {what}", val="let us {!undo} {what}", test="that was wrong, {!undo} {what}")
 
 
 def undo(s: Scene) -> Act:

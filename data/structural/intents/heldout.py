@@ -52,10 +52,10 @@ def set_support_settlement(s: Scene) -> Act:
         "mm": f"{value}mm" if v.korean else f"{value} mm",
     } | slot
     ko = ch(
-        "{node}에 {mm} 지점침하^을 [{case} ]{!add}|{node}^이 {mm} 침하하는 조건 [{case} ]{!add}"
-        "|[{case} ]{node} 침하 {mm} {!add}|{node}^이 {mm} 가라앉는 걸로 [{case} ]{!add}"
+        "{node}에 {mm} 지점침하^을 [{case} ]{!include}|{node}^이 {mm} 침하하는 조건 [{case} ]{!include}"
+        "|[{case} ]{node} 침하 {mm} {!include}|{node}^이 {mm} 가라앉는 걸로 [{case} ]{!include}"
     )
-    en = ch("{!add} a {mm} settlement at {node}[ {case}]")
+    en = ch("{!include} a {mm} settlement at {node}[ {case}]")
     return Act([("set_support_settlement", {"node_id": node, "direction": "Z", "value": -value} | case)], said, ko, en)
 
 

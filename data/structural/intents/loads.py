@@ -128,6 +128,7 @@ MOMENT_KO = ch(
 MOMENT_EN = ch(
     "{!add} {mag}[ about {axis}][ at {node}][ {case}]"
     "|[At {node}, ]{!add} {mag}[ about {axis}][ {case}]|{mag}[ about {axis}][ at {node}][ {case}]",
+    val="[On {node}, ]{!add} {mag}[ acting about {axis}][ {case}]",
     test="[{node}: ]{mag}[ around {axis}][ {case}]",
 )
 _MOMENT = ch("{w} {m}|{w} {m}|{m} {w}|{m}의 {w}", test="{m}짜리 {w}|크기 {m}의 {w}")
@@ -284,6 +285,7 @@ POINT_EN = ch(
     "{!add} {mag}[ {dir}][ on {member}][ {pos}][ {case}]"
     "|[On {member}, ]{!add} {mag}[ {pos}][ {dir}][ {case}]"
     "|{mag}[ {dir}][ on {member}][ {pos}][ {case}]",
+    val="[{pos} ][of {member}, ]{!add} {mag}[ {dir}][ {case}]",
     test="[{member}: ]{mag}[ {pos}][ {dir}][ {case}]",
 )
 _MIDDLE = (

@@ -17,6 +17,7 @@ SUPPORT_KO = ch(
 SUPPORT_EN = ch(
     "{!set} {node}[ {type}]|{!set} the support at {node} to[ {type}]|{!set} {node} as[ {type}]"
     "|[{type} support ]at {node}",
+    val="let {node} be[ {type}]|{!set} the support type of {node} to[ {type}]",
     test="{node} should be[ {type}]|change the boundary condition at {node} to[ {type}]",
 )
 _SUPPORTS: dict[str, tuple[Choice, Choice]] = {
@@ -62,6 +63,7 @@ RELEASE_KO = ch(
 RELEASE_EN = ch(
     "{!release}[ {end} of] {member}[ {type}]|[For {member}, ]{!release}[ {end}][ {type}]"
     "|{!release} {member}[ {type} at {end}]",
+    val="let {member} be[ {type} at {end}]",
     test="{member} should be[ {type} at {end}]",
 )
 _ENDS = {
@@ -107,6 +109,7 @@ MATERIAL_KO = ch(
 MATERIAL_EN = ch(
     "{!define}[ {grade}] {kind} as a material"
     "|{!define} a {kind} material[ {grade}][ named {name}]|{!define} material[ {grade}] {kind}",
+    val="{!define}[ {grade}] {kind} in the material list",
     test="we need[ {grade}] {kind} as a material, {!define} it",
 )
 _STEEL = ("SS275", "SM275", "SM355", "SM420", "SM460", "SHN275", "SHN355")
@@ -144,6 +147,7 @@ SECTION_KO = ch(
 SECTION_EN = ch(
     "{!define} a {shape} section[ {dims}][ in {material}][ named {name}]"
     "|{!define} a[ {dims}] {shape} section[ of {material}]",
+    val="{!define} one more {shape} section[, {dims}][, in {material}]",
     test="a new {shape} section is needed,[ {dims}][ {material}]",
 )
 _SHAPES = {
@@ -221,6 +225,7 @@ ASSIGN_KO = ch(
 ASSIGN_EN = ch(
     "{!change} the section of {member} to[ {section}]|{!change} {member} to[ {section}]"
     "|{!change} the section on {member}[ to {section}]",
+    val="{!change} {member} over to[ {section}]",
     test="{member} should use[ {section}]|use[ {section}] for {member}",
 )
 
@@ -251,6 +256,7 @@ CASE_KO = ch(
 CASE_EN = ch(
     "{!make} a {kind} load case[ {name}]|{!make} a {kind} load case[ named {name}]"
     "|{!make} load case[ {name}] for {kind}",
+    val="{!make} one {kind} load case[, name it {name}]",
     test="we need a {kind} case[ called {name}], {!make} it",
 )
 _TYPES = {
@@ -291,6 +297,7 @@ COMBO_KO = ch(
 COMBO_EN = ch(
     "{!make} combination[ {name}][ = {factors}]|{!make} load combination[ {name}][ as {factors}]"
     "|{!make}[ {factors}] as combination[ {name}]",
+    val="{!make} combination[ {name}], that is[ {factors}]",
     test="combine[ {factors}] into[ {name}], a load combination|{!make} a combination of[ {factors}][ called {name}]",
 )
 
@@ -352,6 +359,7 @@ CODE_KO = ch(
 CODE_EN = ch(
     "generate load combinations[ per {code}][ with {method}]"
     "|auto-generate the combinations[ from {code}][ using {method}]",
+    val="produce the combinations automatically[ following {code}][ for {method}]",
     test="let the program build all combinations[ to {code}][ by {method}]",
 )
 _CODES = {

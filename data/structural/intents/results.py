@@ -162,6 +162,7 @@ DRIFT_EN = ch(
     "{!query} the <drift>[ in {dir}][ of {story}][ {load}]"
     "|what is the[ {dir}] <drift>[ at {story}][ {load}]?"
     "|{!query}[ {dir}] story drift[ at {story}][ {load}]",
+    val="{!query} how far the floors drift[ in {dir}][ at {story}][ {load}]",
     test="how much <drift>[ in {dir}] do we have[ at {story}][ {load}]?",
 )
 
@@ -199,6 +200,7 @@ CHECK_KO = ch(
 CHECK_EN = ch(
     "{!check} the[ {dir}] <drift>[ against {limit}][ for {grade}][ {load}]"
     "|{!check} whether the[ {dir}] <drift> is within the limit[ {limit}][ for {grade}][ {load}]",
+    val="is the[ {dir}] <drift> acceptable[ against {limit}][ for {grade}][ {load}]? {!check} it",
     test="does the[ {dir}] <drift> satisfy the limit[ {limit}][ for {grade}][ {load}]?",
 )
 
@@ -257,6 +259,7 @@ DESIGN_EN = ch(
     "{!check} the design of {member}[ to {code}][ {load}]"
     "|{!check} {member} strength[ per {code}][ {load}]"
     "|{!check} the strength ratio of {member}[ using {code}][ {load}]",
+    val="{!check} if {member} are strong enough[ by {code}][ {load}]",
     test="do {member} pass[ {code}][ {load}]? {!check} them",
 )
 
@@ -290,6 +293,7 @@ SHOW_KO = ch(
 )
 SHOW_EN = ch(
     "{!show} the {what}[ {load}]|{!show} {what}[ {load}]|can you {!show} the {what}[ {load}]?",
+    val="please {!show} the {what}[ {load}] on screen",
     test="let me see the {what}[ {load}]|[{load}, ]{!show} the {what}",
 )
 _DIAGRAMS: dict[str, tuple[Choice, Choice]] = {
@@ -354,6 +358,7 @@ EXPORT_KO = ch(
 )
 EXPORT_EN = ch(
     "{!export}[ the {what}][ to {format}][ as {file}]|{!export}[ {what}][ as a {format} file][ named {file}]",
+    val="{!export}[ the {what}] into[ {format}][, named {file}]",
     test="I need[ the {what}][ in {format}][ called {file}]",
 )
 _CONTENT = {
@@ -385,5 +390,5 @@ def export_results(s: Scene) -> Act:
         name = v.at(("결과보고", "해석결과", "report", "result_v2", "구조검토", "summary"))
         args["file_name"] = name
         said["file"] = name
-    needs = {"what": ("export content", "결과를" if v.korean else "results"), "format": ("file format", "")}
+    needs = {"what": ("export content", "결과" if v.korean else "results"), "format": ("file format", "")}
     return Act([("export_results", args)], said, EXPORT_KO, EXPORT_EN, needs)

@@ -1,0 +1,142 @@
+"""One row of the dataset: a request drawn for its bucket, the tools it offers, its gold answer, what is known of it."""
+
+import random
+from typing import Any
+
+from data.structural import checks, nocall, noise, renames, toolsets
+from data.structural.act import Request, Scene
+from data.structural.engine import state_line
+from data.structural.intents import HELDOUT, INTENTS, PARALLEL, by_weight
+from data.structural.models import COUNTS, make_model
+from data.structural.multitool import chain
+from data.structural.multiturn import called, multi_turn, user
+from data.structural.splits import LANGUAGES, RENAMED, UNDESCRIBED, WANTS, Bucket
+from data.structural.verify import verdict
+from data.structural.voice import Voice
+
+SYSTEM = "Call the tools for the request. Ask back if a required value is missing or unclear.\nModel: {state}"
+MANY = (2, 2, 2, 2, 3, 3, 3, 4, 5, 6)  # how many calls a parallel request makes
+FORMULAIC = ("run_modal_analysis", "generate_code_combinations", "define_material")  # few slots: any wording is close
+TRIES = 400
+
+
+def make_row(split: str, bucket: Bucket, kind: str, number: int, seed: int, seen: "checks.Seen") -> dict[str, Any]:
+    """One row: drawn again, from the same source of randomness, until it is new and shows what its bucket asks for."""
+    rng = random.Random(f"{seed}:{split}:{number}")
+    lang = by_weight(rng.random(), LANGUAGES)
+    if bucket.compose and bucket.pool == "val" and kind == "parallel":
+        lang = "ko"  # number words
+    for attempt in range(TRIES):
+        # Evenly spread over the tools; held through the retries, or the tools that are hard to word would be rare.
+        place = (number * 0.6180339887 + 0.5 * (attempt // 60)) % 1
+        row = _draw(split, bucket, kind, number, rng, lang if attempt < TRIES / 2 else "ko", seen, place)
+        if row and seen.take(row):
+            return row
+    raise RuntimeError(f"no new {kind} row for {bucket.name} of {split}, number {number}")
+
+
+def _draw(
+    split: str, bucket: Bucket, kind: str, number: int, rng: random.Random, lang: str, seen: "checks.Seen", place: float
+) -> dict[str, Any] | None:
+    voice = Voice(rng, lang, bucket.pool, want=_wants(rng, bucket, kind))
+    if bucket.name == "T2":
+        voice.detail = 0.2
+    if bucket.compose:
+        voice.novelty = voice.plan_novelty = 0.15
+    model = make_model(split, int(rng.random() * COUNTS[split]))
+    scene = Scene(model, split, voice, many=voice.at(MANY) if kind == "parallel" else 1)
+    try:
+        request = _request(scene, bucket, kind, place)
+    except LookupError:  # the plan that was drawn cannot say these slots
+        return None
+    if len(voice.held) < bucket.held or (bucket.compose and not _composed(voice, kind)):
+        return None
+    text = noise.smudge(voice, request.text)
+    names = toolsets.choose(voice, request.tools, seen.toolsets if split != "train" else None)
+    row: dict[str, Any] = {
+        "id": f"{split}-{number:04d}",
+        "messages": [
+            {"role": "system", "content": SYSTEM.format(state=state_line(model.spec))},
+            *request.history,
+            user(text),
+            called(request.calls) if request.calls else {"role": "assistant", "content": request.answer},
+        ],
+        "tools": toolsets.offer(names),
+        "meta": {
+            "split": split,
+            "bucket": bucket.name,
+            "lang": lang,
+            "phenomena": list(dict.fromkeys([kind, *voice.shown])),
+            "template_id": f"{request.template}/{lang}/{'-'.join(voice.plans) or 'fixed'}",
+            "model_id": model.id,
+            "model": model.spec.to_dict(),
+            "relevant_tools": list(dict.fromkeys([name for name, _ in request.calls] or request.concerns)),
+        },
+    }
+    if request.acceptable:
+        row["meta"]["acceptable"] = request.acceptable
+    row["meta"]["verified"] = verdict(row, request.refused)
+    if not row["meta"]["verified"]["ok"]:
+        seen.failed.append(f"{row['id']} {text} {request.calls} {row['meta']['verified']}")
+        return None
+    if bucket.name in ("train", "T1"):
+        share = rng.random()
+        if share < RENAMED:
+            renames.rename(voice, row, set(HELDOUT))
+        elif share < RENAMED + UNDESCRIBED:
+            renames.bare(row)
+    return row
+
+
+def _request(scene: Scene, bucket: Bucket, kind: str, place: float) -> Request:
+    """A request of a kind; `place` in [0, 1) picks the tool of a single or parallel one."""
+    if kind in nocall.KINDS:
+        return nocall.KINDS[kind](scene)
+    if kind == "multi_turn":
+        return multi_turn(scene)
+    if kind == "multi_tool":
+        return chain(scene, bucket.pool)
+    if kind == "heldout":
+        name = tuple(HELDOUT)[int(place * len(HELDOUT))]
+        act = HELDOUT[name](scene)
+    else:
+        name = _tool(scene.voice, bucket, kind, place)
+        act = INTENTS[name][0](scene)
+    if kind == "parallel" and not 2 <= len(act.calls) <= MANY[-1]:
+        raise LookupError(name)
+    return Request(act.sentence(scene.voice), act.calls, name)
+
+
+def _tool(voice: Voice, bucket: Bucket, kind: str, place: float) -> str:
+    if bucket.compose and kind == "single":
+        return "add_nodal_load"
+    if bucket.compose:
+        return voice.at(("add_nodal_load", "add_member_distributed_load", "add_floor_load"))
+    weights = PARALLEL if kind == "parallel" else {n: w for n, (_, w) in INTENTS.items() if w}
+    if bucket.name == "T2":
+        weights = weights | {n: 0.5 for n in FORMULAIC if n in weights}
+    return by_weight(place, weights)
+
+
+def _wants(rng: random.Random, bucket: Bucket, kind: str) -> tuple[str, ...]:
+    """What this row should show. Parallel calls in other units and corrections with direction words are kept for T3."""
+    if bucket.compose and kind == "parallel":
+        return ("unit",) if bucket.pool == "test" else ("number_form", "plain_unit")
+    if bucket.compose and kind == "single":
+        return ("correction",)
+    want = by_weight(rng.random(), WANTS)
+    if kind == "irrelevant" and want == "distractor":
+        return ()
+    if kind in ("parallel", "multi_tool"):
+        return (want, "plain_unit") if want not in ("unit", "number_form", "correction") else ("plain_unit",)
+    if want == "correction":
+        return ("correction", "axis_only")
+    return (want,) if want else ()
+
+
+def _composed(voice: Voice, kind: str) -> bool:
+    if kind == "parallel":
+        return "unit" in voice.shown or "number_form" in voice.shown
+    if kind == "single":
+        return "correction" in voice.shown and "direction_word" in voice.shown
+    return True
