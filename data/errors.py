@@ -1,4 +1,4 @@
-"""The one exception for bad input. Every command turns it into one or two lines and exit code 2."""
+"""The two ways in which a command ends badly: each becomes one or two lines, with exit code 2 or 1."""
 
 
 class InputError(Exception):
@@ -16,4 +16,21 @@ class InputError(Exception):
 
     def lines(self) -> list[str]:
         """The message as the terminal shows it: the fault, then (if known) the mend."""
+        return [str(self), *([f"→ {self.fix}"] if self.fix else [])]
+
+
+class JobFailed(Exception):
+    """The job could not go on although its input was right: exit code 1.
+
+    Args:
+        what: what happened, with the figure or row that shows it.
+        fix: what to try.
+    """
+
+    def __init__(self, what: str, fix: str = "") -> None:
+        self.fix = fix
+        super().__init__(what)
+
+    def lines(self) -> list[str]:
+        """The message as the terminal shows it."""
         return [str(self), *([f"→ {self.fix}"] if self.fix else [])]

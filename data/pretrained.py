@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from data.embedded import embedded_model
 from data.errors import InputError
@@ -69,3 +70,27 @@ def _from_hub(name: str, say: Callable[[str], None]) -> Path:
         raise InputError(
             f"{name} is not in the cache and the hub cannot be reached ({reason})", where="model.name", fix=_WAYS_OUT
         ) from None
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a model folder, with a padding token that is not its end token.
+
+    Raises:
+        InputError: it cannot be loaded, is not a fast one, or has no token to pad with.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as e:
+        raise InputError(f"the tokenizer cannot be loaded: {str(e).splitlines()[0]}", where=str(folder)) from None
+    if not tokenizer.is_fast:
+        raise InputError("the tokenizer gives no character offsets (not a fast one)", where=str(folder))
+    if tokenizer.pad_token is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
+        # Padding is masked; were it the end token, the model would never learn to stop.
+        spare = [t for t in tokenizer.get_added_vocab() if "pad" in t.lower() and t != tokenizer.eos_token]
+        if not spare:
+            raise InputError("no token to pad with: the padding token is the end token", where=str(folder))
+        tokenizer.pad_token = sorted(spare)[0]
+    tokenizer.padding_side = "right"
+    return tokenizer

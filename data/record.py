@@ -6,7 +6,6 @@ from typing import Any
 from data.validate import check_row
 
 
-
 @dataclass
 class Record:
     """One training or test row.

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
+from data.errors import InputError, JobFailed
 from finetune.config import Config
 from finetune.device import Device
-from finetune.errors import RunFailed
 
 
 @dataclass
 class Loaded:
-    """A base model with a fresh adapter, ready to train, and its tokenizer."""
+    """A base model with a fresh adapter, ready to train."""
 
     model: Any
-    tokenizer: Any
     dtype: str
     attention: str
 
@@ -29,7 +27,7 @@ def prepare_backend(config: Config, device: Device) -> None:
     """Set the process up for the backend; must run before transformers is imported.
 
     Raises:
-        RunFailed: transformers, trl or peft is already there, so Unsloth could no longer patch it.
+        JobFailed: transformers, trl or peft is already there, so Unsloth could no longer patch it.
     """
     import torch
 
@@ -41,7 +39,7 @@ def prepare_backend(config: Config, device: Device) -> None:
         return
     early = [m for m in ("transformers", "trl", "peft") if m in sys.modules and "unsloth" not in sys.modules]
     if early:
-        raise RunFailed(f"{', '.join(early)} was imported before unsloth", "start the run in a fresh process")
+        raise JobFailed(f"{', '.join(early)} was imported before unsloth", "start the run in a fresh process")
     os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tooltune"
     # Compiled code of another version must never be picked up.
@@ -61,7 +59,7 @@ def load(config: Config, folder: Path, dtype: str, device: Device) -> Loaded:
     torch.manual_seed(config.train.seed)
     make = _load_unsloth if config.model.backend == "unsloth" else _load_hf
     try:
-        model, tokenizer = make(config, folder, getattr(torch, dtype), device)
+        model = make(config, folder, getattr(torch, dtype), device)
     except (OSError, ValueError) as e:
         raise InputError(f"the model cannot be loaded: {str(e).splitlines()[0]}", where=str(folder)) from e
     if config.model.load_in_4bit and not _is_4bit(model):
@@ -70,21 +68,15 @@ def load(config: Config, folder: Path, dtype: str, device: Device) -> Loaded:
             where="model.load_in_4bit",
             fix="see `python -m finetune doctor`, or train 16-bit LoRA with model.load_in_4bit=false",
         )
-    if tokenizer.pad_token is None or tokenizer.pad_token_id == tokenizer.eos_token_id:
-        # A padding token that is the end token gets masked with the padding, and the model never learns to stop.
-        raise InputError("the tokenizer's padding token is its end token", where=str(folder), fix="give it another")
-    for parameter in model.parameters():
-        if parameter.requires_grad:  # TRL casts a 4-bit model's adapter to bfloat16, where small updates are lost
-            parameter.data = parameter.data.float()
-    return Loaded(model, tokenizer, dtype, model.config._attn_implementation)
+    return Loaded(model, dtype, model.config._attn_implementation)
 
 
-def _load_unsloth(config: Config, folder: Path, dtype: Any, device: Device) -> tuple[Any, Any]:
+def _load_unsloth(config: Config, folder: Path, dtype: Any, device: Device) -> Any:
     from unsloth import FastLanguageModel
 
     checkpointing = _checkpointing(config)
     attention = {} if config.model.attention == "auto" else {"attn_implementation": config.model.attention}
-    model, tokenizer = FastLanguageModel.from_pretrained(
+    model, _ = FastLanguageModel.from_pretrained(
         str(folder),
         max_seq_length=config.data.max_length,
         dtype=dtype,
@@ -93,7 +85,7 @@ def _load_unsloth(config: Config, folder: Path, dtype: Any, device: Device) -> t
         local_files_only=True,
         **attention,
     )
-    model = FastLanguageModel.get_peft_model(
+    return FastLanguageModel.get_peft_model(
         model,
         r=config.lora.r,
         lora_alpha=config.lora.alpha,
@@ -104,15 +96,13 @@ def _load_unsloth(config: Config, folder: Path, dtype: Any, device: Device) -> t
         random_state=config.train.seed,
         max_seq_length=config.data.max_length,
     )
-    return model, tokenizer
 
 
-def _load_hf(config: Config, folder: Path, dtype: Any, device: Device) -> tuple[Any, Any]:
+def _load_hf(config: Config, folder: Path, dtype: Any, device: Device) -> Any:
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     quantization = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
     )
@@ -141,7 +131,7 @@ def _load_hf(config: Config, folder: Path, dtype: Any, device: Device) -> tuple[
         bias="none",
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, adapter), tokenizer
+    return get_peft_model(model, adapter)
 
 
 def _checkpointing(config: Config) -> str | bool:

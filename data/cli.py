@@ -1,0 +1,35 @@
+"""What the command lines of all packages share: errors as one or two lines, and exit codes."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from data.errors import InputError, JobFailed
+
+Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
+DEBUG = False
+
+
+@contextmanager
+def errors_as_lines(debug: bool) -> Iterator[None]:
+    """Turn errors into one or two lines and an exit code: 1 the job failed, 2 the input is wrong, 130 Ctrl-C."""
+    try:
+        yield
+    except (InputError, JobFailed) as e:
+        if debug:
+            raise
+        print("error: " + "\n".join(e.lines()), file=sys.stderr)
+        raise typer.Exit(2 if isinstance(e, InputError) else 1) from None
+    except KeyboardInterrupt:
+        if debug:
+            raise
+        raise typer.Exit(130) from None
+    except Exception as e:
+        if debug:
+            raise
+        detail = str(e).splitlines()[0] if str(e) else ""
+        print(f"error: {type(e).__name__}: {detail}\n→ this should not happen; --debug shows where", file=sys.stderr)
+        raise typer.Exit(1) from None

@@ -1,0 +1,199 @@
+"""What happens beside the training loop: recording, the progress line, and a clean stop on Ctrl-C."""
+
+import math
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from transformers import TrainerCallback
+
+from data.errors import JobFailed
+from data.files import dump_json, read_jsonl, write_jsonl
+from finetune.console import progress
+from finetune.diagnose import verdict
+from finetune.system import SystemMonitor
+
+TOOL_METRICS = ("tool_name_accuracy", "json_validity", "parameter_accuracy", "hallucination_rate", "exact_match")
+
+
+class Recorder(TrainerCallback):
+    """Every logged event to `metrics.jsonl` and TensorBoard; every evaluation to `epochs.jsonl`."""
+
+    def __init__(self, folder: Path, monitor: SystemMonitor, *, rows: int, tensorboard: bool) -> None:
+        self.events = folder / "metrics.jsonl"
+        self.epochs = folder / "epochs.jsonl"
+        self.monitor, self.rows = monitor, rows
+        self.writer: Any = None
+        if tensorboard:
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.writer = SummaryWriter(str(folder / "tensorboard"))
+        self.step_started = 0.0
+        self.busy = 0.0  # seconds inside steps since the last training log
+        self.logged_at = 0
+
+    def forget_after(self, step: int) -> None:
+        """Drop what an interrupted run recorded after the checkpoint that is resumed."""
+        for path in (self.events, self.epochs):
+            if path.exists():
+                write_jsonl(
+                    path, [row for _, row in read_jsonl(path) if row["step"] <= step and "train_runtime" not in row]
+                )
+        self.logged_at = step
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.step_started = time.perf_counter()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.busy += time.perf_counter() - self.step_started
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
+        event = {"step": state.global_step, **logs}
+        if "loss" in logs:
+            batch = args.per_device_train_batch_size * args.gradient_accumulation_steps
+            event["samples_per_second"] = round((state.global_step - self.logged_at) * batch / self.busy, 3)
+            self.busy, self.logged_at = 0.0, state.global_step
+            event |= self.monitor.read()
+        if "train_runtime" in logs:
+            event["global_step"] = state.global_step
+        with self.events.open("a", encoding="utf-8") as f:
+            f.write(dump_json({k: _json_number(v) for k, v in event.items()}) + "\n")
+        self._to_tensorboard(event)
+        if (
+            not math.isfinite(logs.get("grad_norm", 0.0)) and not args.fp16
+        ):  # fp16 scaling meets infinities and skips them
+            raise JobFailed(
+                f"grad_norm is {logs['grad_norm']} at step {state.global_step}", "lower train.learning_rate"
+            )
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **kwargs: Any) -> None:
+        if not math.isfinite(metrics["eval_loss"]):
+            raise JobFailed(f"eval_loss is {metrics['eval_loss']} at step {state.global_step}", "lower the rate")
+        if state.global_step == 0:
+            return
+        table = [row for _, row in read_jsonl(self.epochs)] if self.epochs.exists() else []
+        since = table[-1]["step"] if table else 0
+        row = {
+            "epoch": round(state.epoch, 2),
+            "step": state.global_step,
+            "train_loss": mean_loss(state.log_history, since),
+            **{
+                k.removeprefix("eval_") if k.removeprefix("eval_") in TOOL_METRICS else k: v for k, v in metrics.items()
+            },
+        }
+        row["verdict"] = verdict([*table, row])
+        write_jsonl(self.epochs, [*table, row])
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.writer:
+            self.writer.close()
+
+    def _to_tensorboard(self, event: dict[str, Any]) -> None:
+        if not self.writer:
+            return
+        system = {"gpu_memory_allocated", "gpu_memory_reserved", "gpu_utilization", "cpu_utilization", "memory"}
+        for key, value in event.items():
+            if isinstance(value, int | float) and key != "step":
+                if key.startswith("eval_"):
+                    key = f"eval/{key.removeprefix('eval_')}"
+                else:
+                    key = f"system/{key}" if key in system else f"train/{key}"
+                self.writer.add_scalar(key, value, event["step"])
+        self.writer.flush()
+
+
+def mean_loss(log_history: list[dict[str, Any]], since: int = 0) -> float | None:
+    """The mean training loss of the steps after `since`: each logged value is the mean of the steps it covers."""
+    total, steps, last = 0.0, 0, 0
+    for event in log_history:
+        if "loss" in event:
+            width = event["step"] - last
+            last = event["step"]
+            if last > since:
+                width = min(width, last - since)
+                total, steps = total + event["loss"] * width, steps + width
+    return total / steps if steps else None
+
+
+class ProgressLine(TrainerCallback):
+    """A bar with ETA in a terminal; one line each logging step elsewhere; one line an evaluation."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.bar = progress(console)
+        self.task: Any = None
+        self.started, self.first_step = 0.0, 0
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.task = self.bar.add_task("training", total=state.max_steps, completed=state.global_step, note="")
+        self.bar.start()
+        self.started, self.first_step = time.perf_counter(), state.global_step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.bar.update(self.task, completed=state.global_step)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
+        if "loss" not in logs or self.task is None:
+            return
+        note = f"loss {logs['loss']:.3f}"
+        self.bar.update(self.task, note=note)
+        if not self.console.is_terminal:
+            done = state.global_step - self.first_step
+            left = (time.perf_counter() - self.started) / done * (state.max_steps - state.global_step)
+            rate, norm = logs["learning_rate"], logs["grad_norm"]
+            self.console.print(
+                f"  step {state.global_step}/{state.max_steps}  epoch {state.epoch:.2f}  {note}  grad_norm {norm:.2f}"
+                f"  learning_rate {rate:.1e}  left {left / 60:.0f} min"
+            )
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **kwargs: Any) -> None:
+        if state.global_step == 0:
+            return
+        names = {"eval_loss": "eval_loss", "eval_tool_name_accuracy": "tool name", "eval_json_validity": "JSON"}
+        parts = [
+            f"{label} {metrics[key]:.4f}" if key == "eval_loss" else f"{label} {metrics[key]:.0%}"
+            for key, label in names.items()
+            if metrics.get(key) is not None
+        ]
+        self.console.print(f"  evaluation at step {state.global_step}, epoch {state.epoch:.2f}: {', '.join(parts)}")
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar off the terminal; safe to call twice."""
+        self.bar.stop()
+
+
+class StopOnInterrupt(TrainerCallback):
+    """The first Ctrl-C lets the step finish, saves a checkpoint and stops; the second stops at once."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.asked = False
+
+    def install(self) -> Any:
+        """Take over SIGINT; returns the handler that was there."""
+        return signal.signal(signal.SIGINT, self._ask)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.asked:
+            control.should_save = control.should_training_stop = True
+            control.should_evaluate = False
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.asked:  # the trainer would evaluate what it takes for a finished epoch
+            control.should_evaluate = control.should_save = False
+
+    def _ask(self, number: int, frame: Any) -> None:
+        if self.asked:
+            raise KeyboardInterrupt
+        self.asked = True
+        self.console.print("Stopping after this step, with a checkpoint (press Ctrl-C again to stop at once) …")
+
+
+def _json_number(value: Any) -> Any:
+    """JSON has no NaN: it is written as text, so that a log of a broken run is still readable."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,55 @@
+"""The command line of `python -m finetune`."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from data.cli import DEBUG, Debug, errors_as_lines
+from finetune.config import load_config
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def main() -> None:
+    """Teach a small language model to call tools on a small graphics card."""
+
+
+@app.command()
+def train(
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[PRESET|FILE] [KEY=VALUE ...]", help="a preset or YAML file, then overrides"),
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option(help="go on with this run (a name, a folder, or 'latest') from its last checkpoint")
+    ] = None,
+    debug: Debug = DEBUG,
+) -> None:
+    """Train. Without a preset: 6gb where there is CUDA, cpu where there is none."""
+    with errors_as_lines(debug):
+        from finetune.runs import find_run
+        from finetune.train import train as run_training
+
+        resume = resume or ("latest" if os.environ.get("RESUME", "0") not in ("", "0") else None)
+        if resume:
+            folder = find_run(resume)
+            run_training(load_config(str(folder / "config.yaml"), arguments), folder.name, resume=folder)
+            return
+        source, overrides = split_arguments(arguments)
+        run_training(load_config(source, overrides), Path(source).stem)
+
+
+def split_arguments(arguments: list[str] | None) -> tuple[str, list[str]]:
+    """The preset or file, chosen by the device and said when it is not given, and the overrides."""
+    arguments = list(arguments or [])
+    if arguments and "=" not in arguments[0]:
+        return arguments[0], arguments[1:]
+    from finetune.device import has_cuda
+
+    cuda = has_cuda()
+    preset = "6gb" if cuda else "cpu"
+    typer.echo(f"Preset: {preset} ({'an NVIDIA GPU is here' if cuda else 'no NVIDIA GPU was found'})")
+    return preset, arguments

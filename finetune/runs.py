@@ -1,0 +1,149 @@
+"""A run is a folder: making one, finding one, and what proves it."""
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+
+PACKAGES = ("torch", "unsloth", "unsloth_zoo", "transformers", "trl", "peft", "datasets", "bitsandbytes", "accelerate")
+NEEDED_BYTES = 500 * 1024**2
+
+
+def runs_dir() -> Path:
+    """Where runs live: `$TOOLTUNE_RUNS`, else `runs/` in the current folder."""
+    return Path(os.environ.get("TOOLTUNE_RUNS") or "runs")
+
+
+def create_run(name: str | None, preset: str) -> Path:
+    """Make a new run folder and point `runs/latest` at it.
+
+    Raises:
+        InputError: the name is taken, or the disk is too full for checkpoints.
+    """
+    runs = runs_dir()
+    runs.mkdir(parents=True, exist_ok=True)
+    folder = runs / (name or f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}")
+    free = shutil.disk_usage(runs).free
+    if free < NEEDED_BYTES:
+        raise InputError(
+            f"{free / 1024**2:.0f} MiB are free on the disk, a run needs {NEEDED_BYTES / 1024**2:.0f}",
+            where=str(runs),
+            fix="free some space, or set TOOLTUNE_RUNS to a folder on another disk",
+        )
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        raise InputError(
+            "a run of this name exists",
+            where=str(folder),
+            fix="choose another name=…, or go on with it: python -m finetune train --resume " + str(folder),
+        ) from None
+    point_latest(folder)
+    return folder
+
+
+def point_latest(folder: Path) -> None:
+    """Make `runs/latest` name this run: a link, or a text file where links are not allowed (Windows)."""
+    latest = folder.parent / "latest"
+    temporary = folder.parent / f".latest-{os.getpid()}"
+    try:
+        temporary.symlink_to(folder.name)
+    except OSError:
+        temporary.write_text(folder.name, encoding="utf-8")
+    temporary.replace(latest)
+
+
+def find_run(name: str | None = None) -> Path:
+    """The folder of a run given by name or path; None: the newest.
+
+    Raises:
+        InputError: there is no such run.
+    """
+    if name is None or name == "latest":
+        latest = runs_dir() / "latest"
+        if not latest.exists():
+            raise InputError("there is no run yet", where=str(runs_dir()), fix="`make train` makes one")
+        folder = latest.resolve() if latest.is_dir() else runs_dir() / latest.read_text(encoding="utf-8").strip()
+    else:
+        folder = Path(name) if Path(name).is_dir() else runs_dir() / name
+    if not (folder / "config.yaml").is_file():
+        known = sorted(p.parent.name for p in runs_dir().glob("*/config.yaml") if p.parent.name != "latest")
+        raise InputError(f"no run {name!r}", where=str(folder), fix=f"runs: {', '.join(known[-5:]) or 'none yet'}")
+    return folder
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The newest whole checkpoint of a run; one that was cut while it was written has no trainer_state.json."""
+    found = [p for p in (folder / "checkpoints").glob("checkpoint-*") if (p / "trainer_state.json").is_file()]
+    return max(found, key=lambda p: int(p.name.rsplit("-", 1)[1]), default=None)
+
+
+def adapter_digest(folder: Path) -> str:
+    """SHA-256 over the names and bytes of the adapter's tensors in a folder, in order of name."""
+    from safetensors.torch import load_file
+
+    return tensors_digest(load_file(folder / "adapter_model.safetensors"))
+
+
+def tensors_digest(tensors: dict[str, Any]) -> str:
+    """SHA-256 over names and float32 bytes, in order of name."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def environment() -> dict[str, Any]:
+    """What the figures of a run depend on besides its config."""
+    import torch
+
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "cuda": torch.version.cuda,
+        "driver": _driver(),
+        "git_commit": _git_commit(),
+    }
+
+
+def _driver() -> str | None:
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        return str(pynvml.nvmlSystemGetDriverVersion())
+    except pynvml.NVMLError:
+        return None
+
+
+def _git_commit() -> str | None:
+    here = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, timeout=10)
+        dirty = subprocess.run(
+            ["git", "status", "--porcelain", "-uno"], cwd=here, capture_output=True, text=True, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() + ("+changes" if dirty.stdout.strip() else "") if done.returncode == 0 else None
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run."""
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return manifest

@@ -1,0 +1,61 @@
+"""What the machine is doing while it trains."""
+
+from typing import Any
+
+from finetune.device import GIB, Device
+
+
+class SystemMonitor:
+    """Readings of memory and load, under the names that METRICS and wandb users know.
+
+    Memory is in GiB, utilisation in percent; the GPU's figures are None on a machine without one.
+    """
+
+    def __init__(self, device: Device) -> None:
+        import psutil
+
+        self.device = device
+        self.process = psutil.Process()
+        psutil.cpu_percent()  # the first call only starts the interval
+        self.gpu: Any = None
+        if device.kind == "cuda":
+            import pynvml
+
+            pynvml.nvmlInit()
+            self.gpu = pynvml.nvmlDeviceGetHandleByIndex(0)
+
+    def read(self) -> dict[str, float | None]:
+        """The figures now; CPU utilisation is the mean since the last reading."""
+        import psutil
+
+        figures: dict[str, float | None] = {
+            "gpu_memory_allocated": None,
+            "gpu_memory_reserved": None,
+            "gpu_utilization": None,
+            "cpu_utilization": psutil.cpu_percent(),
+            "memory": round(self.process.memory_info().rss / GIB, 3),
+        }
+        if self.gpu is not None:
+            import pynvml
+            import torch
+
+            figures["gpu_memory_allocated"] = round(torch.cuda.memory_allocated() / GIB, 3)
+            figures["gpu_memory_reserved"] = round(torch.cuda.memory_reserved() / GIB, 3)
+            figures["gpu_utilization"] = float(pynvml.nvmlDeviceGetUtilizationRates(self.gpu).gpu)
+        return figures
+
+
+def peak_memory(device: Device) -> dict[str, float | None]:
+    """The most this process has held so far, GiB: on the GPU, and of main memory (resident)."""
+    import resource
+    import sys
+
+    import torch
+
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS and in KiB elsewhere
+    cuda = device.kind == "cuda"
+    return {
+        "gpu_allocated_gib": round(torch.cuda.max_memory_allocated() / GIB, 3) if cuda else None,
+        "gpu_reserved_gib": round(torch.cuda.max_memory_reserved() / GIB, 3) if cuda else None,
+        "rss_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / GIB, 3),
+    }

@@ -1,0 +1,392 @@
+"""The main job, from top to bottom: rows in, adapter and figures out."""
+
+import math
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from data.errors import InputError, JobFailed
+from data.files import read_jsonl, write_json, write_jsonl
+from data.load import load_splits
+from data.pretrained import EMBEDDED, load_tokenizer, resolve
+from data.record import Record
+from data.render import Rendered, render_all, render_prompt
+from data.template import Template
+from data.tools import limit_tools, without_descriptions
+from finetune.config import Config
+from finetune.console import quiet
+from finetune.device import Device, detect, precision
+from finetune.plan import Length, describe_rows, run_length
+from finetune.runs import (
+    adapter_digest,
+    create_run,
+    environment,
+    file_digest,
+    last_checkpoint,
+    point_latest,
+    read_manifest,
+    tensors_digest,
+)
+
+
+@dataclass
+class Prepared:
+    """Everything a run needs except the model's weights."""
+
+    folder: Path  # of the base model
+    tokenizer: Any
+    template: Template
+    train: Rendered
+    validation: Rendered
+    scored: list[Record]  # the fixed slice of validation that is generated at each evaluation
+
+
+def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
+    """Run a whole fine-tuning and return its folder.
+
+    Args:
+        preset: names the folder when the config does not.
+        resume: a run folder to go on with, from its last checkpoint.
+
+    Raises:
+        InputError: rows, config or model are wrong. Nothing is left behind.
+        JobFailed: training could not go on; checkpoints and figures up to then stay.
+        KeyboardInterrupt: stopped by the user, with a checkpoint.
+    """
+    splits = read_rows(config)
+    checkpoint = last_checkpoint(resume) if resume else None
+    run = resume or create_run(config.name, preset)
+    try:
+        with quiet(run / "log.txt") as console:
+            return _train(config, run, splits, checkpoint, console)
+    except InputError:
+        if not resume and not (run / "manifest.json").exists():
+            shutil.rmtree(run, ignore_errors=True)  # nothing was trained: leave no husk behind
+            _repoint_latest(run)
+        raise
+
+
+def read_rows(config: Config) -> tuple[list[Record], list[Record]]:
+    """The training and validation records, as the model will see their tools."""
+    train_rows, validation, _ = load_splits(config.data.train, config.data.validation, None)
+    return [shown(r, config) for r in train_rows[: config.data.limit]], [shown(r, config) for r in validation]
+
+
+def shown(record: Record, config: Config) -> Record:
+    """The record with the tools that this config shows."""
+    record = limit_tools(record, config.data.max_tools)
+    return record if config.data.descriptions else without_descriptions(record)
+
+
+def _train(
+    config: Config, run: Path, splits: tuple[list[Record], list[Record]], checkpoint: Path | None, console: Console
+) -> Path:
+    from finetune.models import load, prepare_backend
+
+    started = time.time()
+    say = console.print
+    device = detect()
+    dtype, reason = precision(config.model.dtype, device)
+    say(f"Run {run}\nDevice: {device.name}, {device.memory_gib:.0f} GiB; precision {dtype} ({reason})")
+    prepare_backend(config, device)
+    prepared = prepare(config, splits, say)
+    length = run_length(config, prepared.train.examples)
+    _tell(config, prepared, length, say)
+    say(f"Loading {config.model.name} with {config.model.backend} …")
+    loaded = load(config, prepared.folder, dtype, device)
+    config.save(run / "config.yaml")
+    manifest = _manifest(config, device, loaded.attention, dtype, prepared, length)
+    if checkpoint:
+        _refuse_mismatch(read_manifest(run), manifest)
+    else:
+        write_json(run / "manifest.json", manifest)
+    trainer, interrupt, line = _trainer(config, run, prepared, loaded, device, length, console)
+    handler = interrupt.install()
+    try:
+        _first_look(config, trainer, loaded, prepared, device, say)
+        _resume(trainer, run, checkpoint, say)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    finally:
+        line.close()
+        _restore(handler)
+    if interrupt.asked:
+        say(f"Stopped at step {trainer.state.global_step}, checkpoint saved. Go on with: RESUME=1 make train")
+        say(f"  or: python -m finetune train --resume {run}")
+        raise KeyboardInterrupt
+    best = keep_best(config, run, trainer, prepared)
+    _finish(run, manifest, trainer, device, best, time.time() - started)
+    _summary(run, say)
+    return run
+
+
+def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any) -> Prepared:
+    """Model folder, tokenizer, template and rendered rows, every row checked to come back through the parser."""
+    from eval.roundtrip import check_roundtrip, choose_template
+
+    train_rows, validation = splits
+    folder = resolve(config.model.name, say)
+    tokenizer = load_tokenizer(folder)
+    template = choose_template(tokenizer, config.data.tools_style, wish=config.data.template)
+    say(f"Chat template: {template.origin} ({template.family}); {template.reason}")
+    check_roundtrip([*train_rows, *validation], tokenizer, template)
+    limits = {"max_length": config.data.max_length, "too_long": config.data.too_long}
+    rendered = [render_all(rows, tokenizer, template, **limits) for rows in (train_rows, validation)]
+    _align_end_token(tokenizer, rendered[0])
+    kept = {example.id for example in rendered[1].examples}
+    scored = spread([r for r in validation if r.id in kept], config.eval.generate)
+    return Prepared(folder, tokenizer, template, *rendered, scored)
+
+
+def spread(records: list[Record], most: int) -> list[Record]:
+    """At most `most` records, evenly spread over the list: the same ones every time."""
+    if len(records) <= most:
+        return records
+    return [records[i * len(records) // most] for i in range(most)]
+
+
+def _align_end_token(tokenizer: Any, rendered: Rendered) -> None:
+    """The end token is what the template ends an assistant turn with, whatever the tokenizer's file says."""
+    last = {next(t for t in reversed(e.labels) if t != -100) for e in rendered.examples}
+    if len(last) != 1:
+        raise InputError(
+            f"the chat template ends answers with different tokens: {tokenizer.convert_ids_to_tokens(sorted(last))[:4]}",
+            fix="set data.template=project",
+        )
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(last.pop())
+    if tokenizer.eos_token_id == tokenizer.pad_token_id:
+        raise InputError("the padding token is the end token: the model would never learn to stop", where="tokenizer")
+
+
+def _tell(config: Config, prepared: Prepared, length: Length, say: Any) -> None:
+    say(describe_rows("train", prepared.train, config.data.max_length))
+    say(describe_rows("validation", prepared.validation, config.data.max_length))
+    t = config.train
+    share = length.supervised / length.tokens
+    say(
+        f"{length.steps} steps = {len(prepared.train.examples)} rows × {t.epochs:g} epochs / (micro-batch {t.micro_batch} × "
+        f"accumulation {t.accumulation}); {length.tokens:,} tokens an epoch, {share:.0%} of them supervised"
+    )
+
+
+def _trainer(
+    config: Config, run: Path, prepared: Prepared, loaded: Any, device: Device, length: Length, console: Console
+) -> tuple[Any, Any, Any]:
+    from transformers import EarlyStoppingCallback
+
+    from finetune.callbacks import ProgressLine, Recorder, StopOnInterrupt
+    from finetune.system import SystemMonitor
+    from finetune.trainer import build_trainer
+
+    rows = len(prepared.train.examples)
+    recorder = Recorder(run, SystemMonitor(device), rows=rows, tensorboard=config.report.tensorboard)
+    line, interrupt = ProgressLine(console), StopOnInterrupt(console)
+    callbacks = [recorder, line, interrupt]
+    if config.eval.early_stopping_patience:
+        callbacks.append(EarlyStoppingCallback(config.eval.early_stopping_patience))
+    trainer = build_trainer(
+        config,
+        loaded,
+        prepared.tokenizer,
+        prepared.train.examples,
+        prepared.validation.examples,
+        device=device,
+        output_dir=str(run / "checkpoints"),
+        warmup_steps=length.warmup_steps,
+        scorer=scorer(config, prepared, prepared.scored, console.print) if prepared.scored else None,
+        callbacks=callbacks,
+    )
+    return trainer, interrupt, line
+
+
+def scorer(config: Config, prepared: Prepared, records: list[Record], warn: Any) -> Any:
+    """A function from the model to the tool metrics of `records`: generate, parse, score."""
+    from eval import Sample, score
+    from eval.generate import generate, safe_batch
+
+    prompts = [render_prompt(r, prepared.tokenizer, prepared.template) for r in records]
+    batch: list[int] = []
+
+    def run_scorer(model: Any) -> dict[str, float]:
+        if not batch:
+            batch.append(safe_batch(model, prepared.tokenizer, prompts, batch=config.eval.micro_batch, warn=warn))
+        outputs = generate(
+            model, prepared.tokenizer, prompts, max_new_tokens=config.eval.max_new_tokens, batch=batch[0]
+        )
+        pairs = zip(records, outputs, strict=True)
+        samples = [Sample.from_record(r, o.text, truncated=o.truncated) for r, o in pairs]
+        headline = score(samples, family=prepared.template.family)["headline"]
+        return {name: rate["value"] for name, rate in headline.items() if rate["value"] is not None}
+
+    return run_scorer
+
+
+def _first_look(config: Config, trainer: Any, loaded: Any, prepared: Prepared, device: Device, say: Any) -> None:
+    """Before step 1: a step on the longest rows and an evaluation of a few, so that a failure shows in a minute."""
+    from finetune.trainer import evaluate, probe
+
+    started = time.perf_counter()
+    say("Checking: one step on the longest rows, one evaluation …")
+    probe(trainer, config, loaded, prepared.tokenizer, prepared.train.examples, device)
+    longest = sorted(prepared.validation.examples, key=lambda e: -len(e.input_ids))[: config.eval.micro_batch]
+    few = scorer(replace_generate(config), prepared, prepared.scored[:2], say) if prepared.scored else None
+    metrics = evaluate(trainer, config, prepared.tokenizer, longest, few)
+    if not math.isfinite(metrics["eval_loss"]):
+        raise JobFailed(f"eval_loss is {metrics['eval_loss']} before training", "try another model.dtype")
+    say(f"  well, in {time.perf_counter() - started:.0f} s; eval_loss of the longest rows {metrics['eval_loss']:.3f}")
+
+
+def replace_generate(config: Config) -> Config:
+    """The config with short generations: enough to see that generating works."""
+    return config.model_copy(update={"eval": config.eval.model_copy(update={"max_new_tokens": 8})})
+
+
+def _resume(trainer: Any, run: Path, checkpoint: Path | None, say: Any) -> None:
+    if not checkpoint:
+        return
+    import json
+
+    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    trainer.resumed_epoch = state["epoch"]
+    for callback in trainer.callback_handler.callbacks:
+        if type(callback).__name__ == "Recorder":
+            callback.forget_after(state["global_step"])
+    point_latest(run)
+    say(f"Going on from step {state['global_step']}, epoch {state['epoch']:.2f}")
+
+
+def keep_best(config: Config, run: Path, trainer: Any, prepared: Prepared) -> Path:
+    """Write `best/` (the restored best adapter, proven by digest) and `last/`, loadable by plain peft + transformers.
+
+    Raises:
+        JobFailed: the trainer did not restore what the best checkpoint holds.
+    """
+    from peft import get_peft_model_state_dict
+
+    best_checkpoint = trainer.state.best_model_checkpoint
+    if best_checkpoint is None:
+        raise JobFailed("no evaluation gave a best checkpoint", "see metrics.jsonl")
+    wanted = adapter_digest(Path(best_checkpoint))
+    restored = tensors_digest(get_peft_model_state_dict(trainer.model))
+    if restored != wanted:
+        raise JobFailed(
+            f"the restored adapter ({restored[:12]}) is not the best checkpoint's ({wanted[:12]})",
+            f"its files are in {best_checkpoint}",
+        )
+    last = last_checkpoint(run)
+    for name, source in (("best", Path(best_checkpoint)), ("last", last)):
+        assert source is not None
+        _save_adapter(config, source, run / name, prepared)
+    if adapter_digest(run / "best") != wanted:
+        raise JobFailed("best/ does not hold the best checkpoint's weights", f"its files are in {best_checkpoint}")
+    return Path(best_checkpoint)
+
+
+def _save_adapter(config: Config, checkpoint: Path, folder: Path, prepared: Prepared) -> None:
+    """Copy a checkpoint's adapter, with the tokenizer and template that it was trained with."""
+    import json
+
+    temporary = folder.with_name(f".{folder.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    shutil.copy(checkpoint / "adapter_model.safetensors", temporary)
+    adapter = json.loads((checkpoint / "adapter_config.json").read_text(encoding="utf-8"))
+    local = config.model.name == EMBEDDED or Path(config.model.name).exists()
+    adapter["base_model_name_or_path"] = str(prepared.folder) if local else config.model.name
+    adapter["inference_mode"] = True
+    write_json(temporary / "adapter_config.json", adapter)
+    prepared.tokenizer.chat_template = prepared.template.source
+    prepared.tokenizer.save_pretrained(temporary)
+    shutil.rmtree(folder, ignore_errors=True)
+    temporary.replace(folder)
+
+
+def _manifest(
+    config: Config, device: Device, attention: str, dtype: str, prepared: Prepared, length: Length
+) -> dict[str, Any]:
+    files = [config.data.train, config.data.validation]
+    return {
+        **environment(),
+        "device": {"kind": device.kind, "name": device.name, "memory_gib": round(device.memory_gib, 1)},
+        "model": config.model.name,
+        "model_folder": prepared.folder.name,
+        "precision": dtype,
+        "attention": attention,
+        "template": {"origin": prepared.template.origin, "family": prepared.template.family},
+        "data": {str(path): file_digest(path) for path in files if path},
+        "rows": {"train": len(prepared.train.examples), "validation": len(prepared.validation.examples)},
+        "dropped": {"train": prepared.train.dropped, "validation": prepared.validation.dropped},
+        "effective_batch": config.train.micro_batch * config.train.accumulation,
+        "steps": length.steps,
+        "longest_row": length.longest,
+        "seed": config.train.seed,
+        "lora": config.lora.model_dump(),
+    }
+
+
+def _refuse_mismatch(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """A resumed run must be the same run.
+
+    Raises:
+        InputError: with the first field that differs.
+    """
+    for field in ("model", "precision", "data", "rows", "effective_batch", "steps", "seed", "lora", "packages"):
+        if before[field] != now[field]:
+            raise InputError(
+                f"{field} was {before[field]} when the run began and is {now[field]} now",
+                where="resume",
+                fix="put it back, or start a new run",
+            )
+
+
+def _finish(run: Path, manifest: dict[str, Any], trainer: Any, device: Device, best: Path, seconds: float) -> None:
+    from finetune.system import peak_memory
+
+    manifest = read_manifest(run) | {
+        "best": {
+            "step": int(best.name.rsplit("-", 1)[1]),
+            "metric": trainer.args.metric_for_best_model,
+            "value": trainer.state.best_metric,
+            "sha256": adapter_digest(run / "best"),
+        },
+        "peak_memory": peak_memory(device),
+        "wall_seconds": round(seconds, 1),
+    }
+    write_json(run / "manifest.json", manifest)
+    table = [row for _, row in read_jsonl(run / "epochs.jsonl")]
+    for row in table:
+        row["best"] = row["step"] == manifest["best"]["step"]
+    write_jsonl(run / "epochs.jsonl", table)
+
+
+def _summary(run: Path, say: Any) -> None:
+    from finetune.table import epoch_table
+
+    manifest = read_manifest(run)
+    end = [row for _, row in read_jsonl(run / "metrics.jsonl") if "train_runtime" in row][-1]
+    say(epoch_table([row for _, row in read_jsonl(run / "epochs.jsonl")]))
+    say(
+        f"Trained in {end['train_runtime'] / 60:.1f} min, {end['train_samples_per_second']} samples/s; "
+        f"peak memory {manifest['peak_memory']['gpu_reserved_gib'] or manifest['peak_memory']['rss_gib']} GiB"
+    )
+    say(
+        f"Best: step {manifest['best']['step']} ({manifest['best']['metric']} {manifest['best']['value']:.4f}), in {run / 'best'}"
+    )
+    say("Next: make eval")
+
+
+def _repoint_latest(run: Path) -> None:
+    """After a run was taken away: `latest` names the newest that is left, or nothing."""
+    left = sorted(run.parent.glob("*/manifest.json"), key=lambda p: p.stat().st_mtime)
+    (run.parent / "latest").unlink(missing_ok=True)
+    if left:
+        point_latest(left[-1].parent)
+
+
+def _restore(handler: Any) -> None:
+    import signal
+
+    signal.signal(signal.SIGINT, handler)

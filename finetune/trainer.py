@@ -1,0 +1,253 @@
+"""The trainer: TRL's SFTTrainer on rows that are tokenised already, with this project's evaluation and row order."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from data.errors import JobFailed
+from data.render import Example
+from finetune.batching import EpochOrder, collate, to_dataset
+from finetune.callbacks import mean_loss
+from finetune.config import Config
+from finetune.device import Device
+from finetune.losses import evaluation_loss
+from finetune.models import Loaded
+
+Scorer = Callable[[Any], dict[str, float]]
+
+
+def build_trainer(
+    config: Config,
+    loaded: Loaded,
+    tokenizer: Any,
+    train: Sequence[Example],
+    validation: Sequence[Example],
+    *,
+    device: Device,
+    output_dir: str,
+    warmup_steps: int,
+    scorer: Scorer | None,
+    callbacks: list[Any],
+) -> Any:
+    """A trainer with every setting given explicitly, so that both backends do the same work.
+
+    Args:
+        scorer: called with the model (in evaluation mode) at each evaluation; its metrics enter the log as `eval_…`.
+    """
+    sft = uses_trl(config, device)
+    if sft:
+        from trl import SFTConfig as Arguments
+        from trl import SFTTrainer as Base
+    else:
+        from transformers import Trainer as Base
+        from transformers import TrainingArguments as Arguments
+
+    class ToolTrainer(Base):
+        """`evaluate` is token-weighted and by role; the row order is a function of seed and epoch."""
+
+        resumed_epoch = 0.0  # where a resumed run starts, in epochs
+
+        def training_step(self, *args: Any, **kwargs: Any) -> Any:
+            loss = super().training_step(*args, **kwargs)
+            if not loss.isfinite():
+                raise JobFailed(
+                    f"the loss is {loss.item()} at step {self.state.global_step + 1}, rows {', '.join(self._rows_of_step())}",
+                    "look at these rows; if they are sound, lower train.learning_rate",
+                )
+            return loss
+
+        def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+            if "train_runtime" in logs:
+                self._correct_speed(logs)
+            super().log(logs, start_time)
+
+        def _correct_speed(self, logs: dict[str, float]) -> None:
+            """The stock figures take every planned row for trained, early stop or resumed run or not."""
+            runtime = logs["train_runtime"]
+            epochs = self.state.epoch - self.resumed_epoch
+            logs["train_samples_per_second"] = round(epochs * len(train) / runtime, 3)
+            steps = epochs * len(train) / (config.train.micro_batch * config.train.accumulation)
+            logs["train_steps_per_second"] = round(steps / runtime, 3)
+            logs["train_loss"] = mean_loss(self.state.log_history)
+
+        def _rows_of_step(self) -> list[str]:
+            effective = config.train.micro_batch * config.train.accumulation
+            order = self._get_train_sampler()
+            order.set_epoch(int(self.state.epoch or 0))
+            at = self.state.global_step % -(-len(train) // effective) * effective
+            return [train[row].id for row in order.order()[at : at + effective]]
+
+        def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> Any:
+            metrics = evaluate(self, config, tokenizer, validation, scorer)
+            self.log(metrics)
+            self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+            return metrics
+
+        def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
+            lengths = [len(example.input_ids) for example in train]
+            group = config.train.group_by_length
+            batch = config.train.micro_batch * config.train.accumulation
+            return EpochOrder(lengths, batch, seed=config.train.seed, group=group)
+
+        def create_model_card(self, *args: Any, **kwargs: Any) -> None:
+            """The run folder has its own report; TRL's card would ask the hub for the base model's licence."""
+
+    trainer = ToolTrainer(
+        model=loaded.model,
+        args=Arguments(**_arguments(config, loaded, device, output_dir, warmup_steps), **(_SFT_ONLY if sft else {})),
+        train_dataset=to_dataset(train),
+        eval_dataset=to_dataset(validation),
+        processing_class=tokenizer,
+        data_collator=lambda rows: collate(rows, tokenizer.pad_token_id),
+        callbacks=callbacks,
+    )
+    for parameter in trainer.model.parameters():
+        if parameter.requires_grad:  # TRL has cast a 4-bit model's adapter to bfloat16, where small updates are lost
+            parameter.data = parameter.data.float()
+    return trainer
+
+
+def uses_trl(config: Config, device: Device) -> bool:
+    """SFTTrainer, or transformers' own Trainer: TRL's fused LM head is a Triton kernel, which needs a GPU or Unsloth."""
+    return config.model.backend == "unsloth" or device.kind == "cuda"
+
+
+def probe(
+    trainer: Any, config: Config, loaded: Loaded, tokenizer: Any, train: Sequence[Example], device: Device
+) -> None:
+    """One forward and backward pass over the longest rows before step 1, thrown away.
+
+    Shows an out-of-memory in the first minute, compiles what will be compiled, and proves that gradients are finite
+    (float16 on some cards gives NaN).
+
+    Raises:
+        JobFailed: a gradient is not finite.
+    """
+    import torch
+
+    longest = sorted(train, key=lambda e: -len(e.input_ids))[: config.train.micro_batch]
+    rows = [{"input_ids": e.input_ids, "labels": e.labels} for e in longest]
+    batch = {k: v.to(loaded.model.device) for k, v in collate(rows, tokenizer.pad_token_id).items()}
+    with torch.random.fork_rng(devices=[0] if device.kind == "cuda" else []):
+        loaded.model.train()
+        with trainer.compute_loss_context_manager():
+            loss = trainer.compute_loss(loaded.model, batch, num_items_in_batch=(batch["labels"] != -100).sum())
+        loss.backward()
+    gradients = [p.grad for p in loaded.model.parameters() if p.grad is not None]
+    finite = bool(gradients) and all(bool(torch.isfinite(g).all()) for g in gradients)
+    trainer.model.zero_grad(set_to_none=True)
+    if uses_trl(config, device):
+        trainer._metrics["train"].clear()  # TRL keeps a tally of each loss: this one was no step
+        trainer._total_train_tokens = 0
+    if not finite:
+        rows_named = ", ".join(e.id for e in longest[:3])
+        raise JobFailed(
+            f"gradients are not finite in {loaded.dtype} (loss {loss.item():.3g}, rows {rows_named})",
+            "set model.dtype=float32, or bfloat16 if the card has it",
+        )
+
+
+def evaluate(
+    trainer: Any, config: Config, tokenizer: Any, rows: Sequence[Example], scorer: Scorer | None
+) -> dict[str, float]:
+    """Loss by role, the scorer's metrics and the speed of the loss part; the model is back in training mode after."""
+    import time
+
+    import torch
+
+    model = trainer.model
+    started = time.perf_counter()
+    _inference(model, config)
+    try:
+        # The layers were compiled for training; evaluation has other shapes and no gradients, and runs as it is.
+        with torch.no_grad(), trainer.compute_loss_context_manager(), torch.compiler.set_stance("force_eager"):
+            metrics = evaluation_loss(model, rows, config.eval.micro_batch, tokenizer.pad_token_id)
+            seconds = time.perf_counter() - started
+            scores = scorer(model) if scorer else {}
+    finally:
+        _training(model, config)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    steps = -(-len(rows) // config.eval.micro_batch)
+    return {
+        **metrics,
+        **{f"eval_{name}": value for name, value in scores.items()},
+        "eval_runtime": round(seconds, 4),
+        "eval_samples_per_second": round(len(rows) / seconds, 3),
+        "eval_steps_per_second": round(steps / seconds, 3),
+    }
+
+
+def _inference(model: Any, config: Config) -> None:
+    model.eval()
+    if config.model.backend == "unsloth":
+        model.for_inference()
+
+
+def _training(model: Any, config: Config) -> None:
+    if config.model.backend == "unsloth":
+        model.for_training(use_gradient_checkpointing=config.train.gradient_checkpointing != "off")
+    model.config.use_cache = False
+    model.train()
+
+
+_SFT_ONLY = {
+    "dataset_kwargs": {"skip_prepare_dataset": True},
+    "packing": False,
+    "padding_free": False,
+    "completion_only_loss": False,  # the labels say it, row by row
+    "assistant_only_loss": False,
+    "loss_type": "nll",
+    "max_length": None,
+}
+
+
+def _arguments(config: Config, loaded: Loaded, device: Device, output_dir: str, warmup_steps: int) -> dict[str, Any]:
+    train, every = config.train, config.eval.every
+    strategy = {"eval_strategy": "epoch", "save_strategy": "epoch"}
+    if every != "epoch":
+        strategy = {"eval_strategy": "steps", "save_strategy": "steps", "eval_steps": every, "save_steps": every}
+    optimizer = "adamw_torch_fused" if train.optimizer == "adamw_torch" or device.kind == "cpu" else train.optimizer
+    return {
+        "output_dir": output_dir,
+        "num_train_epochs": train.epochs,
+        "max_steps": train.max_steps or -1,
+        "per_device_train_batch_size": train.micro_batch,
+        "per_device_eval_batch_size": config.eval.micro_batch,
+        "gradient_accumulation_steps": train.accumulation,
+        "learning_rate": train.learning_rate,
+        "lr_scheduler_type": train.schedule,
+        "warmup_steps": warmup_steps,
+        "weight_decay": train.weight_decay,
+        "optim": optimizer,
+        "adam_beta1": 0.9,
+        "adam_beta2": 0.999,
+        "adam_epsilon": 1e-8,
+        "max_grad_norm": train.max_grad_norm,
+        "gradient_checkpointing": train.gradient_checkpointing != "off",
+        "gradient_checkpointing_kwargs": {"use_reentrant": False},
+        "bf16": loaded.dtype == "bfloat16",
+        "fp16": loaded.dtype == "float16",
+        "use_cpu": device.kind == "cpu",
+        "seed": train.seed,
+        "data_seed": train.seed,
+        "logging_strategy": "steps",
+        "logging_steps": train.logging_steps,
+        "logging_first_step": True,
+        "logging_nan_inf_filter": False,  # a NaN must be seen
+        **strategy,
+        "save_total_limit": 2,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss"
+        if config.eval.select_by == "eval_loss"
+        else f"eval_{config.eval.select_by}",
+        "greater_is_better": config.eval.select_by != "eval_loss",
+        "restore_callback_states_from_checkpoint": True,
+        "prediction_loss_only": True,
+        "remove_unused_columns": False,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": device.kind == "cuda",
+        "include_num_input_tokens_seen": "no",
+        "label_names": ["labels"],
+        "report_to": ["wandb"] if config.report.wandb else "none",
+        "disable_tqdm": True,
+    }
