@@ -20,6 +20,7 @@ AFTER_VOWEL = {
     "이고": "고",
     "이면": "면",
     "이라는": "라는",
+    "이요": "요",
 }
 _MARK = re.compile(r"\^(\??)(" + "|".join(sorted(AFTER_VOWEL, key=len, reverse=True)) + ")")
 

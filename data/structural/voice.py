@@ -122,7 +122,7 @@ def say(voice: Voice, plans: Choice, slots: dict[str, str], mode: str = "final")
     text = _GROUP.sub(lambda m: m.group(1) if all(n in slots for n in _SLOT.findall(m.group(1))) else "", plan)
     text = _SLOT.sub(lambda m: slots[m.group(1)], text)
     text = _WORD.sub(lambda m: word(voice, m.group(1)), text)
-    inverted = bool(re.search(r"\{!\w+\}, ", plan))
+    inverted = bool(re.search(r"\{!\w+\}\[?, ", plan))
     return _VERB.sub(lambda m: verb(voice, m.group(1), "first" if inverted else mode), text)
 
 

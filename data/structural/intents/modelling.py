@@ -11,7 +11,7 @@ SUPPORT_KO = ch(
     "|[{node}의 ]<support> [{type}^으로 ]{!set}|[{node}^은 ][{type}^으로 ]{!set}"
     "|[{node} ][{type}^으로]",
     val="[{type}^으로 ]{!set}, [{node}]",
-    test="[{node}^을 ]전부 [{type}^으로 ]{!set}|[{node} ]<support>^은 [{type}^으로 ]가자"
+    test="[{node}^을 ]그냥 [{type}^으로 ]{!set}|[{node} ]<support>^은 {type}^으로 가자"
     "|[{type} ]<support>^으로 [{node} ]{!set}",
 )
 SUPPORT_EN = ch(
@@ -58,7 +58,7 @@ RELEASE_KO = ch(
     "[{member} ][{end}^을 ][{type}^으로 ]{!release}|[{member}의 ][{end} ][{type}^으로 ]{!release}"
     "|[{member}^은 ][{end} ][{type}^으로 ]{!release}|[{member} ][{end} ][{type}]",
     val="[{end}^을 ][{type}^으로 ]{!release}, [{member}]",
-    test="[{type}^으로 ][{member} ][{end}^을 ]{!release}|[{member} ][{end}^은 ][{type}^으로 ]가자",
+    test="[{type}^으로 ][{member} ][{end}^을 ]{!release}|[{member} ][{end}^은 ]{type}^으로 가자",
 )
 RELEASE_EN = ch(
     "{!release}[ {end} of] {member}[ {type}]|[For {member}, ]{!release}[ {end}][ {type}]"
@@ -220,7 +220,7 @@ ASSIGN_KO = ch(
     "|[{section}^으로 ][{member} ]<section> {!change}",
     val="[{member}^은 ][{section} <section>^으로 ]{!change}",
     test="[{section} ]<section>^을 [{member}에 ]{!change}"
-    "|[{member} ]<section>^은 [{section}^으로 ]가자|{!change}, [{member}^을 ][{section}^으로]",
+    "|[{member} ]<section>^은 {section}^으로 가자|{!change}, [{member}^을 ][{section}^으로]",
 )
 ASSIGN_EN = ch(
     "{!change} the section of {member} to[ {section}]|{!change} {member} to[ {section}]"
