@@ -26,7 +26,7 @@ def read_whole(text: str, shape: Shape = PLAIN, want: str = "object", *, all_jso
     pos = skip_space(text, fence.end()) if fence else start
     if text[pos : pos + 1] not in tuple("{["):
         return r
-    trial = Reading(text)
+    trial = r.trial()
     if text.startswith("[]", skip_space(text, pos)) or not (_CANDIDATE.match(text, pos) or all_json):
         return r
     names: list[str] = []

@@ -123,6 +123,7 @@ def _own_line(text: str, pos: int) -> bool:
 def _missing_open(r: Reading, close: re.Match[str], body: Body) -> None:
     """A close marker without an open one: a payload that ends right before it is a call all the same."""
     text, start = r.text, skip_space(r.text, r.end)
+    r.end = close.end()  # looked at: the next close marker does not look again
     if start >= close.start():
         if r.spans:
             r.deviates("extra_close")
@@ -132,8 +133,7 @@ def _missing_open(r: Reading, close: re.Match[str], body: Body) -> None:
     for tries, opening in enumerate(_VALUE_START.finditer(text, start, close.start())):
         if tries >= _MISSING_OPEN_TRIES or not r.spend(0):
             return
-        trial = Reading(text, budget=0)
-        trial.budget, trial.end = r.budget, r.end
+        trial = r.trial()
         end = body(trial, opening.start())
         r.budget = trial.budget
         if trial.calls and not text[end : close.start()].strip():
@@ -259,8 +259,8 @@ def _read_array(r: Reading, pos: int, shape: Shape, stop: str, item: Callable[..
                 one = decode(r, pos, stop)
             except Unreadable as e:
                 r.broken(e.reason)
-                following = _next_item(text, pos + 1)
-                if following < 0 or not r.spend(following - pos):
+                following = _next_item(text, pos + 1) if r.budget > 0 else -1
+                if not r.spend((following if following >= 0 else len(text)) - pos) or following < 0:
                     return pos if len(r.calls) > calls else LOST
                 pos = following
                 continue

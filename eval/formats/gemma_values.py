@@ -37,7 +37,7 @@ def gemma_body(quote: str, stop: str) -> Body:
         if r.budget <= 0:
             r.broken("too_much_to_repair")
             return LOST
-        reader = _Values(r.text, quote, stop)
+        reader = _Values(r.source, quote, stop)
         try:
             arguments, end = reader.mapping(head.end(), 0)
         except (Unreadable, RecursionError) as e:
@@ -100,9 +100,9 @@ class _Values:
 
     def number(self, match: re.Match[str]) -> tuple[Any, int]:
         try:
-            value, end = strict_decode(self.text, match.start())
-            if end == match.end():
-                return value, end
+            value, end = strict_decode(match.group())
+            if end == len(match.group()):
+                return value, match.end()
         except Unreadable as e:
             if e.reason != "not_json":
                 raise self.fault(e.reason, match.start()) from None

@@ -19,7 +19,9 @@ def parse(text: str, tools: Tools = ()) -> Reading:
     """Read the JSON arguments inside each function tag."""
     r = Reading(text)
     read_blocks(r, _MARKS, function_body(QWEN3_CODER, tools, json_native=True, xml_native=False), native_bare=True)
-    if r.attempted and "tool_call>" in text:
+    if any(
+        text.startswith("<tool_call>", start) or text.endswith("</tool_call>", start, end) for start, end in r.spans
+    ):
         r.deviates("other_dialect")
     return r
 

@@ -88,8 +88,8 @@ def _one(r: Reading, pos: int) -> int:
             return _call(r, pos)
         except Unreadable as e:
             r.broken(e.reason)
-            following = _NEXT_CALL.search(r.text, pos + 1)
-            if not following or not r.spend(max(e.far, following.end()) - pos):
+            following = _NEXT_CALL.search(r.text, pos + 1) if r.budget > 0 else None
+            if not r.spend(max(e.far, following.end() if following else len(r.text)) - pos) or not following:
                 return LOST
             pos = following.end()
 

@@ -21,18 +21,20 @@ _TOKENS_BODY = calls_body("list", "<|python_end|>")
 _FENCE = markers(r"```tool_code", "```")
 _FENCE_BODY = calls_body("any", "```")
 _WHOLE = calls_body("list")
+_LINE_LIST = re.compile(r"^[ \t]{0,20}" + LIST_START.pattern, re.MULTILINE)
+_FIRST = re.compile(
+    rf"(?P<tokens><\|python_(?:start|end)\|>)|(?P<fence>```tool_code)|(?P<list>{_LINE_LIST.pattern})", re.MULTILINE
+)
 
 
 def parse(text: str, tools: Tools = ()) -> Reading:
     """Read the calls between tokens, in a fence, or standing as a list on a line of their own."""
-    if "<|python_start|>" in text or "<|python_end|>" in text:
+    first = _FIRST.search(text)
+    if first and first.lastgroup == "tokens":
         return read_blocks(Reading(text), _TOKENS, _TOKENS_BODY)
-    if "```tool_code" in text:
+    if first and first.lastgroup == "fence":
         return read_blocks(Reading(text), _FENCE, _FENCE_BODY)
     return _bare(Reading(text))
-
-
-_LINE_LIST = re.compile(r"^[ \t]{0,20}" + LIST_START.pattern, re.MULTILINE)
 
 
 def _bare(r: Reading) -> Reading:
@@ -47,7 +49,7 @@ def _bare(r: Reading) -> Reading:
         r.cut |= end == LOST
     start = skip_space(text, 0)
     if not r.attempted and start < len(text):
-        trial = Reading(text)
+        trial = r.trial()
         end = _WHOLE(trial, start)
         if end != NOTHING and trial.calls and skip_space(text, end) >= len(text):
             trial.cover(start, end)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from eval.formats.relaxed_json import relaxed_decode
-from eval.formats.strict_json import Unreadable, strict_decode, strict_loads
+from eval.formats.strict_json import Long, Unreadable, strict_decode, strict_loads
 from eval.parsed import ToolCall
 
 Tools = Sequence[Mapping[str, Any]]
@@ -23,6 +23,7 @@ class Reading:
         cut: the text ends inside an open envelope.
         budget: characters that may still be looked at in vain. Repairs and look-aheads draw on it, which keeps a
             hostile text in linear time (rule 8) whatever it holds.
+        source: the text as the strict decoder takes it.
     """
 
     text: str
@@ -36,9 +37,18 @@ class Reading:
     cut: bool = False
     end: int = 0
     budget: int = 0
+    source: str = ""
 
     def __post_init__(self) -> None:
         self.budget = 4 * len(self.text) + 20_000
+        if not self.source:
+            self.source = Long(self.text) if len(self.text) > 10_000 else self.text
+
+    def trial(self) -> "Reading":
+        """A fresh reading of the same text, for a look that may come to nothing; it has the same budget left."""
+        trial = Reading(self.text, source=self.source)
+        trial.budget = self.budget
+        return trial
 
     def broken(self, problem: str) -> None:
         """The payload is not valid."""
@@ -89,7 +99,7 @@ def decode(r: Reading, pos: int, stop: str = "") -> Decoded:
         Unreadable: neither can.
     """
     try:
-        value, end = strict_decode(r.text, pos)
+        value, end = strict_decode(r.source, pos)
         return Decoded(value, end)
     except Unreadable as e:
         if e.reason == "too_deep":

@@ -7,6 +7,7 @@ has a type that the schema names; else the text stays, which is a type error for
 from collections.abc import Mapping
 from typing import Any
 
+from eval.formats.literals import Literals
 from eval.formats.relaxed_json import relaxed_decode
 from eval.formats.strict_json import Unreadable, strict_loads
 
@@ -42,6 +43,15 @@ def typed(text: str, schema: Any, root: Any = None, *, python: bool = False) -> 
     except Unreadable:
         pass
     container = bare[:1] in ("{", "[")
+    if container:
+        try:
+            reader = Literals(bare)
+            value, end = reader.value(0)
+            if end == len(bare) and _fits(value, allowed):
+                problems = reader.problems if python else ["python_literal", *reader.problems]
+                return value, problems[0] if problems else ""
+        except (Unreadable, RecursionError):
+            pass
     try:
         value, end, problems, _ = relaxed_decode(bare)
         if bare[end:].strip():
@@ -50,8 +60,7 @@ def typed(text: str, schema: Any, root: Any = None, *, python: bool = False) -> 
         return text, "not_json" if container and not _fits("", allowed) else ""
     if not _fits(value, allowed) or isinstance(value, str):
         return text, ""
-    clean = python and set(problems) <= {"quote_style", "python_literal"}
-    return value, "" if clean else (problems or ["not_json"])[0]
+    return value, (problems or ["not_json"])[0]
 
 
 def types_of(schema: Any, root: Any = None) -> set[str]:

@@ -187,8 +187,8 @@ def _value_end(
 ) -> tuple[int, int]:
     """Where the value that starts at `start` stops, and the index after its close tag (the same: it has none).
 
-    A whole function inside the value is content, so its tags are counted. `expected` are parameters still to come:
-    their tag ends the value even in the middle of a line.
+    A whole function inside the value is content, so its tags are counted; one that is only mentioned is not. `expected`
+    are the parameters still to come: their tag ends the value even in the middle of a line.
     """
     text, depth, pos = r.text, 0, start
     inline = -1
@@ -196,7 +196,8 @@ def _value_end(
         kind, pos = tag.lastgroup, tag.end()
         new_line = text[tag.start() - 1] == "\n"
         if kind == "function":
-            depth += 1
+            inside = tags.match(text, skip_space(text, pos))
+            depth += inside is not None and inside.lastgroup in ("parameter", "function_close")
         elif depth > 0:
             depth -= kind == "function_close"
         elif kind == "parameter_close":
