@@ -6,7 +6,8 @@ from typing import Any
 
 from data.structural import units
 from data.structural.models import Model
-from data.structural.voice import Choice, Voice, finish, say
+from data.structural.sentence import finish, say
+from data.structural.voice import Choice, Voice
 
 Call = tuple[str, dict[str, Any]]
 

@@ -1,10 +1,13 @@
 """Leak checks: what a split may not share with another, as rules for the builder and as functions for the tests."""
 
+import hashlib
 import json
 import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from data.structural.toolsets import core_tools, heldout_tools
@@ -28,6 +31,23 @@ def normalised(row: dict[str, Any]) -> str:
     """(a) The user's words without case, width or spaces."""
     text = unicodedata.normalize("NFKC", " / ".join(requests(row))).lower()
     return re.sub(r"\s", "", text)
+
+
+def fingerprint(text: str) -> str:
+    """A short hash of one sentence without case, width, spaces and end marks."""
+    plain = re.sub(r"[\s.?!]", "", unicodedata.normalize("NFKC", text).lower())
+    return hashlib.sha256(plain.encode("utf-8")).hexdigest()[:16]
+
+
+@cache
+def reserved() -> frozenset[str]:
+    """Fingerprints of the hand-written requests that test the rest of the project; no row may repeat one."""
+    return frozenset(json.loads((Path(__file__).parent / "reserved.json").read_text(encoding="utf-8")))
+
+
+def reserved_requests(rows: Iterable[dict[str, Any]]) -> list[str]:
+    """Ids of rows in which the user says a reserved sentence."""
+    return [r["id"] for r in rows if any(fingerprint(text) in reserved() for text in requests(r))]
 
 
 def skeleton(row: dict[str, Any]) -> str:
@@ -95,7 +115,7 @@ class Seen:
     def take(self, row: dict[str, Any]) -> bool:
         """Accept a row and remember it, or refuse it."""
         text, bones, key, meta = normalised(row), skeleton(row), call_key(row), row["meta"]
-        if text in self.sentences or key in self.keys:
+        if text in self.sentences or key in self.keys or reserved_requests([row]):
             return False
         new = meta["bucket"] not in ("train", "T1")
         if new and self.skeletons.get(bones, meta["split"]) != meta["split"]:

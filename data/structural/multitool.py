@@ -6,7 +6,8 @@ from typing import Any
 
 from data.structural.act import Act, Call, Request, Scene
 from data.structural.intents import INTENTS
-from data.structural.voice import Choice, Voice, finish
+from data.structural.sentence import finish
+from data.structural.voice import Choice, Voice
 
 # Which tools are asked for in one breath, by split: no pair of a held-out list ever occurs together in training.
 # `link`: what the second takes from the first (a load case, a section, a load, a mode …); empty: nothing.

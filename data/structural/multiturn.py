@@ -9,10 +9,11 @@ from data.structural.act import Act, Call, Request, Scene
 from data.structural.intents import INTENTS, by_weight
 from data.structural.nocall import without
 from data.structural.replies import ask
+from data.structural.sentence import finish
+from data.structural.sentence import say as say_clause
 from data.structural.toolsets import ordered
 from data.structural.units import write
-from data.structural.voice import ch, finish
-from data.structural.voice import say as say_clause
+from data.structural.voice import ch
 
 Turns = list[dict[str, Any]]
 

@@ -8,9 +8,10 @@ from data.structural.act import Act, Call, Request, Scene
 from data.structural.intents import INTENTS, by_weight
 from data.structural.intents.loads import FORCE_EN, FORCE_KO
 from data.structural.replies import ask, reply
+from data.structural.sentence import finish
+from data.structural.sentence import say as say_clause
 from data.structural.units import write
-from data.structural.voice import ch, finish
-from data.structural.voice import say as say_clause
+from data.structural.voice import ch
 
 
 def _unanswered(

@@ -85,6 +85,11 @@ def test_leak_e_heldout_tools_only_in_t4(rows):
     assert mentioned == {r["id"] for r in rows["test"] if r["meta"]["bucket"] == "T4"}
 
 
+def test_no_row_repeats_a_hand_written_request(rows):
+    assert len(checks.reserved()) > 100
+    assert checks.reserved_requests(rows["train"] + rows["validation"] + rows["test"]) == []
+
+
 def test_leak_f_digests_match_the_files(rows):
     import json
 

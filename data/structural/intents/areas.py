@@ -4,7 +4,6 @@ from data.structural import slots as say
 from data.structural.act import Act, Scene
 from data.structural.intents.loads import each, load_case
 from data.structural.lexicon import word
-from data.structural.numerals import plain
 from data.structural.units import write
 from data.structural.voice import ch
 
@@ -72,7 +71,7 @@ def self_weight(s: Scene) -> Act:
     if v.chance(0.35):
         factor = v.at((1.0, 1.05, 1.1, 1.15, 1.2))
         args["factor"] = factor
-        text = plain(factor)
+        text = str(factor)
         said["factor"] = (
             v.pick(ch("계수 {f}^으로|계수 {f}|{f}배로", val="팩터 {f}^으로", test="{f} 계수로")).format(f=text)
             if v.korean

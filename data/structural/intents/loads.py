@@ -310,7 +310,7 @@ def position(s: Scene, member: int) -> tuple[str, dict[str, object]]:
     if place < 0.4:
         return v.pick(_MIDDLE[column]), {"position": 0.5}
     if place < 0.8:
-        steps = [d / 2 for d in range(1, int(s.model.length(member) * 2))]
+        steps = [d // 2 if d % 2 == 0 else d / 2 for d in range(1, int(s.model.length(member) * 2))]
         distance = v.at(steps)
         return v.pick(_FROM_I[column]).format(d=metres(v, distance)), {
             "position": distance,
