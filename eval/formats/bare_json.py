@@ -98,7 +98,12 @@ def _begins_line(r: Reading, pos: int, begins: re.Pattern[str] | None) -> bool:
     text = r.text
     while pos > r.end and text[pos - 1] in " \t":
         pos -= 1
-    if pos == 0 or text[pos - 1] == "\n" or (pos == r.end and r.end > 0) or text[r.end : pos].strip() == ";":
+    if (
+        pos == 0
+        or text[pos - 1] == "\n"
+        or (pos == r.end and r.end > 0)
+        or text[max(r.end, pos - 20) : pos].strip() == ";"
+    ):
         return True
     return begins is not None and begins.search(text, max(0, pos - 40), pos) is not None
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from eval.formats.reading import PLAIN, Decoded, Reading, Shape, call_names, decode, read_call
-from eval.formats.strict_json import Unreadable
+from eval.formats.strict_json import Unreadable, strict_decode, strict_loads
 
 Body = Callable[[Reading, int], int]
 """Reads what stands behind an open marker, from the first character that is not white space. Returns the index after
@@ -169,6 +169,8 @@ def json_body(shape: Shape = PLAIN, want: str = "object", stop: str = "", item: 
         fenced = _FENCE.match(text, pos)
         if fenced:
             pos = fenced.end()
+        if stop and text[pos : pos + 1] == '"':
+            return _string_payload(r, pos, shape, stop, item)
         if text[pos : pos + 1] not in tuple("{["):
             return NOTHING
         if fenced:
@@ -179,6 +181,22 @@ def json_body(shape: Shape = PLAIN, want: str = "object", stop: str = "", item: 
         return end
 
     return body
+
+
+def _string_payload(r: Reading, pos: int, shape: Shape, stop: str, item: Callable[..., Any]) -> int:
+    """A payload that was encoded twice: a JSON string that holds the call object is decoded once more (rule 5)."""
+    try:
+        value, end = strict_decode(r.source, pos)
+    except Unreadable:
+        return NOTHING
+    if not r.text.startswith(stop, skip_space(r.text, end)):
+        return NOTHING
+    r.deviates("string_payload")
+    try:
+        item(r, strict_loads(value), shape, {})
+    except Unreadable:
+        r.deviates("not_an_object")
+    return end
 
 
 def read_values(

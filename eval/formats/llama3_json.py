@@ -22,6 +22,9 @@ _SHAPE = Shape(arguments="parameters", others=frozenset({"type"}))
 def parse(text: str, tools: Tools = ()) -> Reading:
     """Read call objects that stand in the open; braces in the prose around them are no payload."""
     r = read_lines(text, tools, _SHAPE, "lines", _TAG)
+    if not r.attempted and _TAG.match(text):
+        r.broken("no_payload")
+        r.attempted = True
     r.spans = sorted([*r.spans, *((m.start(), m.end()) for m in _TAG.finditer(text))])
     return r
 

@@ -35,9 +35,9 @@ class Long(str):
         """No line breaks, as far as `JSONDecodeError` is concerned."""
         return 0
 
-    def rindex(self, *_: Any) -> int:
-        """Never called while `count` says that there is no line break."""
-        return 0
+    def rfind(self, *_: Any) -> int:
+        """No line break before the fault either."""
+        return -1
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

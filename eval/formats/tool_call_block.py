@@ -8,7 +8,8 @@ import re
 
 from eval.formats import glm_block
 from eval.formats.envelope import LOST, NOTHING, Body, json_body, markers, read_blocks
-from eval.formats.reading import Reading, Tools, decode, read_arguments
+from eval.formats.python_calls import calls_body
+from eval.formats.reading import Reading, Tools, decode, functions, read_arguments
 from eval.formats.strict_json import Unreadable
 from eval.formats.xml_calls import QWEN3_CODER, function_body
 from eval.parsed import ToolCall
@@ -17,6 +18,7 @@ CLOSE = "</tool_call>"
 _MARKS = markers("<tool_call>", CLOSE, r"<function=(?=[^<>\n]{1,200}>)")
 _NAME_TAG = re.compile(r"<function>\s*([^<>\n]{1,200}?)\s*</function>\s*")
 _json = json_body(stop=CLOSE)
+_python_body = calls_body("any", CLOSE)
 
 
 def parse(text: str, tools: Tools, native: str) -> Reading:
@@ -39,9 +41,20 @@ def parse(text: str, tools: Tools, native: str) -> Reading:
                 if dialect != native:
                     r.deviates("other_dialect")
                 return end
-        return NOTHING
+        return _python(r, pos, tools)
 
     return read_blocks(r, _MARKS, body)
+
+
+def _python(r: Reading, pos: int, tools: Tools) -> int:
+    """Calls of offered tools in Python syntax, where an object belongs."""
+    trial = r.trial()
+    end = _python_body(trial, pos)
+    if end < 0 or not trial.calls or not {call.name for call in trial.calls} <= functions(tools).keys():
+        return NOTHING
+    r.calls += trial.calls
+    r.broken("python_syntax")
+    return end
 
 
 def _named_function(r: Reading, pos: int) -> int:
