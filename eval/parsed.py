@@ -19,8 +19,8 @@ class Parsed:
     Attributes:
         calls: every call that could be read, relaxed repairs included (the "repaired" reading). The strict reading
             counts them only when `json_valid and format_ok`.
-        json_valid: every payload is strict JSON (for XML and Pythonic families: well formed). True when there was no attempt;
-            the JSON Validity metric therefore counts only samples whose gold has a call and asks `attempted` too.
+        json_valid: every payload is strict JSON (for XML and Pythonic families: well formed). True when there was no
+            attempt; JSON Validity therefore counts only samples whose gold has a call, and asks `attempted`.
         format_ok: envelope and shape are exactly what the family's chat template writes.
         truncated: the output stopped without the end token (told by the caller) or inside an open envelope.
         attempted: the output tried to call: a marker or a payload is there, readable or not.

@@ -30,7 +30,7 @@ def train(
 ) -> None:
     """Train. Without a preset: 6gb where there is CUDA, cpu where there is none."""
     with errors_as_lines(debug):
-        from finetune.runs import find_run
+        from data.runs import find_run
         from finetune.train import train as run_training
 
         resume = resume or ("latest" if os.environ.get("RESUME", "0") not in ("", "0") else None)

@@ -52,6 +52,21 @@ def has_cuda() -> bool:
         return False
 
 
+def keep_freed_memory() -> bool:
+    """Let glibc keep freed memory instead of handing it back to the kernel after each step.
+
+    A CPU step frees and takes gigabytes; every new length of a batch would map fresh pages. On a virtual machine that
+    cost up to 30 s a step (docs/decisions.md). Only glibc has the switch; elsewhere nothing happens.
+    """
+    import ctypes
+
+    if platform.libc_ver()[0] != "glibc":
+        return False
+    m_trim_threshold, m_mmap_max = -1, -4  # malloc.h
+    libc = ctypes.CDLL(None)
+    return bool(libc.mallopt(m_mmap_max, 0) and libc.mallopt(m_trim_threshold, -1))
+
+
 def precision(wanted: str, device: Device) -> tuple[str, str]:
     """The dtype of the activations and the reason, from the config's wish and the device."""
     if wanted != "auto":

@@ -11,7 +11,7 @@ from typing import Any
 
 from data.errors import InputError, JobFailed
 from finetune.config import Config
-from finetune.device import Device
+from finetune.device import Device, keep_freed_memory
 
 
 @dataclass
@@ -31,6 +31,8 @@ def prepare_backend(config: Config, device: Device) -> None:
     """
     import torch
 
+    if device.kind == "cpu":
+        keep_freed_memory()
     if device.kind == "cpu" and config.model.dtype == "float32":
         # float32 stays the type of the residual stream and of every sum; products of the matrix multiplications may be
         # taken in bfloat16 where the processor has it. 1.4–1.8 times faster with AMX (docs/decisions.md).
@@ -135,7 +137,8 @@ def _load_hf(config: Config, folder: Path, dtype: Any, device: Device) -> Any:
 
 
 def _checkpointing(config: Config) -> str | bool:
-    return {"unsloth": "unsloth", "on": True, "off": False}[config.train.gradient_checkpointing]
+    checkpointing = config.train.gradient_checkpointing
+    return "unsloth" if checkpointing == "unsloth" else checkpointing == "on"
 
 
 def _is_4bit(model: Any) -> bool:

@@ -4,6 +4,7 @@ import math
 import shutil
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from data.files import read_jsonl, write_json, write_jsonl
 from data.load import load_splits
 from data.pretrained import EMBEDDED, load_tokenizer, resolve
 from data.record import Record
-from data.render import Rendered, render_all, render_prompt
+from data.render import Rendered, align_end_token, render_all, render_prompt
+from data.runs import point_latest, read_manifest
 from data.template import Template
-from data.tools import limit_tools, without_descriptions
+from data.tools import shown
 from finetune.config import Config
 from finetune.console import quiet
 from finetune.device import Device, detect, precision
@@ -27,8 +29,6 @@ from finetune.runs import (
     environment,
     file_digest,
     last_checkpoint,
-    point_latest,
-    read_manifest,
     tensors_digest,
 )
 
@@ -73,13 +73,8 @@ def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
 def read_rows(config: Config) -> tuple[list[Record], list[Record]]:
     """The training and validation records, as the model will see their tools."""
     train_rows, validation, _ = load_splits(config.data.train, config.data.validation, None)
-    return [shown(r, config) for r in train_rows[: config.data.limit]], [shown(r, config) for r in validation]
-
-
-def shown(record: Record, config: Config) -> Record:
-    """The record with the tools that this config shows."""
-    record = limit_tools(record, config.data.max_tools)
-    return record if config.data.descriptions else without_descriptions(record)
+    view = partial(shown, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
+    return [view(r) for r in train_rows[: config.data.limit]], [view(r) for r in validation]
 
 
 def _train(
@@ -133,12 +128,12 @@ def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any)
     template = choose_template(tokenizer, config.data.tools_style, wish=config.data.template)
     say(f"Chat template: {template.origin} ({template.family}); {template.reason}")
     check_roundtrip([*train_rows, *validation], tokenizer, template)
-    limits = {"max_length": config.data.max_length, "too_long": config.data.too_long}
-    rendered = [render_all(rows, tokenizer, template, **limits) for rows in (train_rows, validation)]
-    _align_end_token(tokenizer, rendered[0])
-    kept = {example.id for example in rendered[1].examples}
+    limits = partial(render_all, max_length=config.data.max_length, too_long=config.data.too_long)
+    rendered_train, rendered_validation = (limits(rows, tokenizer, template) for rows in splits)
+    align_end_token(tokenizer, rendered_train.examples)
+    kept = {example.id for example in rendered_validation.examples}
     scored = spread([r for r in validation if r.id in kept], config.eval.generate)
-    return Prepared(folder, tokenizer, template, *rendered, scored)
+    return Prepared(folder, tokenizer, template, rendered_train, rendered_validation, scored)
 
 
 def spread(records: list[Record], most: int) -> list[Record]:
@@ -148,27 +143,14 @@ def spread(records: list[Record], most: int) -> list[Record]:
     return [records[i * len(records) // most] for i in range(most)]
 
 
-def _align_end_token(tokenizer: Any, rendered: Rendered) -> None:
-    """The end token is what the template ends an assistant turn with, whatever the tokenizer's file says."""
-    last = {next(t for t in reversed(e.labels) if t != -100) for e in rendered.examples}
-    if len(last) != 1:
-        raise InputError(
-            f"the chat template ends answers with different tokens: {tokenizer.convert_ids_to_tokens(sorted(last))[:4]}",
-            fix="set data.template=project",
-        )
-    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(last.pop())
-    if tokenizer.eos_token_id == tokenizer.pad_token_id:
-        raise InputError("the padding token is the end token: the model would never learn to stop", where="tokenizer")
-
-
 def _tell(config: Config, prepared: Prepared, length: Length, say: Any) -> None:
     say(describe_rows("train", prepared.train, config.data.max_length))
     say(describe_rows("validation", prepared.validation, config.data.max_length))
     t = config.train
     share = length.supervised / length.tokens
     say(
-        f"{length.steps} steps = {len(prepared.train.examples)} rows × {t.epochs:g} epochs / (micro-batch {t.micro_batch} × "
-        f"accumulation {t.accumulation}); {length.tokens:,} tokens an epoch, {share:.0%} of them supervised"
+        f"{length.steps} steps = {len(prepared.train.examples)} rows × {t.epochs:g} epochs / (micro-batch "
+        f"{t.micro_batch} × accumulation {t.accumulation}); {length.tokens:,} tokens an epoch, {share:.0%} supervised"
     )
 
 
@@ -372,9 +354,8 @@ def _summary(run: Path, say: Any) -> None:
         f"Trained in {end['train_runtime'] / 60:.1f} min, {end['train_samples_per_second']} samples/s; "
         f"peak memory {manifest['peak_memory']['gpu_reserved_gib'] or manifest['peak_memory']['rss_gib']} GiB"
     )
-    say(
-        f"Best: step {manifest['best']['step']} ({manifest['best']['metric']} {manifest['best']['value']:.4f}), in {run / 'best'}"
-    )
+    best = manifest["best"]
+    say(f"Best: step {best['step']} ({best['metric']} {best['value']:.4f}), in {run / 'best'}")
     say("Next: make eval")
 
 

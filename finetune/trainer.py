@@ -49,8 +49,9 @@ def build_trainer(
         def training_step(self, *args: Any, **kwargs: Any) -> Any:
             loss = super().training_step(*args, **kwargs)
             if not loss.isfinite():
+                step, rows = self.state.global_step + 1, ", ".join(self._rows_of_step())
                 raise JobFailed(
-                    f"the loss is {loss.item()} at step {self.state.global_step + 1}, rows {', '.join(self._rows_of_step())}",
+                    f"the loss is {loss.item()} at step {step}, rows {rows}",
                     "look at these rows; if they are sound, lower train.learning_rate",
                 )
             return loss
@@ -67,7 +68,7 @@ def build_trainer(
             logs["train_samples_per_second"] = round(epochs * len(train) / runtime, 3)
             steps = epochs * len(train) / (config.train.micro_batch * config.train.accumulation)
             logs["train_steps_per_second"] = round(steps / runtime, 3)
-            logs["train_loss"] = mean_loss(self.state.log_history)
+            logs["train_loss"] = mean_loss(self.state.log_history) or logs["train_loss"]
 
         def _rows_of_step(self) -> list[str]:
             effective = config.train.micro_batch * config.train.accumulation
@@ -79,7 +80,7 @@ def build_trainer(
         def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> Any:
             metrics = evaluate(self, config, tokenizer, validation, scorer)
             self.log(metrics)
-            self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+            self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
             return metrics
 
         def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
@@ -91,9 +92,10 @@ def build_trainer(
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """The run folder has its own report; TRL's card would ask the hub for the base model's licence."""
 
-    trainer = ToolTrainer(
+    arguments: Any = _arguments(config, loaded, device, output_dir, warmup_steps) | (_SFT_ONLY if sft else {})
+    trainer: Any = ToolTrainer(
         model=loaded.model,
-        args=Arguments(**_arguments(config, loaded, device, output_dir, warmup_steps), **(_SFT_ONLY if sft else {})),
+        args=Arguments(**arguments),
         train_dataset=to_dataset(train),
         eval_dataset=to_dataset(validation),
         processing_class=tokenizer,
@@ -107,7 +109,7 @@ def build_trainer(
 
 
 def uses_trl(config: Config, device: Device) -> bool:
-    """SFTTrainer, or transformers' own Trainer: TRL's fused LM head is a Triton kernel, which needs a GPU or Unsloth."""
+    """SFTTrainer, or transformers' own Trainer: TRL's LM head is a Triton kernel, which needs a GPU or Unsloth."""
     return config.model.backend == "unsloth" or device.kind == "cuda"
 
 
@@ -203,9 +205,14 @@ _SFT_ONLY = {
 
 def _arguments(config: Config, loaded: Loaded, device: Device, output_dir: str, warmup_steps: int) -> dict[str, Any]:
     train, every = config.train, config.eval.every
-    strategy = {"eval_strategy": "epoch", "save_strategy": "epoch"}
+    strategy: dict[str, Any] = {"eval_strategy": "epoch", "save_strategy": "epoch"}
     if every != "epoch":
-        strategy = {"eval_strategy": "steps", "save_strategy": "steps", "eval_steps": every, "save_steps": every}
+        strategy = {
+            "eval_strategy": "steps",
+            "save_strategy": "steps",
+            "eval_steps": every,
+            "save_steps": every,
+        }
     optimizer = "adamw_torch_fused" if train.optimizer == "adamw_torch" or device.kind == "cpu" else train.optimizer
     return {
         "output_dir": output_dir,

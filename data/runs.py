@@ -1,0 +1,49 @@
+"""A run is a folder: where runs live, and how one is found."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+
+
+def runs_dir() -> Path:
+    """Where runs live: `$TOOLTUNE_RUNS`, else `runs/` in the current folder."""
+    return Path(os.environ.get("TOOLTUNE_RUNS") or "runs")
+
+
+def point_latest(folder: Path) -> None:
+    """Make `runs/latest` name this run: a link, or a text file where links are not allowed (Windows)."""
+    latest = folder.parent / "latest"
+    temporary = folder.parent / f".latest-{os.getpid()}"
+    try:
+        temporary.symlink_to(folder.name)
+    except OSError:
+        temporary.write_text(folder.name, encoding="utf-8")
+    temporary.replace(latest)
+
+
+def find_run(name: str | None = None) -> Path:
+    """The folder of a run given by name or path; None: the newest.
+
+    Raises:
+        InputError: there is no such run.
+    """
+    if name is None or name == "latest":
+        latest = runs_dir() / "latest"
+        if not latest.exists():
+            raise InputError("there is no run yet", where=str(runs_dir()), fix="`make train` makes one")
+        folder = latest.resolve() if latest.is_dir() else runs_dir() / latest.read_text(encoding="utf-8").strip()
+    else:
+        folder = Path(name) if Path(name).is_dir() else runs_dir() / name
+    if not (folder / "config.yaml").is_file():
+        known = sorted(p.parent.name for p in runs_dir().glob("*/config.yaml") if p.parent.name != "latest")
+        raise InputError(f"no run {name!r}", where=str(folder), fix=f"runs: {', '.join(known[-5:]) or 'none yet'}")
+    return folder
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a run."""
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return manifest
