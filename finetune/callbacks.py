@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 from transformers import TrainerCallback
 
+from data.console import progress
 from data.errors import JobFailed
 from data.files import dump_json, read_jsonl, write_jsonl
-from finetune.console import progress
 from finetune.diagnose import verdict
 from finetune.system import SystemMonitor
 

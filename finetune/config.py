@@ -40,6 +40,8 @@ class Model(Section):
     """Of the activations. auto: bfloat16 where the device has it, else float16 (GPU) or float32 (CPU)."""
     attention: Literal["auto", "sdpa", "eager"]
     """auto leaves it to the backend. eager needs O(length²) memory: for short rows on a CPU only."""
+    fast_matmul: bool
+    """On a CPU: take float32 products in bfloat16 where the processor has it; sums and activations stay float32."""
     random_weights: bool
     """Build the model's shape with random weights, no download: for benchmarks."""
 

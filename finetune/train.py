@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from data.console import quiet
 from data.errors import InputError, JobFailed
 from data.files import read_jsonl, write_json, write_jsonl
 from data.load import load_splits
@@ -20,7 +21,6 @@ from data.runs import point_latest, read_manifest
 from data.template import Template
 from data.tools import shown
 from finetune.config import Config
-from finetune.console import quiet
 from finetune.device import Device, detect, precision
 from finetune.plan import Length, describe_rows, run_length
 from finetune.runs import (

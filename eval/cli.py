@@ -1,0 +1,66 @@
+"""The command line of `python -m eval`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from data.cli import DEBUG, Debug, errors_as_lines
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def main() -> None:
+    """Measure how well a model calls tools."""
+
+
+@app.command()
+def run(
+    run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
+    split: Annotated[str, typer.Option(help="test, validation or train")] = "test",
+    base: Annotated[bool, typer.Option(help="evaluate the base model too")] = True,
+    limit: Annotated[int | None, typer.Option(min=1, help="only so many rows, spread over the split")] = None,
+    batch: Annotated[int, typer.Option(min=1, help="prompts a batch")] = 16,
+    debug: Debug = DEBUG,
+) -> None:
+    """Generate on a split with a run's best adapter and its base model, parse, score and report."""
+    with errors_as_lines(debug):
+        from data.console import quiet
+        from data.runs import find_run
+        from eval.run import evaluate_run
+        from eval.tables import bucket_table, headline_table
+
+        folder = find_run(run)
+        with quiet(folder / "log.txt") as console:
+            bar = _Bars(console)
+            try:
+                metrics = evaluate_run(
+                    folder, split=split, base=base, limit=limit, batch=batch, say=console.print, tick=bar.tick
+                )
+            finally:
+                bar.stop()
+            console.print(headline_table(metrics))
+            console.print(bucket_table(metrics))
+            console.print(f"In {folder / 'eval' / split}: metrics.json, generations.jsonl")
+
+
+class _Bars:
+    """One progress bar a model."""
+
+    def __init__(self, console: Any) -> None:
+        from data.console import progress
+
+        self.console = console
+        self.bar = progress(console)
+        self.bar.start()
+        self.tasks: dict[str, Any] = {}
+
+    def tick(self, name: str, done: int, of: int) -> None:
+        if name not in self.tasks:
+            self.tasks[name] = self.bar.add_task(f"{name:5}", total=of, note="")
+            if not self.console.is_terminal:
+                self.console.print(f"Generating with the {name} model, {of} rows …")
+        self.bar.update(self.tasks[name], completed=done)
+
+    def stop(self) -> None:
+        self.bar.stop()

@@ -1,0 +1,216 @@
+"""Evaluate a run: generate on a split, parse, score, and set the base model beside the tuned one."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from data.errors import InputError
+from data.files import dump_json, read_jsonl, write_json
+from data.load import load_records
+from data.pretrained import load_tokenizer, resolve
+from data.record import Record
+from data.render import align_end_token, render, render_prompt
+from data.runs import read_manifest
+from data.template import Template
+from data.tools import shown
+from eval.generate import Output, generate, safe_batch
+from eval.scoring import Sample, compare, score
+
+Say = Callable[[str], None]
+Tick = Callable[[str, int, int], None]  # which model, done, of
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides what a model answers: a killed evaluation goes on only where these are the same."""
+
+    model: str
+    adapter: str | None  # digest of the adapter
+    template: str
+    split: str
+    max_tools: int | None
+    descriptions: bool
+    max_new_tokens: int
+    dtype: str
+    load_in_4bit: bool
+
+
+def evaluate_run(
+    run: Path,
+    *,
+    split: str = "test",
+    base: bool = True,
+    limit: int | None = None,
+    batch: int = 16,
+    say: Say,
+    tick: Tick,
+) -> dict[str, Any]:
+    """Evaluate a run's best adapter (and its base model) and write `eval/<split>/`.
+
+    Args:
+        limit: only so many rows, spread over the split.
+        tick: told after each batch, for a progress bar.
+
+    Returns:
+        What `metrics.json` holds.
+
+    Raises:
+        InputError: the run has no best adapter, or its split no rows.
+    """
+    if not (run / "best" / "adapter_model.safetensors").is_file():
+        raise InputError("the run has no best/ adapter", where=str(run), fix="let it finish: RESUME=1 make train")
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    manifest = read_manifest(run)
+    records = _rows(config, split, limit)
+    folder = run / "eval" / split
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer = load_tokenizer(run / "best")
+    template = Template(tokenizer.chat_template, manifest["template"]["family"], manifest["template"]["origin"])
+    _check(records, tokenizer, template)
+    settings = Settings(
+        model=config["model"]["name"],
+        adapter=None,
+        template=template.source,
+        split=split,
+        max_tools=config["data"]["max_tools"],
+        descriptions=config["data"]["descriptions"],
+        max_new_tokens=config["eval"]["max_new_tokens"],
+        dtype=manifest["precision"],
+        load_in_4bit=config["model"]["load_in_4bit"],
+    )
+    answer = _Answering(config, manifest, records, tokenizer, template, folder, batch, say, tick)
+    seconds: dict[str, float] = {}
+    results: dict[str, Any] = {}
+    for name in ("base", "tuned") if base else ("tuned",):
+        started = time.perf_counter()
+        adapter = manifest["best"]["sha256"] if name == "tuned" else None
+        outputs = answer(name, Settings(**{**asdict(settings), "adapter": adapter}), run / "best")
+        samples = [Sample.from_record(r, outputs[r.id].text, truncated=outputs[r.id].truncated) for r in records]
+        results[name] = score(samples, family=template.family)
+        seconds[name] = round(time.perf_counter() - started, 1)
+    metrics = {
+        "run": run.name,
+        "split": split,
+        "model": config["model"]["name"],
+        "family": template.family,
+        "settings": {k: v for k, v in asdict(settings).items() if k not in ("template", "adapter")},
+        "tuned": results["tuned"],
+        "base": results.get("base"),
+        "compare": compare(results["base"], results["tuned"]) if base else None,
+        "probe": _probe(config, records),
+        "seconds": seconds,
+    }
+    write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+class _Answering:
+    """Loads the base model when an answer is missing, and no sooner; keeps it for the adapter."""
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        manifest: dict[str, Any],
+        records: Sequence[Record],
+        tokenizer: Any,
+        template: Template,
+        folder: Path,
+        batch: int,
+        say: Say,
+        tick: Tick,
+    ) -> None:
+        self.config, self.manifest, self.records, self.folder = config, manifest, records, folder
+        self.tokenizer, self.batch, self.say, self.tick = tokenizer, batch, say, tick
+        self.prompts = {r.id: render_prompt(r, tokenizer, template) for r in records}
+        self.model: Any = None
+
+    def __call__(self, name: str, settings: Settings, adapter: Path) -> dict[str, Output]:
+        """Every record's answer, from the file of an earlier evaluation where it is there."""
+        path = self.folder / ("generations.jsonl" if name == "tuned" else f"generations.{name}.jsonl")
+        outputs = _earlier(path, settings)
+        missing = [r.id for r in self.records if r.id not in outputs]
+        if outputs and missing:
+            self.say(f"{name}: {len(outputs)} answers are there already, {len(missing)} to go")
+        self.tick(name, len(self.records) - len(missing), len(self.records))
+        if not missing:
+            return outputs
+        from eval.load import add_adapter, load_model
+
+        device = "cuda" if self.manifest["device"]["kind"] == "cuda" and _cuda() else "cpu"
+        if self.model is None:
+            base = resolve(self.config["model"]["name"], self.say)
+            self.model = load_model(base, dtype=settings.dtype, load_in_4bit=settings.load_in_4bit, device=device)
+        if settings.adapter:
+            self.model = add_adapter(self.model, adapter, device=device)
+        prompts = [self.prompts[i] for i in missing]
+        batch = safe_batch(self.model, self.tokenizer, prompts, batch=self.batch, warn=self.say)
+        if not path.exists() or not outputs:
+            path.write_text(dump_json({"settings": asdict(settings)}) + "\n", encoding="utf-8")
+        with path.open("a", encoding="utf-8") as f:
+
+            def done(i: int, output: Output) -> None:
+                outputs[missing[i]] = output
+                f.write(dump_json({"id": missing[i], **asdict(output)}) + "\n")
+                f.flush()
+                self.tick(name, len(outputs), len(self.records))
+
+            generate(
+                self.model, self.tokenizer, prompts, max_new_tokens=settings.max_new_tokens, batch=batch, done=done
+            )
+        return outputs
+
+
+def _rows(config: dict[str, Any], split: str, limit: int | None) -> list[Record]:
+    path = config["data"].get(split)
+    if not path:
+        raise InputError(f"the run's config names no data.{split}", where="config.yaml", fix="give it, or --split")
+    view = partial(shown, max_tools=config["data"]["max_tools"], descriptions=config["data"]["descriptions"])
+    records = [view(r) for r in load_records(Path(path))]
+    if limit and limit < len(records):
+        records = [records[i * len(records) // limit] for i in range(limit)]
+    return records
+
+
+def _check(records: Sequence[Record], tokenizer: Any, template: Template) -> None:
+    from eval.roundtrip import check_roundtrip
+
+    check_roundtrip(records, tokenizer, template)
+    align_end_token(tokenizer, [render(records[0], tokenizer, template)])
+
+
+def _earlier(path: Path, settings: Settings) -> dict[str, Output]:
+    """The answers that a killed evaluation with the same settings left; a last line that was cut is dropped."""
+    if not path.exists():
+        return {}
+    lines = path.read_text(encoding="utf-8").split("\n")
+    whole = [line for line in lines[:-1] if line]
+    if not whole:
+        return {}
+    path.write_text("".join(line + "\n" for line in whole), encoding="utf-8")
+    (_, head), *rows = read_jsonl(path)
+    if head != {"settings": asdict(settings)}:
+        return {}
+    return {row["id"]: Output(row["text"], row["tokens"], row["truncated"]) for _, row in rows}
+
+
+def _probe(config: dict[str, Any], records: Sequence[Record]) -> dict[str, Any] | None:
+    """What the no-model probe solves of these rows: the nearest training sentence, its numbers refilled."""
+    from data.structural.probe import probe
+
+    if any("bucket" not in r.meta for r in records):
+        return None
+    train = [r.to_dict() for r in load_records(Path(config["data"]["train"]))]
+    shares = probe(train, [r.to_dict() for r in records])
+    solved = round(shares["all"] * len(records))
+    return {"solved": solved, "n": len(records), "by_bucket": {k: v for k, v in shares.items() if k != "all"}}
+
+
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()

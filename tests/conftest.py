@@ -1,0 +1,24 @@
+"""Fixtures that several packages' tests share."""
+
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """gpu-marked tests skip where there is no CUDA."""
+    gpu = [item for item in items if "gpu" in item.keywords]
+    if gpu:
+        from finetune.device import has_cuda
+
+        if not has_cuda():
+            for item in gpu:
+                item.add_marker(pytest.mark.skip(reason="no CUDA on this machine"))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the tiny random model."""
+    return tiny.make_model(tmp_path_factory.mktemp("tiny"))

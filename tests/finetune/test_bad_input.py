@@ -1,0 +1,135 @@
+"""Every fault of the user's input: exit code 2, what, where and what to do, no traceback, and nothing left behind."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from finetune.cli import app
+from tests.tiny import FIXTURES, TINY
+
+
+def first_row() -> Any:
+    return json.loads((FIXTURES / "train.jsonl").read_text(encoding="utf-8").splitlines()[0])
+
+
+def write(path: Path, *rows: Any) -> Path:
+    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in rows), encoding="utf-8")
+    return path
+
+
+def refuse(cwd: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str, clean: bool = True) -> str:
+    """Run `finetune train` in this process, expect exit 2, and return the message."""
+    monkeypatch.chdir(cwd)
+    monkeypatch.setenv("TOOLTUNE_RUNS", str(cwd / "runs"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    result = CliRunner().invoke(app, ["train", "cpu", *TINY, "model.backend=hf", *arguments])
+    assert result.exit_code == 2, result.output
+    assert "Traceback" not in result.output
+    assert len(result.stderr.strip().splitlines()) <= 2, result.stderr
+    if clean:
+        assert not list((cwd / "runs").glob("*")) if (cwd / "runs").exists() else True
+    return result.stderr
+
+
+def test_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "none.jsonl: no such file" in refuse(tmp_path, monkeypatch, "data.train=none.jsonl")
+
+
+def test_broken_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = write(tmp_path / "bad.jsonl", first_row(), '{"id": "b", ')
+    assert f"{bad}:2" in refuse(tmp_path, monkeypatch, f"data.train={bad}")
+
+
+def test_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = tmp_path / "bad.jsonl"
+    bad.write_bytes('{"id": "절점"}\n'.encode("cp949"))
+    assert "UTF-8" in refuse(tmp_path, monkeypatch, f"data.train={bad}")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r: r["messages"].pop(), "no assistant turn"),
+        (lambda r: r["tools"].clear(), "not among the tools this row offers"),
+        (
+            lambda r: r["messages"][-1]["tool_calls"][0]["function"]["arguments"].update(axis="up"),
+            "do not match its schema",
+        ),
+        (lambda r: r["messages"][-1]["tool_calls"][0]["function"].update(arguments="{}"), "must be a JSON object"),
+    ],
+)
+def test_wrong_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Any, message: str) -> None:
+    row = first_row() | {"id": "wrong"}
+    change(row)
+    bad = write(tmp_path / "bad.jsonl", first_row(), row)
+    error = refuse(tmp_path, monkeypatch, f"data.train={bad}")
+    assert message in error and f"{bad}:2" in error
+
+
+def test_same_id_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = write(tmp_path / "bad.jsonl", first_row(), first_row())
+    assert "line 1 already" in refuse(tmp_path, monkeypatch, f"data.train={bad}")
+
+
+def test_validation_row_that_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refuse(tmp_path, monkeypatch, f"data.validation={FIXTURES / 'train.jsonl'}")
+    assert "validation rows must not train" in error
+
+
+def test_row_longer_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
+    error = refuse(tmp_path, monkeypatch, f"model.name={tiny_model}", "data.max_length=300", "data.too_long=fail")
+    assert "the limit is 300" in error and "tiny-" in error
+
+
+def test_no_row_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
+    error = refuse(tmp_path, monkeypatch, f"model.name={tiny_model}", "data.max_length=20")
+    assert "no row is left" in error and "data.max_length" in error
+
+
+def test_unknown_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "did you mean train.learning_rate?" in refuse(tmp_path, monkeypatch, "train.lerning_rate=1")
+
+
+def test_value_out_of_range(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refuse(tmp_path, monkeypatch, "train.epochs=-1")
+    assert "train.epochs" in error and "greater than 0" in error
+
+
+def test_model_folder_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "not a model folder" in refuse(tmp_path, monkeypatch, f"model.name={FIXTURES}")
+
+
+def test_hub_model_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = refuse(tmp_path, monkeypatch, "model.name=nobody/no-such-model")
+    assert all(way in error for way in ("local folder", "cache", "model.name=embedded"))
+
+
+def test_run_name_that_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs" / "taken").mkdir(parents=True)
+    error = refuse(tmp_path, monkeypatch, "name=taken", clean=False)
+    assert "exists" in error and "--resume" in error
+
+
+def test_no_disk_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=10 * 1024**2))
+    error = refuse(tmp_path, monkeypatch)
+    assert "10 MiB are free" in error and "TOOLTUNE_RUNS" in error
+
+
+def test_four_bit_where_bitsandbytes_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
+    import finetune.models
+
+    monkeypatch.setattr(finetune.models, "_is_4bit", lambda model: False)
+    error = refuse(tmp_path, monkeypatch, f"model.name={tiny_model}")
+    assert "4-bit" in error and "model.load_in_4bit=false" in error
+
+
+def test_preset_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["train", "6g"])
+    assert result.exit_code == 2 and "did you mean 6gb?" in result.stderr

@@ -1,0 +1,80 @@
+"""A run is never lost: killed, interrupted, or out of its checkpoint, it goes on as if nothing had happened."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from data.files import read_jsonl
+from tests.tiny import TINY, environment, finetune, losses
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[Path, list[str]]:
+    """A folder with an uninterrupted run of 10 epochs with evaluations every 4 steps, and its settings."""
+    cwd = tmp_path_factory.mktemp("resume")
+    settings = [*TINY, f"model.name={tiny_model}", "train.epochs=10", "eval.every=4", "eval.early_stopping_patience=20"]
+    finetune(cwd, "train", "cpu", "name=whole", *settings)
+    return cwd, settings
+
+
+def test_killed_run_goes_on_with_the_same_losses(whole: tuple[Path, list[str]]) -> None:
+    cwd, _ = whole
+    killed = cwd / "runs" / "killed"
+    shutil.copytree(cwd / "runs" / "whole", killed)
+    checkpoints = sorted((killed / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
+    for later in checkpoints[1:]:
+        shutil.rmtree(later)
+    step = int(checkpoints[0].name.split("-")[1])
+    for done in ("best", "last"):
+        shutil.rmtree(killed / done)
+    finetune(cwd, "train", "--resume", "killed")
+    assert step < 80
+    assert losses(killed) == losses(cwd / "runs" / "whole")
+    evaluations = [[row["eval_loss"] for _, row in read_jsonl(cwd / "runs" / n / "epochs.jsonl")] for n in ("whole", "killed")]
+    assert evaluations[0] == evaluations[1]
+    end = [row for _, row in read_jsonl(killed / "metrics.jsonl") if "train_runtime" in row]
+    reference = [row for _, row in read_jsonl(cwd / "runs" / "whole" / "metrics.jsonl") if "train_runtime" in row]
+    assert len(end) == 1 and end[0]["train_loss"] == pytest.approx(reference[0]["train_loss"], abs=1e-9)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to a child is POSIX")
+def test_ctrl_c_saves_and_says_how_to_go_on(whole: tuple[Path, list[str]]) -> None:
+    cwd, settings = whole
+    process = subprocess.Popen(
+        [sys.executable, "-m", "finetune", "train", "cpu", "name=stopped", *settings],
+        cwd=cwd,
+        env=environment(cwd),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+    )
+    run = cwd / "runs" / "stopped"
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        if (run / "metrics.jsonl").exists() and len(losses(run)) >= 3:
+            process.send_signal(signal.SIGINT)
+            break
+        time.sleep(0.02)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 130, output
+    assert "RESUME=1 make train" in output
+    at = max(int(p.name.split("-")[1]) for p in (run / "checkpoints").glob("checkpoint-*"))
+    assert 3 <= at < 80
+    finetune(cwd, "train", env={"RESUME": "1"})
+    assert losses(run) == losses(cwd / "runs" / "whole")
+
+
+def test_resume_refuses_another_run(whole: tuple[Path, list[str]]) -> None:
+    cwd, _ = whole
+    output = finetune(cwd, "train", "--resume", "whole", "lora.r=8", expect=2)
+    assert "lora" in output and "start a new run" in output
+
+
+def test_resume_without_a_run(tmp_path: Path) -> None:
+    assert "there is no run yet" in finetune(tmp_path, "train", "--resume", "latest", expect=2)
