@@ -21,6 +21,7 @@ def run(
     base: Annotated[bool, typer.Option(help="evaluate the base model too")] = True,
     limit: Annotated[int | None, typer.Option(min=1, help="only so many rows, spread over the split")] = None,
     batch: Annotated[int, typer.Option(min=1, help="prompts a batch")] = 16,
+    lang: Annotated[str, typer.Option(help="the report's language: ko or en")] = "ko",
     debug: Debug = DEBUG,
 ) -> None:
     """Generate on a split with a run's best adapter and its base model, parse, score and report."""
@@ -35,13 +36,20 @@ def run(
             bar = _Bars(console)
             try:
                 metrics = evaluate_run(
-                    folder, split=split, base=base, limit=limit, batch=batch, say=console.print, tick=bar.tick
+                    folder,
+                    split=split,
+                    base=base,
+                    limit=limit,
+                    batch=batch,
+                    lang=lang,
+                    say=console.print,
+                    tick=bar.tick,
                 )
             finally:
                 bar.stop()
             console.print(headline_table(metrics))
             console.print(bucket_table(metrics))
-            console.print(f"In {folder / 'eval' / split}: metrics.json, generations.jsonl")
+            console.print(f"Every answer, with what is wrong in it: {folder / 'eval' / split / 'report.html'}")
 
 
 class _Bars:

@@ -19,6 +19,7 @@ from data.runs import read_manifest
 from data.template import Template
 from data.tools import shown
 from eval.generate import Output, generate, safe_batch
+from eval.report import write_report
 from eval.scoring import Sample, compare, score
 
 Say = Callable[[str], None]
@@ -47,6 +48,7 @@ def evaluate_run(
     base: bool = True,
     limit: int | None = None,
     batch: int = 16,
+    lang: str = "ko",
     say: Say,
     tick: Tick,
 ) -> dict[str, Any]:
@@ -54,6 +56,7 @@ def evaluate_run(
 
     Args:
         limit: only so many rows, spread over the split.
+        lang: the language that the report opens in, ko or en.
         tick: told after each batch, for a progress bar.
 
     Returns:
@@ -86,10 +89,11 @@ def evaluate_run(
     answer = _Answering(config, manifest, records, tokenizer, template, folder, batch, say, tick)
     seconds: dict[str, float] = {}
     results: dict[str, Any] = {}
+    answers: dict[str, dict[str, Output]] = {}
     for name in ("base", "tuned") if base else ("tuned",):
         started = time.perf_counter()
         adapter = manifest["best"]["sha256"] if name == "tuned" else None
-        outputs = answer(name, Settings(**{**asdict(settings), "adapter": adapter}), run / "best")
+        outputs = answers[name] = answer(name, Settings(**{**asdict(settings), "adapter": adapter}), run / "best")
         samples = [Sample.from_record(r, outputs[r.id].text, truncated=outputs[r.id].truncated) for r in records]
         results[name] = score(samples, family=template.family)
         seconds[name] = round(time.perf_counter() - started, 1)
@@ -106,6 +110,7 @@ def evaluate_run(
         "seconds": seconds,
     }
     write_json(folder / "metrics.json", metrics)
+    write_report(folder / "report.html", metrics, records, answers, lang=lang)
     return metrics
 
 

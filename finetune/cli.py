@@ -42,6 +42,19 @@ def train(
         run_training(load_config(source, overrides), Path(source).stem)
 
 
+@app.command()
+def record(
+    run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
+    debug: Debug = DEBUG,
+) -> None:
+    """Put a finished and evaluated run's figures into docs/measured/ and the READMEs."""
+    with errors_as_lines(debug):
+        from data.runs import find_run
+        from finetune.record import record as write_record
+
+        typer.echo(f"Written: {write_record(find_run(run))}, README.md, README.ko.md")
+
+
 def split_arguments(arguments: list[str] | None) -> tuple[str, list[str]]:
     """The preset or file, chosen by the device and said when it is not given, and the overrides."""
     arguments = list(arguments or [])
