@@ -43,6 +43,36 @@ def train(
 
 
 @app.command()
+def preview(
+    arguments: Annotated[
+        list[str] | None, typer.Argument(metavar="[PRESET|FILE] [KEY=VALUE ...]", help="as for train")
+    ] = None,
+    rows: Annotated[int, typer.Option(min=1, help="rows to show, spread over the training split")] = 4,
+    html: Annotated[Path | None, typer.Option(help="write a page instead of printing")] = None,
+    debug: Debug = DEBUG,
+) -> None:
+    """Show rows as the model sees them, each token coloured by what it is to the loss."""
+    with errors_as_lines(debug):
+        from rich.console import Console
+
+        from finetune.preview import show, to_html, to_terminal
+        from finetune.rows import describe_rows, prepare, read_rows, spread
+
+        source, overrides = split_arguments(arguments)
+        config = load_config(source, overrides)
+        facts: list[str] = []
+        prepared = prepare(config, read_rows(config), facts.append)
+        for name, rendered in (("train", prepared.train), ("validation", prepared.validation)):
+            facts.append(describe_rows(name, rendered, config.data.max_length))
+        shown = [show(example, prepared.tokenizer) for example in spread(prepared.train.examples, rows)]
+        if html:
+            to_html(shown, facts, html)
+            typer.echo(f"Written: {html}")
+        else:
+            to_terminal(shown, facts, Console(highlight=False))
+
+
+@app.command()
 def record(
     run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
     debug: Debug = DEBUG,

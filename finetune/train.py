@@ -3,8 +3,6 @@
 import math
 import shutil
 import time
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,36 +11,20 @@ from rich.console import Console
 from data.console import quiet
 from data.errors import InputError, JobFailed
 from data.files import read_jsonl, write_json, write_jsonl
-from data.load import load_splits
-from data.pretrained import EMBEDDED, load_tokenizer, resolve
 from data.record import Record
-from data.render import Rendered, align_end_token, render_all, render_prompt
+from data.render import render_prompt
 from data.runs import point_latest, read_manifest
-from data.template import Template
-from data.tools import shown
+from finetune.adapter import keep_best
 from finetune.config import Config
 from finetune.device import Device, detect, precision
-from finetune.plan import Length, describe_rows, run_length
+from finetune.length import Length, run_length
+from finetune.manifest import make_manifest, refuse_mismatch
+from finetune.rows import Prepared, describe_rows, prepare, read_rows
 from finetune.runs import (
     adapter_digest,
     create_run,
-    environment,
-    file_digest,
     last_checkpoint,
-    tensors_digest,
 )
-
-
-@dataclass
-class Prepared:
-    """Everything a run needs except the model's weights."""
-
-    folder: Path  # of the base model
-    tokenizer: Any
-    template: Template
-    train: Rendered
-    validation: Rendered
-    scored: list[Record]  # the fixed slice of validation that is generated at each evaluation
 
 
 def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
@@ -70,13 +52,6 @@ def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
         raise
 
 
-def read_rows(config: Config) -> tuple[list[Record], list[Record]]:
-    """The training and validation records, as the model will see their tools."""
-    train_rows, validation, _ = load_splits(config.data.train, config.data.validation, None)
-    view = partial(shown, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
-    return [view(r) for r in train_rows[: config.data.limit]], [view(r) for r in validation]
-
-
 def _train(
     config: Config, run: Path, splits: tuple[list[Record], list[Record]], checkpoint: Path | None, console: Console
 ) -> Path:
@@ -94,9 +69,9 @@ def _train(
     say(f"Loading {config.model.name} with {config.model.backend} …")
     loaded = load(config, prepared.folder, dtype, device)
     config.save(run / "config.yaml")
-    manifest = _manifest(config, device, loaded.attention, dtype, prepared, length)
+    manifest = make_manifest(config, device, loaded.attention, dtype, prepared, length)
     if checkpoint:
-        _refuse_mismatch(read_manifest(run), manifest)
+        refuse_mismatch(read_manifest(run), manifest)
     else:
         write_json(run / "manifest.json", manifest)
     trainer, interrupt, line = _trainer(config, run, prepared, loaded, device, length, console)
@@ -116,31 +91,6 @@ def _train(
     _finish(run, manifest, trainer, device, best, time.time() - started)
     _summary(run, say)
     return run
-
-
-def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any) -> Prepared:
-    """Model folder, tokenizer, template and rendered rows, every row checked to come back through the parser."""
-    from eval.roundtrip import check_roundtrip, choose_template
-
-    train_rows, validation = splits
-    folder = resolve(config.model.name, say)
-    tokenizer = load_tokenizer(folder)
-    template = choose_template(tokenizer, config.data.tools_style, wish=config.data.template)
-    say(f"Chat template: {template.origin} ({template.family}); {template.reason}")
-    check_roundtrip([*train_rows, *validation], tokenizer, template)
-    limits = partial(render_all, max_length=config.data.max_length, too_long=config.data.too_long)
-    rendered_train, rendered_validation = (limits(rows, tokenizer, template) for rows in splits)
-    align_end_token(tokenizer, rendered_train.examples)
-    kept = {example.id for example in rendered_validation.examples}
-    scored = spread([r for r in validation if r.id in kept], config.eval.generate)
-    return Prepared(folder, tokenizer, template, rendered_train, rendered_validation, scored)
-
-
-def spread(records: list[Record], most: int) -> list[Record]:
-    """At most `most` records, evenly spread over the list: the same ones every time."""
-    if len(records) <= most:
-        return records
-    return [records[i * len(records) // most] for i in range(most)]
 
 
 def _tell(config: Config, prepared: Prepared, length: Length, say: Any) -> None:
@@ -238,90 +188,6 @@ def _resume(trainer: Any, run: Path, checkpoint: Path | None, say: Any) -> None:
             callback.forget_after(state["global_step"])
     point_latest(run)
     say(f"Going on from step {state['global_step']}, epoch {state['epoch']:.2f}")
-
-
-def keep_best(config: Config, run: Path, trainer: Any, prepared: Prepared) -> Path:
-    """Write `best/` (the restored best adapter, proven by digest) and `last/`, loadable by plain peft + transformers.
-
-    Raises:
-        JobFailed: the trainer did not restore what the best checkpoint holds.
-    """
-    from peft import get_peft_model_state_dict
-
-    best_checkpoint = trainer.state.best_model_checkpoint
-    if best_checkpoint is None:
-        raise JobFailed("no evaluation gave a best checkpoint", "see metrics.jsonl")
-    wanted = adapter_digest(Path(best_checkpoint))
-    restored = tensors_digest(get_peft_model_state_dict(trainer.model))
-    if restored != wanted:
-        raise JobFailed(
-            f"the restored adapter ({restored[:12]}) is not the best checkpoint's ({wanted[:12]})",
-            f"its files are in {best_checkpoint}",
-        )
-    last = last_checkpoint(run)
-    for name, source in (("best", Path(best_checkpoint)), ("last", last)):
-        assert source is not None
-        _save_adapter(config, source, run / name, prepared)
-    if adapter_digest(run / "best") != wanted:
-        raise JobFailed("best/ does not hold the best checkpoint's weights", f"its files are in {best_checkpoint}")
-    return Path(best_checkpoint)
-
-
-def _save_adapter(config: Config, checkpoint: Path, folder: Path, prepared: Prepared) -> None:
-    """Copy a checkpoint's adapter, with the tokenizer and template that it was trained with."""
-    import json
-
-    temporary = folder.with_name(f".{folder.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    shutil.copy(checkpoint / "adapter_model.safetensors", temporary)
-    adapter = json.loads((checkpoint / "adapter_config.json").read_text(encoding="utf-8"))
-    local = config.model.name == EMBEDDED or Path(config.model.name).exists()
-    adapter["base_model_name_or_path"] = str(prepared.folder) if local else config.model.name
-    adapter["inference_mode"] = True
-    write_json(temporary / "adapter_config.json", adapter)
-    prepared.tokenizer.chat_template = prepared.template.source
-    prepared.tokenizer.save_pretrained(temporary)
-    shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)
-
-
-def _manifest(
-    config: Config, device: Device, attention: str, dtype: str, prepared: Prepared, length: Length
-) -> dict[str, Any]:
-    files = [config.data.train, config.data.validation]
-    return {
-        **environment(),
-        "device": {"kind": device.kind, "name": device.name, "memory_gib": round(device.memory_gib, 1)},
-        "model": config.model.name,
-        "model_folder": prepared.folder.name,
-        "precision": dtype,
-        "attention": attention,
-        "template": {"origin": prepared.template.origin, "family": prepared.template.family},
-        "data": {str(path): file_digest(path) for path in files if path},
-        "rows": {"train": len(prepared.train.examples), "validation": len(prepared.validation.examples)},
-        "dropped": {"train": prepared.train.dropped, "validation": prepared.validation.dropped},
-        "effective_batch": config.train.micro_batch * config.train.accumulation,
-        "steps": length.steps,
-        "longest_row": length.longest,
-        "seed": config.train.seed,
-        "lora": config.lora.model_dump(),
-    }
-
-
-def _refuse_mismatch(before: dict[str, Any], now: dict[str, Any]) -> None:
-    """A resumed run must be the same run.
-
-    Raises:
-        InputError: with the first field that differs.
-    """
-    for field in ("model", "precision", "data", "rows", "effective_batch", "steps", "seed", "lora", "packages"):
-        if before[field] != now[field]:
-            raise InputError(
-                f"{field} was {before[field]} when the run began and is {now[field]} now",
-                where="resume",
-                fix="put it back, or start a new run",
-            )
 
 
 def _finish(run: Path, manifest: dict[str, Any], trainer: Any, device: Device, best: Path, seconds: float) -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from data.render import Example, Rendered
+from data.render import Example
 from finetune.config import Config
 
 
@@ -33,13 +33,3 @@ def run_length(config: Config, rows: Sequence[Example]) -> Length:
         sum(row.supervised for row in rows),
         max(len(row.input_ids) for row in rows),
     )
-
-
-def describe_rows(name: str, rendered: Rendered, max_length: int) -> str:
-    """One line on a rendered split, dropped rows included."""
-    lengths = sorted(len(e.input_ids) for e in rendered.examples)
-    line = f"{name}: {len(lengths)} rows, median {lengths[len(lengths) // 2]} tokens, longest {lengths[-1]}"
-    if rendered.dropped:
-        some = ", ".join(f"{row} ({n})" for row, n in rendered.dropped[:3])
-        line += f"; {len(rendered.dropped)} longer than {max_length} tokens were left out: {some}"
-    return line

@@ -1,0 +1,48 @@
+"""What the figures of a run depend on, and what a resumed run must share with the one it goes on from."""
+
+from typing import Any
+
+from data.errors import InputError
+from finetune.config import Config
+from finetune.device import Device
+from finetune.length import Length
+from finetune.rows import Prepared
+from finetune.runs import environment, file_digest
+
+
+def make_manifest(
+    config: Config, device: Device, attention: str, dtype: str, prepared: Prepared, length: Length
+) -> dict[str, Any]:
+    files = [config.data.train, config.data.validation]
+    return {
+        **environment(),
+        "device": {"kind": device.kind, "name": device.name, "memory_gib": round(device.memory_gib, 1)},
+        "model": config.model.name,
+        "model_folder": prepared.folder.name,
+        "precision": dtype,
+        "attention": attention,
+        "template": {"origin": prepared.template.origin, "family": prepared.template.family},
+        "data": {str(path): file_digest(path) for path in files if path},
+        "rows": {"train": len(prepared.train.examples), "validation": len(prepared.validation.examples)},
+        "dropped": {"train": prepared.train.dropped, "validation": prepared.validation.dropped},
+        "effective_batch": config.train.micro_batch * config.train.accumulation,
+        "steps": length.steps,
+        "longest_row": length.longest,
+        "seed": config.train.seed,
+        "lora": config.lora.model_dump(),
+    }
+
+
+def refuse_mismatch(before: dict[str, Any], now: dict[str, Any]) -> None:
+    """A resumed run must be the same run.
+
+    Raises:
+        InputError: with the first field that differs.
+    """
+    for field in ("model", "precision", "data", "rows", "effective_batch", "steps", "seed", "lora", "packages"):
+        if before[field] != now[field]:
+            raise InputError(
+                f"{field} was {before[field]} when the run began and is {now[field]} now",
+                where="resume",
+                fix="put it back, or start a new run",
+            )

@@ -1,0 +1,71 @@
+"""The rows of a run: read, checked, rendered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from data.load import load_splits
+from data.pretrained import load_tokenizer, resolve
+from data.record import Record
+from data.render import Rendered, align_end_token, render_all
+from data.template import Template
+from data.tools import shown
+from finetune.config import Config
+
+Item = TypeVar("Item")
+
+
+@dataclass
+class Prepared:
+    """Everything a run needs except the model's weights."""
+
+    folder: Path  # of the base model
+    tokenizer: Any
+    template: Template
+    train: Rendered
+    validation: Rendered
+    scored: list[Record]  # the fixed slice of validation that is generated at each evaluation
+
+
+def read_rows(config: Config) -> tuple[list[Record], list[Record]]:
+    """The training and validation records, as the model will see their tools."""
+    train_rows, validation, _ = load_splits(config.data.train, config.data.validation, None)
+    view = partial(shown, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
+    return [view(r) for r in train_rows[: config.data.limit]], [view(r) for r in validation]
+
+
+def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any) -> Prepared:
+    """Model folder, tokenizer, template and rendered rows, every row checked to come back through the parser."""
+    from eval.roundtrip import check_roundtrip, choose_template
+
+    train_rows, validation = splits
+    folder = resolve(config.model.name, say)
+    tokenizer = load_tokenizer(folder)
+    template = choose_template(tokenizer, config.data.tools_style, wish=config.data.template)
+    say(f"Chat template: {template.origin} ({template.family}); {template.reason}")
+    check_roundtrip([*train_rows, *validation], tokenizer, template)
+    limits = partial(render_all, max_length=config.data.max_length, too_long=config.data.too_long)
+    rendered_train, rendered_validation = (limits(rows, tokenizer, template) for rows in splits)
+    align_end_token(tokenizer, rendered_train.examples)
+    kept = {example.id for example in rendered_validation.examples}
+    scored = spread([r for r in validation if r.id in kept], config.eval.generate)
+    return Prepared(folder, tokenizer, template, rendered_train, rendered_validation, scored)
+
+
+def spread(records: Sequence[Item], most: int) -> list[Item]:
+    """At most `most` items, evenly spread over the list: the same ones every time."""
+    if len(records) <= most:
+        return list(records)
+    return [records[i * len(records) // most] for i in range(most)]
+
+
+def describe_rows(name: str, rendered: Rendered, max_length: int) -> str:
+    """One line on a rendered split, dropped rows included."""
+    lengths = sorted(len(e.input_ids) for e in rendered.examples)
+    line = f"{name}: {len(lengths)} rows, median {lengths[len(lengths) // 2]} tokens, longest {lengths[-1]}"
+    if rendered.dropped:
+        some = ", ".join(f"{row} ({n})" for row, n in rendered.dropped[:3])
+        line += f"; {len(rendered.dropped)} longer than {max_length} tokens were left out: {some}"
+    return line
