@@ -18,6 +18,7 @@ from data.render import align_end_token, render, render_prompt
 from data.runs import read_manifest
 from data.template import Template
 from data.tools import shown
+from eval.execution import execution_accuracy
 from eval.generate import Output, generate, safe_batch
 from eval.report import write_report
 from eval.scoring import Sample, compare, score
@@ -89,6 +90,7 @@ def evaluate_run(
     answer = _Answering(config, manifest, records, tokenizer, template, folder, batch, say, tick)
     seconds: dict[str, float] = {}
     results: dict[str, Any] = {}
+    executed: dict[str, Any] = {}
     answers: dict[str, dict[str, Output]] = {}
     for name in ("base", "tuned") if base else ("tuned",):
         started = time.perf_counter()
@@ -96,6 +98,7 @@ def evaluate_run(
         outputs = answers[name] = answer(name, Settings(**{**asdict(settings), "adapter": adapter}), run / "best")
         samples = [Sample.from_record(r, outputs[r.id].text, truncated=outputs[r.id].truncated) for r in records]
         results[name] = score(samples, family=template.family)
+        executed[name] = execution_accuracy(records, samples, template.family)
         seconds[name] = round(time.perf_counter() - started, 1)
     metrics = {
         "run": run.name,
@@ -106,6 +109,7 @@ def evaluate_run(
         "tuned": results["tuned"],
         "base": results.get("base"),
         "compare": compare(results["base"], results["tuned"]) if base else None,
+        "execution": executed if executed["tuned"] else None,
         "probe": _probe(config, records),
         "seconds": seconds,
     }

@@ -21,7 +21,7 @@ BUCKETS = {
 
 
 def headline_table(metrics: dict[str, Any]) -> Table:
-    """The five headline metrics with 95 % intervals, base beside tuned."""
+    """The five headline metrics with 95 % intervals, base beside tuned; then execution, on the rows it can ask."""
     tuned, base = metrics["tuned"], metrics["base"]
     table = Table(title=f"{metrics['run']} on {metrics['split']}, {tuned['n']} rows", title_justify="left")
     table.add_column("")
@@ -30,6 +30,9 @@ def headline_table(metrics: dict[str, Any]) -> Table:
     for key, label in METRICS.items():
         cells = [_rate(m["headline"][key]) for m in (base, tuned) if m]
         table.add_row(label, *cells)
+    executed = metrics.get("execution") or {}
+    if executed:
+        table.add_row("Execution Accuracy", *[_rate(executed[m]["strict"]) for m in ("base", "tuned") if m in executed])
     return table
 
 
