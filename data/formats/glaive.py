@@ -1,0 +1,100 @@
+"""Glaive v2: `system` and `chat` as one text each.
+
+    SYSTEM: You are a helpful assistant with access to the following functions. Use them if required -
+    {"name": …, "description": …, "parameters": {…}}
+
+    USER: … ASSISTANT: <functioncall> {"name": "f", "arguments": '{"k": "Doctor's"}'} <|endoftext|> FUNCTION RESPONSE: …
+
+The arguments stand in single quotes, which is not JSON; an apostrophe may stand inside them.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from data.errors import InputError
+from data.formats.beside import Beside
+from data.formats.literals import MAX_TEXT, decode, excerpt
+from data.formats.schema import tools_of
+from data.formats.turns import call_of, read_turns, tagged_calls
+from data.record import tool_call
+
+NAME = "Glaive v2"
+_TURN = re.compile(r"(?:^|\n|<\|endoftext\|>)[ \t]*(USER|ASSISTANT|FUNCTION RESPONSE|SYSTEM):")
+_ROLE = {"USER": "user", "ASSISTANT": "assistant", "FUNCTION RESPONSE": "tool", "SYSTEM": "system"}
+_MARK = "<functioncall>"
+_QUOTED = re.compile(r'\{\s*"name"\s*:\s*"([^"]{1,200})"\s*,\s*"arguments"\s*:\s*\'(.*)\'\s*\}', re.DOTALL)
+
+
+def matches(row: dict[str, Any]) -> bool:
+    """Whether a row has a chat in one text."""
+    return isinstance(row.get("chat"), str)
+
+
+def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
+    """One record a row."""
+    messages = read_turns(_turns(row["chat"]), _in_text)
+    system = str(row.get("system") or "").strip().removeprefix("SYSTEM:").strip()
+    tools, rest = _tools(system)
+    if tools:
+        return [{"messages": messages, "tools": tools, "meta": {"system": rest}}]
+    return [{"messages": ([{"role": "system", "content": system}] if system else []) + messages, "tools": []}]
+
+
+def _turns(chat: Any) -> list[dict[str, str]]:
+    if not isinstance(chat, str):
+        raise InputError("the chat is not text")
+    if len(chat) > MAX_TEXT:
+        raise InputError(f"the chat has more than {MAX_TEXT:,} characters")
+    marks = list(_TURN.finditer(chat))
+    if not marks or chat[: marks[0].start()].strip():
+        raise InputError(f"the chat does not start with USER: but with {excerpt(chat, 40)}")
+    ends = [mark.start() for mark in marks[1:]] + [len(chat)]
+    texts = [chat[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
+    return [
+        {"role": _ROLE[mark.group(1)], "content": text.replace("<|endoftext|>", "").strip()}
+        for mark, text in zip(marks, texts, strict=True)
+    ]
+
+
+def _in_text(text: str) -> tuple[str, list[dict[str, Any]]]:
+    if _MARK not in text:
+        return tagged_calls(text)
+    said, *calls = text.split(_MARK)
+    return said.strip(), [_call(call.strip()) for call in calls]
+
+
+def _call(text: str) -> dict[str, Any]:
+    quoted = _QUOTED.fullmatch(text)
+    if not quoted:
+        return call_of(text)
+    name, inner = quoted.groups()
+    for arguments in (inner, inner.replace("\\'", "'")):
+        try:
+            value = json.loads(arguments, strict=False)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            return tool_call(name, value)
+    value = decode(inner, f"the arguments of {name!r}")
+    if not isinstance(value, dict):
+        raise InputError(f"the arguments of {name!r} are not an object: {excerpt(inner)}")
+    return tool_call(name, value)
+
+
+def _tools(system: str) -> tuple[list[dict[str, Any]], str]:
+    """The objects with a name that stand one after the other in a system text, and the text around them."""
+    decoder, pos, found, rest = json.JSONDecoder(), 0, [], ""
+    while (start := system.find("{", pos)) >= 0:
+        try:
+            value, end = decoder.raw_decode(system, start)
+        except (ValueError, RecursionError) as e:
+            if '"parameters"' in system[start:] and '"name"' in system[start:]:
+                raise InputError(f"a function in the system text is not JSON: {excerpt(system[start:])}") from e
+            break
+        if isinstance(value, dict) and ("name" in value or "function" in value):
+            found.append(value)
+            rest += system[pos:start]
+        pos = end
+    return tools_of(found), (rest + system[pos:]).strip()

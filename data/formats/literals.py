@@ -1,0 +1,97 @@
+"""Values written as text: JSON first, then a Python literal. Bounded, never evaluated, and always plain JSON values."""
+
+import ast
+import json
+import warnings
+from typing import Any
+
+from data.errors import InputError
+
+MAX_TEXT = 1_000_000
+"""Characters of a value written inside a string."""
+MAX_DEPTH = 64
+"""Levels of nesting of any value."""
+
+
+def decode(text: str, what: str) -> Any:
+    """The value that a string spells, as JSON or else as a Python literal.
+
+    Args:
+        what: what the value is, for the message.
+
+    Raises:
+        InputError: it is neither, is too long or nested too deeply, or holds what JSON cannot.
+    """
+    if len(text) > MAX_TEXT:
+        raise InputError(f"{what}: {len(text):,} characters are more than the {MAX_TEXT:,} that are read")
+    try:
+        value = json.loads(text, strict=False, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        value = _literal(text, what)
+    check_depth(value, what)
+    if fault := unwritable(value):
+        raise InputError(f"{what} has {fault}")
+    return value
+
+
+def plain(value: Any, what: str) -> Any:
+    """A Python literal as JSON values: tuples and sets become lists, number keys text.
+
+    Raises:
+        InputError: bytes, complex numbers, … have no JSON form.
+    """
+    if isinstance(value, dict):
+        if not all(isinstance(k, (str, int)) for k in value):
+            raise InputError(f"{what}: a key is neither text nor a whole number")
+        return {str(k): plain(v, what) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v, what) for v in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((plain(v, what) for v in value), key=repr)
+    if value is None or isinstance(value, (str, bool, int)) or (isinstance(value, float) and abs(value) < float("inf")):
+        return value
+    raise InputError(f"{what}: {str(value)[:40]!r} has no JSON form")
+
+
+def check_depth(value: Any, what: str) -> None:
+    """Raise InputError when lists and objects are nested more than MAX_DEPTH levels."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner for v in level if isinstance(v, (dict, list)) for inner in (v.values() if isinstance(v, dict) else v)
+        ]
+        if not level:
+            return
+    raise InputError(f"{what}: nested deeper than {MAX_DEPTH} levels")
+
+
+def unwritable(value: Any) -> str:
+    """What hinders a value from being written as JSON in UTF-8; empty when nothing does."""
+    try:
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return "half a surrogate pair, which is no character"
+    except ValueError:
+        return "a number that JSON does not have (NaN or infinity)"
+    except RecursionError:
+        return "nested too deeply"
+    return ""
+
+
+def _literal(text: str, what: str) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "invalid escape sequence" is the row's matter
+            return plain(ast.literal_eval(text.strip()), what)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        raise InputError(f"{what} is neither JSON nor a Python literal: {excerpt(text)}") from None
+
+
+def excerpt(text: str, most: int = 80) -> str:
+    """The start of a text in quotes, on one line."""
+    line = " ".join(text[: most * 4].split())
+    return repr(line if len(line) <= most and len(text) <= most * 4 else line[:most] + "…")
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,150 @@
+"""A file in any format to checked records. Every row becomes a record or a rejection with its reason; none vanishes."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from data.errors import InputError
+from data.files import dump_json
+from data.formats.beside import Beside
+from data.formats.detect import detect
+from data.formats.names import make_legal
+from data.formats.rows import Row, rows_of
+from data.record import Record
+
+MAX_RECORDS_A_ROW = 1000
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that made no record.
+
+    Attributes:
+        row: the row of the file.
+        error: why, with file:line.
+    """
+
+    row: Row
+    error: InputError
+
+    def to_dict(self) -> dict[str, Any]:
+        """As it stands in the file of rejected rows: line, reason, and the row (its text where it is not JSON)."""
+        kept = self.row.text if self.row.error else self.row.value
+        return {"line": self.row.line, "reason": self.error.what, "row": kept}
+
+
+@dataclass
+class Loaded:
+    """What a file held.
+
+    Attributes:
+        format: the name of the format it was read as.
+        rows: how many rows it has; one row may make several records.
+        records: (line, record) in the file's order.
+        rejected: the rows that made no record, or not all of theirs.
+    """
+
+    path: Path
+    format: str
+    rows: int = 0
+    records: list[tuple[int, Record]] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+
+
+def read_file(path: str | Path, *, mend: bool = False) -> Loaded:
+    """Read a file in the format that it has.
+
+    Args:
+        mend: bring records into shape too (arguments as text, tools without the wrapper, …), as for any other format;
+            otherwise a record must be right as it stands.
+
+    Raises:
+        InputError: the file cannot be read, has no rows, or no known format.
+    """
+    path = Path(path)
+    rows = list(rows_of(path))
+    readable = [row.value for row in rows if row.error is None]
+    if rows and not readable:
+        assert rows[0].error
+        raise rows[0].error
+    module = detect(readable, path)
+    loaded = Loaded(path, module.NAME, len(rows))
+    beside, lines = Beside(path), dict[str, int]()
+    native = module.NAME == "records"
+    for row in rows:
+        where = f"{path}:{row.line}"
+        try:
+            if row.error:
+                raise row.error
+            made = [row.value] if native and not mend else _made(module, row, beside)
+        except InputError as e:
+            loaded.rejected.append(Rejected(row, InputError(e.what, where=where, fix=e.fix)))
+            continue
+        for candidate in made:
+            try:
+                record = Record.from_dict(candidate, where=where)
+                _own_id(record, row, lines, path, native)
+            except InputError as e:
+                loaded.rejected.append(Rejected(row, e))
+            else:
+                loaded.records.append((row.line, record))
+    return loaded
+
+
+def _made(module: ModuleType, row: Row, beside: Beside) -> list[dict[str, Any]]:
+    """The records in a row, with legal names and an id."""
+    if not isinstance(row.value, dict):
+        raise InputError("a row must be a JSON object", fix="each line must be one JSON object")
+    try:
+        made = list(module.read(row.value, beside))
+        if len(made) > MAX_RECORDS_A_ROW:
+            raise InputError(f"the row holds {len(made)} records, more than the {MAX_RECORDS_A_ROW} that are read")
+        if not made:
+            raise InputError("the row has nothing in it that makes a record")
+        several = len(made) > 1
+        return [_finished(one, row, n if several else 0, module.NAME) for n, one in enumerate(made, 1)]
+    except KeyError as e:
+        raise InputError(f"the row has no {e}, which {module.NAME} has") from e
+    except (TypeError, ValueError, AttributeError, IndexError, RecursionError) as e:
+        # Rows are not trusted: whatever shape a reader did not foresee is the row's fault and costs that row only.
+        raise InputError(f"the row has not the shape of {module.NAME} ({type(e).__name__}: {str(e)[:80]})") from e
+
+
+def _finished(made: dict[str, Any], row: Row, n: int, source: str) -> dict[str, Any]:
+    given = row.value.get("meta")
+    meta = (given if isinstance(given, dict) else {}) | made.get("meta", {})
+    if source != "records":
+        meta = {"source": source} | meta
+    if isinstance(row.value.get("split"), str):
+        meta.setdefault("split", row.value["split"])
+    record_id = _id(made.get("id"), row.value, n, source)
+    record = {"id": record_id, "messages": made["messages"], "tools": made["tools"], "meta": meta}
+    make_legal(record)
+    return record
+
+
+def _id(own: Any, row: dict[str, Any], n: int, source: str) -> str:
+    """A row's own id where it has one; a plain number, which another file may count up to as well, gets a digest."""
+    given = own if own is not None else row.get("id")
+    digest = hashlib.sha256(dump_json(row).encode()).hexdigest()[:12] + (f"-{n}" if n else "")
+    if not isinstance(given, (str, int)) or isinstance(given, bool) or given == "":
+        return digest
+    counted = source != "records" and str(given).isdigit()
+    return f"{given}-{digest}" if counted else str(given)
+
+
+def _own_id(record: Record, row: Row, lines: dict[str, int], path: Path, native: bool) -> None:
+    """See that the id is the record's own: a record's must be, in other formats the line makes it so."""
+    if record.id in lines and native:
+        raise InputError(
+            f"the id {record.id!r} is on line {lines[record.id]} already",
+            where=f"{path}:{row.line}",
+            fix="give every row its own id",
+        )
+    stem, n = record.id, 1
+    while record.id in lines:
+        record.id = f"{stem}:{row.line}" if n == 1 else f"{stem}:{row.line}.{n}"
+        n += 1
+    lines[record.id] = row.line

@@ -1,0 +1,133 @@
+"""The rows of a file, each with its line: JSON Lines, or one JSON document (a list, or objects one after the other).
+
+A row that cannot be read comes back as an error with its text, so that it is never lost and the next ones are read.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+from data.formats.literals import check_depth, unwritable
+
+MAX_FILE = 2**30
+"""Bytes of a file that is read at once."""
+MAX_ROW = 8 * 2**20
+"""Characters of one row."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row as it stands in a file.
+
+    Attributes:
+        line: counted from 1.
+        text: the row's own text; what was not UTF-8 in it is replaced.
+        value: the parsed value; None where there is an error.
+    """
+
+    line: int
+    text: str
+    value: Any = None
+    error: InputError | None = None
+
+
+def rows_of(path: Path) -> Iterator[Row]:
+    """Every row of a file.
+
+    Raises:
+        InputError: the file is missing, is no file, or is larger than MAX_FILE.
+    """
+    raw = _bytes(path).removeprefix(b"\xef\xbb\xbf")
+    if raw.lstrip()[:1] == b"[" or _spread(raw):
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError as e:
+            number = raw.count(b"\n", 0, e.start) + 1
+            raise InputError("the file is not UTF-8", where=f"{path}:{number}", fix=_UTF8) from None
+        yield from _document(text, path)
+        return
+    for number, line in enumerate(raw.split(b"\n"), start=1):
+        if line.strip():
+            yield _row(line, number, path)
+
+
+_UTF8 = "save the file as UTF-8 (not CP949 / EUC-KR)"
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        size = path.stat().st_size
+        if size > MAX_FILE:
+            raise InputError(f"{size / 2**30:.1f} GiB are more than is read at once", where=str(path), fix="split it")
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        raise InputError("no such file", where=str(path), fix="check the path") from None
+    except OSError as e:
+        raise InputError(f"cannot be read as a file ({e.strerror})", where=str(path)) from None
+    except ValueError:  # a zero byte in the path
+        raise InputError("no such file", where=repr(str(path)), fix="check the path") from None
+
+
+def _spread(raw: bytes) -> bool:
+    """Whether the first object goes over several lines."""
+    first = raw.lstrip().split(b"\n", 1)[0].strip()
+    return first.startswith(b"{") and b"\n" in raw.strip() and (first == b"{" or first.endswith((b",", b"{", b"[")))
+
+
+def _row(line: bytes, number: int, path: Path) -> Row:
+    where = f"{path}:{number}"
+    try:
+        text = line.decode("utf-8").strip()
+    except UnicodeDecodeError:
+        error = InputError("the line is not UTF-8", where=where, fix=_UTF8)
+        return Row(number, line.decode("utf-8", "replace").strip(), error=error)
+    if len(text) > MAX_ROW:
+        return _checked(Row(number, text), path)
+    try:
+        return _checked(Row(number, text, json.loads(text)), path)
+    except (ValueError, RecursionError) as e:
+        return Row(number, text, error=_not_json(e, where, "line"))
+
+
+def _document(text: str, path: Path) -> Iterator[Row]:
+    """The objects of a JSON list, or of a sequence of objects."""
+    decoder, pos, line = json.JSONDecoder(), 0, 1
+    while True:
+        start = pos
+        while pos < len(text) and (text[pos].isspace() or text[pos] in "[,]"):
+            pos += 1
+        line += text.count("\n", start, pos)
+        if pos >= len(text):
+            return
+        try:
+            value, end = decoder.raw_decode(text, pos)
+        except (ValueError, RecursionError) as e:
+            yield Row(line, text[pos:].strip(), error=_not_json(e, f"{path}:{line}", "rest of the file"))
+            return
+        yield _checked(Row(line, text[pos:end], value), path)
+        line += text.count("\n", pos, end)
+        pos = end
+
+
+def _checked(row: Row, path: Path) -> Row:
+    fault = unwritable(row.value)
+    if len(row.text) > MAX_ROW:
+        fault = f"more than {MAX_ROW:,} characters"
+    elif not fault:
+        try:
+            check_depth(row.value, "the row")
+        except InputError:
+            fault = "more levels of nesting than are read"
+    return (
+        Row(row.line, row.text, error=InputError(f"the row has {fault}", where=f"{path}:{row.line}")) if fault else row
+    )
+
+
+def _not_json(e: Exception, where: str, what: str) -> InputError:
+    detail = "nested too deeply" if isinstance(e, RecursionError) else str(e).splitlines()[0][:120]
+    if isinstance(e, json.JSONDecodeError):
+        detail = f"{e.msg}, column {e.colno}"
+    return InputError(f"the {what} is not JSON ({detail})", where=where, fix="each line must be one JSON object")
