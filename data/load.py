@@ -1,35 +1,45 @@
 """Records from files, and the three splits of a run."""
 
 import hashlib
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from data.errors import InputError
-from data.files import read_jsonl
+from data.files import dump_json
+from data.formats.reading import read_file
 from data.record import Record
 
 
-def load_records(path: Path) -> list[Record]:
-    """Every record of a JSON Lines file, checked.
+def to_stderr(line: str) -> None:
+    """Say a line where it does not mix with a command's output."""
+    print(line, file=sys.stderr)
+
+
+def load_records(path: Path, say: Callable[[str], None] = to_stderr) -> list[Record]:
+    """Every record of a file, checked; other formats than records are recognised and read (see `data.formats`).
+
+    Args:
+        say: told one line when the file is not records: its format, and how many rows it has.
 
     Raises:
         InputError: with file:line for the first row that is wrong, or when the file has no rows or an id twice.
     """
-    records: list[Record] = []
-    lines: dict[str, int] = {}
-    for number, row in read_jsonl(path):
-        record = Record.from_dict(row, where=f"{path}:{number}")
-        if record.id in lines:
-            raise InputError(
-                f"the id {record.id!r} is on line {lines[record.id]} already",
-                where=f"{path}:{number}",
-                fix="give every row its own id",
-            )
-        lines[record.id] = number
-        records.append(record)
-    if not records:
-        raise InputError("the file has no rows", where=str(path))
-    return records
+    loaded = read_file(path)
+    wrong = len(loaded.rejected)
+    if loaded.format != "records":
+        say(f"{path}: {loaded.format}, {loaded.rows} rows read as {len(loaded.records)} records, {wrong} rejected")
+    if wrong:
+        error = loaded.rejected[0].error
+        if loaded.format == "records":
+            raise error
+        more = f" (the first of {wrong} rejected rows)" if wrong > 1 else ""
+        raise InputError(
+            error.what + more,
+            where=error.where,
+            fix=f"mend the row, or set wrong rows aside with `python -m data convert {path} --to records`",
+        )
+    return [record for _, record in loaded.records]
 
 
 def load_splits(
@@ -65,10 +75,11 @@ def part_of(row_id: str) -> str:
 
 
 def _disjoint(train: Sequence[Record], validation: Sequence[Record], path: Path, other: Path) -> None:
-    shared = {record.id for record in train} & {record.id for record in validation}
+    ids, turns = {record.id for record in train}, {dump_json(record.messages) for record in train}
+    shared = sorted(record.id for record in validation if record.id in ids or dump_json(record.messages) in turns)
     if shared:
         raise InputError(
-            f"{len(shared)} rows are in the training file too (for example {sorted(shared)[0]!r})",
+            f"{len(shared)} rows are in the training file too (for example {shared[0]!r})",
             where=str(other),
             fix=f"validation rows must not train: remove them from {path}, or give only one file and let it be split",
         )

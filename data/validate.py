@@ -53,10 +53,18 @@ def offered(tools: list[Any], where: str = "") -> dict[str, dict[str, Any]]:
 
 
 def schema_errors(arguments: dict[str, Any], schema: dict[str, Any]) -> list[str]:
-    """Every way in which `arguments` break the JSON schema, best first, each as one short sentence."""
-    from jsonschema import Draft202012Validator
+    """Every way in which `arguments` break the JSON schema, best first, each as one short sentence.
 
-    errors = sorted(Draft202012Validator(schema).iter_errors(arguments), key=lambda e: (len(e.path), str(e.path)))
+    A schema that is none, or refers to another document, is itself the error: nothing is fetched from anywhere.
+    """
+    from jsonschema import Draft202012Validator
+    from referencing import Registry
+
+    try:
+        found = Draft202012Validator(schema, registry=Registry()).iter_errors(arguments)
+        errors = sorted(found, key=lambda e: (len(e.path), str(e.path)))
+    except Exception as e:  # jsonschema raises whatever the broken keyword makes Python raise
+        return [f"the schema itself is wrong ({type(e).__name__}: {str(e).splitlines()[0][:80] if str(e) else ''})"]
     return [f"{'.'.join(map(str, e.path)) or 'arguments'}: {e.message}" for e in errors]
 
 

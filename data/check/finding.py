@@ -1,0 +1,81 @@
+"""A finding: one kind of fault, how often it occurs, where, and what to do."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from data.formats.reading import Loaded
+from data.record import Record
+
+Level = Literal["error", "warning", "note"]
+EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of fault.
+
+    Attributes:
+        level: error: not fit to train on; warning: read and decide; note: good to know.
+        what: the fault, in a few words.
+        count: how many rows have it.
+        examples: up to five, each with file:line.
+        fix: what to do.
+    """
+
+    level: Level
+    what: str
+    count: int
+    examples: list[str]
+    fix: str
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A record with the file, line and split that it stands in."""
+
+    path: Path
+    line: int
+    split: str
+    record: Record
+
+    @property
+    def where(self) -> str:
+        """file:line."""
+        return f"{self.path}:{self.line}"
+
+
+def finding(level: Level, what: str, examples: Iterable[str], fix: str) -> list[Finding]:
+    """The finding as a list, empty when there is no example of it."""
+    found = list(examples)
+    return [Finding(level, what, len(found), found[:EXAMPLES], fix)] if found else []
+
+
+def rejections(files: Iterable[Loaded]) -> list[Finding]:
+    """Rows that could not be read, grouped by reason; the words in quotes and the numbers differ within a group."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for file in files:
+        for entry in file.rejected:
+            groups.setdefault(_kind(entry.error.what), []).append((str(entry.error), entry.error.fix))
+    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+    return [
+        found
+        for kind, entries in ordered
+        for found in finding("error", f"rejected: {kind}", [text for text, _ in entries], entries[0][1] or _ASIDE)
+    ]
+
+
+_ASIDE = "mend the rows, or set them aside with `python -m data convert FILE --to records`"
+
+
+def _kind(reason: str) -> str:
+    reason = re.sub(r" \([^()]*\)|: .*", "", reason)
+    return re.sub(r"'[^']*'|\"[^\"]*\"|\d+(\.\d+)?", "…", reason)
+
+
+def shorten(text: str, most: int = 60) -> str:
+    """A text on one line, cut."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else line[: most - 1] + "…"

@@ -1,0 +1,136 @@
+"""Rows that say the same, within a split and across splits: what a model could have learnt by heart."""
+
+import math
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from data.check.finding import Finding, Placed, finding, shorten
+from data.files import dump_json
+from data.record import Record
+
+NEAR = 0.8
+"""Jaccard index of character 3-grams above which two requests count as nearly the same."""
+MAX_COMPARED = 4000
+"""Characters of a request that are compared for nearness."""
+
+
+def leaks(rows: Sequence[Placed]) -> list[Finding]:
+    """Duplicates, contradictions, and what splits share."""
+    requests = [normalised(request(row.record)) for row in rows]
+    shared = _across(rows, requests)
+    same_calls = _across(rows, [_state_and_calls(row.record) for row in rows])
+    equal = {later for later, _ in shared}
+    return [
+        *finding(
+            "error",
+            "the same request in two splits",
+            (f"{rows[a].where} as {rows[b].where}: {shorten(request(rows[a].record))}" for a, b in shared),
+            "take these rows out of one of the files: what was trained cannot test",
+        ),
+        *finding(
+            "warning",
+            f"nearly the same request in two splits (3-grams alike by more than {NEAR:.0%})",
+            (
+                f"{rows[a].where} as {rows[b].where} ({alike:.0%}): {shorten(request(rows[a].record))}"
+                for a, b, alike in near_pairs(requests, [row.split for row in rows])
+                if a not in equal
+            ),
+            "split by template or by topic rather than by row, or expect the score to flatter",
+        ),
+        *finding(
+            "warning",
+            "the same model state and the same calls in two splits",
+            (f"{rows[a].where} as {rows[b].where}" for a, b in same_calls if a not in equal),
+            "vary the values, or the test measures memory",
+        ),
+        *_repeats(rows),
+    ]
+
+
+def request(record: Record) -> str:
+    """All that the user says."""
+    return " / ".join(m["content"] for m in record.messages if m["role"] == "user")
+
+
+def normalised(text: str) -> str:
+    """A text without case, width or spaces."""
+    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text).lower())
+
+
+def near_pairs(texts: Sequence[str], splits: Sequence[str], limit: float = NEAR) -> Iterator[tuple[int, int, float]]:
+    """Each text with the first text of an earlier split that is nearly the same, and how alike they are.
+
+    Sets that are more alike than `limit` share one of their rarest members: with the 3-grams ordered from rare to
+    common, one of the first |A| - ceil(limit·|A|) + 1 of each (prefix filtering; Bayardo et al., WWW 2007). Only rows
+    that share such a 3-gram are compared.
+    """
+    grams = [_grams(text[:MAX_COMPARED]) for text in texts]
+    if len(set(splits)) < 2:
+        return
+    often = Counter(gram for found in grams for gram in found)
+    index: dict[str, list[int]] = defaultdict(list)
+    for i, mine in enumerate(grams):
+        rare = sorted(mine, key=lambda gram: (often[gram], gram))[: len(mine) - math.ceil(limit * len(mine)) + 1]
+        seen: set[int] = set()
+        for gram in rare:
+            seen.update(index[gram])
+            index[gram].append(i)
+        for j in sorted(seen):
+            small, large = sorted((len(mine), len(grams[j])))
+            if splits[i] == splits[j] or small <= limit * large:
+                continue
+            both = len(mine & grams[j])
+            alike = both / (small + large - both)
+            if alike > limit:
+                yield i, j, alike
+                break
+
+
+def _grams(text: str) -> frozenset[str]:
+    return frozenset(text[i : i + 3] for i in range(len(text) - 2)) or frozenset((text,))
+
+
+def _across(rows: Sequence[Placed], keys: Sequence[str]) -> list[tuple[int, int]]:
+    """Each row whose key an earlier split has, with the first row that has it; empty keys do not count."""
+    first: dict[str, int] = {}
+    found = []
+    for i, key in enumerate(keys):
+        if key and rows[first.setdefault(key, i)].split != rows[i].split:
+            found.append((i, first[key]))
+    return found
+
+
+def _state_and_calls(record: Record) -> str:
+    state = [m["content"] for m in record.messages if m["role"] == "system"]
+    return dump_json([state, _canonical(record.gold)]) if record.gold else ""
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _canonical(value[key]) for key in sorted(value)}
+    return [_canonical(v) for v in value] if isinstance(value, list) else value
+
+
+def _repeats(rows: Sequence[Placed]) -> list[Finding]:
+    """Rows of one split with the same prompt: given twice, or answered in two ways."""
+    first: dict[tuple[str, str], tuple[int, str]] = {}
+    twice, differing = list[str](), list[str]()
+    for i, row in enumerate(rows):
+        tools = sorted(tool["function"]["name"] for tool in row.record.tools)
+        prompt = normalised(dump_json([_canonical(row.record.prompt), tools]))
+        answer = normalised(dump_json(_canonical(row.record.messages[-1])))
+        j, other = first.setdefault((row.split, prompt), (i, answer))
+        if j != i:
+            (twice if answer == other else differing).append(f"{row.where} as {rows[j].where}")
+    return [
+        *finding("warning", "the same row twice", twice, "keep one of each: repetition gives a row more weight"),
+        *finding(
+            "warning",
+            "the same prompt, answered differently",
+            differing,
+            "decide for one answer; if several are right, list them in meta.acceptable",
+        ),
+    ]

@@ -1,0 +1,66 @@
+"""How long rows are in a model's tokens. The only part of a check that needs transformers."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data.record import Record
+
+LIMITS = (1024, 2048, 4096)
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Lengths in tokens.
+
+    Attributes:
+        tokenizer: whose tokens.
+        styles: for each way of writing the tools (signature, json): median, p95, longest, and `over`, which maps a
+            limit to the number of rows that exceed it.
+    """
+
+    tokenizer: str
+    styles: dict[str, dict[str, Any]]
+
+
+def token_lengths(records: Sequence[Record], name: str | None, say: Callable[[str], None]) -> Lengths | None:
+    """The lengths of whole rows in the project's template; a model's own template differs by a few tokens a turn.
+
+    Args:
+        name: a model folder, "embedded" or a hub name; None: the embedded model where it is converted already.
+
+    Raises:
+        InputError: the tokenizer cannot be found or loaded.
+    """
+    from data.embedded import NAME, models_dir
+
+    if name is None and not (models_dir() / NAME / "config.json").exists():
+        say("Token lengths were left out: give --tokenizer FOLDER, a hub name, or 'embedded'.")
+        return None
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    from data.pretrained import EMBEDDED, load_tokenizer, resolve
+    from data.template import ToolsStyle, apply, project_template
+
+    tokenizer = load_tokenizer(resolve(name or EMBEDDED, say))
+    styles: tuple[ToolsStyle, ...] = ("signature", "json")
+    found: dict[str, dict[str, Any]] = {}
+    for style in styles:
+        template = project_template(tokenizer, style)
+        counts: list[int] = []
+        for start in range(0, len(records), 256):
+            part = records[start : start + 256]
+            texts = [apply(template, tokenizer, r.messages, r.tools, generation_prompt=False) for r in part]
+            counts += [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+        found[style] = _summary(sorted(counts))
+    return Lengths(name or EMBEDDED, found)
+
+
+def _summary(counts: list[int]) -> dict[str, Any]:
+    last = len(counts) - 1
+    return {
+        "median": counts[last // 2],
+        "p95": counts[round(0.95 * last)],
+        "longest": counts[-1],
+        "over": {limit: sum(n > limit for n in counts) for limit in LIMITS},
+    }

@@ -1,0 +1,75 @@
+"""A check's report on the terminal."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from data.check import Report
+from data.check.finding import Finding
+
+SHOWN = 12
+"""Tools that are listed."""
+_COLOUR = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+
+def show(report: Report, console: Console) -> None:
+    """Print the summary, the balance, the lengths and the findings."""
+    console.print(_files(report))
+    console.print(_balance(report))
+    if report.tokens:
+        console.print(_tokens(report))
+    for finding in report.findings:
+        _finding(finding, console)
+    kinds = {level: sum(f.level == level for f in report.findings) for level in ("error", "warning")}
+    verdict = "[green]Fit to train on.[/]" if not report.errors else "[red]Not fit to train on as it is.[/]"
+    console.print(f"{verdict} {kinds['error']} kinds of errors, {kinds['warning']} of warnings.")
+
+
+def _files(report: Report) -> Table:
+    table = Table(title="Files", title_justify="left")
+    table.add_column("file", overflow="fold")
+    table.add_column("format")
+    for head in ("rows", "records", "rejected", "no call", "one call", "several"):
+        table.add_column(head, justify="right")
+    for file in report.files:
+        rejected = f"[red]{file['rejected']}[/]" if file["rejected"] else "0"
+        numbers = [str(file[key]) for key in ("no_call", "one_call", "several_calls")]
+        row = [escape(file["path"]), file["format"], str(file["rows"]), str(file["records"]), rejected, *numbers]
+        table.add_row(*row)
+    return table
+
+
+def _balance(report: Report) -> Table:
+    table = Table(title="Balance", title_justify="left", show_header=False)
+    table.add_column("what")
+    table.add_column("counts", overflow="fold")
+    total = report.tools.total()
+    tools = [f"{name} {n} ({n / total:.0%})" for name, n in report.tools.most_common(SHOWN)]
+    more = [f"and {len(report.tools) - SHOWN} more"] if len(report.tools) > SHOWN else []
+    table.add_row(f"{total} calls, {len(report.tools)} tools", escape(", ".join(tools + more)))
+    table.add_row("languages", ", ".join(f"{name} {n}" for name, n in report.languages.most_common()))
+    for split, counts in report.buckets.items():
+        table.add_row(f"buckets of {escape(split)}", escape(", ".join(f"{b} {n}" for b, n in sorted(counts.items()))))
+    return table
+
+
+def _tokens(report: Report) -> Table:
+    assert report.tokens
+    table = Table(title=f"Tokens a row ({escape(report.tokens.tokenizer)}, project template)", title_justify="left")
+    first = next(iter(report.tokens.styles.values()))
+    for head in ("tools as", "median", "95 %", "longest", *(f"> {limit}" for limit in first["over"])):
+        table.add_column(head, justify="left" if head == "tools as" else "right")
+    for style, found in report.tokens.styles.items():
+        numbers = [found["median"], found["p95"], found["longest"], *found["over"].values()]
+        table.add_row(style, *map(str, numbers))
+    return table
+
+
+def _finding(finding: Finding, console: Console) -> None:
+    colour = _COLOUR[finding.level]
+    console.print(f"[{colour}]{finding.level}[/] {escape(finding.what)} [dim]× {finding.count}[/]")
+    for example in finding.examples:
+        console.print(f"    {escape(example)}", soft_wrap=True)
+    if finding.count > len(finding.examples) > 0:
+        console.print(f"    [dim]… and {finding.count - len(finding.examples)} more[/]")
+    console.print(f"    → {escape(finding.fix)}", soft_wrap=True)

@@ -1,0 +1,120 @@
+"""The command line of `python -m data`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from data.cli import DEBUG, Debug, errors_as_lines
+from data.errors import InputError, JobFailed
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def main() -> None:
+    """Rows to learn from: rebuild the structural dataset, check a file of your own, convert it to records."""
+
+
+@app.command()
+def build(
+    out: Annotated[Path | None, typer.Option(help="the folder to write to (default: the dataset's own)")] = None,
+    limit: Annotated[int, typer.Option(help="rows of each bucket and kind, for a quick sample; 0: all", min=0)] = 0,
+    check: Annotated[
+        bool, typer.Option("--check", help="write nothing; build again and compare with the digests that are committed")
+    ] = False,
+    debug: Debug = DEBUG,
+) -> None:
+    """Build the structural dataset, the same bytes on every machine (minutes)."""
+    with errors_as_lines(debug):
+        if check and (out or limit):
+            raise InputError("--check compares the whole dataset", fix="give it without --out and --limit")
+        _compare() if check else _build(out, limit)
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="the files of one data set, one a split")],
+    tokenizer: Annotated[
+        str | None, typer.Option(help="for token lengths: a model folder, a hub name, 'embedded', or 'none'")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
+    debug: Debug = DEBUG,
+) -> None:
+    """Check files in any known format: faults, duplicates, leaks, balance, lengths. Exit code 2 on errors."""
+    with errors_as_lines(debug):
+        from data.check import check_files
+        from data.files import dump_json
+
+        report = check_files(files, tokenizer, say=lambda line: print(line, file=sys.stderr))
+        if as_json:
+            print(dump_json(report.to_dict(), indent=2))
+        else:
+            from rich.console import Console
+
+            from data.check.view import show
+
+            # On a pipe rich would wrap at 80 columns and break file:line apart.
+            show(report, Console(width=None if sys.stdout.isatty() else 140, highlight=False))
+    if report.errors:
+        raise typer.Exit(2)
+
+
+@app.command()
+def convert(
+    file: Annotated[Path, typer.Argument(help="a file in any known format")],
+    to: Annotated[str, typer.Option(help="the form to write: records")] = "records",
+    out: Annotated[Path | None, typer.Option(help="where to (default: <name>.records.jsonl beside the file)")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="write nothing if any row is rejected")] = False,
+    debug: Debug = DEBUG,
+) -> None:
+    """Convert a file to records; rows that cannot be read go to <file>.rejected.jsonl with the reason."""
+    with errors_as_lines(debug):
+        from data.convert import convert as run
+
+        if to != "records":
+            raise InputError(f"{to!r} is no form that can be written", where="--to", fix="write --to records")
+        done = run(file, out, strict=strict)
+        loaded = done.loaded
+        print(f"{file}: {loaded.format}, {loaded.rows} rows → {done.out} ({len(loaded.records)} records)")
+        if done.aside:
+            print(f"{len(loaded.rejected)} rejected → {done.aside} (line, reason, row); the first:")
+            for entry in loaded.rejected[:3]:
+                print(f"  {entry.error}")
+
+
+def _build(out: Path | None, limit: int) -> None:
+    from data.structural import build
+
+    try:
+        rows, refused = build.build(out or build.HERE, limit=limit)
+    except ImportError as e:
+        raise _extra(e) from None
+    for split, found in rows.items():
+        print(f"{split}: {len(found)} rows")
+    print(f"{len(refused)} drafts were refused and drawn again → {out or build.HERE}")
+
+
+def _compare() -> None:
+    import json
+    import tempfile
+
+    from data.structural import build
+
+    committed = json.loads((build.HERE / "digests.json").read_text(encoding="utf-8"))
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            rows, _ = build.build(folder)
+    except ImportError as e:
+        raise _extra(e) from None
+    differing = [split for split, found in rows.items() if build.digest(found) != committed.get(split)]
+    if differing:
+        raise JobFailed(f"not the committed bytes: {', '.join(differing)}", fix="see what changed with --out FOLDER")
+    print(f"the same bytes as committed: {', '.join(rows)}")
+
+
+def _extra(e: ImportError) -> InputError:
+    return InputError(
+        f"building needs the extra `structural` ({e.name or e} is missing)", fix="pip install -e '.[structural]'"
+    )
