@@ -5,6 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from data.cli import DEBUG, Debug, errors_as_lines
+from eval.commands.compare import compare_runs
+from eval.commands.score import score_file
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -72,3 +74,7 @@ class _Bars:
 
     def stop(self) -> None:
         self.bar.stop()
+
+
+app.command("score")(score_file)
+app.command("compare")(compare_runs)

@@ -23,16 +23,51 @@ BUCKETS = {
 def headline_table(metrics: dict[str, Any]) -> Table:
     """The five headline metrics with 95 % intervals, base beside tuned; then execution, on the rows it can ask."""
     tuned, base = metrics["tuned"], metrics["base"]
-    table = Table(title=f"{metrics['run']} on {metrics['split']}, {tuned['n']} rows", title_justify="left")
-    table.add_column("")
-    for name in ("base", "tuned") if base else ("tuned",):
-        table.add_column(name, justify="right")
-    for key, label in METRICS.items():
-        cells = [_rate(m["headline"][key]) for m in (base, tuned) if m]
-        table.add_row(label, *cells)
+    columns = {name: m["headline"] for name, m in (("base", base), ("tuned", tuned)) if m}
+    table = rates_table(f"{metrics['run']} on {metrics['split']}, {tuned['n']} rows", columns)
     executed = metrics.get("execution") or {}
     if executed:
         table.add_row("Execution Accuracy", *[_rate(executed[m]["strict"]) for m in ("base", "tuned") if m in executed])
+    return table
+
+
+def rates_table(title: str, columns: dict[str, dict[str, Any]]) -> Table:
+    """The headline metrics, a column for each result; one that a result does not have is a dash."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for key, label in METRICS.items():
+        table.add_row(label, *[_rate(rates[key]) if key in rates else "–" for rates in columns.values()])
+    return table
+
+
+def apart_table(apart: dict[str, Any]) -> Table:
+    """The faults and oddities that were found, those found nowhere left out."""
+    table = Table(title="Besides", title_justify="left")
+    for column in ("", "rows", "of", "times"):
+        table.add_column(column, justify="right" if column else "left")
+    for key, found in apart.items():
+        if found["count"]:
+            table.add_row(key.replace("_", " "), str(found["count"]), str(found["n"]), str(found.get("total", "")))
+    return table
+
+
+def compare_table(result: dict[str, Any], labels: dict[str, str]) -> Table:
+    """What `scoring.compare` gives, under the names `result["a"]` and `result["b"]`."""
+    a, b = result["a"], result["b"]
+    title = f"{a} against {b} on the same {result['n']} rows, strict reading"
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for label in labels.values():
+        table.add_column(label, justify="right")
+    pairs = [result[key] for key in labels]
+    table.add_row(a, *[_rate(pair["a"]) for pair in pairs])
+    table.add_row(b, *[_rate(pair["b"]) for pair in pairs])
+    table.add_row("difference", *[f"{100 * pair['difference']:+.1f} points" for pair in pairs])
+    table.add_row(f"right only in {a}", *[str(pair["only_a"]) for pair in pairs])
+    table.add_row(f"right only in {b}", *[str(pair["only_b"]) for pair in pairs])
+    table.add_row("p (McNemar, exact)", *[f"{pair['p_value']:.4f}" for pair in pairs])
     return table
 
 

@@ -1,0 +1,1 @@
+"""The commands of `python -m eval` besides `run`, one a file."""

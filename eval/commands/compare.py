@@ -1,0 +1,34 @@
+"""`python -m eval compare`: is one model better than another, or is it chance?"""
+
+from typing import Annotated
+
+import typer
+
+from data.cli import DEBUG, Debug, errors_as_lines
+
+
+def compare_runs(
+    a: Annotated[str, typer.Argument(help="a run, a metrics.json, or what `score --json` wrote")],
+    b: Annotated[str | None, typer.Argument(help="another; left out: A's base model against its tuned one")] = None,
+    split: Annotated[str, typer.Option(help="which evaluation of a run")] = "test",
+    json_out: Annotated[bool, typer.Option("--json", help="write the comparison as JSON to standard output")] = False,
+    debug: Debug = DEBUG,
+) -> None:
+    """Compare two evaluations on the same rows, with McNemar's exact test."""
+    with errors_as_lines(debug):
+        from rich.console import Console
+
+        from data.files import dump_json
+        from eval.scoring import compare
+        from eval.tables import compare_table
+        from eval.versus import COMPARED, two_sides, verdict
+
+        (name_a, scores_a), (name_b, scores_b) = two_sides(a, b, split)
+        result = {"a": name_a, "b": name_b, **compare(scores_a, scores_b)}
+        if json_out:
+            print(dump_json(result, indent=2))
+            return
+        console = Console()
+        console.print(compare_table(result, COMPARED))
+        for key, label in COMPARED.items():
+            console.print(f"{label}: {verdict(result[key], name_a, name_b)}", highlight=False)

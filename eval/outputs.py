@@ -1,0 +1,103 @@
+"""Outputs that were made elsewhere, with the right answers beside them: JSON Lines to samples.
+
+A row is `{"id", "output", "gold"}` and may carry `tools` (those that this prompt offered), `truncated` (the generation
+stopped without its end token), `meta` (bucket, lang, phenomena, acceptable) and `prompt` (its text, for the check of
+ungrounded values). `output` is the raw text, special tokens included; `gold` is a list of calls, as `{"name",
+"arguments"}` or as OpenAI's `tool_calls`, and empty where no call is right.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+from data.files import read_jsonl
+from data.formats.schema import tools_of
+from eval.scoring import Sample
+
+_ROW = 'a row is {"id": …, "output": "raw text", "gold": [{"name": …, "arguments": {…}}]}'
+Tools = list[dict[str, Any]]
+
+
+def read_outputs(path: Path, tools: Tools | None = None) -> list[Sample]:
+    """Every row of a file as a sample, in order.
+
+    Args:
+        tools: what a row without `tools` of its own offered.
+
+    Raises:
+        InputError: with file:line, for the first row that is wrong; the file is empty.
+    """
+    samples = []
+    for number, row in read_jsonl(path):
+        samples.append(_sample(row, tools, f"{path}:{number}"))
+    if not samples:
+        raise InputError("the file has no rows", where=str(path), fix=_ROW)
+    return samples
+
+
+def read_tools(path: Path) -> Tools:
+    """The tool schemas of a JSON file: a list, in OpenAI's form or bare.
+
+    Raises:
+        InputError: the file is missing, not JSON, or holds something else.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError("no such file", where=str(path), fix="check the path") from None
+    except (OSError, ValueError, RecursionError) as e:
+        raise InputError(f"the tools cannot be read as JSON ({e})", where=str(path)) from None
+    try:
+        tools = tools_of(value)
+    except InputError as e:
+        raise InputError(e.what, where=str(path), fix=e.fix) from None
+    if not tools:
+        raise InputError("the file has no tools", where=str(path), fix="write a JSON list of function schemas")
+    return tools
+
+
+def _sample(row: Any, common: Tools | None, where: str) -> Sample:
+    if not isinstance(row, dict):
+        raise InputError("the row is not an object", where=where, fix=_ROW)
+    for key, kinds, named in (("id", (str, int), "a name"), ("output", str, "text"), ("gold", list, "a list of calls")):
+        if key not in row:
+            raise InputError(f'the row has no "{key}"', where=where, fix=_ROW)
+        if not isinstance(row[key], kinds):
+            raise InputError(f'"{key}" must be {named}', where=where, fix=_ROW)
+    try:
+        tools = tools_of(row["tools"]) if row.get("tools") is not None else common
+    except InputError as e:
+        raise InputError(e.what, where=where, fix=e.fix) from None
+    if tools is None:
+        raise InputError(
+            "the row does not say which tools were offered", where=where, fix='give it "tools", or --tools'
+        )
+    gold = [_call(call, where) for call in row["gold"]]
+    unknown = {call["name"] for call in gold} - {tool["function"]["name"] for tool in tools}
+    if unknown:
+        raise InputError(f"gold calls {min(unknown)!r}, which is not among the tools", where=where)
+    return Sample(
+        id=str(row["id"]),
+        gold=gold,
+        tools=tools,
+        output=row["output"],
+        truncated=row.get("truncated") is True,
+        meta=row["meta"] if isinstance(row.get("meta"), dict) else {},
+        prompt=row["prompt"] if isinstance(row.get("prompt"), str) else "",
+    )
+
+
+def _call(call: Any, where: str) -> dict[str, Any]:
+    """A gold call, out of OpenAI's wrapper and with arguments that are written as JSON read."""
+    function = call.get("function", call) if isinstance(call, dict) else None
+    if isinstance(function, dict) and isinstance(function.get("name"), str):
+        arguments = function.get("arguments", {})
+        if isinstance(arguments, str):
+            try:
+                arguments = json.loads(arguments)
+            except ValueError:
+                arguments = None
+        if isinstance(arguments, dict):
+            return {"name": function["name"], "arguments": arguments}
+    raise InputError("a gold call has no name, or no object of arguments", where=where, fix=_ROW)

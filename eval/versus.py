@@ -1,0 +1,79 @@
+"""Two evaluations side by side: find their scores, and say in words what McNemar's test says."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+from data.runs import find_run
+
+LEVEL = 0.05
+"""Below this p-value a difference is called one."""
+COMPARED = {"exact_match": "Exact Match", "tool_name": "Tool Name Accuracy"}
+Named = tuple[str, dict[str, Any]]
+
+
+def two_sides(a: str, b: str | None, split: str = "test") -> tuple[Named, Named]:
+    """The (name, scores) to compare: the tuned models of two evaluations, or base and tuned of one.
+
+    Args:
+        a, b: a run's name or folder, its `eval/<split>` folder, a `metrics.json`, or what `score --json` wrote.
+        split: which evaluation of a run.
+
+    Raises:
+        InputError: there is no such evaluation, or `b` is left out and `a` has no base model beside the tuned one.
+    """
+    first, path = _read(a, split)
+    if b is not None:
+        second, _ = _read(b, split)
+        return (a, _tuned(first)), (b, _tuned(second))
+    if not first.get("base"):
+        raise InputError(
+            "only one model was evaluated here", where=str(path), fix="name a second one, or evaluate with --base"
+        )
+    return ("base", first["base"]), ("tuned", first["tuned"])
+
+
+def verdict(pair: dict[str, Any], a: str, b: str) -> str:
+    """What one paired comparison (see `scoring.compare`) says, in a sentence or two."""
+    apart = pair["only_a"] + pair["only_b"]
+    if not apart:
+        return "Both are right on the same rows."
+    better, worse = (b, a) if pair["only_b"] > pair["only_a"] else (a, b)
+    split = f"{apart} rows set them apart: {pair['only_b']} only {b} gets right, {pair['only_a']} only {a}."
+    odds = _odds(pair["p_value"])
+    if pair["p_value"] < LEVEL:
+        return f"{split} {better} is better than {worse}: equally good models would differ so much in {odds}."
+    return f"{split} That proves nothing: equally good models would differ so much in {odds}."
+
+
+def _odds(p: float) -> str:
+    if p < 0.001:
+        return "fewer than 1 of 1,000 comparisons"
+    return f"{1000 * p:.0f} of 1,000 comparisons" if p < 0.01 else f"{100 * p:.0f} of 100 comparisons"
+
+
+def _tuned(metrics: dict[str, Any]) -> dict[str, Any]:
+    tuned = metrics.get("tuned")
+    return tuned if isinstance(tuned, dict) else metrics
+
+
+def _read(where: str, split: str) -> tuple[dict[str, Any], Path]:
+    path = Path(where)
+    if path.is_dir() and (path / "metrics.json").is_file():
+        path /= "metrics.json"
+    elif not path.is_file():
+        path = find_run(where) / "eval" / split / "metrics.json"
+        if not path.is_file():
+            raise InputError(
+                f"the run was not evaluated on {split}", where=str(path.parent), fix=f"python -m eval run {where}"
+            )
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as e:
+        raise InputError(f"cannot be read as JSON ({e})", where=str(path)) from None
+    if not isinstance(value, dict) or not isinstance(_tuned(value).get("samples"), list):
+        raise InputError(
+            "this is no evaluation", where=str(path), fix="give a run, a metrics.json, or what `score --json` wrote"
+        )
+    return value, path
