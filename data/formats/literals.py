@@ -84,7 +84,7 @@ def _literal(text: str, what: str) -> Any:
             warnings.simplefilter("ignore")  # "invalid escape sequence" is the row's matter
             return plain(ast.literal_eval(text.strip()), what)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        raise InputError(f"{what} is neither JSON nor a Python literal: {excerpt(text)}") from None
+        raise InputError(f"{what} cannot be read as JSON or as a Python literal: {excerpt(text)}") from None
 
 
 def excerpt(text: str, most: int = 80) -> str:

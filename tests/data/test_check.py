@@ -99,6 +99,13 @@ def test_near_pairs_are_those_of_the_plain_definition():
     assert 5 < len(pairs) < len(texts) - 12  # some are near and some are not
 
 
+def test_near_pairs_at_the_edge():
+    short, longer = "가나다라마바사아자차", "가나다라마바사아자차카"  # 8 of 9 3-grams shared, the odd one is the rarest
+    assert [pair[:2] for pair in near_pairs([short, longer], ["train", "test"])] == [(1, 0)]
+    assert [pair[:2] for pair in near_pairs([short, longer, longer], ["train", "test", "test"])] == [(1, 0), (2, 0)]
+    assert list(near_pairs([short, "전혀다른문장입니다", longer], ["test", "train", "test"])) == []
+
+
 def _jaccard(one, other):
     return len(one & other) / len(one | other)
 

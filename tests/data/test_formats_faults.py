@@ -216,10 +216,13 @@ def test_rows_of_training_are_found_in_validation_whatever_their_id(tmp_path):
         load_splits(train, other, None)
 
 
-def test_schemas_fetch_nothing_and_raise_nothing(tmp_path):
+def test_schemas_fetch_nothing_and_raise_nothing(tmp_path, monkeypatch):
+    fetched = []
+    monkeypatch.setattr("urllib.request.urlopen", lambda *a, **k: fetched.append(a))
     record = rows("records.jsonl")[0]
     regex = {"properties": {"city": {"pattern": "("}}}
     for broken in ({"$ref": "http://localhost:1/x.json"}, {"required": True}, regex):
         record["tools"][0]["function"]["parameters"] = broken
         with pytest.raises(InputError, match="the schema itself is wrong"):
             load_records(write(tmp_path / "a.jsonl", record))
+    assert not fetched

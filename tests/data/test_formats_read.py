@@ -189,13 +189,13 @@ def test_two_names_do_not_become_one(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    ['{"who": "the Doctor\'s", "n": 1}', '{"who": "the Doctor\\\'s", "n": 1}', '{"who": "the Doctor\'s",\n"n": 1}'],
+    ['{"who": "the Doctor\'s", "n": true}', '{"who": "the Doctor\\\'s", "n": true}', '{"who": "the Doctor\'s",\n"n": true}'],
 )
 def test_glaive_arguments_in_single_quotes(tmp_path, arguments):
     system = 'SYSTEM: functions -\n{"name": "f", "description": "", "parameters": {}}'
     chat = f'USER: go\n\nASSISTANT: Sure. <functioncall> {{"name": "f", "arguments": \'{arguments}\'}} <|endoftext|>'
     record = only(read_file(write(tmp_path / "a.jsonl", {"system": system, "chat": chat})))
-    assert record.gold == [{"name": "f", "arguments": {"who": "the Doctor's", "n": 1}}]
+    assert record.gold == [{"name": "f", "arguments": {"who": "the Doctor's", "n": True}}]
     assert record.messages[-1]["content"] == "Sure."
 
 
@@ -214,6 +214,17 @@ def test_text_and_calls_of_a_turn_stay_together_and_results_get_their_names(tmp_
     assert record.messages[1]["content"] == "네." and len(record.messages[1]["tool_calls"]) == 2
     assert [m.get("name") for m in record.messages] == [None, None, "g", "f", None]
     assert record.messages[1]["tool_calls"][1]["function"]["arguments"] == {}
+
+
+def test_results_without_a_name_answer_the_calls_in_order(tmp_path):
+    calls = json.dumps([{"name": "f", "arguments": {}}, {"name": "g", "arguments": {}}])
+    turns = [("human", "q"), ("function_call", calls), ("observation", "F"), ("observation", "G"), ("gpt", "끝")]
+    row = {
+        "conversations": [{"from": who, "value": said} for who, said in turns],
+        "tools": [{"name": "f"}, {"name": "g"}],
+    }
+    record = only(read_file(write(tmp_path / "a.jsonl", row)))
+    assert [m.get("name") for m in record.messages] == [None, None, "f", "g", None]
 
 
 def test_the_older_openai_spelling(tmp_path):
