@@ -189,7 +189,11 @@ def test_two_names_do_not_become_one(tmp_path):
 
 @pytest.mark.parametrize(
     "arguments",
-    ['{"who": "the Doctor\'s", "n": true}', '{"who": "the Doctor\\\'s", "n": true}', '{"who": "the Doctor\'s",\n"n": true}'],
+    [
+        '{"who": "the Doctor\'s", "n": true}',
+        '{"who": "the Doctor\\\'s", "n": true}',
+        '{"who": "the Doctor\'s",\n"n": true}',
+    ],
 )
 def test_glaive_arguments_in_single_quotes(tmp_path, arguments):
     system = 'SYSTEM: functions -\n{"name": "f", "description": "", "parameters": {}}'
