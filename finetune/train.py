@@ -12,7 +12,6 @@ from data.console import quiet
 from data.errors import InputError, JobFailed
 from data.files import read_jsonl, write_json, write_jsonl
 from data.record import Record
-from data.render import render_prompt
 from data.runs import point_latest, read_manifest
 from finetune.adapter import keep_best
 from finetune.config import Config
@@ -25,6 +24,7 @@ from finetune.runs import (
     create_run,
     last_checkpoint,
 )
+from finetune.scoring import scorer
 
 
 def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
@@ -113,7 +113,7 @@ def _trainer(
     from finetune.system import SystemMonitor
     from finetune.trainer import build_trainer
 
-    rows = len(prepared.train.examples)
+    rows, say = len(prepared.train.examples), console.print
     recorder = Recorder(run, SystemMonitor(device), rows=rows, tensorboard=config.report.tensorboard)
     line, interrupt = ProgressLine(console), StopOnInterrupt(console)
     callbacks = [recorder, line, interrupt]
@@ -128,32 +128,12 @@ def _trainer(
         device=device,
         output_dir=str(run / "checkpoints"),
         warmup_steps=length.warmup_steps,
-        scorer=scorer(config, prepared, prepared.scored, console.print) if prepared.scored else None,
+        scorer=scorer(config, loaded.dtype, device, prepared, prepared.scored, console.print)
+        if prepared.scored
+        else None,
         callbacks=callbacks,
     )
     return trainer, interrupt, line
-
-
-def scorer(config: Config, prepared: Prepared, records: list[Record], warn: Any) -> Any:
-    """A function from the model to the tool metrics of `records`: generate, parse, score."""
-    from eval import Sample, score
-    from eval.generate import generate, safe_batch
-
-    prompts = [render_prompt(r, prepared.tokenizer, prepared.template) for r in records]
-    batch: list[int] = []
-
-    def run_scorer(model: Any) -> dict[str, float]:
-        if not batch:
-            batch.append(safe_batch(model, prepared.tokenizer, prompts, batch=config.eval.micro_batch, warn=warn))
-        outputs = generate(
-            model, prepared.tokenizer, prompts, max_new_tokens=config.eval.max_new_tokens, batch=batch[0]
-        )
-        pairs = zip(records, outputs, strict=True)
-        samples = [Sample.from_record(r, o.text, truncated=o.truncated) for r, o in pairs]
-        headline = score(samples, family=prepared.template.family)["headline"]
-        return {name: rate["value"] for name, rate in headline.items() if rate["value"] is not None}
-
-    return run_scorer
 
 
 def _first_look(config: Config, trainer: Any, loaded: Any, prepared: Prepared, device: Device, say: Any) -> None:
@@ -164,14 +144,14 @@ def _first_look(config: Config, trainer: Any, loaded: Any, prepared: Prepared, d
     say("Checking: one step on the longest rows, one evaluation …")
     probe(trainer, config, loaded, prepared.tokenizer, prepared.train.examples, device)
     longest = sorted(prepared.validation.examples, key=lambda e: -len(e.input_ids))[: config.eval.micro_batch]
-    few = scorer(replace_generate(config), prepared, prepared.scored[:2], say) if prepared.scored else None
+    few = scorer(_brief(config), loaded.dtype, device, prepared, prepared.scored[:2], say) if prepared.scored else None
     metrics = evaluate(trainer, config, prepared.tokenizer, longest, few)
     if not math.isfinite(metrics["eval_loss"]):
         raise JobFailed(f"eval_loss is {metrics['eval_loss']} before training", "try another model.dtype")
     say(f"  well, in {time.perf_counter() - started:.0f} s; eval_loss of the longest rows {metrics['eval_loss']:.3f}")
 
 
-def replace_generate(config: Config) -> Config:
+def _brief(config: Config) -> Config:
     """The config with short generations: enough to see that generating works."""
     return config.model_copy(update={"eval": config.eval.model_copy(update={"max_new_tokens": 8})})
 

@@ -78,6 +78,8 @@ def build_trainer(
             return [train[row].id for row in order.order()[at : at + effective]]
 
         def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> Any:
+            if self.is_in_train:  # what was learnt is safe before anything else is tried with it
+                self._save_checkpoint(self.model, trial=None)
             metrics = evaluate(self, config, tokenizer, validation, scorer)
             self.log(metrics)
             self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)

@@ -1,0 +1,44 @@
+"""Tool metrics while training: generate a fixed slice of validation, parse, score."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from data.record import Record
+from data.render import render_prompt
+from finetune.config import Config
+from finetune.device import Device
+from finetune.rows import Prepared
+
+BATCH = 16
+"""Prompts a batch: generation keeps no gradients, so it takes more rows than training."""
+
+
+def scorer(
+    config: Config,
+    dtype: str,
+    device: Device,
+    prepared: Prepared,
+    records: Sequence[Record],
+    warn: Callable[[str], None],
+) -> Callable[[Any], dict[str, float]]:
+    """A function from the model in training to the headline metrics of `records`, fractions from 0 to 1."""
+    from eval import Sample, score
+    from eval.generate import generate, safe_batch
+    from eval.load import dense_copy
+
+    prompts = [render_prompt(r, prepared.tokenizer, prepared.template) for r in records]
+    copied = device.kind == "cpu" and config.model.load_in_4bit
+    safe: list[int] = []  # found at the first call
+
+    def run(model: Any) -> dict[str, float]:
+        asked = dense_copy(model, prepared.folder, dtype=dtype) if copied else model
+        if not safe:
+            wanted = BATCH if device.kind == "cpu" else config.eval.micro_batch
+            safe.append(safe_batch(asked, prepared.tokenizer, prompts, batch=wanted, warn=warn))
+        outputs = generate(asked, prepared.tokenizer, prompts, max_new_tokens=config.eval.max_new_tokens, batch=safe[0])
+        pairs = zip(records, outputs, strict=True)
+        samples = [Sample.from_record(r, o.text, truncated=o.truncated) for r, o in pairs]
+        headline = score(samples, family=prepared.template.family)["headline"]
+        return {name: rate["value"] for name, rate in headline.items() if rate["value"] is not None}
+
+    return run
