@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from data.cli import DEBUG, Debug, errors_as_lines
+from eval.commands.bfcl import bfcl
 from eval.commands.compare import compare_runs
 from eval.commands.score import score_file
 
@@ -78,3 +79,4 @@ class _Bars:
 
 app.command("score")(score_file)
 app.command("compare")(compare_runs)
+app.command("bfcl")(bfcl)
