@@ -7,6 +7,7 @@ import typer
 from data.cli import DEBUG, Debug, errors_as_lines
 from eval.commands.bfcl import bfcl
 from eval.commands.compare import compare_runs
+from eval.commands.endpoint import endpoint
 from eval.commands.score import score_file
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -80,3 +81,4 @@ class _Bars:
 app.command("score")(score_file)
 app.command("compare")(compare_runs)
 app.command("bfcl")(bfcl)
+app.command("endpoint")(endpoint)

@@ -1,0 +1,77 @@
+"""`python -m eval endpoint`: score a model behind any OpenAI-compatible server."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from data.cli import DEBUG, Debug, errors_as_lines
+
+
+def endpoint(
+    url: Annotated[str, typer.Option(help="the server: http://localhost:8000/v1 (vLLM, Ollama, llama.cpp, …)")],
+    model: Annotated[str, typer.Option(help="the model's name on that server")],
+    data: Annotated[Path, typer.Option(help="the rows to ask, in any format that training reads")],
+    out: Annotated[Path | None, typer.Option(help="the folder for answers and scores [runs/endpoint-MODEL]")] = None,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="ask twice: also for the text that the server parsed (vLLM)")
+    ] = False,
+    family: Annotated[str, typer.Option(help="the tool-call format of the raw text")] = "hermes",
+    limit: Annotated[int | None, typer.Option(min=1, help="only so many rows, spread over the file")] = None,
+    max_tools: Annotated[int | None, typer.Option(min=1, help="offer at most so many tools a row")] = None,
+    descriptions: Annotated[bool, typer.Option(help="with the tools' descriptions")] = True,
+    max_tokens: Annotated[int, typer.Option(min=1, help="the longest answer")] = 512,
+    parallel: Annotated[int, typer.Option(min=1, max=64, help="requests at the same time")] = 4,
+    timeout: Annotated[float, typer.Option(min=0.1, help="seconds for one answer")] = 120.0,
+    retries: Annotated[int, typer.Option(min=0, help="further tries where the server is busy or gone")] = 4,
+    json_out: Annotated[bool, typer.Option("--json", help="write the scores as JSON to standard output")] = False,
+    debug: Debug = DEBUG,
+) -> None:
+    """Ask a server for every row, go on where a killed run stopped, and score its tool calls."""
+    with errors_as_lines(debug):
+        from rich.console import Console
+
+        from data.console import progress
+        from data.files import dump_json, write_json
+        from data.load import load_records
+        from data.runs import runs_dir
+        from data.tools import shown
+        from eval.endpoint.answers import Asked, collect, raw_sample, server_sample
+        from eval.endpoint.client import Server
+        from eval.execution import execution_accuracy
+        from eval.parse import parse_tool_calls
+        from eval.scoring import score
+        from eval.tables import rates_table
+
+        server = Server(url, timeout=timeout, retries=retries)
+        parse_tool_calls("", family)  # a family that does not exist is told before anything is asked
+        records = [shown(r, max_tools=max_tools, descriptions=descriptions) for r in load_records(data)]
+        if limit and limit < len(records):
+            records = [records[i * len(records) // limit] for i in range(limit)]
+        folder = out or runs_dir() / f"endpoint-{re.sub(r'[^A-Za-z0-9.]+', '-', model).strip('-')}"
+        asked = Asked(model, str(data), max_tools, descriptions, max_tokens, raw)
+        console = Console(stderr=json_out)
+        console.print(f"Asking {model} at {server.endpoint}, {len(records)} rows …", highlight=False)
+        with progress(console) as bar:
+            task = bar.add_task("answers", total=len(records), note="")
+            answers = collect(
+                server,
+                asked,
+                records,
+                folder / "generations.jsonl",
+                parallel=parallel,
+                tick=lambda done: bar.update(task, completed=done),
+            )
+        sides = {"server": server_sample} | ({"raw": raw_sample} if raw else {})
+        scores: dict[str, dict[str, Any]] = {}
+        for name, sample in sides.items():
+            samples = [sample(record, answers[record.id]) for record in records]
+            scores[name] = score(samples, family) | {"execution": execution_accuracy(records, samples, family)}
+            write_json(folder / f"{name}.json", scores[name])
+        if json_out:
+            print(dump_json(scores, indent=2))
+            return
+        title = f"{model} on {data.name}, {len(records)} rows"
+        console.print(rates_table(title, {name: result["headline"] for name, result in scores.items()}))
+        console.print(f"In {folder}: generations.jsonl, {', '.join(f'{name}.json' for name in scores)}")

@@ -1,0 +1,258 @@
+"""A model behind a server: a small one on this machine answers as vLLM, a slow one, a broken one."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from typer.testing import CliRunner
+
+from data.record import Record, tool_call
+from eval.cli import app
+from eval.endpoint.answers import read_message, wire
+from eval.endpoint.client import KEY, Server
+from eval.parsed import ToolCall
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "add_load",
+        "description": "",
+        "parameters": {"type": "object", "properties": {"node": {"type": "integer"}}, "required": ["node"]},
+    },
+}
+ROWS = 6
+
+
+class Script:
+    """What the server does: `reply(body)` gives (status, value), or bytes to send as they are."""
+
+    def __init__(self):
+        self.bodies, self.paths, self.headers = [], [], []
+        self.reply = model_that_knows
+
+    def answer(self, handler):
+        body = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        self.bodies.append(body)
+        self.paths.append(handler.path)
+        self.headers.append(handler.headers)
+        status, value = self.reply(body)
+        content = value if isinstance(value, bytes) else json.dumps(value).encode()
+        handler.send_response(status)
+        handler.send_header("Content-Length", str(len(content)))
+        handler.end_headers()
+        handler.wfile.write(content)
+
+
+def completion(message, finish="stop"):
+    return 200, {"choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}]}
+
+
+def model_that_knows(body):
+    """Right everywhere; its text under tool_choice none is right, and the parser of row 2 loses the call."""
+    node = int(body["messages"][-1]["content"])
+    if body.get("tool_choice") == "none":
+        return completion(
+            {"content": f'<tool_call>\n{{"name": "add_load", "arguments": {{"node": {node}}}}}\n</tool_call>'}
+        )
+    if node == 2:
+        return completion({"content": "<tool_call>{…", "tool_calls": []})
+    call = {"id": "x", "type": "function", "function": {"name": "add_load", "arguments": json.dumps({"node": node})}}
+    return completion({"content": None, "tool_calls": [call]}, "tool_calls")
+
+
+@pytest.fixture
+def served():
+    script = Script()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            script.answer(self)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    script.url = f"http://127.0.0.1:{server.server_port}"
+    yield script
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def data(tmp_path):
+    lines = []
+    for i in range(ROWS):
+        answer = {"role": "assistant", "tool_calls": [tool_call("add_load", {"node": i})]}
+        messages = [{"role": "system", "content": "Call."}, {"role": "user", "content": str(i)}, answer]
+        lines.append(json.dumps(Record(f"r{i}", messages, [TOOL]).to_dict()))
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def run(served, data, *more):
+    out = data.parent / "out"
+    arguments = [
+        "endpoint",
+        "--url",
+        served.url,
+        "--model",
+        "m",
+        "--data",
+        str(data),
+        "--out",
+        str(out),
+        *map(str, more),
+    ]
+    done = CliRunner().invoke(app, arguments)
+    return done, out
+
+
+def rates(path):
+    return json.loads(path.read_text(encoding="utf-8"))["headline"]["exact_match"]["count"]
+
+
+def test_the_servers_calls_and_the_raw_text_side_by_side(served, data):
+    done, out = run(served, data, "--raw", "--parallel", 3)
+    assert done.exit_code == 0, done.output
+    assert rates(out / "server.json") == ROWS - 1, "the parser lost the call of one row"
+    assert rates(out / "raw.json") == ROWS
+    assert "server" in done.stdout and "raw" in done.stdout and "83.3%" in done.stdout
+    body = next(b for b in served.bodies if b.get("tool_choice") != "none")
+    assert body["tools"] == [TOOL] and body["temperature"] == 0 and body["model"] == "m"
+    assert [m["role"] for m in body["messages"]] == ["system", "user"], "the answer is not given away"
+    assert set(served.paths) == {"/v1/chat/completions"} and len(served.bodies) == 2 * ROWS
+    compared = CliRunner().invoke(app, ["compare", str(out / "server.json"), str(out / "raw.json"), "--json"])
+    assert json.loads(compared.stdout)["exact_match"]["only_b"] == 1
+
+
+def test_without_raw_there_is_one_request_a_row_and_json_on_request(served, data):
+    done, out = run(served, data, "--json", "--limit", 3)
+    found = json.loads(done.stdout)
+    assert list(found) == ["server"] and found["server"]["n"] == 3 == len(served.bodies)
+    assert not (out / "raw.json").exists()
+
+
+def test_a_killed_run_goes_on_where_it_stopped(served, data):
+    done, out = run(served, data)
+    kept = (out / "generations.jsonl").read_text(encoding="utf-8")
+    lines = kept.splitlines(keepends=True)
+    (out / "generations.jsonl").write_text("".join(lines[:4]) + lines[4][:20], encoding="utf-8")
+    asked = len(served.bodies)
+    done, out = run(served, data)
+    assert done.exit_code == 0 and len(served.bodies) - asked == ROWS - 3
+    assert sorted((out / "generations.jsonl").read_text(encoding="utf-8").splitlines()) == sorted(kept.splitlines())
+    done, _ = run(served, data)
+    assert len(served.bodies) - asked == ROWS - 3, "nothing is asked twice"
+    done, _ = run(served, data, "--max-tokens", 7)
+    assert done.exit_code == 2 and "answers to other questions" in done.stderr
+
+
+def test_answers_until_a_failure_are_kept(served, data):
+    def fails_later(body):
+        return model_that_knows(body) if len(served.bodies) <= 3 else (404, {"error": {"message": "no such model"}})
+
+    served.reply = fails_later
+    done, out = run(served, data, "--parallel", 1)
+    assert done.exit_code == 2 and "HTTP 404: no such model" in done.stderr and "Traceback" not in done.stderr
+    assert len((out / "generations.jsonl").read_text(encoding="utf-8").splitlines()) == 1 + 3
+
+
+def test_a_busy_server_is_asked_again(served):
+    waits = []
+    served.reply = lambda body: (503, {}) if len(served.bodies) < 4 else completion({"content": "hi"})
+    found = Server(served.url, pause=waits.append).complete({"messages": []})
+    assert found["message"]["content"] == "hi" and waits == [1.0, 2.0, 4.0]
+
+
+def test_a_server_that_does_not_answer_in_time(served, data):
+    def slow(body):
+        time.sleep(0.5)
+        return completion({"content": ""})
+
+    served.reply = slow
+    done, _ = run(served, data, "--timeout", 0.1, "--retries", 0, "--parallel", 1)
+    assert done.exit_code == 1 and "after one try: timed out" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("reply", "code", "says"),
+    [
+        ((200, b"<html>"), 1, "no chat completion: '<html>'"),
+        ((200, {"choices": []}), 1, "no chat completion"),
+        ((200, [1]), 1, "no chat completion"),
+        ((400, b"tools are not supported"), 2, "HTTP 400: tools are not supported"),
+        ((401, {"error": "who?"}), 2, f"set {KEY}"),
+    ],
+)
+def test_what_is_no_answer(served, data, reply, code, says):
+    served.reply = lambda body: reply
+    done, _ = run(served, data, "--parallel", 1)
+    assert done.exit_code == code and says in done.stderr and "Traceback" not in done.stderr
+
+
+def test_nobody_listens(data, served):
+    served.url = "http://127.0.0.1:9/v1"
+    done, _ = run(served, data, "--retries", 0)
+    assert done.exit_code == 1 and "refused" in done.stderr and "is the server running" in done.stderr
+    served.url = "localhost:8000"
+    assert run(served, data)[0].exit_code == 2
+
+
+def test_the_key_goes_along_and_not_into_the_files(served, data, monkeypatch):
+    monkeypatch.setenv(KEY, "s3cret")
+    _, out = run(served, data)
+    assert served.headers[0]["Authorization"] == "Bearer s3cret"
+    assert not [p for p in out.iterdir() if "s3cret" in p.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://h:1", "http://h:1/v1/chat/completions"),
+        ("http://h:1/v1/", "http://h:1/v1/chat/completions"),
+        ("https://h/openai/v1", "https://h/openai/v1/chat/completions"),
+        ("http://h/v1/chat/completions", "http://h/v1/chat/completions"),
+    ],
+)
+def test_addresses(url, expected):
+    assert Server(url).endpoint == expected
+
+
+@pytest.mark.parametrize(
+    ("calls", "made", "valid"),
+    [
+        ([{"function": {"name": "f", "arguments": '{"a": 1}'}}], [ToolCall("f", {"a": 1})], True),
+        ([{"function": {"name": "f", "arguments": {"a": 1}}}], [ToolCall("f", {"a": 1})], True),
+        ([{"function": {"name": "f", "arguments": ""}}], [ToolCall("f", {})], True),
+        ([{"function": {"name": "f", "arguments": '{"a": 1'}}], [], False),
+        ([{"function": {"name": "f", "arguments": '{"a": NaN}'}}], [], False),
+        ([{"function": {"name": "f", "arguments": "[1]"}}], [], False),
+        ([{"function": {"arguments": "{}"}}], [], False),
+        (["f"], [], False),
+        (None, [], True),
+    ],
+)
+def test_what_a_message_calls(calls, made, valid):
+    parsed = read_message({"content": None, "tool_calls": calls})
+    assert parsed.calls == made and parsed.json_valid is valid and parsed.attempted is bool(calls)
+    assert parsed.strict_calls == (made if valid else [])
+
+
+def test_earlier_calls_and_results_are_tied_by_ids():
+    turns = [
+        {"role": "user", "content": "…"},
+        {"role": "assistant", "tool_calls": [tool_call("f", {"이름": 1}), tool_call("g", {})]},
+        {"role": "tool", "name": "f", "content": "1"},
+        {"role": "tool", "name": "g", "content": "2"},
+    ]
+    sent = wire(turns)
+    ids = [call["id"] for call in sent[1]["tool_calls"]]
+    assert len(set(ids)) == 2 and all(len(i) == 9 and i.isalnum() for i in ids)
+    assert [m["tool_call_id"] for m in sent[2:]] == ids
+    assert sent[1]["tool_calls"][0]["function"]["arguments"] == '{"이름": 1}'
+    assert "tool_call_id" not in turns[2] and "id" not in turns[1]["tool_calls"][0], "the record is left as it was"
