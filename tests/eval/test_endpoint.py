@@ -73,8 +73,11 @@ def served():
         def log_message(self, *args):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Quiet(ThreadingHTTPServer):
+        def handle_error(self, *args):
+            """A client that hangs up is part of the tests."""
+
+    server = Quiet(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     script.url = f"http://127.0.0.1:{server.server_port}"
     yield script
