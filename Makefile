@@ -1,6 +1,6 @@
 # tooltune. `make` alone lists the targets; each sets up what it needs and does nothing twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup train eval preview data bench test lint clean
+.PHONY: help setup train eval preview data plan test lint clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
@@ -36,8 +36,8 @@ preview: $(READY) ## what the model sees and what is trained, token by token
 data: $(READY) ## rebuild the structural dataset; ARGS="check FILE" for your own
 	@$(BIN)/python -m data $(or $(ARGS),build)
 
-bench: $(READY) ## samples per second and memory, plain HF against Unsloth
-	@$(BIN)/python -m benchmarks $(ARGS)
+plan: $(READY) ## will it fit the card, term by term, before anything is loaded
+	@$(BIN)/python -m finetune plan $(ARGS)
 
 test: $(READY) ## every test that needs no GPU
 	@$(BIN)/python -m pytest $(ARGS)

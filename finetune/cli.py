@@ -8,6 +8,7 @@ import typer
 
 from data.cli import DEBUG, Debug, errors_as_lines
 from finetune.config import load_config
+from finetune.memory.command import plan
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -83,6 +84,9 @@ def record(
         from finetune.record import record as write_record
 
         typer.echo(f"Written: {write_record(find_run(run))}, README.md, README.ko.md")
+
+
+app.command()(plan)
 
 
 def split_arguments(arguments: list[str] | None) -> tuple[str, list[str]]:

@@ -5,13 +5,17 @@ from typing import Any
 
 from data.render import Example, Role
 
+HEAD_ROWS = 128
+"""Supervised tokens that meet the LM head at once: with a vocabulary of 150,000 their logits take 190 MiB, where all of a
+long answer's would take gigabytes, and the first evaluation of a run that trained well would be out of memory."""
+
 
 def evaluation_loss(model: Any, examples: Sequence[Example], micro_batch: int, pad_token_id: int) -> dict[str, float]:
     """Mean negative log-likelihood (nats) over all supervised tokens of `examples`, and the same by role.
 
     Every token counts once, whatever the batch it falls in: a mean of batch means would change with the batch size.
-    Only the hidden states of supervised positions meet the LM head, so no [tokens × vocabulary] tensor of the whole
-    batch is ever built. Batches are taken by length; the model must be in evaluation mode.
+    Only the hidden states of supervised positions meet the LM head, `HEAD_ROWS` at a time, so no
+    [tokens × vocabulary] tensor of a batch is ever built. Batches are taken by length; the model must be in evaluation mode.
 
     Returns:
         `eval_loss`, and `eval_loss_name`, `…_arguments`, `…_format`, `…_text` for the roles that occur. The parts,
@@ -37,8 +41,11 @@ def evaluation_loss(model: Any, examples: Sequence[Example], micro_batch: int, p
         width = batch["labels"].shape[1]
         roles = torch.tensor([[*r.roles[1:], *[0] * (width - len(r.roles))] for r in rows])
         keep = targets != -100
-        logits = head(hidden[:, :-1][keep.to(device)]).float()
-        losses = torch.nn.functional.cross_entropy(logits, targets[keep].to(device), reduction="none").double().cpu()
+        states, answers = hidden[:, :-1][keep.to(device)], targets[keep].to(device)
+        blocks = zip(states.split(HEAD_ROWS), answers.split(HEAD_ROWS), strict=True)
+        losses = torch.cat(
+            [torch.nn.functional.cross_entropy(head(x).float(), y, reduction="none").double().cpu() for x, y in blocks]
+        )
         for role in roles[keep].unique().tolist():
             chosen = losses[roles[keep] == role]
             nll[role] = nll.get(role, 0.0) + chosen.sum().item()

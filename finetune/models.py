@@ -65,7 +65,7 @@ def load(config: Config, folder: Path, dtype: str, device: Device) -> Loaded:
         raise InputError(
             "bitsandbytes cannot compute 4-bit weights on this machine",
             where="model.load_in_4bit",
-            fix="see `python -m finetune doctor`, or train 16-bit LoRA with model.load_in_4bit=false",
+            fix="reinstall it with `make setup`, or train 16-bit LoRA with model.load_in_4bit=false",
         )
     return Loaded(model, dtype, model.config._attn_implementation)
 

@@ -20,8 +20,10 @@ def scorer(
     prepared: Prepared,
     records: Sequence[Record],
     warn: Callable[[str], None],
-) -> Callable[[Any], dict[str, float]]:
-    """A function from the model in training to the headline metrics of `records`, fractions from 0 to 1."""
+) -> Callable[[Any], dict[str, float]] | None:
+    """A function from the model in training to the headline metrics of `records` (0 to 1); None when there are none."""
+    if not records:
+        return None
     from eval import Sample, score
     from eval.generate import generate, safe_batch
     from eval.load import dense_copy

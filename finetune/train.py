@@ -113,7 +113,7 @@ def _trainer(
     from finetune.system import SystemMonitor
     from finetune.trainer import build_trainer
 
-    rows, say = len(prepared.train.examples), console.print
+    rows = len(prepared.train.examples)
     recorder = Recorder(run, SystemMonitor(device), rows=rows, tensorboard=config.report.tensorboard)
     line, interrupt = ProgressLine(console), StopOnInterrupt(console)
     callbacks = [recorder, line, interrupt]
@@ -128,9 +128,7 @@ def _trainer(
         device=device,
         output_dir=str(run / "checkpoints"),
         warmup_steps=length.warmup_steps,
-        scorer=scorer(config, loaded.dtype, device, prepared, prepared.scored, console.print)
-        if prepared.scored
-        else None,
+        scorer=scorer(config, loaded.dtype, device, prepared, prepared.scored, console.print),
         callbacks=callbacks,
     )
     return trainer, interrupt, line
@@ -144,7 +142,7 @@ def _first_look(config: Config, trainer: Any, loaded: Any, prepared: Prepared, d
     say("Checking: one step on the longest rows, one evaluation …")
     probe(trainer, config, loaded, prepared.tokenizer, prepared.train.examples, device)
     longest = sorted(prepared.validation.examples, key=lambda e: -len(e.input_ids))[: config.eval.micro_batch]
-    few = scorer(_brief(config), loaded.dtype, device, prepared, prepared.scored[:2], say) if prepared.scored else None
+    few = scorer(_brief(config), loaded.dtype, device, prepared, prepared.scored[:2], say)
     metrics = evaluate(trainer, config, prepared.tokenizer, longest, few)
     if not math.isfinite(metrics["eval_loss"]):
         raise JobFailed(f"eval_loss is {metrics['eval_loss']} before training", "try another model.dtype")

@@ -47,6 +47,7 @@ def make_model(folder: Path) -> Path:
         num_key_value_heads=2,
         max_position_embeddings=2048,
         tie_word_embeddings=True,
+        initializer_range=0.15,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
@@ -67,7 +68,7 @@ TINY = [
     "train.compile=false",
     "train.micro_batch=4",
     "train.accumulation=1",
-    "train.learning_rate=0.01",
+    "train.learning_rate=0.02",
     "train.logging_steps=1",
     "eval.micro_batch=4",
     "eval.generate=0",

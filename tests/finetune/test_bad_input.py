@@ -29,10 +29,11 @@ def refuse(cwd: Path, monkeypatch: pytest.MonkeyPatch, *arguments: str, clean: b
     result = CliRunner().invoke(app, ["train", "cpu", *TINY, "model.backend=hf", *arguments])
     assert result.exit_code == 2, result.output
     assert "Traceback" not in result.output
-    assert len(result.stderr.strip().splitlines()) <= 2, result.stderr
+    message = "error: " + result.stderr.partition("error: ")[2]  # in a test the libraries' bars come before it
+    assert len(message.strip().splitlines()) <= 2, message
     if clean:
         assert not list((cwd / "runs").glob("*")) if (cwd / "runs").exists() else True
-    return result.stderr
+    return message
 
 
 def test_missing_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,9 @@ def test_killed_run_goes_on_with_the_same_losses(whole: tuple[Path, list[str]]) 
     finetune(cwd, "train", "--resume", "killed")
     assert step < 80
     assert losses(killed) == losses(cwd / "runs" / "whole")
-    evaluations = [[row["eval_loss"] for _, row in read_jsonl(cwd / "runs" / n / "epochs.jsonl")] for n in ("whole", "killed")]
+    evaluations = [
+        [row["eval_loss"] for _, row in read_jsonl(cwd / "runs" / n / "epochs.jsonl")] for n in ("whole", "killed")
+    ]
     assert evaluations[0] == evaluations[1]
     end = [row for _, row in read_jsonl(killed / "metrics.jsonl") if "train_runtime" in row]
     reference = [row for _, row in read_jsonl(cwd / "runs" / "whole" / "metrics.jsonl") if "train_runtime" in row]

@@ -1,0 +1,106 @@
+"""What to change when a plan is too large, and what each change would save."""
+
+from dataclasses import dataclass, replace
+
+from finetune.memory import terms
+from finetune.memory.fit import with_batch
+from finetune.memory.overheads import MIB, Verdict
+from finetune.memory.plan import Plan, make_plan
+from finetune.memory.setup import ENGINES, Setup
+from finetune.memory.shapes import KNOWN
+
+WORTH = 8 * MIB
+"""Smaller savings are not worth a line."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One change.
+
+    Attributes:
+        what: in words.
+        how: what to type; empty where the library does it by itself.
+        saves: bytes of the peak.
+        verdict: with this change alone.
+    """
+
+    what: str
+    how: str
+    saves: int
+    verdict: Verdict
+
+
+def advise(plan: Plan, budget: float) -> list[Advice]:
+    """Every single change that lowers the peak, those that cost nothing in quality first, then by what they save."""
+    found = []
+    for rank, what, how, changed in _changes(plan.setup, budget, plan):
+        other = make_plan(changed, plan.calibration)
+        saves = plan.allocated - other.allocated
+        if saves >= WORTH:
+            found.append((rank, Advice(what, how, saves, other.verdict(budget))))
+    return [advice for _, advice in sorted(found, key=lambda pair: (pair[0], -pair[1].saves))]
+
+
+def _changes(s: Setup, budget: float, plan: Plan) -> list[tuple[int, str, str, Setup]]:
+    """(rank, what, how, the changed set-up); rank 0 same result, 1 slower, 2 another result."""
+    changes: list[tuple[int, str, str, Setup]] = []
+    if s.engine != "unsloth":
+        changes.append((0, "train with Unsloth", "model.backend=unsloth", replace(s, engine="unsloth")))
+    if s.engine == "full":
+        changes.append((0, f"use {ENGINES['trl']}", "model.backend=hf", replace(s, engine="trl")))
+    if s.optimizer == "adamw_torch":
+        changes.append((0, "8-bit optimizer", "train.optimizer=adamw_8bit", replace(s, optimizer="adamw_8bit")))
+    if s.eager:
+        changes.append((0, "fused attention", "model.attention=sdpa", replace(s, eager=False)))
+    if s.micro_batch > 1:
+        one = with_batch(s, 1)
+        how = f"train.micro_batch=1 train.accumulation={one.accumulation}"
+        changes.append((0, "one row at a time, same effective batch", how, one))
+    if s.eval_batch > 1:
+        changes.append((0, "evaluate one row at a time", "eval.micro_batch=1", replace(s, eval_batch=1)))
+    if s.checkpointing == "off":
+        changes.append((1, "recompute activations", "train.gradient_checkpointing=on", replace(s, checkpointing="on")))
+    if s.checkpointing != "unsloth" and s.engine == "unsloth":
+        how = "train.gradient_checkpointing=unsloth"
+        changes.append((1, "layer inputs in host memory", how, replace(s, checkpointing="unsloth")))
+    if s.engine == "unsloth" and not s.shape.tied and not s.offload_embedding:
+        what = "input embedding in host memory (Unsloth does it by itself when the card is tight)"
+        changes.append((1, what, "--offload-embedding", replace(s, offload_embedding=True)))
+    if s.engine == "unsloth":
+        changes += _swaps(s, budget, plan)
+    if not s.four_bit:
+        changes.append((2, "4-bit weights", "model.load_in_4bit=true", replace(s, four_bit=True)))
+    for length in (s.length * 3 // 4, s.length // 2):
+        changes.append(
+            (2, f"rows of at most {length:,} tokens", f"data.max_length={length}", replace(s, length=length))
+        )
+    if s.r > 4:
+        changes.append((2, f"rank {s.r // 2}", f"lora.r={s.r // 2} lora.alpha={s.r}", replace(s, r=s.r // 2)))
+    return changes + _smaller(s)
+
+
+def _swaps(s: Setup, budget: float, plan: Plan) -> list[tuple[int, str, str, Setup]]:
+    """Block swap, with the fewest layers that make the gate fit, or else all but one. Nothing when it fits already."""
+    if plan.gate <= budget:
+        return []
+    base = replace(s, offload_embedding=not s.shape.tied)
+    for swapped in range(4, s.shape.layers):
+        changed = replace(base, swapped=swapped)
+        if make_plan(changed, plan.calibration).gate <= budget:
+            break
+    what = f"{changed.swapped} of {s.shape.layers} layers in host memory, one at a time on the card (much slower)"
+    return [(1, what, f"--swap {changed.swapped}", changed)]
+
+
+def _smaller(s: Setup) -> list[tuple[int, str, str, Setup]]:
+    """The next smaller model of the same family in the table."""
+    own = terms.linear_weights(replace(s, swapped=0))
+    smaller = [
+        (name, shape)
+        for name, shape in KNOWN.items()
+        if shape.family == s.shape.family and terms.linear_weights(replace(s, shape=shape, swapped=0)) < own
+    ]
+    if not smaller:
+        return []
+    name, shape = max(smaller, key=lambda pair: pair[1].parameters)
+    return [(2, f"the next smaller model, {name}", "model.name=…", replace(s, shape=shape))]

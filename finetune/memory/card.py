@@ -1,0 +1,33 @@
+"""The card that is here, asked through the driver's own library: no torch, no CUDA context."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Card:
+    """The first NVIDIA card. `free` and `total` in bytes; free is now, with whatever else uses the card."""
+
+    name: str
+    free: int
+    total: int
+    capability: tuple[int, int]
+
+    @property
+    def turing(self) -> bool:
+        """Compute capability below 8.0: no bfloat16, other kernels."""
+        return self.capability < (8, 0)
+
+
+def find_card() -> Card | None:
+    """The first card, or None where there is no NVIDIA driver."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
+        capability = tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle))
+        name = pynvml.nvmlDeviceGetName(handle)
+    except pynvml.NVMLError:
+        return None
+    return Card(name, int(memory.free), int(memory.total), (capability[0], capability[1]))

@@ -1,0 +1,62 @@
+"""From bytes of tensors to what the card must have: context, allocator, the expected figure, the gate and the verdict."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+MIB = 2**20
+GIB = 2**30
+
+CONTEXT = 141 * MIB
+"""The CUDA context after training: total - free - reserved on a Tesla T4, Linux (public archive of fitcheck). On Windows, and
+where the card drives a screen, the desktop takes another 300 to 1,000 MiB."""
+WORKSPACE = int(16.3 * MIB)
+"""cuBLAS' workspace, the constant residual between the byte count and the T4 measurements; it comes from torch's allocator."""
+ALLOCATOR = {"mean": 1.128, "median": 1.113, "max": 1.254}
+"""reserved / allocated with torch's stock allocator on the T4 rows with fused attention. With expandable segments, which Unsloth
+switches on under Linux, it should be less; nobody has published a figure."""
+
+Verdict = Literal["fits", "tight", "does not fit"]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What finished runs on this card say.
+
+    Attributes:
+        ratio: reserved bytes over planned tensor bytes, the median of the runs; 1.03 is assumed before the first.
+        runs: how many runs it comes from; 0: none yet.
+    """
+
+    ratio: float = 1.03
+    runs: int = 0
+
+
+UNCALIBRATED = Calibration()
+
+
+def expected(allocated: float, calibration: Calibration = UNCALIBRATED) -> int:
+    """Bytes the process will probably take: ratio·a + 0.55 GiB.
+
+    1.03 for segments that do not fill up, 0.55 GiB for context, workspace, compiled kernels and what loading leaves behind.
+    """
+    return int(calibration.ratio * allocated + 0.55 * GIB)
+
+
+def gate(allocated: float, calibration: Calibration = UNCALIBRATED) -> int:
+    """Bytes that must be free before a run may start: 1.10·a + 1.0 GiB, or 5 % over the calibrated ratio if that is more.
+
+    Up to a = 5.7 GiB this covers the worst ratio measured on the T4, 1.254·a + CONTEXT.
+    """
+    return int(max(1.10, 1.05 * calibration.ratio) * allocated + 1.0 * GIB)
+
+
+def least(allocated: float) -> int:
+    """The lower end of the band: 3 % fewer tensor bytes than planned, and the context."""
+    return int(0.97 * allocated + CONTEXT)
+
+
+def verdict(allocated: float, budget: float, calibration: Calibration = UNCALIBRATED) -> Verdict:
+    """fits: the gate is within the budget. tight: only the expected figure is. Both in bytes."""
+    if gate(allocated, calibration) <= budget:
+        return "fits"
+    return "tight" if expected(allocated, calibration) <= budget else "does not fit"

@@ -1,0 +1,114 @@
+"""The plan of one set-up: its terms, when in a step they meet, and what the card must have."""
+
+from dataclasses import dataclass
+
+from finetune.memory import activations, head, inference, terms
+from finetune.memory.overheads import UNCALIBRATED, Calibration, Verdict, expected, gate, least, verdict
+from finetune.memory.setup import Setup
+
+
+@dataclass(frozen=True)
+class Term:
+    """One line of a plan.
+
+    Attributes:
+        name: what it is, as the table shows it.
+        size: bytes.
+        always: on the card between steps too; otherwise only in one phase.
+    """
+
+    name: str
+    size: int
+    always: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A set-up's memory. All sizes in bytes.
+
+    Attributes:
+        terms: every term, the constant ones first.
+        phases: the tensors alive in each phase of a run, in the order of a run.
+        allocated: the highest of the phases, what `torch.cuda.max_memory_allocated()` would say.
+        peak: the phase it falls in.
+        host: what the run holds in host memory because the card does not.
+    """
+
+    setup: Setup
+    terms: list[Term]
+    phases: dict[str, int]
+    host: dict[str, int]
+    calibration: Calibration = UNCALIBRATED
+
+    @property
+    def peak(self) -> str:
+        return max(self.phases, key=lambda phase: self.phases[phase])
+
+    @property
+    def allocated(self) -> int:
+        return self.phases[self.peak]
+
+    @property
+    def expected(self) -> int:
+        """What the process will probably take on the card."""
+        return expected(self.allocated, self.calibration)
+
+    @property
+    def gate(self) -> int:
+        """What must be free before the run may start."""
+        return gate(self.allocated, self.calibration)
+
+    @property
+    def least(self) -> int:
+        """The lower end of the band whose upper end is the gate."""
+        return least(self.allocated)
+
+    def verdict(self, budget: float) -> Verdict:
+        """Whether it fits into `budget` bytes."""
+        return verdict(self.allocated, budget, self.calibration)
+
+
+def make_plan(s: Setup, calibration: Calibration = UNCALIBRATED) -> Plan:
+    """Add up the terms of each phase.
+
+    With accumulation the gradients of the earlier micro-batches are there in every later forward pass.
+    """
+    resident = [
+        Term("quantised weights" if s.four_bit else "linear weights", terms.linear_weights(s), True),
+        Term("embeddings and LM head", terms.embeddings(s), True),
+        Term("norms and biases", terms.small_weights(s), True),
+        Term("adapter", terms.adapter(s), True),
+        Term("optimizer state", terms.optimizer(s), True),
+    ]
+    base, gradients = sum(t.size for t in resident), terms.gradients(s)
+    earlier = gradients if s.accumulation > 1 else 0
+    scratch = activations.dequantised(s) if s.engine == "unsloth" else 0
+    passing = [
+        Term("gradients", gradients),
+        Term("activations kept for the backward", activations.kept(s)),
+        Term("one layer's backward", activations.layer_hump(s)),
+        Term("  of it dequantised matrices", _matrices(s)),
+        Term("logits and loss", head.loss(s)),
+        Term("evaluation", inference.evaluation(s)),
+        Term("generation", inference.generation(s)),
+        Term("  of it the KV cache", inference.kv_cache(s) if s.new_tokens else 0),
+    ]
+    phases = {
+        "loading": inference.loading(s),
+        "forward and loss": base + earlier + head.held(s) + head.loss(s) + scratch,
+        "backward": base + gradients + activations.kept(s) + activations.layer_hump(s),
+        "optimizer step": base + gradients + scratch,
+        "evaluation": base + inference.evaluation(s),
+        "generation": base + inference.generation(s),
+    }
+    host = {
+        "layer inputs (pinned)": activations.host_checkpoints(s),
+        "input embedding": s.shape.embedding * s.element if s.offload_embedding and not s.shape.tied else 0,
+        "swapped layers": s.swapped * terms.layer_weights(s),
+        "merging to 16 bit, later, on the CPU": inference.merge_on_host(s),
+    }
+    return Plan(s, resident + passing, phases, {k: v for k, v in host.items() if v}, calibration)
+
+
+def _matrices(s: Setup) -> int:
+    return activations.dequantised(s) * (2 if activations.fused(s) else 1)

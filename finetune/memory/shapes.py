@@ -1,0 +1,208 @@
+"""The shape of a model: what its `config.json` says, or a built-in table for models that small cards are used with.
+
+No weights and no torch: a plan needs a dozen integers.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+
+LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A decoder-only transformer with a gated MLP (Llama's layout).
+
+    Attributes:
+        hidden: H, the width of the residual stream.
+        intermediate: I, the width of the MLP.
+        layers: L.
+        heads, kv_heads, head_dim: of the attention; Q = heads·head_dim and KV = kv_heads·head_dim need not equal H.
+        vocab: V, rows of the embedding.
+        tied: the LM head is the embedding.
+        qkv_bias: biases on q, k, v (Qwen2, Qwen2.5).
+        qk_norm: a norm on each head's query and key (Qwen3, Gemma 3).
+        norms: norms of width H in a layer.
+        family: transformers' `model_type`.
+        unquantised: names of linear layers that a pre-quantised checkpoint keeps in 16 bit, such as
+            `model.layers.3.mlp.down_proj` (Unsloth's dynamic quants: `quantization_config.llm_int8_skip_modules`).
+    """
+
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocab: int
+    tied: bool
+    family: str
+    qkv_bias: bool = False
+    qk_norm: bool = False
+    norms: int = 2
+    unquantised: frozenset[str] = frozenset()
+
+    @property
+    def q(self) -> int:
+        """Q, the width of all queries."""
+        return self.heads * self.head_dim
+
+    @property
+    def kv(self) -> int:
+        """KV, the width of all keys, and of all values."""
+        return self.kv_heads * self.head_dim
+
+    def linear(self, name: str) -> tuple[int, int]:
+        """(in, out) of one of a layer's linears."""
+        h, i = self.hidden, self.intermediate
+        return {
+            "q_proj": (h, self.q),
+            "k_proj": (h, self.kv),
+            "v_proj": (h, self.kv),
+            "o_proj": (self.q, h),
+            "gate_proj": (h, i),
+            "up_proj": (h, i),
+            "down_proj": (i, h),
+        }[name]
+
+    @property
+    def small(self) -> int:
+        """Parameters that are never quantised besides the embeddings: norms and biases."""
+        layer = self.norms * self.hidden + (self.q + 2 * self.kv) * self.qkv_bias + 2 * self.head_dim * self.qk_norm
+        return self.layers * layer + self.hidden
+
+    @property
+    def embedding(self) -> int:
+        """Parameters of the input embedding, V·H."""
+        return self.vocab * self.hidden
+
+    @property
+    def parameters(self) -> int:
+        """All parameters, the embedding counted once when tied."""
+        linears = self.layers * sum(i * o for i, o in map(self.linear, LINEARS))
+        return linears + self.small + self.embedding * (1 if self.tied else 2)
+
+
+def _qwen2(h: int, i: int, layers: int, heads: int, kv: int, vocab: int = 151_936, tied: bool = True) -> Shape:
+    return Shape(h, i, layers, heads, kv, h // heads, vocab, tied, "qwen2", qkv_bias=True)
+
+
+def _qwen3(h: int, i: int, layers: int, heads: int, tied: bool = True) -> Shape:
+    return Shape(h, i, layers, heads, 8, 128, 151_936, tied, "qwen3", qk_norm=True)
+
+
+def _llama(h: int, i: int, layers: int, heads: int, kv: int, vocab: int, tied: bool = True) -> Shape:
+    return Shape(h, i, layers, heads, kv, h // heads, vocab, tied, "llama")
+
+
+def _gemma3(h: int, i: int, layers: int, heads: int, kv: int, vocab: int = 262_144) -> Shape:
+    return Shape(h, i, layers, heads, kv, 256, vocab, True, "gemma3_text", qk_norm=True, norms=4)
+
+
+KNOWN: dict[str, Shape] = {
+    "Qwen2.5-0.5B": _qwen2(896, 4864, 24, 14, 2),
+    "Qwen2.5-1.5B": _qwen2(1536, 8960, 28, 12, 2),
+    "Qwen2.5-3B": _qwen2(2048, 11008, 36, 16, 2),
+    "Qwen2.5-7B": _qwen2(3584, 18944, 28, 28, 4, vocab=152_064, tied=False),
+    "Qwen2.5-14B": _qwen2(5120, 13824, 48, 40, 8, vocab=152_064, tied=False),
+    "Qwen3-0.6B": _qwen3(1024, 3072, 28, 16),
+    "Qwen3-1.7B": _qwen3(2048, 6144, 28, 16),
+    "Qwen3-4B": _qwen3(2560, 9728, 36, 32),
+    "Qwen3-8B": _qwen3(4096, 12288, 36, 32, tied=False),
+    "Llama-3.2-1B": _llama(2048, 8192, 16, 32, 8, 128_256),
+    "Llama-3.2-3B": _llama(3072, 8192, 28, 24, 8, 128_256),
+    "Llama-3.1-8B": _llama(4096, 14336, 32, 32, 8, 128_256, tied=False),
+    "SmolLM2-135M": _llama(576, 1536, 30, 9, 3, 49_152),
+    "SmolLM2-360M": _llama(960, 2560, 32, 15, 5, 49_152),
+    "SmolLM2-1.7B": _llama(2048, 8192, 24, 32, 32, 49_152),
+    "gemma-3-270m": _gemma3(640, 2048, 18, 4, 1),
+    "gemma-3-1b": _gemma3(1152, 6912, 26, 4, 1),
+    "gemma-3-4b": _gemma3(2560, 10240, 34, 8, 4, vocab=262_208),
+}
+"""The models' own config.json, as published on the hub."""
+
+_EMBEDDED = "SmolLM2-135M"
+
+
+def shape_of(name: str) -> tuple[Shape, str]:
+    """The shape of a model and where it was read: a local folder, the hub's cache, or the built-in table.
+
+    Raises:
+        InputError: none of the three knows the model.
+    """
+    if name == "embedded":
+        return KNOWN[_EMBEDDED], "built-in table"
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return read_config(folder / "config.json"), str(folder / "config.json")
+    cached = _cached_config(name)
+    if cached:
+        return read_config(cached), "config.json in the hub's cache"
+    known = lookup(name)
+    if known:
+        return known, "built-in table"
+    raise InputError(
+        f"the shape of {name!r} is not known here",
+        where="model.name",
+        fix="give a folder with its config.json, or one of: " + ", ".join(KNOWN),
+    )
+
+
+def lookup(name: str) -> Shape | None:
+    """The table's shape for a hub name: the last part, with endings such as -Instruct left out, in any case."""
+    last = name.rsplit("/", 1)[-1].lower().replace("meta-", "").replace("-coder", "").replace("smollm2-", "smollm2-")
+    found = [key for key in KNOWN if last == key.lower() or last.startswith(key.lower() + "-")]
+    return KNOWN[max(found, key=len)] if found else None
+
+
+def read_config(path: Path) -> Shape:
+    """The shape in a `config.json`, a multimodal model's text part included.
+
+    Raises:
+        InputError: not readable, or not a gated decoder whose memory this project knows.
+    """
+    try:
+        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise InputError(f"not a model's config: {e}", where=str(path)) from None
+    text = {**values, **values.get("text_config", {})}
+    try:
+        heads = text["num_attention_heads"]
+        shape = Shape(
+            hidden=text["hidden_size"],
+            intermediate=text["intermediate_size"],
+            layers=text["num_hidden_layers"],
+            heads=heads,
+            kv_heads=text.get("num_key_value_heads") or heads,
+            head_dim=text.get("head_dim") or text["hidden_size"] // heads,
+            vocab=text["vocab_size"],
+            tied=text.get("tie_word_embeddings", values.get("tie_word_embeddings", True)),
+            family=text.get("model_type", ""),
+        )
+    except KeyError as e:
+        raise InputError(f"{e.args[0]} is missing", where=str(path), fix="give a decoder's config.json") from None
+    if "num_experts" in text or "num_local_experts" in text:
+        raise InputError("mixtures of experts are not planned", where=str(path), fix="choose a dense model")
+    skipped = (values.get("quantization_config") or {}).get("llm_int8_skip_modules") or []
+    family = shape.family
+    return replace(
+        shape,
+        qkv_bias=bool(text.get("attention_bias", family == "qwen2")) or family == "qwen2",
+        qk_norm=family.startswith(("qwen3", "gemma3")),
+        norms=4 if family.startswith("gemma3") else 2,
+        unquantised=frozenset(skipped),
+    )
+
+
+def _cached_config(name: str) -> Path | None:
+    """`config.json` of a hub model in the local cache, found without the hub's library (it takes a second to import)."""
+    import os
+
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+    found = sorted(cache.glob(f"models--{name.replace('/', '--')}/snapshots/*/config.json"))
+    return found[-1] if found else None
