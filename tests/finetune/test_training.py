@@ -1,4 +1,4 @@
-"""The trainer on a tiny random model, both backends: fixed losses, parity, determinism, accumulation, the run folder."""
+"""The trainer on a tiny random model, both backends: fixed losses, parity, determinism, the run folder."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from tests.tiny import TINY, finetune, losses
 
 # Of the first steps, unsloth backend, fp32 products, torch 2.10. A change of the mask, the template, the row order or
 # the optimizer moves them.
-FIXED = {}
+FIXED = {1: 6.127, 2: 6.555, 3: 5.751, 4: 5.057, 8: 3.882, 16: 4.23}
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_first_losses_are_the_known_ones(runs: Path) -> None:
 
 def test_loss_falls(runs: Path) -> None:
     found = losses(runs / "unsloth")
-    assert sum(found[s] for s in (15, 16)) < 0.8 * sum(found[s] for s in (1, 2))
+    assert sum(found[s] for s in (13, 14, 15, 16)) / 4 < 0.7 * (found[1] + found[2]) / 2
 
 
 def test_backends_agree(runs: Path) -> None:
