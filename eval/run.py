@@ -20,6 +20,7 @@ from data.template import Template
 from data.tools import shown
 from eval.execution import execution_accuracy
 from eval.generate import Output, generate, safe_batch
+from eval.load import decoding_dtype
 from eval.report import write_report
 from eval.scoring import Sample, compare, score
 
@@ -84,7 +85,7 @@ def evaluate_run(
         max_tools=config["data"]["max_tools"],
         descriptions=config["data"]["descriptions"],
         max_new_tokens=config["eval"]["max_new_tokens"],
-        dtype=manifest["precision"],
+        dtype=decoding_dtype(manifest["precision"], _device(manifest)),
         load_in_4bit=config["model"]["load_in_4bit"],
     )
     answer = _Answering(config, manifest, records, tokenizer, template, folder, batch, say, tick)
@@ -150,7 +151,7 @@ class _Answering:
             return outputs
         from eval.load import add_adapter, load_model
 
-        device = "cuda" if self.manifest["device"]["kind"] == "cuda" and _cuda() else "cpu"
+        device = _device(self.manifest)
         if self.model is None:
             base = resolve(self.config["model"]["name"], self.say)
             self.model = load_model(base, dtype=settings.dtype, load_in_4bit=settings.load_in_4bit, device=device)
@@ -219,7 +220,7 @@ def _probe(config: dict[str, Any], records: Sequence[Record]) -> dict[str, Any] 
     return {"solved": solved, "n": len(records), "by_bucket": {k: v for k, v in shares.items() if k != "all"}}
 
 
-def _cuda() -> bool:
+def _device(manifest: dict[str, Any]) -> str:
     import torch
 
-    return torch.cuda.is_available()
+    return "cuda" if manifest["device"]["kind"] == "cuda" and torch.cuda.is_available() else "cpu"

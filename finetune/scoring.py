@@ -33,7 +33,7 @@ def scorer(
     safe: list[int] = []  # found at the first call
 
     def run(model: Any) -> dict[str, float]:
-        asked = dense_copy(model, prepared.folder, dtype=dtype) if copied else model
+        asked = dense_copy(model, prepared.folder, trained=dtype) if copied else model
         if not safe:
             wanted = BATCH if device.kind == "cpu" else config.eval.micro_batch
             safe.append(safe_batch(asked, prepared.tokenizer, prompts, batch=wanted, warn=warn))
