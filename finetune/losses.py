@@ -6,8 +6,9 @@ from typing import Any
 from data.render import Example, Role
 
 HEAD_ROWS = 128
-"""Supervised tokens that meet the LM head at once: with a vocabulary of 150,000 their logits take 190 MiB, where all of a
-long answer's would take gigabytes, and the first evaluation of a run that trained well would be out of memory."""
+"""Supervised tokens that meet the LM head at once: with a vocabulary of 150,000 their logits take 190 MiB, where
+those of a batch of long answers would take gigabytes, and a run that trained well would be out of memory at its
+evaluation."""
 
 
 def evaluation_loss(model: Any, examples: Sequence[Example], micro_batch: int, pad_token_id: int) -> dict[str, float]:
@@ -15,7 +16,10 @@ def evaluation_loss(model: Any, examples: Sequence[Example], micro_batch: int, p
 
     Every token counts once, whatever the batch it falls in: a mean of batch means would change with the batch size.
     Only the hidden states of supervised positions meet the LM head, `HEAD_ROWS` at a time, so no
-    [tokens × vocabulary] tensor of a batch is ever built. Batches are taken by length; the model must be in evaluation mode.
+    [tokens × vocabulary] tensor of a batch is ever built. Batches are taken by length.
+
+    Args:
+        model: in evaluation mode.
 
     Returns:
         `eval_loss`, and `eval_loss_name`, `…_arguments`, `…_format`, `…_text` for the roles that occur. The parts,

@@ -1,14 +1,16 @@
 """What one layer's forward and backward hold on the card: the hump of the backward pass. Every function returns bytes.
 
-Each coefficient is the number of live tensors of that width when the hump is highest, found by listing what the layer saves
-and confirmed by counting: tests/finetune/memory counts the real code on the meta device with H, I, Q and KV varied one at
-a time. N = micro_batch·length tokens; widths H, I, Q, KV as in `shapes.Shape`; e = bytes of an element.
+Each coefficient is the number of live tensors of that width when the hump is highest, found by listing what the
+layer saves and confirmed by counting: tests/finetune/memory counts the real code on the meta device with H, I, Q
+and KV varied one at a time. N = micro_batch·length tokens; widths H, I, Q, KV as in `shapes.Shape`; e = bytes of an
+element.
 """
 
 from finetune.memory.setup import Setup
 
 MIN_OFFLOAD = 2 * 2**20
-"""Bytes. Unsloth leaves a layer's input on the card up to this size (unsloth_zoo/gradient_checkpointing.py: MINIMUM_SIZE)."""
+"""Bytes. Unsloth leaves a layer's input on the card up to this size (unsloth_zoo/gradient_checkpointing.py:
+MINIMUM_SIZE)."""
 
 
 def dequantised(s: Setup) -> int:
@@ -24,8 +26,9 @@ def offloads(s: Setup) -> bool:
 def checkpoints(s: Setup) -> int:
     """What recomputation keeps on the card: every layer's input, L·N·H·e; offloaded, four of them.
 
-    The four: the embedding's output (a leaf, so autograd holds it), the last layer's input, which is never offloaded, and two
-    buffers through which the others come back. Source: unsloth_zoo/gradient_checkpointing.py, UnslothCheckpointFunction.
+    The four: the embedding's output (a leaf, so autograd holds it), the last layer's input, which is never
+    offloaded, and two buffers through which the others come back. Source: unsloth_zoo/gradient_checkpointing.py,
+    UnslothCheckpointFunction.
     """
     if s.mode == "off":
         return 0
@@ -40,9 +43,10 @@ def host_checkpoints(s: Setup) -> int:
 def score_matrices(s: Setup) -> int:
     """Eager attention's [heads, length, length] matrices in one layer's backward, bytes.
 
-    The softmax's output and its copy for the product, the gradients of both, and one that the softmax's backward keeps to
-    itself: about 18 bytes a score with a float32 stream and 16 with a 16-bit one. These two are not derived but fitted to the
-    public T4 rows with eager attention. Source of the operations: transformers' `eager_attention_forward`.
+    The softmax's output and its copy for the product, the gradients of both, and one that the softmax's backward
+    keeps to itself: about 18 bytes a score with a float32 stream and 16 with a 16-bit one. These two are not
+    derived but fitted to the public T4 rows with eager attention. Source of the operations: transformers'
+    `eager_attention_forward`.
     """
     if not s.eager:
         return 0
@@ -65,8 +69,8 @@ def kept(s: Setup) -> int:
 def layer_hump(s: Setup) -> int:
     """The most that one layer's backward holds besides `kept`.
 
-    Without checkpointing a layer's activations are in `kept` already. What is added is a gradient beside two dequantised
-    matrices (Unsloth: e·N·(I + H)), or the higher of two gradients and the last norm's float32 temporaries
+    Without checkpointing a layer's activations are in `kept` already. What is added is a gradient beside two
+    dequantised matrices (Unsloth: e·N·(I + H)), or the higher of two gradients and the last norm's float32 temporaries
     (transformers: e·N·max(2I + 2H, 13H)).
     """
     if s.mode != "off":
@@ -78,17 +82,18 @@ def layer_hump(s: Setup) -> int:
 
 
 def _grouped(s: Setup) -> int:
-    """Width of the keys as the attention kernel keeps them: KV, or Q where no kernel takes grouped keys (before Ampere)."""
+    """Width of the keys as the attention kernel keeps them: KV, or Q where no kernel takes grouped keys (before
+    Ampere)."""
     return s.shape.q if s.turing else s.shape.kv
 
 
 def _unsloth_layer(s: Setup) -> int:
     """Unsloth's fused layer, recomputed: the higher of its MLP's and its attention's backward.
 
-    MLP: e·N·(3I + 5H + 2Q + 2KV) + 4·heads·N + two dequantised matrices. I: gate, up and the gradient of their product, which
-    later gradients overwrite. H: the incoming gradient, the layer's output, the middle of the residual stream, both norms'
-    outputs. Q, KV: query, attention output, key, value; a float a head for the softmax. Matrices: the scratch buffer that all
-    products share, and a new one in LoRA_MLP.backward.
+    MLP: e·N·(3I + 5H + 2Q + 2KV) + 4·heads·N + two dequantised matrices. I: gate, up and the gradient of their
+    product, which later gradients overwrite. H: the incoming gradient, the layer's output, the middle of the
+    residual stream, both norms' outputs. Q, KV: query, attention output, key, value; a float a head for the
+    softmax. Matrices: the scratch buffer that all products share, and a new one in LoRA_MLP.backward.
     Attention: e·N·(4H + 6Q + 4KV): the gradients of q, k, v beside their values, dQ summed in float32.
     Source: unsloth/kernels/fast_lora.py, unsloth/kernels/rms_layernorm.py.
     """
@@ -125,9 +130,9 @@ def _norm_copies(s: Setup) -> int:
 def _transformers_layer(s: Setup) -> int:
     """transformers + PEFT, recomputed: e·N·(6I + 3H + 4Q + 2·head_dim) + norm copies + 4·heads·N, or 5I and a matrix.
 
-    I: gate, its SiLU, up, their product, and two gradients; a moment later one fewer beside a dequantised matrix. H: incoming
-    gradient, residual, norm output. Q: query, output, and key and value expanded to all heads. Rotary cosine and sine.
-    Source: transformers' modeling_llama/qwen2/qwen3, peft/tuners/lora/bnb.py, bitsandbytes MatMul4Bit.
+    I: gate, its SiLU, up, their product, and two gradients; a moment later one fewer beside a dequantised matrix.
+    H: incoming gradient, residual, norm output. Q: query, output, and key and value expanded to all heads. Rotary
+    cosine and sine. Source: transformers' modeling_llama/qwen2/qwen3, peft/tuners/lora/bnb.py, bitsandbytes MatMul4Bit.
     """
     shape, width = s.shape, s.stream * s.tokens
     common = 3 * shape.hidden + 4 * shape.q + 2 * shape.head_dim + len(s.targets) * s.r + _norm_copies(s)

@@ -9,7 +9,7 @@ from data.errors import InputError
 from finetune.config import load_config
 from finetune.memory.overheads import GIB, UNCALIBRATED, Calibration
 from finetune.memory.plan import make_plan
-from finetune.memory.setup import setup_from
+from finetune.memory.setup import Engine, setup_from
 from finetune.memory.shapes import shape_of
 
 
@@ -31,7 +31,7 @@ def calibrate(runs: Path, device: str) -> Calibration:
             shape, _ = shape_of(config.model.name)
         except InputError:
             continue
-        engine = "unsloth" if config.model.backend == "unsloth" else "trl"
+        engine: Engine = "unsloth" if config.model.backend == "unsloth" else "trl"
         setup = replace(setup_from(config, shape, engine), length=manifest["longest_row"])
         ratios.append(reserved * GIB / make_plan(setup).allocated)
     return Calibration(median(ratios), len(ratios)) if ratios else UNCALIBRATED

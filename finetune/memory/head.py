@@ -14,8 +14,8 @@ TURING_ROWS = 512
 """Labelled tokens in a block of whole logits on cards before Ampere (fused_linear.py: _MIN_LOGITS = 512·151,936)."""
 LOSS_COPIES = {2: 14, 4: 16}
 """Bytes a logit of transformers' own loss, by the bytes of the head's output: logits, their float32 copy where they are
-16-bit, log-softmax, and the gradients of both. Source: transformers/loss/loss_utils.py; the public T4 rows fit 3.5 and 4
-float32 copies. A loop that lets go of the model's outputs before the backward saves the first of them."""
+16-bit, log-softmax, and the gradients of both. Source: transformers/loss/loss_utils.py; the public T4 rows fit 3.5
+and 4 float32 copies. A loop that lets go of the model's outputs before the backward saves the first of them."""
 
 
 def held(s: Setup) -> int:
@@ -31,8 +31,8 @@ def loss(s: Setup) -> int:
     """Buffers of the head, the loss and its gradient.
 
     Unsloth, compute capability 8.0 and up on cards of at most 24 GB: tiles, min(4096, n)·(4·16,384 + 4H).
-    Unsloth, earlier cards: min(512, n)·(4V + 4H). Both: the gradient of the hidden states e·N·H, and the labelled rows gathered
-    when there are fewer. Source: unsloth_zoo/fused_losses/fused_linear.py.
+    Unsloth, earlier cards: min(512, n)·(4V + 4H). Both: the gradient of the hidden states e·N·H, and the labelled
+    rows gathered when there are fewer. Source: unsloth_zoo/fused_losses/fused_linear.py.
     TRL: min(4096, n)·16,384·e and n·H·(4 + 2e), the labelled rows, their gradient and its float32 sum.
     Source: trl/kernels/chunked_logprob.py.
     Full logits: 14·N·V, or 16·N·V from a float32 head, whatever is labelled (see LOSS_COPIES).

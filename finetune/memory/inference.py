@@ -1,4 +1,5 @@
-"""Evaluation, generation, loading and merging. Estimates from the tensors these build; not counted, not measured. Bytes."""
+"""Evaluation, generation, loading and merging. Estimates from the tensors these build; not counted, not measured.
+Bytes."""
 
 from finetune.memory import terms
 from finetune.memory.activations import dequantised, offloads
@@ -7,7 +8,8 @@ from finetune.memory.setup import Setup
 LOGIT_BYTES = 10
 """Of a logit in the evaluation loss: 16 bit, its float32 copy, log-softmax (finetune/losses.py)."""
 HEAD_ROWS = 128
-"""Labelled tokens that meet the LM head at once there: `finetune.losses.HEAD_ROWS`, which would cost a plan its import."""
+"""Labelled tokens that meet the LM head at once there: `finetune.losses.HEAD_ROWS`, which would cost a plan its
+import."""
 
 
 def forward(s: Setup, tokens: int) -> int:
@@ -43,7 +45,8 @@ def generation(s: Setup) -> int:
 
 
 def loading(s: Setup) -> int:
-    """While weights arrive: those that stay, an embedding that is moved out only later, and the matrix being quantised."""
+    """While weights arrive: those that stay, an embedding that is moved out only later, and the matrix being
+    quantised."""
     late = s.shape.embedding * s.element if s.offload_embedding and not s.shape.tied else 0
     raw = s.element * s.shape.hidden * s.shape.intermediate if s.four_bit else 0
     return terms.linear_weights(s) + terms.embeddings(s) + terms.small_weights(s) + late + raw

@@ -1,4 +1,5 @@
-"""From bytes of tensors to what the card must have: context, allocator, the expected figure, the gate and the verdict."""
+"""From bytes of tensors to what the card must have: context, allocator, the expected figure, the gate and the
+verdict."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,13 +8,14 @@ MIB = 2**20
 GIB = 2**30
 
 CONTEXT = 141 * MIB
-"""The CUDA context after training: total - free - reserved on a Tesla T4, Linux (public archive of fitcheck). On Windows, and
-where the card drives a screen, the desktop takes another 300 to 1,000 MiB."""
+"""The CUDA context after training: total - free - reserved on a Tesla T4, Linux (public archive of fitcheck). On
+Windows, and where the card drives a screen, the desktop takes another 300 to 1,000 MiB."""
 WORKSPACE = int(16.3 * MIB)
-"""cuBLAS' workspace, the constant residual between the byte count and the T4 measurements; it comes from torch's allocator."""
+"""cuBLAS' workspace, the constant residual between the byte count and the T4 measurements; it comes from torch's
+allocator."""
 ALLOCATOR = {"mean": 1.128, "median": 1.113, "max": 1.254}
-"""reserved / allocated with torch's stock allocator on the T4 rows with fused attention. With expandable segments, which Unsloth
-switches on under Linux, it should be less; nobody has published a figure."""
+"""reserved / allocated with torch's stock allocator on the T4 rows with fused attention. With expandable segments,
+which Unsloth switches on under Linux, it should be less; nobody has published a figure."""
 
 Verdict = Literal["fits", "tight", "does not fit"]
 
@@ -37,13 +39,15 @@ UNCALIBRATED = Calibration()
 def expected(allocated: float, calibration: Calibration = UNCALIBRATED) -> int:
     """Bytes the process will probably take: ratio·a + 0.55 GiB.
 
-    1.03 for segments that do not fill up, 0.55 GiB for context, workspace, compiled kernels and what loading leaves behind.
+    1.03 for segments that do not fill up, 0.55 GiB for context, workspace, compiled kernels and what loading leaves
+    behind.
     """
     return int(calibration.ratio * allocated + 0.55 * GIB)
 
 
 def gate(allocated: float, calibration: Calibration = UNCALIBRATED) -> int:
-    """Bytes that must be free before a run may start: 1.10·a + 1.0 GiB, or 5 % over the calibrated ratio if that is more.
+    """Bytes that must be free before a run may start: 1.10·a + 1.0 GiB, or 5 % over the calibrated ratio if that is
+    more.
 
     Up to a = 5.7 GiB this covers the worst ratio measured on the T4, 1.254·a + CONTEXT.
     """

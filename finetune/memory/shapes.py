@@ -199,7 +199,7 @@ def read_config(path: Path) -> Shape:
 
 
 def _cached_config(name: str) -> Path | None:
-    """`config.json` of a hub model in the local cache, found without the hub's library (it takes a second to import)."""
+    """`config.json` of a hub model in the local cache, found without the hub's library (a second to import)."""
     import os
 
     home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))

@@ -41,7 +41,8 @@ def print_plan(console: Console, plans: list[Plan], budget: float, advice: list[
         console.print("In host memory: " + "; ".join(f"{name} {amount(size)}" for name, size in chosen.host.items()))
     calibrated = chosen.calibration.runs
     console.print(
-        f"Band: {amount(chosen.least)} to {amount(chosen.gate)}. Tensors are within 3 % of a byte count of the real code; "
+        f"Band: {amount(chosen.least)} to {amount(chosen.gate)}. "
+        "Tensors are within 3 % of a byte count of the real code; "
         + (f"the ratio on top is from {calibrated} finished runs on this card." if calibrated else _UNSEEN)
     )
     _print_advice(console, advice, result)

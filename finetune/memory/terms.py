@@ -16,7 +16,8 @@ def nf4(parameters: int, double: bool) -> int:
     """A weight matrix in NF4: n/2 of codes, and a scale for each 64 weights.
 
     The scales are float32 (4n/64), or with double quantisation uint8 with a float32 for each 256 of them
-    (n/64 + 4n/16384) and their own codebook. Source: bitsandbytes.functional.quantize_4bit; QLoRA (arXiv 2305.14314), §3.
+    (n/64 + 4n/16384) and their own codebook. Source: bitsandbytes.functional.quantize_4bit; QLoRA (arXiv
+    2305.14314), §3.
     """
     codes, codebook = rounded(parameters / 2), rounded(16 * 4)
     blocks = -(-parameters // 64)
@@ -73,7 +74,8 @@ def small_weights(s: Setup) -> int:
 
 
 def adapter_tensors(s: Setup) -> list[int]:
-    """Elements of each LoRA matrix: A is [r, in] and B is [out, r], for each target of each layer (arXiv 2106.09685)."""
+    """Elements of each LoRA matrix: A is [r, in] and B is [out, r], for each target of each layer (arXiv
+    2106.09685)."""
     pairs = [s.shape.linear(name) for name in LINEARS if name in s.targets]
     return [s.r * width for pair in pairs for width in pair] * s.shape.layers
 
@@ -97,9 +99,9 @@ def optimizer(s: Setup) -> int:
     """Adam's two moments of each LoRA weight.
 
     8 bit: two bytes and a float32 scale for each 256 per moment; tensors under 4,096 elements keep float32 moments.
-    Paged: tensors of 100,000 elements and more lie in memory that the driver may evict to the host, and are not counted;
-    at small ranks no LoRA matrix is that large. Source: bitsandbytes/optim/optimizer.py (min_8bit_size, get_state_buffer).
-    torch: two copies in the weight's dtype.
+    Paged: tensors of 100,000 elements and more lie in memory that the driver may evict to the host, and are not
+    counted; at small ranks no LoRA matrix is that large. Source: bitsandbytes/optim/optimizer.py (min_8bit_size,
+    get_state_buffer). torch: two copies in the weight's dtype.
     """
     total = 0
     for n in adapter_tensors(s):

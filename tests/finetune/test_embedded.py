@@ -63,7 +63,8 @@ tokenizer = AutoTokenizer.from_pretrained(run / "best")
 model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
 model = PeftModel.from_pretrained(model, run / "best").eval()
 row = json.loads(open(sys.argv[3], encoding="utf-8").readline())
-text = tokenizer.apply_chat_template(row["messages"][:-1], tools=row["tools"], tokenize=False, add_generation_prompt=True)
+prompt = row["messages"][:-1]
+text = tokenizer.apply_chat_template(prompt, tools=row["tools"], tokenize=False, add_generation_prompt=True)
 ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
 out = model.generate(ids, max_new_tokens=40, do_sample=False, eos_token_id=tokenizer.eos_token_id)
 assert "unsloth" not in sys.modules

@@ -1,6 +1,7 @@
 """Peak bytes of one training step of transformers + PEFT + bitsandbytes, counted on the meta device.
 
-Reads cases as JSON from standard input, writes one JSON line each. A process of its own: the plain arm never imports Unsloth.
+Reads cases as JSON from standard input, writes one JSON line each. A process of its own: the plain arm never
+imports Unsloth.
 """
 
 import gc

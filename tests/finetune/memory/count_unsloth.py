@@ -1,8 +1,8 @@
 """Peak bytes of one Unsloth QLoRA step, counted on the meta device.
 
 The autograd functions of the adapter are Unsloth's own (`LoRA_MLP`, `LoRA_QKV`, `LoRA_W`); its Triton kernels, its
-checkpointing into host memory and its tiled cross-entropy are replaced by functions that make the same allocations. A process
-of its own: importing Unsloth changes transformers and PEFT.
+checkpointing into host memory and its tiled cross-entropy are replaced by functions that make the same allocations.
+A process of its own: importing Unsloth changes transformers and PEFT.
 
 Reads cases as JSON from standard input, writes one JSON line each.
 """

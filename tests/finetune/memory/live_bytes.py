@@ -1,7 +1,7 @@
 """Counts the bytes of live tensor storages while real code runs on the meta device: shapes and lifetimes, no memory.
 
-The most bytes alive at once is what `torch.cuda.max_memory_allocated()` would say of the same operations: the CUDA caching
-allocator hands out multiples of 512 bytes, and frees with the last reference.
+The most bytes alive at once is what `torch.cuda.max_memory_allocated()` would say of the same operations: the CUDA
+caching allocator hands out multiples of 512 bytes, and frees with the last reference.
 """
 
 import weakref

@@ -19,7 +19,7 @@ CLASSES = {"qwen2": "Qwen2", "qwen3": "Qwen3", "llama": "Llama", "gemma3_text": 
 def fused_attention(
     module: Any, query: Any, key: Any, value: Any, attention_mask: Any, scaling: float | None = None, **_: Any
 ) -> tuple[Any, None]:
-    """Memory-efficient attention as SDPA dispatches it on a card without the flash kernel: keys expanded to all heads."""
+    """Memory-efficient attention, as SDPA dispatches it without the flash kernel: keys expanded to all heads."""
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)

@@ -1,6 +1,7 @@
 """The closed formulas against the bytes that the real code keeps alive in a training step, counted on the meta device.
 
-Transformers, PEFT, bitsandbytes and Unsloth's autograd functions run for real; only the numbers in the tensors are missing.
+Transformers, PEFT, bitsandbytes and Unsloth's autograd functions run for real; only the numbers in the tensors are
+missing.
 """
 
 import json
