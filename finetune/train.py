@@ -77,7 +77,7 @@ def _train(
     trainer, interrupt, line = _trainer(config, run, prepared, loaded, device, length, console)
     handler = interrupt.install()
     try:
-        _first_look(config, trainer, loaded, prepared, device, say)
+        _first_look(config, trainer, loaded, prepared, device, length, say)
         _resume(trainer, run, checkpoint, say)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     finally:
@@ -134,19 +134,23 @@ def _trainer(
     return trainer, interrupt, line
 
 
-def _first_look(config: Config, trainer: Any, loaded: Any, prepared: Prepared, device: Device, say: Any) -> None:
+def _first_look(
+    config: Config, trainer: Any, loaded: Any, prepared: Prepared, device: Device, length: Length, say: Any
+) -> None:
     """Before step 1: a step on the longest rows and an evaluation of a few, so that a failure shows in a minute."""
     from finetune.trainer import evaluate, probe
 
     started = time.perf_counter()
     say("Checking: one step on the longest rows, one evaluation …")
-    probe(trainer, config, loaded, prepared.tokenizer, prepared.train.examples, device)
+    seconds = probe(trainer, config, loaded, prepared.tokenizer, prepared.train.examples, device)
     longest = sorted(prepared.validation.examples, key=lambda e: -len(e.input_ids))[: config.eval.micro_batch]
     few = scorer(_brief(config), loaded.dtype, device, prepared, prepared.scored[:2], say)
     metrics = evaluate(trainer, config, prepared.tokenizer, longest, few)
     if not math.isfinite(metrics["eval_loss"]):
         raise JobFailed(f"eval_loss is {metrics['eval_loss']} before training", "try another model.dtype")
     say(f"  well, in {time.perf_counter() - started:.0f} s; eval_loss of the longest rows {metrics['eval_loss']:.3f}")
+    minutes = seconds * config.train.accumulation * length.steps / 60
+    say(f"  {length.steps} steps should take about {max(1, round(minutes))} min, evaluations apart")
 
 
 def _brief(config: Config) -> Config:

@@ -117,37 +117,55 @@ def uses_trl(config: Config, device: Device) -> bool:
 
 def probe(
     trainer: Any, config: Config, loaded: Loaded, tokenizer: Any, train: Sequence[Example], device: Device
-) -> None:
-    """One forward and backward pass over the longest rows before step 1, thrown away.
+) -> float:
+    """Two micro-steps before step 1, thrown away: one on the longest rows, one on rows of middle length.
 
-    Shows an out-of-memory in the first minute, compiles what will be compiled, and proves that gradients are finite
-    (float16 on some cards gives NaN).
+    The first shows an out-of-memory in the first minute, compiles what will be compiled, and proves that gradients are
+    finite (float16 on some cards gives NaN). The second is timed.
+
+    Returns:
+        Seconds that a micro-step takes.
 
     Raises:
         JobFailed: a gradient is not finite.
     """
+    import time
+
     import torch
 
-    longest = sorted(train, key=lambda e: -len(e.input_ids))[: config.train.micro_batch]
-    rows = [{"input_ids": e.input_ids, "labels": e.labels} for e in longest]
-    batch = {k: v.to(loaded.model.device) for k, v in collate(rows, tokenizer.pad_token_id).items()}
+    by_length = sorted(train, key=lambda e: -len(e.input_ids))
+    longest, middle = (
+        by_length[: config.train.micro_batch],
+        by_length[len(by_length) // 2 :][: config.train.micro_batch],
+    )
     with torch.random.fork_rng(devices=[0] if device.kind == "cuda" else []):
-        loaded.model.train()
-        with trainer.compute_loss_context_manager():
-            loss = trainer.compute_loss(loaded.model, batch, num_items_in_batch=(batch["labels"] != -100).sum())
-        loss.backward()
-    gradients = [p.grad for p in loaded.model.parameters() if p.grad is not None]
-    finite = bool(gradients) and all(bool(torch.isfinite(g).all()) for g in gradients)
+        loss = _throwaway_step(trainer, loaded, tokenizer, longest)
+        gradients = [p.grad for p in loaded.model.parameters() if p.grad is not None]
+        finite = bool(gradients) and all(bool(torch.isfinite(g).all()) for g in gradients)
+        started = time.perf_counter()
+        _throwaway_step(trainer, loaded, tokenizer, middle)
+        seconds = time.perf_counter() - started
     trainer.model.zero_grad(set_to_none=True)
     if uses_trl(config, device):
-        trainer._metrics["train"].clear()  # TRL keeps a tally of each loss: this one was no step
+        trainer._metrics["train"].clear()  # TRL keeps a tally of each loss: these were no steps
         trainer._total_train_tokens = 0
     if not finite:
         rows_named = ", ".join(e.id for e in longest[:3])
         raise JobFailed(
-            f"gradients are not finite in {loaded.dtype} (loss {loss.item():.3g}, rows {rows_named})",
+            f"gradients are not finite in {loaded.dtype} (loss {loss:.3g}, rows {rows_named})",
             "set model.dtype=float32, or bfloat16 if the card has it",
         )
+    return seconds
+
+
+def _throwaway_step(trainer: Any, loaded: Loaded, tokenizer: Any, examples: Sequence[Example]) -> float:
+    rows = [{"input_ids": e.input_ids, "labels": e.labels} for e in examples]
+    batch = {k: v.to(loaded.model.device) for k, v in collate(rows, tokenizer.pad_token_id).items()}
+    loaded.model.train()
+    with trainer.compute_loss_context_manager():
+        loss = trainer.compute_loss(loaded.model, batch, num_items_in_batch=(batch["labels"] != -100).sum())
+    loss.backward()
+    return float(loss.item())
 
 
 def evaluate(
