@@ -6,9 +6,17 @@ from finetune.memory import terms
 from finetune.memory.fit import with_batch
 from finetune.memory.overheads import MIB, Verdict
 from finetune.memory.plan import Plan, make_plan
-from finetune.memory.setup import ENGINES, Setup
+from finetune.memory.setup import Setup
 from finetune.memory.shapes import KNOWN
 
+HUB = {
+    "Qwen2.5": ("Qwen", "-Instruct"),
+    "Qwen3": ("Qwen", ""),
+    "Llama": ("meta-llama", "-Instruct"),
+    "SmolLM2": ("HuggingFaceTB", "-Instruct"),
+    "gemma": ("google", "-it"),
+}
+"""Owner and ending of the instruction-tuned models, by how their names begin."""
 WORTH = 8 * MIB
 """Smaller savings are not worth a line."""
 
@@ -47,7 +55,7 @@ def _changes(s: Setup, budget: float, plan: Plan) -> list[tuple[int, str, str, S
     if s.engine != "unsloth":
         changes.append((0, "train with Unsloth", "model.backend=unsloth", replace(s, engine="unsloth")))
     if s.engine == "full":
-        changes.append((0, f"use {ENGINES['trl']}", "model.backend=hf", replace(s, engine="trl")))
+        changes.append((0, "use TRL's trainer with its fused LM head", "model.backend=hf", replace(s, engine="trl")))
     if s.optimizer == "adamw_torch":
         changes.append((0, "8-bit optimizer", "train.optimizer=adamw_8bit", replace(s, optimizer="adamw_8bit")))
     if s.eager:
@@ -88,8 +96,17 @@ def _swaps(s: Setup, budget: float, plan: Plan) -> list[tuple[int, str, str, Set
         changed = replace(base, swapped=swapped)
         if make_plan(changed, plan.calibration).gate <= budget:
             break
-    what = f"{changed.swapped} of {s.shape.layers} layers in host memory, one at a time on the card (much slower)"
-    return [(1, what, f"--swap {changed.swapped}", changed)]
+    what = (
+        f"{changed.swapped} of {s.shape.layers} layers in host memory, much slower (planned; training has no key yet)"
+    )
+    embedding = "--offload-embedding " if changed.offload_embedding else ""
+    return [(1, what, f"{embedding}--swap {changed.swapped}", changed)]
+
+
+def _hub_name(name: str) -> str:
+    """A name of the table as the hub has it."""
+    owner, ending = next(pair for start, pair in HUB.items() if name.startswith(start))
+    return f"{owner}/{name}{ending}"
 
 
 def _smaller(s: Setup) -> list[tuple[int, str, str, Setup]]:
@@ -103,4 +120,4 @@ def _smaller(s: Setup) -> list[tuple[int, str, str, Setup]]:
     if not smaller:
         return []
     name, shape = max(smaller, key=lambda pair: pair[1].parameters)
-    return [(2, f"the next smaller model, {name}", "model.name=…", replace(s, shape=shape))]
+    return [(2, f"the next smaller model, {name}", "model.name=" + _hub_name(name), replace(s, shape=shape))]

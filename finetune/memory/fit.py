@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from finetune.memory.overheads import UNCALIBRATED, Calibration
-from finetune.memory.plan import make_plan
+from finetune.memory.plan import Plan, make_plan
 from finetune.memory.setup import Setup
 
 STEP = 64
@@ -59,6 +59,14 @@ def find_fit(s: Setup, budget: float, calibration: Calibration = UNCALIBRATED) -
 def with_batch(s: Setup, batch: int) -> Setup:
     """The set-up with another micro-batch and the same effective batch."""
     return replace(s, micro_batch=batch, accumulation=max(1, s.micro_batch * s.accumulation // batch))
+
+
+def grid(s: Setup, calibration: Calibration = UNCALIBRATED) -> dict[int, dict[int, Plan]]:
+    """The plan of each micro-batch (first key) and length, the effective batch kept where it can be."""
+    return {
+        batch: {n: make_plan(replace(with_batch(s, batch), length=n), calibration) for n in LENGTHS}
+        for batch in BATCHES
+    }
 
 
 def _fits(s: Setup, budget: float, calibration: Calibration) -> bool:

@@ -54,13 +54,11 @@ def gate(allocated: float, calibration: Calibration = UNCALIBRATED) -> int:
     return int(max(1.10, 1.05 * calibration.ratio) * allocated + 1.0 * GIB)
 
 
+def to_load(loading: float) -> int:
+    """Bytes that must be free to load: the tensors, the context and 0.25 GiB. Nothing is fragmented yet."""
+    return int(loading + CONTEXT + 0.25 * GIB)
+
+
 def least(allocated: float) -> int:
     """The lower end of the band: 3 % fewer tensor bytes than planned, and the context."""
     return int(0.97 * allocated + CONTEXT)
-
-
-def verdict(allocated: float, budget: float, calibration: Calibration = UNCALIBRATED) -> Verdict:
-    """fits: the gate is within the budget. tight: only the expected figure is. Both in bytes."""
-    if gate(allocated, calibration) <= budget:
-        return "fits"
-    return "tight" if expected(allocated, calibration) <= budget else "does not fit"

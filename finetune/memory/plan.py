@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from finetune.memory import activations, head, inference, terms
-from finetune.memory.overheads import UNCALIBRATED, Calibration, Verdict, expected, gate, least, verdict
+from finetune.memory.overheads import UNCALIBRATED, Calibration, Verdict, expected, gate, least, to_load
 from finetune.memory.setup import Setup
 
 
@@ -29,8 +29,7 @@ class Plan:
     Attributes:
         terms: every term, the constant ones first.
         phases: the tensors alive in each phase of a run, in the order of a run.
-        allocated: the highest of the phases, what `torch.cuda.max_memory_allocated()` would say.
-        peak: the phase it falls in.
+        allocated: the highest of the phases after loading, what `torch.cuda.max_memory_allocated()` would say of them.
         host: what the run holds in host memory because the card does not.
     """
 
@@ -42,21 +41,29 @@ class Plan:
 
     @property
     def peak(self) -> str:
-        return max(self.phases, key=lambda phase: self.phases[phase])
+        """The phase that decides what must be free."""
+        if to_load(self.phases["loading"]) > gate(self.allocated, self.calibration):
+            return "loading"
+        return max(self._training, key=lambda phase: self._training[phase])
 
     @property
     def allocated(self) -> int:
-        return self.phases[self.peak]
+        """The highest phase after loading."""
+        return max(self._training.values())
+
+    @property
+    def _training(self) -> dict[str, int]:
+        return {phase: size for phase, size in self.phases.items() if phase != "loading"}
 
     @property
     def expected(self) -> int:
         """What the process will probably take on the card."""
-        return expected(self.allocated, self.calibration)
+        return max(expected(self.allocated, self.calibration), to_load(self.phases["loading"]))
 
     @property
     def gate(self) -> int:
         """What must be free before the run may start."""
-        return gate(self.allocated, self.calibration)
+        return max(gate(self.allocated, self.calibration), to_load(self.phases["loading"]))
 
     @property
     def least(self) -> int:
@@ -64,8 +71,10 @@ class Plan:
         return least(self.allocated)
 
     def verdict(self, budget: float) -> Verdict:
-        """Whether it fits into `budget` bytes."""
-        return verdict(self.allocated, budget, self.calibration)
+        """fits: the gate is within `budget` bytes. tight: only the expected figure is."""
+        if self.gate <= budget:
+            return "fits"
+        return "tight" if self.expected <= budget else "does not fit"
 
 
 def make_plan(s: Setup, calibration: Calibration = UNCALIBRATED) -> Plan:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from finetune.memory import terms
 from finetune.memory.overheads import GIB, MIB, WORKSPACE
 from finetune.memory.plan import make_plan
 from finetune.memory.setup import Setup
@@ -99,18 +98,13 @@ def others() -> list[Comparison]:
     return [*_unsloth_code(), *_notebooks(), *_rtx4080(), *_requirements(), *_context_table()]
 
 
-def _activation_bytes(shape: Shape) -> float:
-    """Unsloth's dynamic bytes for a token and hidden unit, at 1 × 8192."""
-    s = Setup(shape, length=8192, labelled=0.01)
-    plan = make_plan(s)
-    constant = sum(t.size for t in plan.terms if t.always)
-    return (plan.phases["backward"] - constant - terms.gradients(s)) / (s.tokens * shape.hidden)
-
-
 def _unsloth_code() -> list[Comparison]:
-    planned = _activation_bytes(KNOWN["Llama-3.1-8B"])
-    what = "Llama-3.1-8B, Unsloth: bytes a token and hidden unit, its own comment in block_swap.py"
-    return [Comparison(what, 42, planned, "bytes, not memory")]
+    """Bytes for a token and a hidden unit: the slope between two lengths, so that what does not grow drops out."""
+    short, long = (Setup(KNOWN["Llama-3.1-8B"], length=n, labelled=0.01) for n in (8192, 16384))
+    more = make_plan(long).phases["backward"] - make_plan(short).phases["backward"]
+    planned = more / ((long.tokens - short.tokens) * long.shape.hidden)
+    what = "Llama-3.1-8B, Unsloth: bytes a token and hidden unit (the comment in unsloth_zoo/block_swap.py)"
+    return [Comparison(what, 42, planned, "bytes, not GiB")]
 
 
 def _notebooks() -> list[Comparison]:
@@ -132,7 +126,14 @@ def _rtx4080() -> list[Comparison]:
             checkpointing="on",
         )  # fmt: skip
         what = f"Qwen2.5-1.5B, plain transformers QLoRA, RTX 4080, {batch} × {length}, r 16, attention only"
-        found.append(Comparison(what, gib * GIB, allocated_in_training(s), "taken to be k-bit prepared, allocated"))
+        found.append(
+            Comparison(
+                what,
+                gib * GIB,
+                allocated_in_training(s),
+                "taken as allocated memory after k-bit preparation; the source says neither",
+            )
+        )
     return found
 
 

@@ -9,9 +9,11 @@ from finetune.memory.shapes import LINEARS, Shape
 Engine = Literal["unsloth", "trl", "full"]
 ENGINES: dict[Engine, str] = {
     "unsloth": "Unsloth",
-    "trl": "transformers + TRL, fused LM head",
-    "full": "transformers, full logits",
+    "trl": "TRL",
+    "full": "full logits",
 }
+"""Their names in tables. TRL: transformers + PEFT + bitsandbytes with TRL's fused LM head; full logits: the same with
+transformers' own loss, as most tutorials have it."""
 MIN_OFFLOAD_LENGTH = 512
 """Tokens. Below this max_length Unsloth's "unsloth" checkpointing is the plain one (unsloth/models/_utils.py)."""
 

@@ -9,7 +9,7 @@ from finetune.memory.advice import Advice
 from finetune.memory.fit import Fit
 from finetune.memory.overheads import GIB, MIB
 from finetune.memory.plan import Plan
-from finetune.memory.setup import ENGINES
+from finetune.memory.setup import ENGINES, Setup
 
 COLOURS = {"fits": "green", "tight": "yellow", "does not fit": "red"}
 MEANING = {
@@ -37,6 +37,7 @@ def print_plan(console: Console, plans: list[Plan], budget: float, advice: list[
     console.print(f"[dim]{MEANING[result]}[/dim]\n")
     console.print(_table(plans, budget))
     console.print(_phases(plans))
+    console.print("[dim]TRL: transformers + PEFT + TRL's fused LM head. Full logits: transformers' own loss.[/dim]")
     if chosen.host:
         console.print("In host memory: " + "; ".join(f"{name} {amount(size)}" for name, size in chosen.host.items()))
     calibrated = chosen.calibration.runs
@@ -61,10 +62,12 @@ def _table(plans: list[Plan], budget: float) -> Table:
     verdicts = [p.verdict(budget) for p in plans]
     table.add_row("verdict", *[f"[{COLOURS[v]}]{v}[/]" for v in verdicts])
     table.add_row("tensors at the peak", *[amount(p.allocated) for p in plans], end_section=True)
-    for number, term in enumerate(plans[0].terms):
-        name = term.name if term.always else f"[dim]at times:[/dim] {term.name}"
-        last = term.always and not plans[0].terms[number + 1].always
-        table.add_row(name, *[amount(p.terms[number].size) for p in plans], end_section=last)
+    for always, heading in ((True, "all the time"), (False, "at its time")):
+        table.add_row(f"[dim]{heading}[/dim]")
+        for number, term in enumerate(plans[0].terms):
+            if term.always is always:
+                table.add_row(f"  {term.name}", *[amount(p.terms[number].size) for p in plans])
+        table.add_section()
     return table
 
 
@@ -87,27 +90,29 @@ def _print_advice(console: Console, advice: list[Advice], result: str) -> None:
     title = "What would lower it" if result == "fits" else "What to change"
     table = Table(title=title, title_justify="left")
     for column in ("change", "type", "saves", "then"):
-        table.add_column(column, justify="right" if column == "saves" else "left")
+        table.add_column(column, justify="right" if column == "saves" else "left", overflow="fold")
     for item in advice:
         table.add_row(item.what, item.how, amount(item.saves), f"[{COLOURS[item.verdict]}]{item.verdict}[/]")
     console.print(table)
 
 
-def print_fit(console: Console, fit: Fit, plan: Plan, budget: float) -> None:
-    """What fits at most, as lines that can be typed."""
-    s = plan.setup
-    if fit.longest:
-        rows = f"1 × {s.micro_batch * s.accumulation}"
-        console.print(f"Longest rows in {amount(budget)}: [bold]{fit.longest:,} tokens[/bold] at {rows}  ", end="")
+def print_fit(console: Console, fit: Fit, s: Setup, budget: float) -> None:
+    """What fits at most, and what to type for it."""
+    effective = s.micro_batch * s.accumulation
+    if not fit.longest:
         console.print(
-            f"train.micro_batch=1 train.accumulation={s.micro_batch * s.accumulation} data.max_length={fit.longest}"
+            f"[red]No row of any length fits in {amount(budget)}.[/red] `plan` without --fit says what to change."
         )
-    else:
-        console.print(f"No row of any length fits in {amount(budget)}.")
-    if fit.micro_batch:
+        return
+    console.print(f"In {amount(budget)}, with the effective batch kept at {effective}:")
+    found = [(f"longest rows: [bold]{fit.longest:,} tokens[/bold]", 1, effective, fit.longest)]
+    if fit.micro_batch and fit.accumulation:
+        batch = f"largest micro-batch at {s.length:,} tokens: [bold]{fit.micro_batch}[/bold]"
+        found.append((batch, fit.micro_batch, fit.accumulation, s.length))
+    for what, rows, accumulation, length in found:
+        console.print(f"  {what}")
         console.print(
-            f"Largest micro-batch at {s.length:,} tokens: [bold]{fit.micro_batch} × {fit.accumulation}[/bold]  "
-            f"train.micro_batch={fit.micro_batch} train.accumulation={fit.accumulation}"
+            f"    train.micro_batch={rows} train.accumulation={accumulation} data.max_length={length}", soft_wrap=True
         )
 
 

@@ -1,0 +1,193 @@
+"""Writes docs/memory.md and the memory line of the GPU presets from the planner itself: `finetune plan --docs`."""
+
+import inspect
+import re
+from dataclasses import replace
+from pathlib import Path
+from statistics import mean
+
+from data.files import atomic_write
+from finetune.config import PRESETS, load_config
+from finetune.memory import activations, head, inference, overheads, terms
+from finetune.memory.command import preset_budget
+from finetune.memory.fit import LONGEST, longest
+from finetune.memory.overheads import GIB, MIB
+from finetune.memory.plan import Plan, make_plan
+from finetune.memory.published import Comparison, others, t4_rows
+from finetune.memory.setup import ENGINES, Engine, Setup, setup_from
+from finetune.memory.shapes import KNOWN, shape_of
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "memory.md"
+TEMPLATE = Path(__file__).with_name("memory.md.jinja")
+CARDS = (4, 6, 8)
+MODELS = ("Qwen2.5-0.5B", "Qwen2.5-1.5B", "Qwen2.5-3B", "Qwen2.5-7B", "Llama-3.2-1B", "Llama-3.2-3B")
+LENGTHS = (512, 1024, 2048, 4096)
+FORMULAS = (
+    terms.nf4,
+    terms.embeddings,
+    terms.small_weights,
+    terms.adapter_tensors,
+    terms.gradients,
+    terms.optimizer,
+    activations.dequantised,
+    activations.checkpoints,
+    activations._unsloth_layer,
+    activations._unsloth_kept,
+    activations._transformers_layer,
+    activations._transformers_kept,
+    activations.score_matrices,
+    head.held,
+    head.loss,
+    inference.forward,
+    inference.evaluation,
+    inference.kv_cache,
+    inference.generation,
+    inference.loading,
+    inference.merge_on_host,
+    overheads.expected,
+    overheads.gate,
+    overheads.to_load,
+)
+
+
+def write_docs() -> list[Path]:
+    """Write the page and renew the presets' memory lines; return what was written."""
+    with atomic_write(PAGE) as f:
+        f.write(page())
+    written = [PAGE]
+    for path in sorted(PRESETS.glob("*gb*.yaml")):
+        text = re.sub(r"^#   Memory .*$", preset_line(path.stem), path.read_text(encoding="utf-8"), flags=re.M)
+        with atomic_write(path) as f:
+            f.write(text)
+        written.append(path)
+    return written
+
+
+def preset_line(name: str) -> str:
+    """The line of a preset's header that says what it takes, on the more demanding of the card generations."""
+    config = load_config(name)
+    shape, _ = shape_of(config.model.name)
+    plans = [make_plan(setup_from(config, shape, "unsloth", turing=turing)) for turing in (False, True)]
+    plan = max(plans, key=lambda p: p.gate)
+    verdict = plan.verdict((preset_budget(name) or 6) * GIB)
+    return f"#   Memory by the plan {gib(plan.gate)} GiB must be free (a Turing card; less on newer), {verdict}"
+
+
+def page() -> str:
+    """The whole page."""
+    from jinja2 import Environment, StrictUndefined
+
+    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    t4_summary, t4 = _against_t4()
+    return template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        largest=_largest(),
+        longest=f"{LONGEST:,}",
+        lengths=_lengths(),
+        stretch=_stretch(),
+        plans=_plans(),
+        t4_summary=t4_summary,
+        t4=t4,
+        others=_others(),
+        formulas=_formulas(),
+    )
+
+
+def gib(size: float) -> str:
+    """Bytes as GiB with two decimals, without the unit."""
+    return f"{size / GIB:.2f}"
+
+
+def table(heads: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table; every column but the first is aligned right."""
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _largest() -> str:
+    def best(card: int, engine: Engine) -> str:
+        fitting = [n for n, shape in KNOWN.items() if _fits(Setup(shape, engine, length=2048), card)]
+        return max(fitting, key=lambda n: KNOWN[n].parameters, default="none")
+
+    rows = [[f"{card} GB", *[best(card, engine) for engine in ENGINES]] for card in CARDS]
+    return table(["card, all of it free", *ENGINES.values()], rows)
+
+
+def _fits(s: Setup, card: int) -> bool:
+    return make_plan(s).verdict(card * GIB) == "fits"
+
+
+def _lengths() -> str:
+    rows = []
+    for name, shape in KNOWN.items():
+        found = [longest(Setup(shape), card * GIB) for card in CARDS]
+        if any(found):
+            rows.append([name, *[f"{n:,}{'+' if n == LONGEST else ''}" if n else "–" for n in found]])
+    return table(["model", *[f"{card} GB" for card in CARDS]], rows)
+
+
+def _stretch() -> str:
+    rows = []
+    for length in LENGTHS:
+        plain = Setup(KNOWN["Qwen2.5-7B"], length=length)
+        offloaded = replace(plain, offload_embedding=True)
+        swapped = next(s for k in range(28) if _fits(s := replace(offloaded, swapped=k), 6))
+        plan = make_plan(swapped)
+        host = sum(size for name, size in plan.host.items() if "merging" not in name)
+        cells = [_cell(make_plan(plain)), _cell(make_plan(offloaded)), f"{swapped.swapped} of 28: {_cell(plan)}"]
+        rows.append([f"{length:,}", *cells, gib(host)])
+    heads = ["tokens", "all on the card", "embedding in host memory", "and so many layers swapped", "host memory, GiB"]
+    return table(heads, rows)
+
+
+def _cell(plan: Plan, card: int = 6) -> str:
+    mark = {"fits": "", "tight": " tight", "does not fit": " no"}[plan.verdict(card * GIB)]
+    return f"{gib(plan.gate)} / {gib(plan.expected)}{mark}"
+
+
+def _plans() -> str:
+    rows = []
+    for name in MODELS:
+        for length in LENGTHS:
+            plans = [make_plan(Setup(KNOWN[name], engine, length=length)) for engine in ENGINES]
+            tensors = [f"{p.allocated / MIB:,.0f}" for p in plans]
+            rows.append([f"{name}, 1 × {length:,}", *tensors, *[_cell(p) for p in plans]])
+    heads = ["model, micro-batch × length", *[f"{n}: tensors, MiB" for n in ENGINES.values()]]
+    return table([*heads, *[f"{n}: free / expected, GiB" for n in ENGINES.values()]], rows)
+
+
+def _against_t4() -> tuple[str, str]:
+    rows = t4_rows()
+    lines = []
+    for kind, note in (("sdpa", ""), ("eager", "; the two coefficients of eager attention were fitted to these rows")):
+        errors = [c.error for row, c in rows if row["attention"] == kind]
+        size = mean(map(abs, errors))
+        lines.append(
+            f"- {len(errors)} rows with {kind} attention: mean error {mean(errors):+.2%}, mean size {size:.2%}, "
+            f"from {min(errors):+.2%} to {max(errors):+.2%}{note}."
+        )
+    cells = []
+    for row, c in rows:
+        sizes = [f"{c.published / MIB:,.0f}", f"{c.planned / MIB:,.0f}", f"{c.error:+.2%}"]
+        cells.append([c.what, *sizes, f"{row['peak_reserved_mib']:,}"])
+    heads = ["run", "measured allocated, MiB", "planned, MiB", "error", "measured reserved, MiB"]
+    return "\n".join(lines), table(heads, cells)
+
+
+def _others() -> str:
+    rows = [[c.what, *_quantities(c), f"{c.error:+.0%}", c.note] for c in others()]
+    return table(["what", "published", "planned", "difference", "note"], rows)
+
+
+def _quantities(c: Comparison) -> list[str]:
+    if c.published < 1000:
+        return [f"{c.published:g} B", f"{c.planned:.1f} B"]
+    return [f"{gib(c.published)} GiB", f"{gib(c.planned)} GiB"]
+
+
+def _formulas() -> str:
+    entries = []
+    for function in FORMULAS:
+        module = function.__module__.rsplit(".", 1)[1]
+        text = " ".join((inspect.getdoc(function) or "").split())
+        entries.append(f"- `{module}.{function.__name__}`: {text}")
+    return "\n".join(entries)
