@@ -8,14 +8,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+from data.blocks import READMES, ROOT, fill_blocks
 from data.errors import InputError
 from data.files import atomic_write, read_jsonl, write_json
 from data.runs import read_manifest
 from finetune.config import load_config
 
-ROOT = Path(__file__).resolve().parent.parent
 MEASURED = ROOT / "docs" / "measured"
-READMES = {"en": ROOT / "README.md", "ko": ROOT / "README.ko.md"}
 
 WORDS = {
     "en": {
@@ -97,19 +96,17 @@ def record(run: Path) -> Path:
 def renew_readmes() -> None:
     """Put every measured file's tables between its marks in both READMEs."""
     for language, readme in READMES.items():
-        text = readme.read_text(encoding="utf-8")
+        text = filled(readme.read_text(encoding="utf-8"), language)
         with atomic_write(readme) as f:
-            f.write(filled(text, language))
+            f.write(text)
 
 
 def filled(text: str, language: str) -> str:
     """The README's text with the block of each `docs/measured/*.json` renewed."""
-    for path in sorted(MEASURED.glob("*.json")):
-        begin, end = f"<!-- measured: {path.stem} -->", "<!-- end -->"
-        block = f"{begin}\n{tables(json.loads(path.read_text(encoding='utf-8')), language)}\n{end}"
-        pattern = re.escape(begin) + r".*?" + re.escape(end)
-        text = re.sub(pattern, lambda _, block=block: block, text, flags=re.DOTALL)  # type: ignore[misc]
-    return text
+    paths = sorted(MEASURED.glob("*.json"))
+    return fill_blocks(
+        text, "measured", {p.stem: tables(json.loads(p.read_text(encoding="utf-8")), language) for p in paths}
+    )
 
 
 def tables(measured: dict[str, Any], language: str) -> str:
