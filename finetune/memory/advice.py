@@ -72,8 +72,8 @@ def _changes(s: Setup, budget: float, plan: Plan) -> list[tuple[int, str, str, S
         how = "train.gradient_checkpointing=unsloth"
         changes.append((1, "layer inputs in host memory", how, replace(s, checkpointing="unsloth")))
     if s.engine == "unsloth" and not s.shape.tied and not s.offload_embedding:
-        what = "input embedding in host memory (Unsloth does it by itself when the card is tight)"
-        changes.append((1, what, "--offload-embedding", replace(s, offload_embedding=True)))
+        what = "input embedding in host memory"
+        changes.append((1, what, "memory.offload_embedding=true", replace(s, offload_embedding=True)))
     if s.engine == "unsloth":
         changes += _swaps(s, budget, plan)
     if not s.four_bit:
@@ -96,11 +96,9 @@ def _swaps(s: Setup, budget: float, plan: Plan) -> list[tuple[int, str, str, Set
         changed = replace(base, swapped=swapped)
         if make_plan(changed, plan.calibration).gate <= budget:
             break
-    what = (
-        f"{changed.swapped} of {s.shape.layers} layers in host memory, much slower (planned; training has no key yet)"
-    )
-    embedding = "--offload-embedding " if changed.offload_embedding else ""
-    return [(1, what, f"{embedding}--swap {changed.swapped}", changed)]
+    what = f"{changed.swapped} of {s.shape.layers} layers in host memory, much slower"
+    embedding = "memory.offload_embedding=true " if changed.offload_embedding else ""
+    return [(1, what, f"{embedding}memory.offload_layers={changed.swapped}", changed)]
 
 
 def _hub_name(name: str) -> str:

@@ -1,37 +1,79 @@
-"""What finished runs on this machine say about the ratio between planned tensors and reserved memory."""
+"""The plan against finished runs on this machine: what goes into a run's manifest, and what the next plan learns."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from data.errors import InputError
-from finetune.config import load_config
+from finetune.config import Config
 from finetune.memory.overheads import GIB, UNCALIBRATED, Calibration
 from finetune.memory.plan import make_plan
 from finetune.memory.setup import Engine, setup_from
 from finetune.memory.shapes import shape_of
 
 
-def calibrate(runs: Path, device: str) -> Calibration:
-    """The median of reserved / planned over the finished GPU runs on a card of this name.
+@dataclass(frozen=True)
+class Finished:
+    """A finished run on a GPU. GiB.
 
-    A run counts when its manifest has the peak of reserved memory and its longest row, and its model's shape is known.
+    Attributes:
+        planned, expected: tensors and process, from the plan that was made when the rows were known.
+        allocated, reserved: the peaks that torch measured.
     """
-    ratios = []
-    for path in sorted(runs.glob("*/manifest.json")):
-        if path.parent.is_symlink():
-            continue
+
+    name: str
+    planned: float
+    expected: float
+    allocated: float
+    reserved: float
+
+    @property
+    def error(self) -> float:
+        """planned / allocated - 1."""
+        return self.planned / self.allocated - 1
+
+
+def planned_memory(config: Config, *, longest: int, labelled: float, turing: bool) -> dict[str, Any] | None:
+    """What a run's manifest keeps of the plan, GiB; None where the model's shape is not known.
+
+    Args:
+        longest: tokens of the longest row.
+        labelled: share of all tokens that are trained on.
+    """
+    try:
+        shape, _ = shape_of(config.model.name)
+    except InputError:
+        return None
+    engine: Engine = "unsloth" if config.model.backend == "unsloth" else "trl"
+    setup = setup_from(config, shape, engine, labelled=labelled, turing=turing)
+    plan = make_plan(replace(setup, length=longest))
+    sizes = {"tensors_gib": plan.allocated, "expected_gib": plan.expected, "gate_gib": plan.gate}
+    return {**{name: round(size / GIB, 3) for name, size in sizes.items()}, "peak_phase": plan.peak}
+
+
+def finished_runs(runs: Path, device: str | None = None) -> list[Finished]:
+    """The runs whose manifest has a plan and a measured GPU peak, oldest first; if `device` is given, on that card."""
+    found = []
+    manifests = [path for path in runs.glob("*/manifest.json") if not path.parent.is_symlink()]
+    for path in sorted(manifests, key=lambda path: path.stat().st_mtime):
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        reserved = (manifest.get("peak_memory") or {}).get("gpu_reserved_gib")
-        if not reserved or manifest["device"]["name"] != device:
+        plan, peak = manifest.get("planned_memory"), manifest.get("peak_memory")
+        if not plan or not peak or not peak["gpu_reserved_gib"] or device not in (None, manifest["device"]["name"]):
             continue
-        try:
-            config = load_config(str(path.parent / "config.yaml"))
-            shape, _ = shape_of(config.model.name)
-        except InputError:
-            continue
-        engine: Engine = "unsloth" if config.model.backend == "unsloth" else "trl"
-        setup = replace(setup_from(config, shape, engine), length=manifest["longest_row"])
-        ratios.append(reserved * GIB / make_plan(setup).allocated)
-    return Calibration(median(ratios), len(ratios)) if ratios else UNCALIBRATED
+        found.append(
+            Finished(
+                path.parent.name,
+                plan["tensors_gib"],
+                plan["expected_gib"],
+                peak["gpu_allocated_gib"],
+                peak["gpu_reserved_gib"],
+            )
+        )
+    return found
+
+
+def calibrate(runs: list[Finished]) -> Calibration:
+    """The median of reserved / planned of finished runs on one card; the uncalibrated ratio before the first."""
+    return Calibration(median(run.reserved / run.planned for run in runs), len(runs)) if runs else UNCALIBRATED

@@ -2,13 +2,18 @@
 
 import json
 import re
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from data.cli import DEBUG, Debug, errors_as_lines
+
+if TYPE_CHECKING:
+    from finetune.memory.calibration import Finished
+    from finetune.memory.card import Card
+    from finetune.memory.plan import Plan
 
 Words = Annotated[
     list[str] | None,
@@ -24,8 +29,6 @@ class Options:
     fit: bool
     table: bool
     labelled: float
-    offload_embedding: bool
-    swap: int
     turing: bool
     json: bool
 
@@ -33,20 +36,16 @@ class Options:
 def plan(
     arguments: Words = None,
     budget: Annotated[
-        float | None, typer.Option(min=0.5, help="GiB; else the preset's, the card's free memory, or 6")
+        float | None, typer.Option(min=0.5, help="GiB; else memory.budget_gb, the preset's, the free memory, or 6")
     ] = None,
     fit: Annotated[bool, typer.Option("--fit", help="the largest micro-batch and the longest rows that fit")] = False,
     table: Annotated[bool, typer.Option("--table", help="micro-batch × length")] = False,
     labelled: Annotated[float, typer.Option(min=0, max=1, help="share of the tokens that are trained on")] = 1.0,
-    offload_embedding: Annotated[
-        bool, typer.Option("--offload-embedding", help="untied input embedding in host memory (Unsloth)")
-    ] = False,
-    swap: Annotated[int, typer.Option(min=0, help="so many layers in host memory (Unsloth's offload_layers)")] = 0,
     turing: Annotated[
         bool, typer.Option("--turing", help="a card before Ampere: GTX 16xx, RTX 20xx, T4; found by itself")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="for scripts; sizes in bytes")] = False,
-    docs: Annotated[bool, typer.Option("--docs", help="write docs/memory.md and the presets' memory lines")] = False,
+    docs: Annotated[bool, typer.Option("--docs", help="write docs/memory.md and the presets' memory tables")] = False,
     debug: Debug = DEBUG,
 ) -> None:
     """Say whether a run fits a GPU: every term, the peak, the verdict, and what to change."""
@@ -59,23 +58,34 @@ def plan(
             return
         words = list(arguments or [])
         source = words.pop(0) if words and "=" not in words[0] else "6gb"
-        _plan(
-            source, words, Options(budget, fit, table, labelled, offload_embedding, swap, turing, as_json)
-        )  # fmt: skip
+        _plan(source, words, Options(budget, fit, table, labelled, turing, as_json))
 
 
 def preset_budget(source: str) -> float | None:
-    """GiB in a preset's name: 6 for `6gb` and `6gb-overfit-study`; None for any other."""
+    """GiB in a preset's name: 6 for `6gb` and `6gb-7b`; None for any other."""
     found = re.match(r"(\d+)gb\b", Path(source).stem)
     return float(found[1]) if found else None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is printed. The plans are those of the three engines, the chosen one first; `budget` in bytes."""
+
+    source: str
+    model: str
+    origin: str
+    plans: list["Plan"]
+    budget: float
+    card: "Card | None"
+    runs: list["Finished"]
 
 
 def _plan(source: str, overrides: list[str], options: Options) -> None:
     from data.runs import runs_dir
     from finetune.config import load_config
-    from finetune.memory.calibration import calibrate
+    from finetune.memory.calibration import calibrate, finished_runs
     from finetune.memory.card import find_card
-    from finetune.memory.overheads import GIB, UNCALIBRATED
+    from finetune.memory.overheads import GIB
     from finetune.memory.plan import make_plan
     from finetune.memory.setup import ENGINES, setup_from
     from finetune.memory.shapes import shape_of
@@ -83,39 +93,41 @@ def _plan(source: str, overrides: list[str], options: Options) -> None:
     config = load_config(source, overrides)
     shape, origin = shape_of(config.model.name)
     card = find_card()
-    calibration = calibrate(runs_dir(), card.name) if card else UNCALIBRATED
+    runs = finished_runs(runs_dir(), card.name if card else None)
+    calibration = calibrate(runs if card else [])  # a ratio of another machine's card would not hold here
     turing = options.turing or bool(card and card.turing)
     chosen = "unsloth" if config.model.backend == "unsloth" else "trl"
-    plans = []
-    for engine in sorted(ENGINES, key=lambda e: e != chosen):
-        s = setup_from(config, shape, engine, labelled=options.labelled, turing=turing)
-        if engine == "unsloth":
-            s = replace(s, offload_embedding=options.offload_embedding, swapped=options.swap)
-        plans.append(make_plan(s, calibration))
-    gib = options.budget or preset_budget(source) or (card.free / GIB if card else 6)
+    plans = [
+        make_plan(setup_from(config, shape, engine, labelled=options.labelled, turing=turing), calibration)
+        for engine in sorted(ENGINES, key=lambda e: e != chosen)
+    ]
+    gib = options.budget or config.memory.budget_gb or preset_budget(source) or (card.free / GIB if card else 6)
+    answer = Answer(source, config.model.name, origin, plans, gib * GIB, card, runs)
     if options.json:
-        typer.echo(json.dumps(_json(config.model.name, origin, plans, gib * GIB, options), indent=1))
+        typer.echo(json.dumps(_json(answer, options), indent=1))
     else:
-        _print(source, config.model.name, origin, plans, gib * GIB, card, options)
+        _print(answer, options)
 
 
-def _json(model: str, origin: str, plans: list[Any], budget: float, options: Options) -> dict[str, Any]:
+def _json(answer: Answer, options: Options) -> dict[str, Any]:
     from finetune.memory.advice import advise
     from finetune.memory.fit import find_fit
     from finetune.memory.show import as_json
 
-    answer = {
-        "model": model,
-        "shape": origin,
-        "plan": as_json(plans[0], budget, advise(plans[0], budget)),
-        "others": [as_json(p, budget, []) for p in plans[1:]],
+    first, *others = answer.plans
+    found = {
+        "model": answer.model,
+        "shape": answer.origin,
+        "plan": as_json(first, answer.budget, advise(first, answer.budget)),
+        "others": [as_json(p, answer.budget, []) for p in others],
+        "runs": [asdict(run) | {"error": run.error} for run in answer.runs],
     }
     if options.fit:
-        answer["fit"] = asdict(find_fit(plans[0].setup, budget, plans[0].calibration))
-    return answer
+        found["fit"] = asdict(find_fit(first.setup, answer.budget, first.calibration))
+    return found
 
 
-def _print(source: str, model: str, origin: str, plans: list[Any], budget: float, card: Any, options: Options) -> None:
+def _print(answer: Answer, options: Options) -> None:
     from rich.console import Console
 
     from finetune.memory import show
@@ -123,23 +135,24 @@ def _print(source: str, model: str, origin: str, plans: list[Any], budget: float
     from finetune.memory.fit import find_fit, grid
 
     console = Console(highlight=False)
-    if Path(source).stem == "cpu":
+    budget, first = answer.budget, answer.plans[0]
+    if Path(answer.source).stem.startswith("cpu"):
         console.print(
-            "The cpu preset trains on the processor, and main memory is not planned. "
-            "This is what its settings would take on a GPU:\n"
+            "The cpu presets train on the processor, and main memory is not planned. "
+            "This is what their settings would take on a GPU:\n"
         )
-    s, calibration = plans[0].setup, plans[0].calibration
+    s = first.setup
     console.print(
-        f"[bold]{model}[/bold], {'4' if s.four_bit else '16'}-bit, LoRA r {s.r}; micro-batch {s.micro_batch} × "
-        f"{s.length:,} tokens × accumulation {s.accumulation} [dim](shape: {origin})[/dim]"
+        f"[bold]{answer.model}[/bold], {'4' if s.four_bit else '16'}-bit, LoRA r {s.r}; micro-batch {s.micro_batch} × "
+        f"{s.length:,} tokens × accumulation {s.accumulation} [dim](shape: {answer.origin})[/dim]"
     )
     if options.table:
-        show.print_grid(console, grid(s, calibration), budget)
+        show.print_grid(console, grid(s, first.calibration), budget)
     elif options.fit:
-        show.print_fit(console, find_fit(s, budget, calibration), s, budget)
+        show.print_fit(console, find_fit(s, budget, first.calibration), s, budget)
     else:
-        show.print_plan(console, plans, budget, advise(plans[0], budget))
-    if card:
-        result = plans[0].verdict(card.free)
-        free = f"{show.amount(card.free)} free of {show.amount(card.total)}"
-        console.print(f"This machine: {card.name}, {free}: {result}.")
+        show.print_plan(console, answer.plans, budget, advise(first, budget))
+        show.print_runs(console, answer.runs)
+    if answer.card:
+        free = f"{show.amount(answer.card.free)} free of {show.amount(answer.card.total)}"
+        console.print(f"This machine: {answer.card.name}, {free}: {first.verdict(answer.card.free)}.")

@@ -94,9 +94,9 @@ def make_plan(s: Setup, calibration: Calibration = UNCALIBRATED) -> Plan:
     scratch = activations.dequantised(s) if s.engine == "unsloth" else 0
     passing = [
         Term("gradients", gradients),
-        Term("activations kept for the backward", activations.kept(s)),
+        Term("kept for the backward", activations.kept(s)),
         Term("one layer's backward", activations.layer_hump(s)),
-        Term("  of it dequantised matrices", _matrices(s)),
+        Term("  of it dequantised", _matrices(s)),
         Term("logits and loss", head.loss(s)),
         Term("evaluation", inference.evaluation(s)),
         Term("generation", inference.generation(s)),

@@ -93,7 +93,12 @@ class Setup:
 
 
 def setup_from(config: Config, shape: Shape, engine: Engine, *, labelled: float = 1.0, turing: bool = False) -> Setup:
-    """The set-up of a config, for one of the three engines. Rows are taken to be as long as `data.max_length`."""
+    """The set-up of a config, for one of the three engines. Rows are taken to be as long as `data.max_length`.
+
+    This project keeps the adapter in float32 with every engine (finetune/trainer.py). Only Unsloth moves weights to
+    host memory.
+    """
+    unsloth = engine == "unsloth"
     return Setup(
         shape=shape,
         engine=engine,
@@ -109,6 +114,9 @@ def setup_from(config: Config, shape: Shape, engine: Engine, *, labelled: float 
         checkpointing=config.train.gradient_checkpointing,
         eager=config.model.attention == "eager",
         turing=turing,
+        offload_embedding=config.memory.offload_embedding and unsloth,
+        swapped=config.memory.offload_layers if unsloth else 0,
+        adapter_bytes=4,
         eval_batch=config.eval.micro_batch,
         new_tokens=config.eval.max_new_tokens if config.eval.generate else 0,
     )

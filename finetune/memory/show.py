@@ -6,11 +6,14 @@ from rich.console import Console
 from rich.table import Table
 
 from finetune.memory.advice import Advice
+from finetune.memory.calibration import Finished
 from finetune.memory.fit import Fit
 from finetune.memory.overheads import GIB, MIB
 from finetune.memory.plan import Plan
 from finetune.memory.setup import ENGINES, Setup
 
+LAST = 5
+"""Finished runs that are shown."""
 COLOURS = {"fits": "green", "tight": "yellow", "does not fit": "red"}
 MEANING = {
     "fits": "room for the allocator's waste and the CUDA context is counted in",
@@ -27,22 +30,23 @@ def amount(size: float) -> str:
 
 
 def print_plan(console: Console, plans: list[Plan], budget: float, advice: list[Advice]) -> None:
-    """Print the chosen engine's verdict, every term for all engines, the phases, and the advice."""
+    """Print the chosen engine's verdict, the engines against the budget, every term, the phases, and the advice."""
     chosen = plans[0]
     result = chosen.verdict(budget)
     console.print(
-        f"[{COLOURS[result]}][bold]{result.upper()}[/bold][/] in {amount(budget)}: plan for [bold]{amount(chosen.gate)}"
-        f"[/bold], expect {amount(chosen.expected)}; highest in: {chosen.peak}"
+        f"\n[{COLOURS[result]}][bold]{result.upper()}[/bold][/] in {amount(budget)}: must be free "
+        f"[bold]{amount(chosen.gate)}[/bold], expected in use {amount(chosen.expected)}"
     )
-    console.print(f"[dim]{MEANING[result]}[/dim]\n")
-    console.print(_table(plans, budget))
-    console.print(_phases(plans))
+    console.print(f"[dim]{MEANING[result]}; highest in: {chosen.peak}[/dim]\n")
+    _print_engines(console, plans, budget)
+    _print_terms(console, plans)
+    _print_phases(console, plans)
     console.print("[dim]TRL: transformers + PEFT + TRL's fused LM head. Full logits: transformers' own loss.[/dim]")
     if chosen.host:
         console.print("In host memory: " + "; ".join(f"{name} {amount(size)}" for name, size in chosen.host.items()))
     calibrated = chosen.calibration.runs
     console.print(
-        f"Band: {amount(chosen.least)} to {amount(chosen.gate)}. "
+        f"Between {amount(chosen.least)} and {amount(chosen.gate)}. "
         "Tensors are within 3 % of a byte count of the real code; "
         + (f"the ratio on top is from {calibrated} finished runs on this card." if calibrated else _UNSEEN)
     )
@@ -50,50 +54,104 @@ def print_plan(console: Console, plans: list[Plan], budget: float, advice: list[
 
 
 _UNSEEN = "context and allocator are assumed until a run on this card has finished."
+ENGINE_COLUMNS, TERM_COLUMNS = 49, 62
+"""Characters that the other columns of a table with bars take; the bar has the rest of the terminal, 40 at most."""
 
 
-def _table(plans: list[Plan], budget: float) -> Table:
-    table = Table(title="Where it goes", title_justify="left")
+def _width(console: Console, others: int) -> int:
+    return max(8, min(40, console.width - others))
+
+
+def bar(console: Console, width: int, solid: float, shaded: float, mark: float | None = None) -> str:
+    """A bar of at most `width` characters: filled to the share `solid`, shaded to `shaded`, with a line at `mark`."""
+    full, shade, line = ("#", "-", "|") if console.options.ascii_only else ("█", "▒", "│")
+    filled = max(round(width * solid), int(solid > 0))
+    cells = [*full * filled, *shade * (round(width * shaded) - filled)]
+    if mark is not None:
+        at = round(width * mark)
+        cells = [*cells, *" " * (at - len(cells))]
+        cells.insert(at, line)
+    return "".join(cells)
+
+
+def _print_engines(console: Console, plans: list[Plan], budget: float) -> None:
+    scale, width = max(budget, *(p.gate for p in plans)), _width(console, ENGINE_COLUMNS)
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for plan in plans:
+        verdict = plan.verdict(budget)
+        drawn = bar(console, width, plan.expected / scale, plan.gate / scale, budget / scale)
+        sizes = f"{plan.expected / GIB:.2f} to {plan.gate / GIB:.2f} GiB"
+        colour = COLOURS[verdict]
+        table.add_row(ENGINES[plan.setup.engine], f"[{colour}]{drawn}[/]", sizes, f"[{colour}]{verdict}[/]")
+    console.print(table)
+    console.print("[dim]filled: expected in use; shaded: must be free; the line: the budget[/dim]\n")
+
+
+def _print_terms(console: Console, plans: list[Plan]) -> None:
+    chosen = plans[0]
+    scale, width = max(term.size for term in chosen.terms), _width(console, TERM_COLUMNS)
+    table = Table(title="Where it goes", title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("")
     for plan in plans:
         table.add_column(ENGINES[plan.setup.engine], justify="right")
-    table.add_row("must be free", *[f"[bold]{amount(p.gate)}[/bold]" for p in plans])
-    table.add_row("expected in use", *[amount(p.expected) for p in plans])
-    verdicts = [p.verdict(budget) for p in plans]
-    table.add_row("verdict", *[f"[{COLOURS[v]}]{v}[/]" for v in verdicts])
-    table.add_row("tensors at the peak", *[amount(p.allocated) for p in plans], end_section=True)
+    table.add_column("")
     for always, heading in ((True, "all the time"), (False, "at its time")):
         table.add_row(f"[dim]{heading}[/dim]")
-        for number, term in enumerate(plans[0].terms):
+        for number, term in enumerate(chosen.terms):
             if term.always is always:
-                table.add_row(f"  {term.name}", *[amount(p.terms[number].size) for p in plans])
-        table.add_section()
-    return table
+                drawn = f"[cyan]{bar(console, width, term.size / scale, 0)}[/]"
+                table.add_row(f"  {term.name}", *[amount(p.terms[number].size) for p in plans], drawn)
+    console.print(table)
+    console.print()
 
 
-def _phases(plans: list[Plan]) -> Table:
-    table = Table(title="When it is highest (tensors alive)", title_justify="left")
-    table.add_column("phase")
+def _print_phases(console: Console, plans: list[Plan]) -> None:
+    chosen = plans[0]
+    table = Table(title="When it is highest (tensors alive)", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("")
     for plan in plans:
         table.add_column(ENGINES[plan.setup.engine], justify="right")
-    for phase in plans[0].phases:
+    table.add_column("")
+    scale, width = max(chosen.phases.values()), _width(console, TERM_COLUMNS)
+    for phase, size in chosen.phases.items():
+        highest = phase == chosen.peak
         cells = [
             f"[bold]{amount(p.phases[phase])}[/bold]" if p.peak == phase else amount(p.phases[phase]) for p in plans
         ]
-        table.add_row(phase, *cells)
-    return table
+        drawn = f"[{'magenta' if highest else 'cyan'}]{bar(console, width, size / scale, 0)}[/]"
+        table.add_row(f"  {phase}", *cells, drawn)
+    console.print(table)
+    console.print()
+
+
+def print_runs(console: Console, runs: list[Finished]) -> None:
+    """The plan of each of the last finished runs beside what it took."""
+    if not runs:
+        console.print("[dim]Planned against measured: no run on a GPU has finished here yet.[/dim]")
+        return
+    table = Table(title="The last runs, planned against measured", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("run", "tensors planned", "measured", "error", "reserved", "expected in use"):
+        table.add_column(column, justify="left" if column == "run" else "right")
+    for run in runs[-LAST:]:
+        sizes = [run.planned, run.allocated, run.reserved, run.expected]
+        planned, allocated, reserved, expected = (f"{size:.2f} GiB" for size in sizes)
+        table.add_row(run.name, planned, allocated, f"{run.error:+.1%}", reserved, expected)
+    console.print(table)
 
 
 def _print_advice(console: Console, advice: list[Advice], result: str) -> None:
     if not advice:
         return
     title = "What would lower it" if result == "fits" else "What to change"
-    table = Table(title=title, title_justify="left")
-    for column in ("change", "type", "saves", "then"):
-        table.add_column(column, justify="right" if column == "saves" else "left", overflow="fold")
+    console.print()
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for column in ("", "saves", "then"):
+        table.add_column(column, justify="right" if column == "saves" else "left")
     for item in advice:
-        table.add_row(item.what, item.how, amount(item.saves), f"[{COLOURS[item.verdict]}]{item.verdict}[/]")
+        table.add_row(item.what, amount(item.saves), f"[{COLOURS[item.verdict]}]{item.verdict}[/]")
+        table.add_row(f"  [dim]{item.how}[/dim]")
     console.print(table)
+    console.print()
 
 
 def print_fit(console: Console, fit: Fit, s: Setup, budget: float) -> None:
