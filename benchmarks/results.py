@@ -46,8 +46,8 @@ class Fused(TypedDict):
 class Run(TypedDict, total=False):
     """One process. A run that did not end well has only `repeat`, `status` and `reason`.
 
-    `losses`, `step_seconds`, `step_tokens` (without padding), `step_padded` (with it) and `step_supervised` are of every
-    optimizer step; the rates are of the steady state alone; memory is in GiB. `train_samples_per_second` is the
+    `losses`, `step_seconds`, `step_tokens` (without padding), `step_padded` (with it) and `step_supervised` are of
+    every optimizer step; the rates are of the steady state alone; memory is in GiB. `train_samples_per_second` is the
     trainer's own figure, over the whole run.
     """
 
