@@ -1,0 +1,75 @@
+"""What a run has written so far, read back: for the report, the findings and the table of runs."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+from data.files import read_jsonl
+from data.runs import read_manifest
+from finetune.config import Config, load_config
+
+
+@dataclass(frozen=True)
+class History:
+    """A run folder's figures. Numbers that were not finite stand as the text "nan", "inf" or "-inf".
+
+    Attributes:
+        steps: the events with a training `loss`: step, epoch, loss, grad_norm, learning_rate, samples_per_second and
+            the system's figures.
+        evaluations: the events with an `eval_loss`.
+        epochs: the epoch table, one row an evaluation.
+        end: the event that closes a finished training (`train_runtime`, …); None while it runs or when it was cut.
+        rows: id and tokens of each training row, in the order that row numbers count; empty where they were not kept.
+    """
+
+    name: str
+    config: Config
+    manifest: dict[str, Any]
+    steps: list[dict[str, Any]]
+    evaluations: list[dict[str, Any]]
+    epochs: list[dict[str, Any]]
+    end: dict[str, Any] | None
+    rows: list[dict[str, Any]]
+
+
+def read_history(run: Path) -> History:
+    """Read a run folder; a run that is still going on is read as far as it got.
+
+    Raises:
+        InputError: the folder holds no run that began to train.
+    """
+    if not (run / "manifest.json").is_file():
+        raise InputError("this run has not begun to train", where=str(run), fix="see its log.txt")
+    events = _rows(run / "metrics.jsonl")
+    ends = [e for e in events if "train_runtime" in e]
+    return History(
+        name=run.name,
+        config=load_config(str(run / "config.yaml")),
+        manifest=read_manifest(run),
+        steps=[e for e in events if "loss" in e],
+        evaluations=[e for e in events if "eval_loss" in e],
+        epochs=_rows(run / "epochs.jsonl"),
+        end=ends[-1] if ends else None,
+        rows=json.loads((run / "rows.json").read_text(encoding="utf-8")) if (run / "rows.json").is_file() else [],
+    )
+
+
+def rows_of_step(history: History, step: int) -> list[str]:
+    """The ids of the rows of optimizer step `step` (from 1); empty where the run did not keep its rows."""
+    from finetune.batching import EpochOrder
+
+    if not history.rows:
+        return []
+    train = history.config.train
+    batch = train.micro_batch * train.accumulation
+    per_epoch = -(-len(history.rows) // batch)
+    order = EpochOrder([row["tokens"] for row in history.rows], batch, seed=train.seed, group=train.group_by_length)
+    order.set_epoch((step - 1) // per_epoch)
+    at = (step - 1) % per_epoch * batch
+    return [history.rows[i]["id"] for i in order.order()[at : at + batch]]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [row for _, row in read_jsonl(path)] if path.is_file() else []

@@ -1,0 +1,141 @@
+"""Out of memory: recognising it, saying in which phase of a run it came, and what to change so that the run goes on."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from data.errors import JobFailed
+from finetune.config import Config
+
+SIGNS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "alloc_failed")
+"""What CUDA, cuBLAS, cuDNN, bitsandbytes and torch's CPU allocator write into a RuntimeError."""
+
+
+class OutOfMemory(JobFailed):
+    """The device's memory did not suffice.
+
+    Attributes:
+        phase: load, probe, step, optimizer, evaluation, generation or save.
+    """
+
+    def __init__(self, phase: str, said: str) -> None:
+        self.phase = phase
+        super().__init__(
+            f"out of memory in the phase {phase!r}: {said}",
+            "`make plan` shows what would fit; a shorter data.max_length or a smaller model needs less",
+        )
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether an exception of a library means that memory ran out."""
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
+
+
+@contextmanager
+def phase(name: str) -> Iterator[None]:
+    """Turn a library's out-of-memory error inside the block into `OutOfMemory(name)`; an inner phase's stands."""
+    try:
+        yield
+    except OutOfMemory:
+        raise
+    except Exception as e:
+        if not is_shortage(e):
+            raise
+        raise OutOfMemory(name, str(e).splitlines()[0] if str(e) else type(e).__name__) from e
+
+
+def release() -> None:
+    """Free what the failed attempt held; call it when nothing refers to its model any more."""
+    import gc
+
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+Change = dict[str, Any]  # config key → new value
+Measure = Callable[..., Change | None]
+
+
+def next_change(config: Config, phase: str, *, gpu: bool, tied: bool, layers: int) -> Change | None:
+    """The first change that frees memory in this phase without changing what is learnt; None when nothing is left.
+
+    The effective batch stays, and with it the order of the rows. What comes first costs least time (VRAM: the terms of
+    a step): smaller batches, recomputed activations, optimizer states and then weights in main memory.
+
+    Args:
+        tied: input and output embedding are one matrix, which must stay on the card.
+        layers: decoder layers of the model.
+    """
+    weights: list[Measure] = [_offload_embedding, _offload_layers]
+    training: list[Measure] = [_halve_micro_batch, _recompute, _page_optimizer, *weights]
+    measures: dict[str, list[Measure]] = {
+        "load": weights,
+        "evaluation": [_halve("eval.micro_batch"), *weights],
+        "generation": [_halve("eval.generate_batch"), *weights],
+    }
+    for measure in measures.get(phase, training):
+        change = measure(config, gpu=gpu, tied=tied, layers=layers)
+        if change:
+            return change
+    return None
+
+
+def describe(config: Config, change: Change) -> str:
+    """`train.micro_batch 4 → 2, train.accumulation 1 → 2`."""
+    return ", ".join(f"{key} {_get(config, key)} → {value}" for key, value in change.items())
+
+
+def apply(config: Config, change: Change) -> Config:
+    """The config with the change made, checked again."""
+    values = config.model_dump()
+    for key, value in change.items():
+        section, name = key.split(".")
+        values[section][name] = value
+    return Config.model_validate(values)
+
+
+def _halve_micro_batch(config: Config, **_: Any) -> Change | None:
+    micro = config.train.micro_batch
+    if micro == 1:
+        return None
+    divisor = next(d for d in range(2, micro + 1) if micro % d == 0)  # 2 unless the micro-batch is odd
+    return {"train.micro_batch": micro // divisor, "train.accumulation": config.train.accumulation * divisor}
+
+
+def _recompute(config: Config, *, gpu: bool, **_: Any) -> Change | None:
+    best = "unsloth" if config.model.backend == "unsloth" and gpu else "on"
+    now = config.train.gradient_checkpointing
+    return {"train.gradient_checkpointing": best} if now == "off" or (now == "on" and best == "unsloth") else None
+
+
+def _page_optimizer(config: Config, *, gpu: bool, **_: Any) -> Change | None:
+    return {"train.optimizer": "paged_adamw_8bit"} if gpu and config.train.optimizer == "adamw_8bit" else None
+
+
+def _offload_embedding(config: Config, *, gpu: bool, tied: bool, **_: Any) -> Change | None:
+    possible = gpu and not tied and config.model.backend == "unsloth" and not config.memory.offload_embedding
+    return {"memory.offload_embedding": True} if possible else None
+
+
+def _offload_layers(config: Config, *, gpu: bool, layers: int, **_: Any) -> Change | None:
+    more = min(layers, config.memory.offload_layers + max(1, layers // 4))
+    possible = gpu and config.model.backend == "unsloth" and more > config.memory.offload_layers
+    return {"memory.offload_layers": more} if possible else None
+
+
+def _halve(key: str) -> Measure:
+    def halve(config: Config, **_: Any) -> Change | None:
+        now = _get(config, key)
+        return {key: now // 2} if now > 1 else None
+
+    return halve
+
+
+def _get(config: Config, key: str) -> Any:
+    section, name = key.split(".")
+    return getattr(getattr(config, section), name)
