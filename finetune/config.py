@@ -19,6 +19,7 @@ EMBEDDED = "embedded"
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(gt=0, le=100)]
 
 
 class Section(BaseModel):
@@ -105,6 +106,38 @@ class Train(Section):
     logging_steps: Positive
 
 
+class RoleWeights(Section):
+    """How much a token of each role counts in the training loss; 1 everywhere is the plain mean over tokens."""
+
+    name: Weight
+    """Of the tool's name."""
+    arguments: Weight
+    """Of argument names and values."""
+    format: Weight
+    """Of the call's punctuation and markers."""
+    text: Weight
+    """Of answers in words."""
+
+
+class Loss(Section):
+    """What is minimised. Evaluation losses are never weighted, so that runs stay comparable."""
+
+    role_weights: RoleWeights
+
+
+class Memory(Section):
+    """The card's memory: how much may be used, what waits in main memory, what is tried when it runs out."""
+
+    budget_gb: Annotated[float, Field(gt=0)] | None
+    """Use at most so many GiB of the card, as if it had no more (a label says "emulated"); None: all of it."""
+    offload_embedding: bool
+    """Keep the input embedding in main memory (Unsloth; models whose output layer is not the same matrix)."""
+    offload_layers: Annotated[int, Field(ge=0)]
+    """Decoder layers whose frozen weights wait in main memory until they are needed (Unsloth); slower. 0: none."""
+    recoveries: Annotated[int, Field(ge=0)]
+    """How often a run that is out of memory may change a setting and go on, the effective batch kept; 0: it stops."""
+
+
 class Eval(Section):
     """How progress is measured while training."""
 
@@ -117,6 +150,8 @@ class Eval(Section):
     """What decides which checkpoint is the best."""
     generate: Annotated[int, Field(ge=0)]
     """Rows of the validation split that are generated and scored at each evaluation; 0: none."""
+    generate_batch: Positive
+    """Prompts in one batch of generation, which keeps no gradients and so takes more rows than training."""
     max_new_tokens: Positive
 
 
@@ -126,6 +161,8 @@ class Report(Section):
     tensorboard: bool
     wandb: bool
     """Offline unless you logged in and set WANDB_MODE=online; never prompts."""
+    trackio: bool
+    """A local dashboard (`pip install trackio`); offline unless TRACKIO_SPACE_ID is set."""
 
 
 class Config(Section):
@@ -137,6 +174,8 @@ class Config(Section):
     lora: Lora
     data: Data
     train: Train
+    loss: Loss
+    memory: Memory
     eval: Eval
     report: Report
 
@@ -202,14 +241,12 @@ def _override(values: dict[str, Any], override: str) -> None:
     target[leaf] = value  # YAML reads 2e-4 as text; pydantic makes it the number
 
 
-def _keys() -> list[str]:
+def _keys(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
     keys = []
-    for name, spec in Config.model_fields.items():
+    for name, spec in section.model_fields.items():
         kind = spec.annotation
-        if isinstance(kind, type) and issubclass(kind, Section):
-            keys += [f"{name}.{inner}" for inner in kind.model_fields]
-        else:
-            keys.append(name)
+        nested = isinstance(kind, type) and issubclass(kind, Section)
+        keys += _keys(kind, f"{prefix}{name}.") if nested else [prefix + name]  # type: ignore[arg-type]
     return keys
 
 

@@ -3,6 +3,8 @@
 import platform
 from dataclasses import dataclass
 
+from data.errors import InputError
+
 GIB = 1024**3
 
 
@@ -65,6 +67,31 @@ def keep_freed_memory() -> bool:
     m_trim_threshold, m_mmap_max = -1, -4  # malloc.h
     libc = ctypes.CDLL(None)
     return bool(libc.mallopt(m_mmap_max, 0) and libc.mallopt(m_trim_threshold, -1))
+
+
+def cap(budget_gib: float, device: Device) -> None:
+    """Let this process use at most so much of the card, as a card of that size would.
+
+    Unsloth sizes its cross-entropy blocks by the card's free memory, which a cap does not lower: the size is pinned to
+    what a card with this budget would choose at most (VRAM: logits and loss).
+
+    Raises:
+        InputError: the card has less.
+    """
+    import os
+
+    import torch
+
+    from finetune.memory.overheads import CONTEXT
+
+    if budget_gib > device.memory_gib:
+        raise InputError(
+            f"a budget of {budget_gib:g} GiB is more than the card's {device.memory_gib:.1f}",
+            where="memory.budget_gb",
+            fix="null uses all of the card",
+        )
+    torch.cuda.set_per_process_memory_fraction((budget_gib * GIB - CONTEXT) / (device.memory_gib * GIB))
+    os.environ.setdefault("UNSLOTH_CE_LOSS_TARGET_GB", "0.5")
 
 
 def precision(wanted: str, device: Device) -> tuple[str, str]:

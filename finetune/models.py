@@ -11,7 +11,7 @@ from typing import Any
 
 from data.errors import InputError, JobFailed
 from finetune.config import Config
-from finetune.device import Device, keep_freed_memory
+from finetune.device import Device, cap, keep_freed_memory
 
 
 @dataclass
@@ -31,6 +31,8 @@ def prepare_backend(config: Config, device: Device) -> None:
     """
     import torch
 
+    if device.kind == "cuda" and config.memory.budget_gb:
+        cap(config.memory.budget_gb, device)
     if device.kind == "cpu":
         keep_freed_memory()
         torch.set_float32_matmul_precision("medium" if config.model.fast_matmul else "highest")
@@ -74,7 +76,11 @@ def _load_unsloth(config: Config, folder: Path, dtype: Any, device: Device) -> A
     from unsloth import FastLanguageModel
 
     checkpointing = _checkpointing(config)
-    attention = {} if config.model.attention == "auto" else {"attn_implementation": config.model.attention}
+    chosen: dict[str, Any] = {"offload_embedding": config.memory.offload_embedding}
+    if config.model.attention != "auto":
+        chosen["attn_implementation"] = config.model.attention
+    if config.memory.offload_layers:
+        chosen["offload_layers"] = config.memory.offload_layers
     model, _ = FastLanguageModel.from_pretrained(
         str(folder),
         max_seq_length=config.data.max_length,
@@ -82,7 +88,7 @@ def _load_unsloth(config: Config, folder: Path, dtype: Any, device: Device) -> A
         load_in_4bit=config.model.load_in_4bit,
         use_gradient_checkpointing=checkpointing,
         local_files_only=True,
-        **attention,
+        **chosen,
     )
     return FastLanguageModel.get_peft_model(
         model,
