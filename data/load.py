@@ -4,11 +4,14 @@ import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from data.errors import InputError
 from data.files import dump_json
 from data.formats.reading import read_file
 from data.record import Record
+
+Item = TypeVar("Item")
 
 
 def to_stderr(line: str) -> None:
@@ -45,16 +48,22 @@ def load_records(path: Path, say: Callable[[str], None] = to_stderr) -> list[Rec
 def load_splits(
     train: Path, validation: Path | None, test: Path | None
 ) -> tuple[list[Record], list[Record], list[Record]]:
-    """Training, validation and test records; with only one file given, it is split 80/10/10 by a stable hash.
+    """Training, validation and test records.
+
+    Without a validation file the training file is split 80/10/10 by a stable hash of the ids, a conversation that
+    stands there twice staying in one part; a test file takes the place of the hashed test part.
 
     Raises:
-        InputError: a file is wrong, or validation would be empty.
+        InputError: a file is wrong, training or validation would be empty, or a row of theirs trains too.
     """
-    if validation is None:
-        records = load_records(train)
+    records = load_records(train)
+    apart = load_records(validation) if validation else None
+    given = load_records(test) if test else None
+    if apart is None:
         parts: dict[str, list[Record]] = {"train": [], "validation": [], "test": []}
+        first: dict[str, str] = {}
         for record in records:
-            parts[part_of(record.id)].append(record)
+            parts[part_of(first.setdefault(dump_json(record.messages), record.id))].append(record)
         for name in ("train", "validation"):
             if not parts[name]:
                 raise InputError(
@@ -62,10 +71,20 @@ def load_splits(
                     where=str(train),
                     fix="give data.validation=FILE, or more rows",
                 )
-        return parts["train"], parts["validation"], load_records(test) if test else parts["test"]
-    splits = load_records(train), load_records(validation), load_records(test) if test else []
-    _disjoint(splits[0], splits[1], train, validation)
+        splits = parts["train"], parts["validation"], parts["test"] if given is None else given
+    else:
+        splits = records, apart, given or []
+    for rows, path in ((apart, validation), (given, test)):
+        if rows and path:
+            _disjoint(splits[0], rows, train, path)
     return splits
+
+
+def spread(items: Sequence[Item], most: int | None) -> list[Item]:
+    """At most `most` items (None: all), evenly spread over the list: the same ones every time."""
+    if most is None or len(items) <= most:
+        return list(items)
+    return [items[i * len(items) // most] for i in range(most)]
 
 
 def part_of(row_id: str) -> str:
@@ -74,12 +93,12 @@ def part_of(row_id: str) -> str:
     return "train" if bucket < 8 else "validation" if bucket == 8 else "test"
 
 
-def _disjoint(train: Sequence[Record], validation: Sequence[Record], path: Path, other: Path) -> None:
+def _disjoint(train: Sequence[Record], other: Sequence[Record], path: Path, where: Path) -> None:
     ids, turns = {record.id for record in train}, {dump_json(record.messages) for record in train}
-    shared = sorted(record.id for record in validation if record.id in ids or dump_json(record.messages) in turns)
+    shared = sorted(record.id for record in other if record.id in ids or dump_json(record.messages) in turns)
     if shared:
         raise InputError(
-            f"{len(shared)} rows are in the training file too (for example {shared[0]!r})",
-            where=str(other),
-            fix=f"validation rows must not train: remove them from {path}, or give only one file and let it be split",
+            f"{len(shared)} rows are among the training rows of {path} too (for example {shared[0]!r})",
+            where=str(where),
+            fix="a row that trains measures nothing: remove it from one of the two files",
         )

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from data.errors import InputError
-from data.files import dump_json, read_jsonl, write_json
-from data.load import load_records
+from data.files import dump_json, write_json
+from data.load import load_splits, spread
 from data.pretrained import load_tokenizer, resolve
 from data.record import Record
 from data.render import align_end_token, render, render_prompt
@@ -20,6 +20,7 @@ from data.template import Template
 from data.tools import shown
 from eval.execution import execution_accuracy
 from eval.generate import Output, generate, safe_batch
+from eval.kept import begin, fresh, question_digest, read_kept
 from eval.load import decoding_dtype
 from eval.report import write_report
 from eval.scoring import Sample, compare, score
@@ -71,7 +72,8 @@ def evaluate_run(
         raise InputError("the run has no best/ adapter", where=str(run), fix="let it finish: RESUME=1 make train")
     config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     manifest = read_manifest(run)
-    records = _rows(config, split, limit)
+    training, whole = _rows(config, split)
+    records = spread(whole, limit)
     folder = run / "eval" / split
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = load_tokenizer(run / "best")
@@ -111,7 +113,7 @@ def evaluate_run(
         "base": results.get("base"),
         "compare": compare(results["base"], results["tuned"]) if base else None,
         "execution": executed if executed["tuned"] else None,
-        "probe": _probe(config, records),
+        "probe": _probe(training, records) if split != "train" else None,
         "seconds": seconds,
     }
     write_json(folder / "metrics.json", metrics)
@@ -137,16 +139,24 @@ class _Answering:
         self.config, self.manifest, self.records, self.folder = config, manifest, records, folder
         self.tokenizer, self.batch, self.say, self.tick = tokenizer, batch, say, tick
         self.prompts = {r.id: render_prompt(r, tokenizer, template) for r in records}
+        self.questions = {i: question_digest(prompt) for i, prompt in self.prompts.items()}
         self.model: Any = None
 
     def __call__(self, name: str, settings: Settings, adapter: Path) -> dict[str, Output]:
         """Every record's answer, from the file of an earlier evaluation where it is there."""
         path = self.folder / ("generations.jsonl" if name == "tuned" else f"generations.{name}.jsonl")
-        outputs = _earlier(path, settings)
-        missing = [r.id for r in self.records if r.id not in outputs]
+        kept = read_kept(path, asdict(settings))
+        if kept.changed:
+            old = path.replace(path.with_suffix(".old.jsonl"))
+            self.say(f"{name}: asking anew, for {', '.join(kept.changed)} changed (the old answers: {old.name})")
+        answered, stale = fresh(kept, self.questions)
+        if stale:
+            self.say(f"{name}: {stale} answers are to requests that were changed since: asking those anew")
+        outputs = {i: _output(answered[i]) for i in self.questions if i in answered}
+        missing = [i for i in self.questions if i not in outputs]
         if outputs and missing:
             self.say(f"{name}: {len(outputs)} answers are there already, {len(missing)} to go")
-        self.tick(name, len(self.records) - len(missing), len(self.records))
+        self.tick(name, len(outputs), len(self.records))
         if not missing:
             return outputs
         from eval.load import add_adapter, load_model
@@ -159,13 +169,12 @@ class _Answering:
             self.model = add_adapter(self.model, adapter, device=device)
         prompts = [self.prompts[i] for i in missing]
         batch = safe_batch(self.model, self.tokenizer, prompts, batch=self.batch, warn=self.say)
-        if not path.exists() or not outputs:
-            path.write_text(dump_json({"settings": asdict(settings)}) + "\n", encoding="utf-8")
-        with path.open("a", encoding="utf-8") as f:
+        begin(path, asdict(settings), answered.values())
+        with path.open("a", encoding="utf-8", newline="\n") as f:
 
             def done(i: int, output: Output) -> None:
                 outputs[missing[i]] = output
-                f.write(dump_json({"id": missing[i], **asdict(output)}) + "\n")
+                f.write(dump_json({"id": missing[i], "question": self.questions[missing[i]], **asdict(output)}) + "\n")
                 f.flush()
                 self.tick(name, len(outputs), len(self.records))
 
@@ -175,15 +184,18 @@ class _Answering:
         return outputs
 
 
-def _rows(config: dict[str, Any], split: str, limit: int | None) -> list[Record]:
-    path = config["data"].get(split)
-    if not path:
-        raise InputError(f"the run's config names no data.{split}", where="config.yaml", fix="give it, or --split")
-    view = partial(shown, max_tools=config["data"]["max_tools"], descriptions=config["data"]["descriptions"])
-    records = [view(r) for r in load_records(Path(path))]
-    if limit and limit < len(records):
-        records = [records[i * len(records) // limit] for i in range(limit)]
-    return records
+def _rows(config: dict[str, Any], split: str) -> tuple[list[Record], list[Record]]:
+    """The rows that trained and those of the split, as training and its evaluations saw them."""
+    data = config["data"]
+    if split not in ("train", "validation", "test"):
+        raise InputError(f"{split!r} is no split", where="--split", fix="test, validation or train")
+    path = {name: Path(data[name]) if data[name] else None for name in ("validation", "test")}
+    train, validation, test = load_splits(Path(data["train"]), path["validation"], path["test"])
+    splits = {"train": train[: data["limit"]], "validation": validation, "test": test}
+    if not splits[split]:
+        raise InputError(f"the run has no {split} rows", where=f"data.{split}", fix="name another with --split")
+    view = partial(shown, max_tools=data["max_tools"], descriptions=data["descriptions"])
+    return splits["train"], [view(r) for r in splits[split]]
 
 
 def _check(records: Sequence[Record], tokenizer: Any, template: Template) -> None:
@@ -193,29 +205,17 @@ def _check(records: Sequence[Record], tokenizer: Any, template: Template) -> Non
     align_end_token(tokenizer, [render(records[0], tokenizer, template)])
 
 
-def _earlier(path: Path, settings: Settings) -> dict[str, Output]:
-    """The answers that a killed evaluation with the same settings left; a last line that was cut is dropped."""
-    if not path.exists():
-        return {}
-    lines = path.read_text(encoding="utf-8").split("\n")
-    whole = [line for line in lines[:-1] if line]
-    if not whole:
-        return {}
-    path.write_text("".join(line + "\n" for line in whole), encoding="utf-8")
-    (_, head), *rows = read_jsonl(path)
-    if head != {"settings": asdict(settings)}:
-        return {}
-    return {row["id"]: Output(row["text"], row["tokens"], row["truncated"]) for _, row in rows}
+def _output(row: dict[str, Any]) -> Output:
+    return Output(row["text"], row["tokens"], row["truncated"])
 
 
-def _probe(config: dict[str, Any], records: Sequence[Record]) -> dict[str, Any] | None:
+def _probe(training: Sequence[Record], records: Sequence[Record]) -> dict[str, Any] | None:
     """What the no-model probe solves of these rows: the nearest training sentence, its numbers refilled."""
     from data.structural.probe import probe
 
     if any("bucket" not in r.meta for r in records):
         return None
-    train = [r.to_dict() for r in load_records(Path(config["data"]["train"]))]
-    shares = probe(train, [r.to_dict() for r in records])
+    shares = probe([r.to_dict() for r in training], [r.to_dict() for r in records])
     solved = round(shares["all"] * len(records))
     return {"solved": solved, "n": len(records), "by_bucket": {k: v for k, v in shares.items() if k != "all"}}
 

@@ -1,20 +1,17 @@
 """The rows of a run: read, checked, rendered."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from data.load import load_splits
+from data.load import load_splits, spread
 from data.pretrained import load_tokenizer, resolve
 from data.record import Record
 from data.render import Rendered, align_end_token, render_all
 from data.template import Template
 from data.tools import shown
 from finetune.config import Config
-
-Item = TypeVar("Item")
 
 
 @dataclass
@@ -52,13 +49,6 @@ def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any)
     kept = {example.id for example in rendered_validation.examples}
     scored = spread([r for r in validation if r.id in kept], config.eval.generate)
     return Prepared(folder, tokenizer, template, rendered_train, rendered_validation, scored)
-
-
-def spread(records: Sequence[Item], most: int) -> list[Item]:
-    """At most `most` items, evenly spread over the list: the same ones every time."""
-    if len(records) <= most:
-        return list(records)
-    return [records[i * len(records) // most] for i in range(most)]
 
 
 def describe_rows(name: str, rendered: Rendered, max_length: int) -> str:

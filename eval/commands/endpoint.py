@@ -34,7 +34,7 @@ def endpoint(
 
         from data.console import progress
         from data.files import dump_json, write_json
-        from data.load import load_records
+        from data.load import load_records, spread
         from data.runs import runs_dir
         from data.tools import shown
         from eval.endpoint.answers import Asked, collect, raw_sample, server_sample
@@ -46,9 +46,7 @@ def endpoint(
 
         server = Server(url, timeout=timeout, retries=retries)
         parse_tool_calls("", family)  # a family that does not exist is told before anything is asked
-        records = [shown(r, max_tools=max_tools, descriptions=descriptions) for r in load_records(data)]
-        if limit and limit < len(records):
-            records = [records[i * len(records) // limit] for i in range(limit)]
+        records = [shown(r, max_tools=max_tools, descriptions=descriptions) for r in spread(load_records(data), limit)]
         folder = out or runs_dir() / f"endpoint-{re.sub(r'[^A-Za-z0-9.]+', '-', model).strip('-')}"
         asked = Asked(model, str(data), max_tools, descriptions, max_tokens, raw)
         console = Console(stderr=json_out)

@@ -6,7 +6,6 @@ for the parser's faults, or hide the model's. With `raw` every prompt is therefo
 section "None Function Calling"). A server that takes the tools away answers something else, which shows as no attempt.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -18,6 +17,7 @@ from data.files import dump_json
 from data.record import Record
 from eval.endpoint.client import Server
 from eval.formats.strict_json import Unreadable, strict_loads
+from eval.kept import begin, fresh, question_digest, read_kept
 from eval.parsed import Parsed, ToolCall
 from eval.scoring import Sample
 
@@ -53,19 +53,28 @@ def collect(
     Raises:
         InputError, JobFailed: from the first request that fails for good; the answers until then are kept.
     """
-    answers = _earlier(path, asked)
+    kept = read_kept(path, asdict(asked))
+    if kept.changed:
+        raise InputError(
+            f"the answers that are there were asked for with other settings: {', '.join(kept.changed)}",
+            where=str(path),
+            fix="give another --out",
+        )
+    questions = {record.id: question_digest([wire(record.prompt), record.tools]) for record in records}
+    rows, _ = fresh(kept, questions)
+    answers = {i: {"server": rows[i]["server"], "raw": rows[i]["raw"]} for i in questions if i in rows}
     missing = [record for record in records if record.id not in answers]
-    count = len(records) - len(missing)
-    tick(count)
-    with path.open("a", encoding="utf-8") as file, ThreadPoolExecutor(parallel) as pool:
+    tick(len(answers))
+    begin(path, asdict(asked), rows.values())
+    with path.open("a", encoding="utf-8", newline="\n") as file, ThreadPoolExecutor(parallel) as pool:
         waiting = {pool.submit(_ask, server, asked, record): record.id for record in missing}
         try:
             for done in as_completed(waiting):
-                answers[waiting[done]] = done.result()
-                file.write(dump_json({"id": waiting[done], **done.result()}) + "\n")
+                i = waiting[done]
+                answers[i] = done.result()
+                file.write(dump_json({"id": i, "question": questions[i], **answers[i]}) + "\n")
                 file.flush()
-                count += 1
-                tick(count)
+                tick(len(answers))
         finally:
             pool.shutdown(cancel_futures=True)
     return answers
@@ -149,19 +158,3 @@ def _ask(server: Server, asked: Asked, record: Record) -> dict[str, Any]:
 def _kept(choice: dict[str, Any]) -> dict[str, Any]:
     message = {k: v for k, v in choice["message"].items() if k in ("content", "tool_calls", "reasoning_content") and v}
     return {"message": message, "finish_reason": choice["finish_reason"]}
-
-
-def _earlier(path: Path, asked: Asked) -> Answers:
-    """The answers that are there already; a last line that was cut goes.
-
-    Raises:
-        InputError: they were asked for otherwise.
-    """
-    head = dump_json({"settings": asdict(asked)})
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
-    if lines and json.loads(lines[0]) != json.loads(head):
-        raise InputError("there are answers to other questions here", where=str(path), fix="give another --out")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(line + "\n" for line in lines or [head]), encoding="utf-8")
-    rows = [json.loads(line) for line in lines[1:]]
-    return {row["id"]: {"server": row["server"], "raw": row["raw"]} for row in rows}

@@ -212,8 +212,32 @@ def test_errors_of_records_are_what_they_were(tmp_path):
 def test_rows_of_training_are_found_in_validation_whatever_their_id(tmp_path):
     train = write(tmp_path / "a.jsonl", *rows("records.jsonl"))
     other = write(tmp_path / "b.jsonl", rows("records.jsonl")[0] | {"id": "new"})
-    with pytest.raises(InputError, match="in the training file too"):
+    with pytest.raises(InputError, match="are among the training rows"):
         load_splits(train, other, None)
+
+
+def test_rows_of_training_are_found_in_test(tmp_path):
+    first, *more = rows("records.jsonl")
+    train = write(tmp_path / "a.jsonl", first)
+    validation = write(tmp_path / "b.jsonl", *more)
+    with pytest.raises(InputError, match=r"c\.jsonl: 1 rows are among the training rows"):
+        load_splits(train, validation, write(tmp_path / "c.jsonl", first))
+
+
+def test_one_file_is_split_by_ids_and_a_conversation_stays_in_one_part(tmp_path):
+    def named(i, text):
+        return rows("records.jsonl")[0] | {"id": i, "messages": [{"role": "user", "content": text}, ANSWER]}
+
+    file = write(tmp_path / "a.jsonl", *(named(f"r{n}", f"request {n // 2}") for n in range(400)))
+    parts = load_splits(file, None, None)
+    assert [len(part) for part in parts] == [326, 44, 30] and sum(map(len, parts)) == 400
+    said = [{record.messages[0]["content"] for record in part} for part in parts]
+    assert not said[0] & said[1] and not said[0] & said[2] and not said[1] & said[2]
+    given = write(tmp_path / "b.jsonl", named("new", "another"))
+    assert [len(part) for part in load_splits(file, None, given)] == [326, 44, 1]
+
+
+ANSWER = {"role": "assistant", "content": "Yes."}
 
 
 def test_schemas_fetch_nothing_and_raise_nothing(tmp_path, monkeypatch):

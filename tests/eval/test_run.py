@@ -1,14 +1,18 @@
 """Evaluating a run: what it leaves, that a killed evaluation goes on, and that a batch answers like single prompts."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from data.files import read_jsonl
+from data.errors import InputError
+from data.files import read_jsonl, write_jsonl
+from data.load import part_of
 from tests.tiny import FIXTURES, TINY, environment, finetune
 
 
@@ -43,7 +47,7 @@ def test_figures_answers_and_report(evaluated: Path) -> None:
     for name in ("generations.jsonl", "generations.base.jsonl"):
         rows = [row for _, row in read_jsonl(folder / name)]
         assert set(rows[0]) == {"settings"} and len(rows) == 9
-        assert set(rows[1]) == {"id", "text", "tokens", "truncated"}
+        assert set(rows[1]) == {"id", "question", "text", "tokens", "truncated"}
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "tiny-3" in page and "<title>" in page
 
@@ -53,26 +57,95 @@ def test_killed_evaluation_goes_on(evaluated: Path) -> None:
     whole = path.read_text(encoding="utf-8")
     lines = whole.splitlines(keepends=True)
     path.write_text("".join(lines[:4]) + lines[4][:15], encoding="utf-8")
-    output = evaluate(evaluated, "run", "--split", "validation", "--no-base", "--batch", "8")
-    assert "3 answers are there already, 5 to go" in output
+    said, _ = evaluated_here(evaluated / "runs" / "run", split="validation", base=False, batch=8)
+    assert said == ["tuned: 3 answers are there already, 5 to go"]
     again = path.read_text(encoding="utf-8").splitlines(keepends=True)
     assert again[:4] == lines[:4]  # nothing is asked twice
     assert sorted(json.loads(line)["id"] for line in again[1:]) == sorted(json.loads(line)["id"] for line in lines[1:])
 
 
-def test_other_settings_start_anew(evaluated: Path) -> None:
+def test_other_settings_start_anew_and_the_old_answers_stay(evaluated: Path) -> None:
     path = evaluated / "runs" / "run" / "eval" / "validation" / "generations.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     head = json.loads(lines[0])
     head["settings"]["max_new_tokens"] = 7
     path.write_text(json.dumps(head) + "\n" + "".join(lines[1:]), encoding="utf-8")
-    output = evaluate(evaluated, "run", "--split", "validation", "--no-base")
-    assert "already" not in output
+    said, _ = evaluated_here(evaluated / "runs" / "run", split="validation", base=False)
+    assert said == ["tuned: asking anew, for max_new_tokens changed (the old answers: generations.old.jsonl)"]
     assert next(row for _, row in read_jsonl(path))["settings"]["max_new_tokens"] == 256
+    old = path.with_name("generations.old.jsonl").read_text(encoding="utf-8")
+    assert old.splitlines()[1:] == "".join(lines[1:]).splitlines()
+
+
+def test_request_that_was_changed_is_asked_anew(evaluated: Path, tmp_path: Path) -> None:
+    run = copied(evaluated, tmp_path, validation=tmp_path / "validation.jsonl")
+    rows = [row for _, row in read_jsonl(FIXTURES / "validation.jsonl")]
+    rows[2]["messages"][-2]["content"] += " 지금"
+    write_jsonl(tmp_path / "validation.jsonl", rows)
+    said, _ = evaluated_here(run, split="validation", base=False)
+    assert said == [
+        "tuned: 1 answers are to requests that were changed since: asking those anew",
+        "tuned: 7 answers are there already, 1 to go",
+    ]
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+def test_one_file_is_evaluated_on_its_hashed_part(evaluated: Path, tmp_path: Path, split: str) -> None:
+    both = [row for name in ("train", "validation") for _, row in read_jsonl(FIXTURES / f"{name}.jsonl")]
+    own = [row | {"meta": row["meta"] | {"bucket": "T1"}} for row in both]
+    write_jsonl(tmp_path / "mine.jsonl", own)
+    run = copied(evaluated, tmp_path, train=tmp_path / "mine.jsonl", validation=None, test=None, limit=12)
+    _, metrics = evaluated_here(run, split=split, base=False)
+    part = [row["id"] for row in own if part_of(row["id"]) == split]
+    assert [row["id"] for row in metrics["tuned"]["samples"]] == part[: 12 if split == "train" else None] != []
+    assert (metrics["probe"] is None) == (split == "train")
+
+
+def test_probe_copies_only_from_the_rows_that_trained(evaluated: Path, tmp_path: Path) -> None:
+    row = next(row for _, row in read_jsonl(FIXTURES / "validation.jsonl")) | {"meta": {"bucket": "T1"}}
+    others = [row for _, row in read_jsonl(FIXTURES / "train.jsonl")][:2]
+    write_jsonl(tmp_path / "train.jsonl", [*others, row | {"id": "twin", "messages": spoken(row, "!")}])
+    write_jsonl(tmp_path / "validation.jsonl", [row])
+    for limit, solved in ((2, 0), (None, 1)):
+        run = copied(
+            evaluated,
+            tmp_path / str(limit),
+            train=tmp_path / "train.jsonl",
+            validation=tmp_path / "validation.jsonl",
+            limit=limit,
+        )
+        _, metrics = evaluated_here(run, split="validation", base=False)
+        assert metrics["probe"] == {"solved": solved, "n": 1, "by_bucket": {"T1": float(solved)}}
+
+
+def spoken(row: dict[str, Any], end: str) -> list[dict[str, Any]]:
+    """The row's turns, the last request with `end` at its end."""
+    *before, user, answer = row["messages"]
+    return [*before, user | {"content": user["content"] + end}, answer]
+
+
+def copied(evaluated: Path, where: Path, **data: Any) -> Path:
+    """A copy of the evaluated run whose config names other data."""
+    run = where / "run"
+    shutil.copytree(evaluated / "runs" / "run", run)
+    config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    config["data"] |= {name: str(value) if isinstance(value, Path) else value for name, value in data.items()}
+    (run / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    return run
+
+
+def evaluated_here(run: Path, **options: Any) -> tuple[list[str], dict[str, Any]]:
+    """What an evaluation in this process said, and its metrics."""
+    from eval.run import evaluate_run
+
+    said: list[str] = []
+    return said, evaluate_run(run, **options, say=said.append, tick=lambda name, done, of: None)
 
 
 def test_split_that_is_not_there(evaluated: Path) -> None:
-    assert "data.test" in evaluate(evaluated, "run", expect=2)
+    assert "no test rows" in evaluate(evaluated, "run", expect=2)
+    with pytest.raises(InputError, match="'dev' is no split"):
+        evaluated_here(evaluated / "runs" / "run", split="dev")
 
 
 def test_run_that_is_not_there(evaluated: Path) -> None:
