@@ -27,13 +27,17 @@ def build_trainer(
     warmup_steps: int,
     scorer: Scorer | None,
     callbacks: list[Any],
+    trl: bool | None = None,
+    more: dict[str, Any] | None = None,
 ) -> Any:
     """A trainer with every setting given explicitly, so that both backends do the same work.
 
     Args:
         scorer: called with the model (in evaluation mode) at each evaluation; its metrics enter the log as `eval_…`.
+        trl: SFTTrainer or transformers' Trainer; None: as `uses_trl` says. The benchmark compares both.
+        more: settings of the trainer besides the config's; the benchmark tries kernels with them.
     """
-    sft = uses_trl(config, device)
+    sft = uses_trl(config, device) if trl is None else trl
     if sft:
         from trl import SFTConfig as Arguments
         from trl import SFTTrainer as Base
@@ -95,6 +99,7 @@ def build_trainer(
             """The run folder has its own report; TRL's card would ask the hub for the base model's licence."""
 
     arguments: Any = _arguments(config, loaded, device, output_dir, warmup_steps) | (_SFT_ONLY if sft else {})
+    arguments |= more or {}
     trainer: Any = ToolTrainer(
         model=loaded.model,
         args=Arguments(**arguments),
