@@ -66,6 +66,10 @@ def _changes(s: Setup, budget: float, plan: Plan) -> list[tuple[int, str, str, S
         changes.append((0, "one row at a time, same effective batch", how, one))
     if s.eval_batch > 1:
         changes.append((0, "evaluate one row at a time", "eval.micro_batch=1", replace(s, eval_batch=1)))
+    if s.generate_batch > 1 and s.new_tokens:
+        change = replace(s, generate_batch=max(1, s.generate_batch // 4))
+        how = f"eval.generate_batch={change.generate_batch}"
+        changes.append((0, "fewer prompts at once in generation", how, change))
     if s.checkpointing == "off":
         changes.append((1, "recompute activations", "train.gradient_checkpointing=on", replace(s, checkpointing="on")))
     if s.checkpointing != "unsloth" and s.engine == "unsloth":

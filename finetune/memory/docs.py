@@ -19,7 +19,11 @@ from finetune.memory.shapes import KNOWN, shape_of
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "memory.md"
 TEMPLATE = Path(__file__).with_name("memory.md.jinja")
+WEIGHTS = ("quantised weights", "embeddings and LM head", "norms and biases")
+ADAPTER = ("adapter", "gradients", "optimizer state")
 CARDS = (4, 6, 8)
+SCREEN = 0.7
+"""GiB that a desktop takes of a card that also drives the screen; reports say 0.3 to 1."""
 MODELS = ("Qwen2.5-0.5B", "Qwen2.5-1.5B", "Qwen2.5-3B", "Qwen2.5-7B", "Llama-3.2-1B", "Llama-3.2-3B")
 LENGTHS = (512, 1024, 2048, 4096)
 FORMULAS = (
@@ -51,26 +55,47 @@ FORMULAS = (
 
 
 def write_docs() -> list[Path]:
-    """Write the page and renew the presets' memory lines; return what was written."""
+    """Write the page and renew the memory tables in the presets' headers; return what was written."""
     with atomic_write(PAGE) as f:
         f.write(page())
     written = [PAGE]
     for path in sorted(PRESETS.glob("*gb*.yaml")):
-        text = re.sub(r"^#   Memory .*$", preset_line(path.stem), path.read_text(encoding="utf-8"), flags=re.M)
+        text = with_table(path.read_text(encoding="utf-8"), path.stem)
         with atomic_write(path) as f:
             f.write(text)
         written.append(path)
     return written
 
 
-def preset_line(name: str) -> str:
-    """The line of a preset's header that says what it takes, on the more demanding of the card generations."""
-    config = load_config(name)
+def with_table(text: str, preset: str) -> str:
+    """A preset's text with the table in its header renewed: from the line `Memory` to the line before `Change`."""
+    return re.sub(r"^#   Memory.*?(?=^#   Change)", lambda _: preset_table(preset), text, flags=re.M | re.S)
+
+
+def preset_table(name: str) -> str:
+    """What a preset takes on both generations of cards, GiB, as comment lines."""
+    config, budget = load_config(name), preset_budget(name) or 6
     shape, _ = shape_of(config.model.name)
-    plans = [make_plan(setup_from(config, shape, "unsloth", turing=turing)) for turing in (False, True)]
-    plan = max(plans, key=lambda p: p.gate)
-    verdict = plan.verdict((preset_budget(name) or 6) * GIB)
-    return f"#   Memory by the plan {gib(plan.gate)} GiB must be free (a Turing card; less on newer), {verdict}"
+    plans = [make_plan(setup_from(config, shape, "unsloth", turing=turing)) for turing in (True, False)]
+    size = {term.name: [p.terms[n].size for p in plans] for n, term in enumerate(plans[0].terms)}
+    weights = [sum(s) for s in zip(*(size[n] for n in WEIGHTS), strict=True)]
+    adapter = [sum(s) for s in zip(*(size[n] for n in ADAPTER), strict=True)]
+    step = [max(p.phases["forward and loss"], p.phases["backward"]) for p in plans]
+    rest = [s - w - a for s, w, a in zip(step, weights, adapter, strict=True)]
+    phase = " / ".join(dict.fromkeys(p.peak for p in plans))
+    verdicts = [p.verdict(budget * GIB) for p in plans]
+    rows = [
+        ("weights, embeddings", weights, ""),
+        ("adapter, gradients, optimizer", adapter, ""),
+        ("a step's activations and loss", rest, ""),
+        ("generating, instead of a step", size["generation"], ""),
+        ("tensors at the peak", [p.allocated for p in plans], f"   {phase}"),
+        ("expected in use", [p.expected for p in plans], ""),
+        ("must be free", [p.gate for p in plans], f"   of {budget:g}: " + " / ".join(dict.fromkeys(verdicts))),
+    ]
+    lines = [f"#   Memory {'(planned, GiB)':<32}{'GTX 16, RTX 20':>15}{'RTX 30 and on':>15}"]
+    lines += [f"#          {what:<32}{gib(a):>15}{gib(b):>15}{note}" for what, (a, b), note in rows]
+    return "\n".join(lines) + "\n"
 
 
 def page() -> str:
@@ -80,6 +105,8 @@ def page() -> str:
     template = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     t4_summary, t4 = _against_t4()
     return template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+        cards=_cards(),
+        screen=SCREEN,
         largest=_largest(),
         longest=f"{LONGEST:,}",
         lengths=_lengths(),
@@ -103,6 +130,22 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
+def _cards() -> str:
+    """For someone who looks at a card's box: the largest model, and how long its rows and those of smaller ones get."""
+    rows = []
+    for card in CARDS:
+        for what, free in ((f"**{card} GB**", card), (f"{card} GB, drives the screen", card - SCREEN)):
+            fitting = [n for n, shape in KNOWN.items() if _fits(Setup(shape, length=1024), free)]
+            largest = max(fitting, key=lambda n: KNOWN[n].parameters)
+            found = [longest(Setup(KNOWN[name]), free * GIB) for name in MODELS[:4]]
+            rows.append([what, largest, _tokens(longest(Setup(KNOWN[largest]), free * GIB)), *map(_tokens, found)])
+    return table(["card", "largest model", "its longest rows", *MODELS[:4]], rows)
+
+
+def _tokens(length: int | None) -> str:
+    return f"{length:,}{'+' if length == LONGEST else ''}" if length else "–"
+
+
 def _largest() -> str:
     def best(card: int, engine: Engine) -> str:
         fitting = [n for n, shape in KNOWN.items() if _fits(Setup(shape, engine, length=2048), card)]
@@ -112,7 +155,7 @@ def _largest() -> str:
     return table(["card, all of it free", *ENGINES.values()], rows)
 
 
-def _fits(s: Setup, card: int) -> bool:
+def _fits(s: Setup, card: float) -> bool:
     return make_plan(s).verdict(card * GIB) == "fits"
 
 
@@ -121,7 +164,7 @@ def _lengths() -> str:
     for name, shape in KNOWN.items():
         found = [longest(Setup(shape), card * GIB) for card in CARDS]
         if any(found):
-            rows.append([name, *[f"{n:,}{'+' if n == LONGEST else ''}" if n else "–" for n in found]])
+            rows.append([name, *map(_tokens, found)])
     return table(["model", *[f"{card} GB" for card in CARDS]], rows)
 
 
@@ -133,7 +176,7 @@ def _stretch() -> str:
         swapped = next(s for k in range(28) if _fits(s := replace(offloaded, swapped=k), 6))
         plan = make_plan(swapped)
         host = sum(size for name, size in plan.host.items() if "merging" not in name)
-        cells = [_cell(make_plan(plain)), _cell(make_plan(offloaded)), f"{swapped.swapped} of 28: {_cell(plan)}"]
+        cells = [*map(_cell, (make_plan(plain), make_plan(offloaded))), f"{swapped.swapped} of 28: {_cell(plan)}"]
         rows.append([f"{length:,}", *cells, gib(host)])
     heads = ["tokens", "all on the card", "embedding in host memory", "and so many layers swapped", "host memory, GiB"]
     return table(heads, rows)

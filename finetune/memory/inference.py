@@ -34,14 +34,14 @@ def evaluation(s: Setup) -> int:
 
 def kv_cache(s: Setup) -> int:
     """Keys and values of every layer: 2·L·KV·e·batch·(length + new tokens)."""
-    return 2 * s.shape.layers * s.shape.kv * s.element * s.eval_batch * (s.length + s.new_tokens)
+    return 2 * s.shape.layers * s.shape.kv * s.element * s.generate_batch * (s.length + s.new_tokens)
 
 
 def generation(s: Setup) -> int:
     """Answers to prompts as long as the longest row: the cache, the prefill, one row of logits a prompt."""
     if not s.new_tokens:
         return 0
-    return kv_cache(s) + forward(s, s.eval_batch * s.length) + 6 * s.eval_batch * s.shape.vocab
+    return kv_cache(s) + forward(s, s.generate_batch * s.length) + 6 * s.generate_batch * s.shape.vocab
 
 
 def loading(s: Setup) -> int:

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from finetune.memory.head import loss
 from finetune.memory.overheads import GIB, MIB, WORKSPACE
 from finetune.memory.plan import make_plan
 from finetune.memory.setup import Setup
-from finetune.memory.shapes import KNOWN, Shape
+from finetune.memory.shapes import KNOWN, LINEARS, Shape
 
 T4_FILE = Path(__file__).resolve().parents[2] / "tests" / "finetune" / "memory" / "t4_measured.json"
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
@@ -95,7 +96,7 @@ def t4_rows() -> list[tuple[dict[str, Any], Comparison]]:
 
 def others() -> list[Comparison]:
     """Every other published figure that this planner has a quantity for."""
-    return [*_unsloth_code(), *_notebooks(), *_rtx4080(), *_requirements(), *_context_table()]
+    return [*_unsloth_code(), *_parts(), *_notebooks(), *_rtx4080(), *_requirements(), *_context_table()]
 
 
 def _unsloth_code() -> list[Comparison]:
@@ -105,6 +106,25 @@ def _unsloth_code() -> list[Comparison]:
     planned = more / ((long.tokens - short.tokens) * long.shape.hidden)
     what = "Llama-3.1-8B, Unsloth: bytes a token and hidden unit (the comment in unsloth_zoo/block_swap.py)"
     return [Comparison(what, 42, planned, "bytes, not GiB")]
+
+
+def _parts() -> list[Comparison]:
+    """Published sizes of one part: the weights of a 4-bit model, the loss of transformers."""
+    shape = KNOWN["Qwen2.5-7B"]
+    linears = shape.layers * sum(i * o for i, o in map(shape.linear, LINEARS))
+    footprint = linears / 2 + 2 * (2 * shape.embedding + shape.small)
+    thousand = loss(Setup(KNOWN["Qwen2.5-1.5B"], "full", length=1024))
+    return [
+        Comparison(
+            "Qwen2.5-7B in 4 bit, `get_memory_footprint`", 5.443e9, footprint, "it leaves out the scales, so here too"
+        ),
+        Comparison(
+            "Qwen2.5-1.5B, transformers' loss for 1,024 tokens",
+            1.74 * GIB,
+            thousand,
+            "the source counts 12 bytes a logit; the T4 runs fit 14",
+        ),
+    ]
 
 
 def _notebooks() -> list[Comparison]:

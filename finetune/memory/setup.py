@@ -33,7 +33,8 @@ class Setup:
         offload_embedding: the untied input embedding in host memory (Unsloth).
         swapped: layers whose frozen weights wait in host memory (Unsloth's `offload_layers`).
         adapter_bytes: of a LoRA weight, where it is not what the engine does by itself.
-        eval_batch, new_tokens: of evaluation and generation; 0 new tokens: none is generated.
+        eval_batch: rows of an evaluation batch.
+        generate_batch, new_tokens: prompts of a generation batch and tokens of an answer; 0: none is generated.
     """
 
     shape: Shape
@@ -56,6 +57,7 @@ class Setup:
     swapped: int = 0
     adapter_bytes: int | None = None
     eval_batch: int = 1
+    generate_batch: int = 1
     new_tokens: int = 192
 
     @property
@@ -118,5 +120,6 @@ def setup_from(config: Config, shape: Shape, engine: Engine, *, labelled: float 
         swapped=config.memory.offload_layers if unsloth else 0,
         adapter_bytes=4,
         eval_batch=config.eval.micro_batch,
+        generate_batch=config.eval.generate_batch,
         new_tokens=config.eval.max_new_tokens if config.eval.generate else 0,
     )

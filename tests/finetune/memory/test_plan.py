@@ -1,0 +1,139 @@
+"""What `plan` says: verdicts, advice, fit, the budget's sources, and that page and presets say the same."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from finetune.cli import app
+from finetune.config import PRESETS, load_config
+from finetune.memory import docs
+from finetune.memory.fit import find_fit, longest
+from finetune.memory.overheads import GIB
+from finetune.memory.plan import make_plan
+from finetune.memory.setup import Setup, setup_from
+from finetune.memory.shapes import KNOWN, shape_of
+
+ROOT = Path(__file__).parents[3]
+SEVEN = "model.name=Qwen/Qwen2.5-7B-Instruct"
+
+
+@pytest.fixture(autouse=True)
+def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TOOLTUNE_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setattr("finetune.memory.card.find_card", lambda: None)
+
+
+def answer(*arguments: str) -> dict[str, Any]:
+    result = CliRunner().invoke(app, ["plan", *arguments, "--json"])
+    assert result.exit_code == 0, result.output
+    parsed: dict[str, Any] = json.loads(result.output)
+    return parsed
+
+
+def test_the_three_verdicts() -> None:
+    plan = make_plan(Setup(KNOWN["Qwen2.5-1.5B"]))
+    assert plan.verdict(plan.gate) == "fits"
+    assert plan.verdict(plan.gate - 1) == plan.verdict(plan.expected) == "tight"
+    assert plan.verdict(plan.expected - 1) == "does not fit"
+
+
+def test_7b_needs_host_memory_on_6_gb_and_the_advice_says_how_to_get_it() -> None:
+    found = answer("6gb", SEVEN, "data.max_length=1024", "eval.generate_batch=1")["plan"]
+    assert found["verdict"] == "does not fit"
+    swap = next(a for a in found["advice"] if "offload_layers" in a["how"])
+    assert swap["verdict"] == "fits" and swap["saves"] > GIB
+    followed = answer("6gb", SEVEN, "data.max_length=1024", "eval.generate_batch=1", *swap["how"].split())["plan"]
+    assert followed["verdict"] == "fits"
+    assert found["allocated"] - followed["allocated"] == swap["saves"]
+
+
+@pytest.mark.parametrize("preset", ["4gb", "6gb", "6gb-7b", "8gb"])
+def test_each_preset_fits_its_card_on_both_generations(preset: str) -> None:
+    for generation in ([], ["--turing"]):
+        assert answer(preset, *generation)["plan"]["verdict"] == "fits"
+
+
+def test_the_configs_budget_goes_before_the_presets_and_the_option_before_both() -> None:
+    assert answer("6gb")["plan"]["budget"] == 6 * GIB
+    assert answer("6gb", "memory.budget_gb=5")["plan"]["budget"] == 5 * GIB
+    assert answer("6gb", "memory.budget_gb=5", "--budget", "3")["plan"]["budget"] == 3 * GIB
+
+
+def test_host_memory_is_for_unsloth_only() -> None:
+    config = load_config("6gb-7b")
+    shape, _ = shape_of(config.model.name)
+    swapped, plain = setup_from(config, shape, "unsloth"), setup_from(config, shape, "trl")
+    assert (swapped.offload_embedding, swapped.swapped) == (True, 8)
+    assert (plain.offload_embedding, plain.swapped) == (False, 0)
+
+
+def test_more_swapped_layers_take_less_of_the_card_and_more_of_the_host() -> None:
+    few, many = (make_plan(Setup(KNOWN["Qwen2.5-7B"], swapped=n)) for n in (8, 16))
+    assert many.allocated < few.allocated
+    assert many.host["swapped layers"] == 2 * few.host["swapped layers"]
+
+
+def test_fit_is_the_last_that_fits() -> None:
+    s = Setup(KNOWN["Qwen2.5-1.5B"], micro_batch=2, accumulation=4)
+    found = find_fit(s, 4 * GIB)
+    assert found.longest and found.micro_batch and found.accumulation == 8 // found.micro_batch
+    one = Setup(KNOWN["Qwen2.5-1.5B"], length=found.longest)
+    assert make_plan(one).verdict(4 * GIB) == "fits"
+    assert make_plan(Setup(KNOWN["Qwen2.5-1.5B"], length=found.longest + 64)).verdict(4 * GIB) != "fits"
+    assert longest(Setup(KNOWN["Qwen2.5-7B"]), 2 * GIB) is None
+
+
+def test_the_last_runs_stand_beside_their_plans(tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "6gb-monday"
+    folder.mkdir(parents=True)
+    manifest = {
+        "device": {"name": "RTX 3060"},
+        "planned_memory": {"tensors_gib": 2.0, "expected_gib": 2.6},
+        "peak_memory": {"gpu_allocated_gib": 1.9, "gpu_reserved_gib": 2.1},
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    text = CliRunner().invoke(app, ["plan"]).output
+    line = next(line for line in text.splitlines() if "6gb-monday" in line)
+    assert "2.00 GiB" in line and "1.90 GiB" in line and "+5.3%" in line
+    assert answer()["plan"]["calibration"]["runs"] == 0, "no card here: a ratio of another machine does not count"
+
+
+def test_the_table_and_the_fit_print() -> None:
+    assert "8,192" in CliRunner().invoke(app, ["plan", "--table"]).output
+    assert "train.micro_batch=" in CliRunner().invoke(app, ["plan", "--fit"]).output
+
+
+def test_a_plan_needs_no_heavy_library() -> None:
+    code = (
+        "import sys; from finetune.cli import app\n"
+        "try: app(['plan'])\nexcept SystemExit: pass\n"
+        "print('heavy:', sorted(set(sys.modules) & {'torch', 'transformers', 'unsloth', 'bitsandbytes', 'numpy'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert "heavy: []" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_page_is_what_the_command_writes() -> None:
+    assert docs.PAGE.read_text(encoding="utf-8") == docs.page(), "run: python -m finetune plan --docs"
+
+
+@pytest.mark.parametrize("path", sorted(PRESETS.glob("*gb*.yaml")), ids=lambda path: path.stem)
+def test_the_presets_tables_are_what_the_command_writes(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert docs.preset_table(path.stem) in text, "run: python -m finetune plan --docs"
+
+
+def test_every_family_is_known_by_its_hub_name() -> None:
+    for name in (
+        "Qwen/Qwen2.5-0.5B-Instruct",
+        "Qwen/Qwen3-1.7B",
+        "meta-llama/Llama-3.2-1B-Instruct",
+        "HuggingFaceTB/SmolLM2-360M-Instruct",
+        "google/gemma-3-1b-it",
+    ):
+        assert shape_of(name)[1] == "built-in table"
