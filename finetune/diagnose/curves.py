@@ -1,0 +1,157 @@
+"""Rules on the two losses over the epochs: is it learning, where is it best, has overfitting begun."""
+
+import math
+from typing import Any
+
+from finetune.diagnose.finding import Finding
+from finetune.diagnose.reading import evaluated, is_number, now, series, start
+from finetune.diagnose.verdict import FAST, PAST_THE_BEST, verdict
+from finetune.history import History
+
+HARDLY, WELL = 2.0, 0.3
+"""Training loss. METRICS, "Verdicts": at 2.0 and above hardly anything is right, below 0.3 it is well learnt."""
+
+FLAT = 0.1
+"""A training loss that fell by less than a tenth of its start is flat (this project's reading of "both high and flat")."""
+
+HIGH = 1.0
+"""METRICS, "Verdicts": 0.5 to 1.0 is "in progress", so a loss that is flat above it has not got there."""
+
+ENOUGH_STEPS = 50
+"""Optimizer steps after which a flat loss means something: half of the reference recipe's first epoch is 125."""
+
+
+def not_learning(history: History) -> Finding | None:
+    """Both losses high and flat."""
+    losses, table = series(history, "loss"), evaluated(history)
+    if not losses or losses[-1].step < ENOUGH_STEPS:
+        return None
+    begin, end = start(losses), now(losses)
+    flat = end > (1 - FLAT) * begin and end >= HIGH
+    if not flat or any(row["eval_loss"] < HIGH for row in table):
+        return None
+    rate = history.config.train.learning_rate
+    return Finding("not_learning", "fault", {"start": begin, "now": end, "steps": losses[-1].step, "rate": rate})
+
+
+def loss_high(history: History) -> Finding | None:
+    """A finished run whose training loss is still 2.0 or more, although it fell."""
+    losses = series(history, "loss")
+    if history.end is None or not losses or now(losses) < HARDLY or not_learning(history):
+        return None
+    return Finding("loss_high", "warning", {"start": start(losses), "now": now(losses)})
+
+
+def in_progress(history: History) -> Finding | None:
+    """A training loss that fell, to between "hardly right" and "well learnt"."""
+    losses = series(history, "loss")
+    if not losses or not WELL <= now(losses) < HARDLY or now(losses) >= (1 - FLAT) * start(losses):
+        return None
+    return Finding("in_progress", "note", {"start": start(losses), "now": now(losses)})
+
+
+def well_learnt(history: History) -> Finding | None:
+    """A training loss below 0.3, unless it was bought with overfitting."""
+    losses = series(history, "loss")
+    if not losses or now(losses) >= WELL or overfitting(history):
+        return None
+    end = now(losses)
+    return Finding("well_learnt", "good", {"start": start(losses), "now": end, "p": math.exp(-end)})
+
+
+def overfitting(history: History) -> Finding | None:
+    """Validation loss well above its lowest while training loss falls: from which epoch on, and which one to keep.
+
+    It rises from the first evaluation after the lowest on; it is called overfitting from the first whose verdict says
+    so, because a rise of some percent is within what another seed would give.
+    """
+    table = evaluated(history)
+    if len(table) < 2:
+        return None
+    lowest = _lowest(table)
+    past = [i for i in range(lowest + 1, len(table)) if verdict(table[: i + 1]) in PAST_THE_BEST]
+    if not past:
+        return None
+    best, last = table[lowest], table[-1]
+    figures = {
+        "epoch": table[past[0]]["epoch"],
+        "step": table[past[0]]["step"],
+        "rises_from": table[lowest + 1]["epoch"],
+        "best_epoch": best["epoch"],
+        "best_loss": best["eval_loss"],
+        "last_loss": last["eval_loss"],
+        "last_train": last["train_loss"],
+        "next_epochs": max(1, round(best["epoch"])),
+    }
+    return Finding("overfitting", "warning", figures)
+
+
+def best_epoch(history: History) -> Finding | None:
+    """The epoch that was best by what the run selects by, proven by evaluations after it that were no better."""
+    metric = history.config.eval.select_by
+    table = [row for row in history.epochs if is_number(row.get(metric))]
+    if not table:
+        return None
+    values = [row[metric] for row in table]
+    at = values.index(min(values) if metric == "eval_loss" else max(values))
+    if at == len(table) - 1:
+        return None
+    figures = {
+        "epoch": table[at]["epoch"],
+        "step": table[at]["step"],
+        "metric": metric,
+        "value": values[at],
+        "after": len(table) - 1 - at,
+    }
+    return Finding("best_epoch", "good", figures)
+
+
+def too_few_epochs(history: History) -> Finding | None:
+    """A finished run whose last evaluation still brought a fast fall."""
+    figures = _still_falling(history)
+    return Finding("too_few_epochs", "note", figures) if figures and figures["fall"] > 1 - FAST else None
+
+
+def last_is_best(history: History) -> Finding | None:
+    """A finished run whose last evaluation is the best, by a small step."""
+    figures = _still_falling(history)
+    return Finding("last_is_best", "note", figures) if figures and figures["fall"] <= 1 - FAST else None
+
+
+def one_evaluation(history: History) -> Finding | None:
+    """A finished run with a single evaluation."""
+    table = evaluated(history)
+    if history.end is None or len(table) != 1:
+        return None
+    figures = {"last_loss": table[0]["eval_loss"], "epoch": table[0]["epoch"], "every": max(1, table[0]["step"] // 4)}
+    return Finding("one_evaluation", "note", figures)
+
+
+def mean_above_last(history: History) -> Finding | None:
+    """The run's mean training loss lies above where it ended: it includes the start."""
+    losses = series(history, "loss")
+    if history.end is None or not losses or not is_number(history.end.get("train_loss")):
+        return None
+    mean, end = history.end["train_loss"], now(losses)
+    return (
+        Finding("mean_above_last", "good", {"mean": mean, "now": end, "start": start(losses)}) if mean > end else None
+    )
+
+
+def _lowest(table: list[dict[str, Any]]) -> int:
+    losses = [row["eval_loss"] for row in table]
+    return losses.index(min(losses))
+
+
+def _still_falling(history: History) -> dict[str, Any] | None:
+    table = evaluated(history)
+    if history.end is None or len(table) < 2 or _lowest(table) != len(table) - 1:
+        return None
+    before, last = table[-2], table[-1]
+    return {
+        "epoch": last["epoch"],
+        "before": before["eval_loss"],
+        "last_loss": last["eval_loss"],
+        "fall": 1 - last["eval_loss"] / before["eval_loss"],
+        "next_epochs": math.floor(last["epoch"]) + 1,
+    }

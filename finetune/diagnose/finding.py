@@ -1,0 +1,70 @@
+"""A finding: what a rule saw in a run's figures, and its words in Korean and English."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+Level = Literal["good", "note", "warning", "fault"]
+Language = Literal["ko", "en"]
+
+SHOWN_IDS = 8
+"""Row ids that a sentence names before it says how many more there are."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """A finding in one language. Plain text: row ids in it come from the data, so a page escapes it."""
+
+    title: str
+    meaning: str
+    advice: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule found.
+
+    Attributes:
+        rule: its name, the key of its words.
+        level: `fault`: this run is of no use as it is; `warning`: something costs quality, time or safety; `note`: worth
+            knowing; `good`: as it should be.
+        figures: those that led to it, unrounded. `step` and `epoch` say where, where there is such a place.
+    """
+
+    rule: str
+    level: Level
+    figures: dict[str, Any]
+
+    def text(self, lang: Language) -> Words:
+        """Title, meaning and advice, the figures filled in."""
+        values = {name: _value(value, lang) for name, value in self.figures.items()}
+        parts = _words()[self.rule]
+        return Words(*(parts[part][_AT[lang]].format(**values) for part in ("title", "meaning", "advice")))
+
+
+def verdict_word(word: str, lang: Language) -> str:
+    """A word of the epoch table ("overfitting") in a language; as it is where the table knows no other."""
+    return str(_words()["verdicts"].get(word, [word, word])[_AT[lang]])
+
+
+_AT = {"ko": 0, "en": 1}
+
+
+def _value(value: Any, lang: Language) -> Any:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        return value
+    unknown, more = (_words()[key][_AT[lang]] for key in ("unknown_rows", "more_rows"))
+    if not value:
+        return unknown
+    shown = ", ".join(map(str, value[:SHOWN_IDS]))
+    return shown if len(value) <= SHOWN_IDS else more.format(shown=shown, n=len(value) - SHOWN_IDS)
+
+
+@cache
+def _words() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
+    return read

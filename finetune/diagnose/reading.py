@@ -1,0 +1,74 @@
+"""What every rule needs of a run's figures: finite values, where a series begins and ends, the usual value."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any
+
+from finetune.history import History
+
+EDGE = 0.1
+"""The share of the logged values that is "the start" or "now": one value alone is noise."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One logged value that is a finite number."""
+
+    step: int
+    value: float
+
+
+def series(history: History, key: str, after: int = 0) -> list[Point]:
+    """The finite values of `key` over the training steps later than `after`; None and "nan" are left out."""
+    return [Point(e["step"], e[key]) for e in history.steps if is_number(e.get(key)) and e["step"] > after]
+
+
+def is_number(value: Any) -> bool:
+    """A finite number; a log keeps NaN and infinities as text."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def evaluated(history: History) -> list[dict[str, Any]]:
+    """The rows of the epoch table whose two losses are finite numbers."""
+    return [row for row in history.epochs if is_number(row.get("eval_loss")) and is_number(row.get("train_loss"))]
+
+
+def start(points: Sequence[Point]) -> float:
+    """The mean of the first tenth."""
+    return mean(head(points))
+
+
+def now(points: Sequence[Point]) -> float:
+    """The mean of the last tenth."""
+    return mean(tail(points))
+
+
+def mean(points: Sequence[Point]) -> float:
+    """The mean value."""
+    return fmean(p.value for p in points)
+
+
+def usual(points: Sequence[Point]) -> float:
+    """The median."""
+    return median(p.value for p in points)
+
+
+def tail(points: Sequence[Point]) -> Sequence[Point]:
+    """The last tenth."""
+    return points[-_edge(points) :]
+
+
+def head(points: Sequence[Point]) -> Sequence[Point]:
+    """The first tenth."""
+    return points[: _edge(points)]
+
+
+def warmup_steps(history: History) -> int:
+    """Steps over which the rate rises, as `finetune.length` counts them."""
+    return math.ceil(history.config.train.warmup * history.manifest["steps"])
+
+
+def _edge(points: Sequence[Point]) -> int:
+    return max(1, round(EDGE * len(points)))
