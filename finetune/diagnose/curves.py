@@ -12,7 +12,7 @@ HARDLY, WELL = 2.0, 0.3
 """Training loss. METRICS, "Verdicts": at 2.0 and above hardly anything is right, below 0.3 it is well learnt."""
 
 FLAT = 0.1
-"""A training loss that fell by less than a tenth of its start is flat (this project's reading of "both high and flat")."""
+"""A training loss that fell by less than a tenth of its start is flat (this project's reading of the word)."""
 
 HIGH = 1.0
 """METRICS, "Verdicts": 0.5 to 1.0 is "in progress", so a loss that is flat above it has not got there."""

@@ -30,8 +30,8 @@ class Finding:
 
     Attributes:
         rule: its name, the key of its words.
-        level: `fault`: this run is of no use as it is; `warning`: something costs quality, time or safety; `note`: worth
-            knowing; `good`: as it should be.
+        level: `fault`: the run is of no use as it is; `warning`: something costs quality, time or safety; `note`:
+            worth knowing; `good`: as it should be.
         figures: those that led to it, unrounded. `step` and `epoch` say where, where there is such a place.
     """
 

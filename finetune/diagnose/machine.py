@@ -16,7 +16,7 @@ ENOUGH_READINGS = 5
 """A reading is a moment's: the median of a few says something."""
 
 JUMP = 1.5
-"""An evaluation of the same rows that takes half as long again as the ones before (this project's reading of "jumps")."""
+"""An evaluation of the same rows that takes half as long again as those before (this project's reading of "jumps")."""
 
 
 def memory_near(history: History) -> Finding | None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from finetune.diagnose.curves import WELL
-from finetune.diagnose.finding import Finding
+from finetune.diagnose.finding import Finding, Level
 from finetune.diagnose.reading import Point, evaluated, head, mean, now, series, start, tail, usual, warmup_steps
 from finetune.history import History, rows_of_step
 
@@ -141,7 +141,7 @@ def grad_stalled(history: History) -> Finding | None:
     norms, losses = series(history, "grad_norm", after=warmup_steps(history)), series(history, "loss")
     if not norms or not losses or usual(tail(norms)) >= STALLED:
         return None
-    level = "warning" if now(losses) >= WELL else "note"
+    level: Level = "warning" if now(losses) >= WELL else "note"
     return Finding("grad_stalled", level, {"norm": usual(tail(norms)), "loss": now(losses)})
 
 

@@ -10,7 +10,7 @@ CONVERGED = {"tool_name_accuracy": 0.9, "json_validity": 0.95}
 """METRICS, "The epoch table": 90 % and 96 % are "nearly converged", 75 % and 85 % are not."""
 
 MARGINAL = 1.1
-"""Of the best evaluation loss. METRICS, "The epoch table": 0.58 / 0.55 = 1.05 is marginal, 0.65 / 0.55 = 1.18 is not."""
+"""Of the best evaluation loss. METRICS, "The epoch table": 0.58 / 0.55 = 1.05 is marginal, 0.65 / 0.55 = 1.18 not."""
 
 WORSE, MUCH_WORSE = 1.3, 1.8
 """Of the best evaluation loss. METRICS: 1.18 is overfitting, 0.80 / 0.55 = 1.45 worse, 1.10 / 0.55 = 2.0 much worse."""
