@@ -24,17 +24,9 @@ def add_call(r: Reading, name: str, pos: int, stop: str = "") -> int:
     if text[start] == "[":
         r.deviates("arguments_not_object")
         return LOST
-    try:
-        decoded = decode(r, start, stop)
-    except Unreadable as e:
-        r.broken(e.reason)
+    end = add_bare_call(r, name, start, stop)
+    if end == LOST:
         return LOST
-    for problem in decoded.problems:
-        r.broken(problem)
-    arguments = read_arguments(r, decoded.value)
-    if arguments is not None:
-        r.calls.append(ToolCall(name, arguments))
-    end = decoded.end
     closers = re.compile(r"[}\]\s]*").match(text, end)
     if (
         closers
@@ -46,6 +38,21 @@ def add_call(r: Reading, name: str, pos: int, stop: str = "") -> int:
     if fence and text.startswith("```", skip_space(text, end)):
         end = skip_space(text, end) + 3
     return end
+
+
+def add_bare_call(r: Reading, name: str, pos: int, stop: str = "") -> int:
+    """Decode the object of arguments at `pos` and add the call; the index after it, LOST when it cannot be read."""
+    try:
+        decoded = decode(r, pos, stop)
+    except Unreadable as e:
+        r.broken(e.reason)
+        return LOST
+    for problem in decoded.problems:
+        r.broken(problem)
+    arguments = read_arguments(r, decoded.value)
+    if arguments is not None:
+        r.calls.append(ToolCall(name, arguments))
+    return decoded.end
 
 
 def named_body(head: re.Pattern[str], stop: str = "") -> Body:

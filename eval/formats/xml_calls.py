@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.formats.envelope import LOST, NOTHING, Body, skip_space
-from eval.formats.reading import Reading, Tools, decode, functions, read_arguments
+from eval.formats.named_json import add_bare_call
+from eval.formats.reading import Reading, Tools, functions
 from eval.formats.strict_json import Unreadable, strict_loads
 from eval.formats.typed_values import typed
 from eval.parsed import ToolCall
@@ -98,21 +99,14 @@ def function_body(grammar: Grammar, tools: Tools, *, json_native: bool = False, 
 
 
 def _json_arguments(r: Reading, name: str, pos: int, grammar: Grammar) -> int:
-    try:
-        decoded = decode(r, pos, grammar.function_close)
-    except Unreadable as e:
-        r.broken(e.reason)
+    end = add_bare_call(r, name, pos, grammar.function_close)
+    if end == LOST:
         return LOST
-    for problem in decoded.problems:
-        r.broken(problem)
-    arguments = read_arguments(r, decoded.value)
-    if arguments is not None:
-        r.calls.append(ToolCall(name, arguments))
-    end = skip_space(r.text, decoded.end)
-    if r.text.startswith(grammar.function_close, end):
-        return end + len(grammar.function_close)
+    close = skip_space(r.text, end)
+    if r.text.startswith(grammar.function_close, close):
+        return close + len(grammar.function_close)
     r.deviates("missing_close")
-    return decoded.end
+    return end
 
 
 def _parameters(
