@@ -33,6 +33,16 @@ def memory_near(history: History) -> Finding | None:
     return Finding("memory_near", "warning", figures)
 
 
+def memory_recovered(history: History) -> Finding | None:
+    """Settings that were changed because memory ran out, by `finetune.shortage`."""
+    recoveries = history.manifest.get("recoveries", [])
+    if not recoveries:
+        return None
+    changes = [f"{key}={value}" for recovery in recoveries for key, value in recovery["change"].items()]
+    figures = {"count": len(recoveries), "step": recoveries[-1]["step"], "changes": changes}
+    return Finding("memory_recovered", "warning", figures)
+
+
 def gpu_idle(history: History) -> Finding | None:
     """A GPU that is busy half of the time or less, with what the CPU does meanwhile."""
     gpu, cpu = series(history, "gpu_utilization"), series(history, "cpu_utilization")

@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     tools.format_not_name,
     tools.truncated,
     machine.memory_near,
+    machine.memory_recovered,
     steps.grad_unstable,
     steps.grad_stalled,
     steps.loss_spike,
