@@ -24,6 +24,14 @@ def point_latest(folder: Path) -> None:
     temporary.replace(latest)
 
 
+def forget_run(folder: Path) -> None:
+    """After a run was taken away: `runs/latest` names the newest that is left, or nothing."""
+    left = sorted(folder.parent.glob("*/manifest.json"), key=lambda p: p.stat().st_mtime)
+    (folder.parent / "latest").unlink(missing_ok=True)
+    if left:
+        point_latest(left[-1].parent)
+
+
 def find_run(name: str | None = None) -> Path:
     """The folder of a run given by name or path; None: the newest.
 

@@ -52,7 +52,8 @@ def collate(rows: Sequence[dict[str, Any]], pad_token_id: int) -> dict[str, Any]
     """Pad rows on the right to the longest of them.
 
     Returns:
-        input_ids, attention_mask, labels: int64 tensors of shape [rows, longest]; padding has label `IGNORED`.
+        input_ids, attention_mask, labels: int64 tensors of shape [rows, longest]; padding has label `IGNORED`. Rows
+        with `weights` give a float32 tensor of them too, 0 on padding.
     """
     import torch
 
@@ -61,16 +62,24 @@ def collate(rows: Sequence[dict[str, Any]], pad_token_id: int) -> dict[str, Any]
     def pad(key: str, value: int) -> Any:
         return torch.tensor([list(row[key]) + [value] * (longest - len(row[key])) for row in rows])
 
+    weights = {"weights": pad("weights", 0).float()} if "weights" in rows[0] else {}
     mask = [[1] * len(row["input_ids"]) + [0] * (longest - len(row["input_ids"])) for row in rows]
     return {
         "input_ids": pad("input_ids", pad_token_id),
         "attention_mask": torch.tensor(mask),
         "labels": pad("labels", IGNORED),
+        **weights,
     }
 
 
-def to_dataset(examples: Sequence[Example]) -> Any:
-    """Token ids and labels as a `datasets.Dataset`; nothing else ever enters Arrow."""
+def features(example: Example, weights: dict[int, float] | None = None) -> dict[str, Any]:
+    """What the collator takes of an example: its ids and labels and, when roles are weighted, a weight a token."""
+    plain = {"input_ids": example.input_ids, "labels": example.labels}
+    return plain if weights is None else plain | {"weights": [weights[role] for role in example.roles]}
+
+
+def to_dataset(examples: Sequence[Example], weights: dict[int, float] | None = None) -> Any:
+    """Token ids, labels and weights as a `datasets.Dataset`; nothing else ever enters Arrow."""
     from datasets import Dataset
 
-    return Dataset.from_dict({"input_ids": [e.input_ids for e in examples], "labels": [e.labels for e in examples]})
+    return Dataset.from_list([features(example, weights) for example in examples])

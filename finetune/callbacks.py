@@ -3,6 +3,7 @@
 import math
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ TOOL_METRICS = ("tool_name_accuracy", "json_validity", "parameter_accuracy", "ha
 class Recorder(TrainerCallback):
     """Every logged event to `metrics.jsonl` and TensorBoard; every evaluation to `epochs.jsonl`."""
 
-    def __init__(self, folder: Path, monitor: SystemMonitor, *, rows: int, tensorboard: bool) -> None:
+    def __init__(self, folder: Path, monitor: SystemMonitor, *, tensorboard: bool) -> None:
         self.events = folder / "metrics.jsonl"
         self.epochs = folder / "epochs.jsonl"
-        self.monitor, self.rows = monitor, rows
+        self.monitor = monitor
         self.writer: Any = None
         if tensorboard:
             from torch.utils.tensorboard import SummaryWriter
@@ -34,13 +35,21 @@ class Recorder(TrainerCallback):
         self.busy = 0.0  # seconds inside steps since the last training log
         self.logged_at = 0
 
-    def forget_after(self, step: int) -> None:
-        """Drop what an interrupted run recorded after the checkpoint that is resumed."""
+    def forget_after(self, step: int, *, evaluated: bool) -> None:
+        """Drop what an interrupted run recorded after the checkpoint that is resumed.
+
+        Args:
+            evaluated: whether the checkpoint knows of an evaluation at `step`; if not, it will be made again.
+        """
+
+        def known(row: dict[str, Any]) -> bool:
+            if "eval_loss" in row and row["step"] == step:
+                return evaluated
+            return row["step"] <= step and "train_runtime" not in row
+
         for path in (self.events, self.epochs):
             if path.exists():
-                write_jsonl(
-                    path, [row for _, row in read_jsonl(path) if row["step"] <= step and "train_runtime" not in row]
-                )
+                write_jsonl(path, [row for _, row in read_jsonl(path) if known(row)])
         self.logged_at = step
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -61,9 +70,8 @@ class Recorder(TrainerCallback):
         with self.events.open("a", encoding="utf-8") as f:
             f.write(dump_json({k: _json_number(v) for k, v in event.items()}) + "\n")
         self._to_tensorboard(event)
-        if (
-            not math.isfinite(logs.get("grad_norm", 0.0)) and not args.fp16
-        ):  # fp16 scaling meets infinities and skips them
+        # With float16 the loss scaler meets infinities and skips their steps.
+        if not args.fp16 and not math.isfinite(logs.get("grad_norm", 0.0)):
             raise JobFailed(
                 f"grad_norm is {logs['grad_norm']} at step {state.global_step}", "lower train.learning_rate"
             )
@@ -115,6 +123,17 @@ def mean_loss(log_history: list[dict[str, Any]], since: int = 0) -> float | None
                 width = min(width, last - since)
                 total, steps = total + event["loss"] * width, steps + width
     return total / steps if steps else None
+
+
+class LateEvaluation(TrainerCallback):
+    """A resumed run first makes the evaluation that its checkpoint did not live to see."""
+
+    def __init__(self) -> None:
+        self.owed: Callable[[], None] | None = None
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.owed:
+            self.owed()
 
 
 class ProgressLine(TrainerCallback):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from data.errors import InputError
 from data.files import atomic_write
@@ -20,6 +20,11 @@ EMBEDDED = "embedded"
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(gt=0, le=100)]
+
+
+def _switch(value: Any) -> Any:
+    """YAML takes a bare `on` or `off` for a truth value."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 class Section(BaseModel):
@@ -96,7 +101,7 @@ class Train(Section):
     optimizer: Literal["adamw_8bit", "paged_adamw_8bit", "adamw_torch"]
     """8-bit optimizers need a GPU; on a CPU adamw_torch is taken, and said."""
     max_grad_norm: Annotated[float, Field(gt=0)]
-    gradient_checkpointing: Literal["unsloth", "on", "off"]
+    gradient_checkpointing: Annotated[Literal["unsloth", "on", "off"], BeforeValidator(_switch)]
     """unsloth: recompute, and keep layer inputs in host memory on a GPU. Off is faster and takes more memory."""
     group_by_length: bool
     """Batch rows of similar length, so that little is padding."""

@@ -1,9 +1,11 @@
-"""The evaluation loss: token-weighted, and split by what the tokens are."""
+"""The evaluation loss, split by what the tokens are, and the training loss with a weight a role."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from data.render import Example, Role
+from finetune.config import RoleWeights
 
 HEAD_ROWS = 128
 """Supervised tokens that meet the LM head at once: with a vocabulary of 150,000 their logits take 190 MiB, where
@@ -27,7 +29,7 @@ def evaluation_loss(model: Any, examples: Sequence[Example], micro_batch: int, p
     """
     import torch
 
-    from finetune.batching import collate
+    from finetune.batching import collate, features
 
     base = model.get_base_model()
     head = base.get_output_embeddings()
@@ -37,7 +39,7 @@ def evaluation_loss(model: Any, examples: Sequence[Example], micro_batch: int, p
     order = sorted(range(len(examples)), key=lambda i: -len(examples[i].input_ids))
     for start in range(0, len(order), micro_batch):
         rows = [examples[i] for i in order[start : start + micro_batch]]
-        batch = collate([{"input_ids": r.input_ids, "labels": r.labels} for r in rows], pad_token_id)
+        batch = collate([features(r) for r in rows], pad_token_id)
         hidden = base.model(
             input_ids=batch["input_ids"].to(device), attention_mask=batch["attention_mask"].to(device), use_cache=False
         )[0]
@@ -60,3 +62,43 @@ def evaluation_loss(model: Any, examples: Sequence[Example], micro_batch: int, p
         metrics[f"eval_loss_{name}"] = nll[role] / count[role]
         metrics[f"eval_tokens_{name}"] = count[role]
     return metrics
+
+
+def scaled_weights(wanted: RoleWeights, examples: Sequence[Example]) -> dict[int, float] | None:
+    """A weight for each role, scaled so that the mean over the examples' supervised tokens is 1; None when all are 1.
+
+    With a mean of 1 the size of the gradient, and so the learning rate, means what it means without weights.
+    """
+    values = {Role.MASKED: 0.0} | {role: getattr(wanted, role.name.lower()) for role in Role if role != Role.MASKED}
+    if all(value == 1 for role, value in values.items() if role != Role.MASKED):
+        return None
+    counts = Counter(role for e in examples for role in e.roles if role != Role.MASKED)
+    mean = sum(values[Role(role)] * n for role, n in counts.items()) / sum(counts.values())
+    return {int(role): value / mean for role, value in values.items()}
+
+
+def weighted_loss(model: Any, batch: dict[str, Any], items: Any) -> Any:
+    """Training loss Σ w·nll / items (nats), without the logits of a whole batch: they are made again when needed.
+
+    Args:
+        model: a PEFT model in training mode.
+        batch: input_ids, attention_mask, labels and weights, each [rows, tokens].
+        items: supervised tokens of the optimizer step; None: of this batch.
+    """
+    import torch
+    from torch.utils.checkpoint import checkpoint
+
+    base = model.get_base_model()
+    head = base.get_output_embeddings()
+    hidden = base.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False)[0]
+    targets = batch["labels"][:, 1:]
+    keep = targets != -100
+
+    def block(states: Any, answers: Any, weights: Any) -> Any:
+        losses = torch.nn.functional.cross_entropy(head(states).float(), answers, reduction="none")
+        return (losses * weights).sum()
+
+    parts = (hidden[:, :-1][keep], targets[keep], batch["weights"][:, 1:][keep])
+    blocks = zip(*(part.split(HEAD_ROWS) for part in parts), strict=True)
+    total = torch.stack([checkpoint(block, *each, use_reentrant=False) for each in blocks]).sum()
+    return total / (keep.sum() if items is None else items)

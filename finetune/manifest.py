@@ -13,6 +13,7 @@ from finetune.runs import environment, file_digest
 def make_manifest(
     config: Config, device: Device, attention: str, dtype: str, prepared: Prepared, length: Length
 ) -> dict[str, Any]:
+    """Everything but the config that decides a run's figures: versions, machine, data, precision, batch, length."""
     files = [config.data.train, config.data.validation]
     return {
         **environment(),

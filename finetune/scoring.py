@@ -9,9 +9,6 @@ from finetune.config import Config
 from finetune.device import Device
 from finetune.rows import Prepared
 
-BATCH = 16
-"""Prompts a batch: generation keeps no gradients, so it takes more rows than training."""
-
 
 def scorer(
     config: Config,
@@ -35,7 +32,7 @@ def scorer(
     def run(model: Any) -> dict[str, float]:
         asked = dense_copy(model, prepared.folder, trained=dtype) if copied else model
         if not safe:
-            wanted = BATCH if device.kind == "cpu" else config.eval.micro_batch
+            wanted = config.eval.generate_batch
             safe.append(safe_batch(asked, prepared.tokenizer, prompts, batch=wanted, warn=warn))
         outputs = generate(asked, prepared.tokenizer, prompts, max_new_tokens=config.eval.max_new_tokens, batch=safe[0])
         pairs = zip(records, outputs, strict=True)

@@ -1,8 +1,11 @@
 """The main job, from top to bottom: rows in, adapter and figures out."""
 
+import json
 import math
 import shutil
+import signal
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +15,35 @@ from data.console import quiet
 from data.errors import InputError, JobFailed
 from data.files import read_jsonl, write_json, write_jsonl
 from data.record import Record
-from data.runs import point_latest, read_manifest
+from data.runs import forget_run, point_latest, read_manifest
 from finetune.adapter import keep_best
 from finetune.config import Config
 from finetune.device import Device, detect, precision
 from finetune.length import Length, run_length
 from finetune.manifest import make_manifest, refuse_mismatch
 from finetune.rows import Prepared, describe_rows, prepare, read_rows
-from finetune.runs import (
-    adapter_digest,
-    create_run,
-    last_checkpoint,
-)
+from finetune.runs import adapter_digest, create_run, last_checkpoint
 from finetune.scoring import scorer
+from finetune.shortage import OutOfMemory, apply, describe, next_change, phase, release
+
+
+@dataclass
+class Job:
+    """One run's work, through as many attempts as its memory takes.
+
+    Attributes:
+        recoveries: what was changed after each shortage of memory, as it stands in the manifest.
+    """
+
+    config: Config
+    run: Path
+    splits: tuple[list[Record], list[Record]]
+    console: Console
+    recoveries: list[dict[str, Any]] = field(default_factory=list)
+
+    def say(self, line: Any) -> None:
+        """Print to the terminal, past the libraries' noise."""
+        self.console.print(line)
 
 
 def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
@@ -40,57 +59,118 @@ def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
         KeyboardInterrupt: stopped by the user, with a checkpoint.
     """
     splits = read_rows(config)
-    checkpoint = last_checkpoint(resume) if resume else None
     run = resume or create_run(config.name, preset)
     try:
         with quiet(run / "log.txt") as console:
-            return _train(config, run, splits, checkpoint, console)
+            job = Job(config, run, splits, console)
+            if resume and (run / "manifest.json").is_file():
+                job.recoveries = read_manifest(run)["recoveries"]
+            return _until_done(job)
     except InputError:
         if not resume and not (run / "manifest.json").exists():
             shutil.rmtree(run, ignore_errors=True)  # nothing was trained: leave no husk behind
-            _repoint_latest(run)
+            forget_run(run)
         raise
 
 
-def _train(
-    config: Config, run: Path, splits: tuple[list[Record], list[Record]], checkpoint: Path | None, console: Console
-) -> Path:
+def _until_done(job: Job) -> Path:
+    """Attempt the run; when memory runs out, change one setting and go on from the last finished step."""
+    while True:
+        try:
+            return _attempt(job, last_checkpoint(job.run))
+        except OutOfMemory as e:
+            if len(job.recoveries) >= job.config.memory.recoveries:
+                raise
+            where, said = e.phase, str(e)
+        release()  # here the error is gone, and with it the frames that held the model
+        job.config = _recover(job, where, said)
+
+
+def _recover(job: Job, where: str, said: str) -> Config:
+    """Decide on the next change, say it, and put it into the manifest and the config file.
+
+    Raises:
+        JobFailed: nothing is left that could be changed.
+    """
+    from transformers import AutoConfig
+
+    from data.pretrained import resolve
+
+    shape = AutoConfig.from_pretrained(resolve(job.config.model.name, job.say), local_files_only=True)
+    change = next_change(
+        job.config,
+        where,
+        gpu=detect().kind == "cuda",
+        tied=bool(shape.tie_word_embeddings),
+        layers=shape.num_hidden_layers,
+    )
+    if change is None:
+        raise JobFailed(said, "every measure is taken already: a shorter data.max_length or a smaller model needs less")
+    text = describe(job.config, change)
+    job.say(f"Out of memory ({where}). Going on from the last finished step with {text}; the effective batch stays.")
+    checkpoint = last_checkpoint(job.run)
+    step = int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
+    job.recoveries.append({"step": step, "phase": where, "change": change, "said": said})
+    return apply(job.config, change)
+
+
+def _attempt(job: Job, checkpoint: Path | None) -> Path:
     from finetune.models import load, prepare_backend
 
+    config, run, say = job.config, job.run, job.say
     started = time.time()
-    say = console.print
     device = detect()
     dtype, reason = precision(config.model.dtype, device)
     say(f"Run {run}\nDevice: {device.name}, {device.memory_gib:.0f} GiB; precision {dtype} ({reason})")
     prepare_backend(config, device)
-    prepared = prepare(config, splits, say)
+    prepared = prepare(config, job.splits, say)
     length = run_length(config, prepared.train.examples)
     _tell(config, prepared, length, say)
     say(f"Loading {config.model.name} with {config.model.backend} …")
-    loaded = load(config, prepared.folder, dtype, device)
-    config.save(run / "config.yaml")
-    manifest = make_manifest(config, device, loaded.attention, dtype, prepared, length)
-    if checkpoint:
-        refuse_mismatch(read_manifest(run), manifest)
-    else:
-        write_json(run / "manifest.json", manifest)
-    trainer, interrupt, line = _trainer(config, run, prepared, loaded, device, length, console)
-    handler = interrupt.install()
+    with phase("load"):
+        loaded = load(config, prepared.folder, dtype, device)
+    _write_down(job, make_manifest(config, device, loaded.attention, dtype, prepared, length), prepared, checkpoint)
+    trainer, watch = _trainer(job, prepared, loaded, device, length)
+    before = watch.interrupt.install()
     try:
         _first_look(config, trainer, loaded, prepared, device, length, say)
-        _resume(trainer, run, checkpoint, say)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        _resume(job, trainer, watch, length, checkpoint)
+        _run(trainer, checkpoint)
     finally:
-        line.close()
-        _restore(handler)
-    if interrupt.asked:
+        watch.line.close()
+        signal.signal(signal.SIGINT, before)
+    if watch.interrupt.asked:
         say(f"Stopped at step {trainer.state.global_step}, checkpoint saved. Go on with: RESUME=1 make train")
         say(f"  or: python -m finetune train --resume {run}")
         raise KeyboardInterrupt
     best = keep_best(config, run, trainer, prepared)
-    _finish(run, manifest, trainer, device, best, time.time() - started)
+    _finish(run, trainer, device, best, time.time() - started)
     _summary(run, say)
     return run
+
+
+def _write_down(job: Job, manifest: dict[str, Any], prepared: Prepared, checkpoint: Path | None) -> None:
+    """The run's recipe, environment and rows; a resumed run must match what stands there."""
+    job.config.save(job.run / "config.yaml")
+    if checkpoint:
+        refuse_mismatch(read_manifest(job.run), manifest)
+        manifest = read_manifest(job.run)
+    write_json(job.run / "manifest.json", manifest | {"recoveries": job.recoveries})
+    rows = [{"id": e.id, "tokens": len(e.input_ids)} for e in prepared.train.examples]
+    write_json(job.run / "rows.json", rows)
+
+
+def _run(trainer: Any, checkpoint: Path | None) -> None:
+    """Train; when memory runs out inside a step, keep the last finished one before the model is given up."""
+    try:
+        with phase("optimizer"):
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except OutOfMemory as e:
+        # An optimizer that stopped halfway has changed some weights: only older checkpoints are whole then.
+        if e.phase == "step" and trainer.state.global_step:
+            trainer.model.zero_grad(set_to_none=True)
+            trainer.save_now()
+        raise
 
 
 def _tell(config: Config, prepared: Prepared, length: Length, say: Any) -> None:
@@ -104,19 +184,31 @@ def _tell(config: Config, prepared: Prepared, length: Length, say: Any) -> None:
     )
 
 
-def _trainer(
-    config: Config, run: Path, prepared: Prepared, loaded: Any, device: Device, length: Length, console: Console
-) -> tuple[Any, Any, Any]:
+@dataclass
+class Watch:
+    """The callbacks that the run itself speaks to."""
+
+    recorder: Any
+    line: Any
+    interrupt: Any
+    late: Any
+
+
+def _trainer(job: Job, prepared: Prepared, loaded: Any, device: Device, length: Length) -> tuple[Any, Watch]:
     from transformers import EarlyStoppingCallback
 
-    from finetune.callbacks import ProgressLine, Recorder, StopOnInterrupt
+    from finetune.callbacks import LateEvaluation, ProgressLine, Recorder, StopOnInterrupt
     from finetune.system import SystemMonitor
     from finetune.trainer import build_trainer
 
-    rows = len(prepared.train.examples)
-    recorder = Recorder(run, SystemMonitor(device), rows=rows, tensorboard=config.report.tensorboard)
-    line, interrupt = ProgressLine(console), StopOnInterrupt(console)
-    callbacks = [recorder, line, interrupt]
+    config, run = job.config, job.run
+    watch = Watch(
+        Recorder(run, SystemMonitor(device), tensorboard=config.report.tensorboard),
+        ProgressLine(job.console),
+        StopOnInterrupt(job.console),
+        LateEvaluation(),
+    )
+    callbacks = [watch.recorder, watch.line, watch.interrupt, watch.late]
     if config.eval.early_stopping_patience:
         callbacks.append(EarlyStoppingCallback(config.eval.early_stopping_patience))
     trainer = build_trainer(
@@ -128,10 +220,10 @@ def _trainer(
         device=device,
         output_dir=str(run / "checkpoints"),
         warmup_steps=length.warmup_steps,
-        scorer=scorer(config, loaded.dtype, device, prepared, prepared.scored, console.print),
+        scorer=scorer(config, loaded.dtype, device, prepared, prepared.scored, job.say),
         callbacks=callbacks,
     )
-    return trainer, interrupt, line
+    return trainer, watch
 
 
 def _first_look(
@@ -142,7 +234,8 @@ def _first_look(
 
     started = time.perf_counter()
     say("Checking: one step on the longest rows, one evaluation …")
-    seconds = probe(trainer, config, loaded, prepared.tokenizer, prepared.train.examples, device)
+    with phase("probe"):
+        seconds = probe(trainer, config, loaded, prepared.tokenizer, prepared.train.examples, device)
     longest = sorted(prepared.validation.examples, key=lambda e: -len(e.input_ids))[: config.eval.micro_batch]
     few = scorer(_brief(config), loaded.dtype, device, prepared, prepared.scored[:2], say)
     metrics = evaluate(trainer, config, prepared.tokenizer, longest, few)
@@ -158,21 +251,28 @@ def _brief(config: Config) -> Config:
     return config.model_copy(update={"eval": config.eval.model_copy(update={"max_new_tokens": 8})})
 
 
-def _resume(trainer: Any, run: Path, checkpoint: Path | None, say: Any) -> None:
+def _resume(job: Job, trainer: Any, watch: Watch, length: Length, checkpoint: Path | None) -> None:
     if not checkpoint:
+        watch.recorder.forget_after(0, evaluated=False)
         return
-    import json
-
     state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    step = state["global_step"]
+    evaluated = any(event["step"] == step and "eval_loss" in event for event in state["log_history"])
     trainer.resumed_epoch = state["epoch"]
-    for callback in trainer.callback_handler.callbacks:
-        if type(callback).__name__ == "Recorder":
-            callback.forget_after(state["global_step"])
-    point_latest(run)
-    say(f"Going on from step {state['global_step']}, epoch {state['epoch']:.2f}")
+    watch.recorder.forget_after(step, evaluated=evaluated)
+    if not evaluated and _is_evaluation_step(job.config, length, step):
+        watch.late.owed = lambda: trainer.evaluate_late(str(checkpoint))
+    point_latest(job.run)
+    job.say(f"Going on from step {step}, epoch {state['epoch']:.2f}")
 
 
-def _finish(run: Path, manifest: dict[str, Any], trainer: Any, device: Device, best: Path, seconds: float) -> None:
+def _is_evaluation_step(config: Config, length: Length, step: int) -> bool:
+    if config.eval.every == "epoch":
+        return step % length.steps_per_epoch == 0 or step == length.steps
+    return step % config.eval.every == 0
+
+
+def _finish(run: Path, trainer: Any, device: Device, best: Path, seconds: float) -> None:
     from finetune.system import peak_memory
 
     manifest = read_manifest(run) | {
@@ -205,17 +305,3 @@ def _summary(run: Path, say: Any) -> None:
     best = manifest["best"]
     say(f"Best: step {best['step']} ({best['metric']} {best['value']:.4f}), in {run / 'best'}")
     say("Next: make eval")
-
-
-def _repoint_latest(run: Path) -> None:
-    """After a run was taken away: `latest` names the newest that is left, or nothing."""
-    left = sorted(run.parent.glob("*/manifest.json"), key=lambda p: p.stat().st_mtime)
-    (run.parent / "latest").unlink(missing_ok=True)
-    if left:
-        point_latest(left[-1].parent)
-
-
-def _restore(handler: Any) -> None:
-    import signal
-
-    signal.signal(signal.SIGINT, handler)

@@ -5,12 +5,13 @@ from typing import Any
 
 from data.errors import JobFailed
 from data.render import Example
-from finetune.batching import EpochOrder, collate, to_dataset
+from finetune.batching import EpochOrder, collate, features, to_dataset
 from finetune.callbacks import mean_loss
 from finetune.config import Config
 from finetune.device import Device
-from finetune.losses import evaluation_loss
+from finetune.losses import evaluation_loss, scaled_weights, weighted_loss
 from finetune.models import Loaded
+from finetune.shortage import phase
 
 Scorer = Callable[[Any], dict[str, float]]
 
@@ -45,13 +46,16 @@ def build_trainer(
         from transformers import Trainer as Base
         from transformers import TrainingArguments as Arguments
 
+    weights = scaled_weights(config.loss.role_weights, train)
+
     class ToolTrainer(Base):
         """`evaluate` is token-weighted and by role; the row order is a function of seed and epoch."""
 
         resumed_epoch = 0.0  # where a resumed run starts, in epochs
 
         def training_step(self, *args: Any, **kwargs: Any) -> Any:
-            loss = super().training_step(*args, **kwargs)
+            with phase("step"):
+                loss = super().training_step(*args, **kwargs)
             if not loss.isfinite():
                 step, rows = self.state.global_step + 1, ", ".join(self._rows_of_step())
                 raise JobFailed(
@@ -59,6 +63,14 @@ def build_trainer(
                     "look at these rows; if they are sound, lower train.learning_rate",
                 )
             return loss
+
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            if weights is None:
+                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+            loss = weighted_loss(model, inputs, num_items_in_batch)
+            return (loss, None) if return_outputs else loss
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
             if "train_runtime" in logs:
@@ -83,11 +95,25 @@ def build_trainer(
 
         def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> Any:
             if self.is_in_train:  # what was learnt is safe before anything else is tried with it
-                self._save_checkpoint(self.model, trial=None)
+                self.save_now()
             metrics = evaluate(self, config, tokenizer, validation, scorer)
             self.log(metrics)
             self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
             return metrics
+
+        def save_now(self) -> None:
+            """A checkpoint of the last finished step."""
+            self._save_checkpoint(self.model, trial=None)
+
+        def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+            with phase("save"):
+                super()._save_checkpoint(*args, **kwargs)
+
+        def evaluate_late(self, checkpoint: str) -> None:
+            """Make up for the evaluation that a checkpoint did not live to see, and save what it found."""
+            self._load_rng_state(checkpoint)
+            self._determine_best_metric(self.evaluate(), trial=None)
+            self.save_now()
 
         def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
             lengths = [len(example.input_ids) for example in train]
@@ -103,7 +129,7 @@ def build_trainer(
     trainer: Any = ToolTrainer(
         model=loaded.model,
         args=Arguments(**arguments),
-        train_dataset=to_dataset(train),
+        train_dataset=to_dataset(train, weights),
         eval_dataset=to_dataset(validation),
         processing_class=tokenizer,
         data_collator=lambda rows: collate(rows, tokenizer.pad_token_id),
@@ -144,11 +170,11 @@ def probe(
         by_length[len(by_length) // 2 :][: config.train.micro_batch],
     )
     with torch.random.fork_rng(devices=[0] if device.kind == "cuda" else []):
-        loss = _throwaway_step(trainer, loaded, tokenizer, longest)
+        loss = _throwaway_step(trainer, config, loaded, tokenizer, longest)
         gradients = [p.grad for p in loaded.model.parameters() if p.grad is not None]
         finite = bool(gradients) and all(bool(torch.isfinite(g).all()) for g in gradients)
         started = time.perf_counter()
-        _throwaway_step(trainer, loaded, tokenizer, middle)
+        _throwaway_step(trainer, config, loaded, tokenizer, middle)
         seconds = time.perf_counter() - started
     trainer.model.zero_grad(set_to_none=True)
     if uses_trl(config, device):
@@ -163,8 +189,9 @@ def probe(
     return seconds
 
 
-def _throwaway_step(trainer: Any, loaded: Loaded, tokenizer: Any, examples: Sequence[Example]) -> float:
-    rows = [{"input_ids": e.input_ids, "labels": e.labels} for e in examples]
+def _throwaway_step(trainer: Any, config: Config, loaded: Loaded, tokenizer: Any, examples: Sequence[Example]) -> float:
+    weights = scaled_weights(config.loss.role_weights, examples)
+    rows = [features(e, weights) for e in examples]
     batch = {k: v.to(loaded.model.device) for k, v in collate(rows, tokenizer.pad_token_id).items()}
     loaded.model.train()
     with trainer.compute_loss_context_manager():
@@ -187,9 +214,11 @@ def evaluate(
     try:
         # The layers were compiled for training; evaluation has other shapes and no gradients, and runs as it is.
         with torch.no_grad(), trainer.compute_loss_context_manager(), torch.compiler.set_stance("force_eager"):
-            metrics = evaluation_loss(model, rows, config.eval.micro_batch, tokenizer.pad_token_id)
+            with phase("evaluation"):
+                metrics = evaluation_loss(model, rows, config.eval.micro_batch, tokenizer.pad_token_id)
             seconds = time.perf_counter() - started
-            scores = scorer(model) if scorer else {}
+            with phase("generation"):
+                scores = scorer(model) if scorer else {}
     finally:
         _training(model, config)
         if torch.cuda.is_available():

@@ -80,3 +80,20 @@ def test_resume_refuses_another_run(whole: tuple[Path, list[str]]) -> None:
 
 def test_resume_without_a_run(tmp_path: Path) -> None:
     assert "there is no run yet" in finetune(tmp_path, "train", "--resume", "latest", expect=2)
+
+
+def test_a_run_that_died_in_its_last_evaluation_makes_up_for_it(tmp_path: Path, tiny_model: Path) -> None:
+    settings = ["train", "cpu", *TINY, f"model.name={tiny_model}", "train.epochs=3", "memory.recoveries=0"]
+    finetune(tmp_path, *settings, "name=whole")
+    died = [sys.executable, "-m", "tests.finetune.shortages", "evaluation", *settings, "name=died"]
+    done = subprocess.run(died, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1, done.stdout + done.stderr
+    runs = tmp_path / "runs"
+    assert len(list(read_jsonl(runs / "died" / "epochs.jsonl"))) == 2
+    finetune(tmp_path, "train", "--resume", "died")
+    tables = [
+        [(row["step"], row["eval_loss"], row["train_loss"], row["best"]) for _, row in read_jsonl(run / "epochs.jsonl")]
+        for run in (runs / "died", runs / "whole")
+    ]
+    assert tables[0] == tables[1]
+    assert (runs / "died" / "best" / "adapter_model.safetensors").is_file()

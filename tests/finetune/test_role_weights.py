@@ -1,0 +1,60 @@
+"""Training with a weight a role: the same loss when all weigh alike, and the formula when they do not."""
+
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from data.render import Example, Role
+from finetune.batching import collate, features
+from finetune.config import RoleWeights
+from finetune.losses import HEAD_ROWS, scaled_weights, weighted_loss
+from tests.tiny import TINY, finetune, losses
+
+ALIKE = [f"loss.role_weights.{role}=2" for role in ("name", "arguments", "format", "text")]
+
+
+@pytest.mark.parametrize("backend", ["unsloth", "hf"])
+def test_equal_weights_change_nothing(tmp_path: Path, tiny_model: Path, backend: str) -> None:
+    common = ["train", "cpu", *TINY, f"model.name={tiny_model}", f"model.backend={backend}", "train.accumulation=2"]
+    finetune(tmp_path, *common, "name=plain")
+    finetune(tmp_path, *common, "name=weighted", *ALIKE)
+    plain, weighted = losses(tmp_path / "runs" / "plain"), losses(tmp_path / "runs" / "weighted")
+    assert max(abs(plain[s] - weighted[s]) for s in plain) < 1e-4
+
+
+def example(roles: list[int]) -> Example:
+    labels = [i % 7 if role else -100 for i, role in enumerate(roles)]
+    return Example("a", input_ids=[i % 7 for i in range(len(roles))], labels=labels, roles=roles)
+
+
+def test_weights_have_mean_one_over_the_supervised_tokens() -> None:
+    rows = [example([0, Role.NAME, Role.FORMAT, Role.FORMAT]), example([0, 0, Role.ARGUMENTS, Role.TEXT])]
+    weights = scaled_weights(RoleWeights(name=4, arguments=2, format=1, text=1), rows)
+    assert weights is not None
+    supervised = [weights[role] for e in rows for role in e.roles if role]
+    assert sum(supervised) / len(supervised) == pytest.approx(1)
+    assert weights[Role.NAME] == pytest.approx(4 * weights[Role.TEXT])
+    assert scaled_weights(RoleWeights(name=1, arguments=1, format=1, text=1), rows) is None
+
+
+def test_loss_is_the_weighted_sum_over_the_items() -> None:
+    torch.manual_seed(0)
+    embedding, head = torch.nn.Embedding(7, 5), torch.nn.Linear(5, 7)
+    base = SimpleNamespace(get_output_embeddings=lambda: head, model=lambda input_ids, **_: (embedding(input_ids),))
+    model = SimpleNamespace(get_base_model=lambda: base)
+    roles = [0, *[Role.NAME, Role.FORMAT, Role.TEXT] * (HEAD_ROWS // 2)]  # more than one block
+    rows = [example(roles), example(roles[: len(roles) // 2])]
+    weights = {0: 0.0, int(Role.NAME): 3.0, int(Role.FORMAT): 0.5, int(Role.TEXT): 1.0}
+    batch = collate([features(e, weights) for e in rows], pad_token_id=0)
+    expected = 0.0
+    for e in rows:
+        for at in range(1, len(e.roles)):
+            logits = head(embedding(torch.tensor(e.input_ids[at - 1])))
+            expected += weights[e.roles[at]] * -torch.log_softmax(logits, 0)[e.labels[at]].item()
+    loss = weighted_loss(model, batch, torch.tensor(50))
+    assert loss.item() == pytest.approx(expected / 50, rel=1e-5)
+    loss.backward()
+    assert math.isfinite(head.weight.grad.norm()) and embedding.weight.grad.norm() > 0
