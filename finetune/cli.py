@@ -8,6 +8,7 @@ import typer
 
 from data.cli import DEBUG, Debug, errors_as_lines
 from finetune.config import load_config
+from finetune.doctor.command import doctor
 from finetune.memory.command import plan
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -87,6 +88,7 @@ def record(
 
 
 app.command()(plan)
+app.command()(doctor)
 
 
 def split_arguments(arguments: list[str] | None) -> tuple[str, list[str]]:

@@ -1,0 +1,1 @@
+"""Is this machine ready to train, and if not, what mends it: `make doctor`."""
