@@ -1,0 +1,308 @@
+"""The charts of a result, for the page."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.report.geometry import Bar, Bars, Lines, Series, lines
+from benchmarks.report.numbers import figure, times
+from benchmarks.report.tables import Cell, arm_name, median, memory_key, shape_name, status_of, summary_of
+from benchmarks.report.words import Phrase, say
+
+KNOWN = {
+    "hf-trainer": 0,
+    "plain-hf reference": 0,
+    "unsloth": 1,
+    "preset": 1,
+    "hf": 2,
+    "hf+liger": 3,
+    "unsloth+packing": 4,
+}
+"""An arm keeps its colour from page to page."""
+
+COLOURS = 6
+
+
+@dataclass(frozen=True)
+class Group:
+    """Charts that belong together: a shape's, or the whole result's. `columns` are line charts, one below the other."""
+
+    name: Cell | None
+    bars: list[Bars]
+    columns: list[list[Lines]]
+    note: Phrase | None = None
+
+
+def groups(result: dict[str, Any]) -> list[Group]:
+    """The charts of a result."""
+    return _CHARTS[result["kind"]](result)
+
+
+def colours(names: list[str]) -> dict[str, int]:
+    """Each arm's colour number; unknown arms get the free ones in their order."""
+    free = [i for i in range(COLOURS) if i not in {KNOWN[n] for n in names if n in KNOWN}] or [COLOURS - 1]
+    unknown = [name for name in names if name not in KNOWN]
+    return {name: KNOWN[name] if name in KNOWN else free[unknown.index(name) % len(free)] for name in names}
+
+
+def _train(result: dict[str, Any]) -> list[Group]:
+    memory, valid = memory_key(result), result["valid"]
+    found = []
+    for shape in result["shapes"]:
+        budget = result["budget_gib"]
+        what = say("chart.memory.budget", budget=budget) if budget else say("chart.memory.what")
+        title = say("chart.memory.rss" if memory == "peak_rss_gib" else "chart.memory.reserved")
+        bars = [
+            _bars(shape["arms"], "samples_per_second", say("chart.samples"), say("chart.samples.what"), compared=valid),
+            _bars(
+                shape["arms"],
+                "train_samples_per_second",
+                say("chart.trainer"),
+                say("chart.trainer.what"),
+                compared=valid,
+            ),
+            _bars(shape["arms"], memory, title, what, rule=budget, compared=valid),
+            _bars(shape["arms"], "time_to_first_step_s", say("chart.first"), say("chart.first.what"), compared=valid),
+        ]
+        found.append(
+            Group(
+                shape_name(shape),
+                bars,
+                [c for c in (_losses(shape), _step_times(shape, result["settings"]["warmup_steps"])) if c],
+                say("chart.two_rates"),
+            )
+        )
+    return found
+
+
+def _bars(
+    arms: list[dict[str, Any]],
+    key: str,
+    title: Phrase,
+    what: Phrase,
+    *,
+    rule: float | None = None,
+    name: Callable[[dict[str, Any]], Cell] = arm_name,
+    compared: bool = True,
+) -> Bars:
+    colour = colours([arm["arm"] for arm in arms])
+    tops = [s["high"] for arm in arms if (s := summary_of(arm, key))] + ([rule] if rule else [])
+    scale = 100 / (max(tops, default=1) * 1.04 or 1)
+    first = median(arms[0], key) if arms else None
+    rows = []
+    for arm in arms:
+        value = median(arm, key)
+        repeats = [run[key] for run in arm["runs"] if run.get(key) is not None]
+        like = compared and arm is not arms[0] and not arm.get("different_batches")
+        ratio = f"{times(value / first)}×" if like and value and first else ""
+        missing: Cell = "–" if arm.get("status", "ok") == "ok" else status_of(arm)
+        rows.append(
+            Bar(
+                name=name(arm),
+                colour=colour[arm["arm"]],
+                width=None if value is None else round(value * scale, 2),
+                dots=[round(v * scale, 2) for v in repeats] if len(repeats) > 1 else [],
+                text=missing if value is None else figure(value),
+                ratio=ratio,
+            )
+        )
+    return Bars(title, what, rows, round(rule * scale, 2) if rule else None)
+
+
+def _losses(shape: dict[str, Any]) -> list[Lines]:
+    """The arms' losses over one another (the first repeat that ended well), and below their differences."""
+    first = {arm["arm"]: run for arm in shape["arms"] if (run := _first_run(arm)) and not arm["different_batches"]}
+    if not first:
+        return []
+    colour = colours([arm["arm"] for arm in shape["arms"]])
+    series = [
+        Series(colour[name], [(i, v) for i, v in enumerate(run["losses"], 1) if math.isfinite(v)], name)
+        for name, run in first.items()
+    ]
+    last = max(len(run["losses"]) for run in first.values())
+    top = max((v for s in series for _, v in s.points), default=1.0)
+    found = [
+        lines(
+            say("chart.losses"),
+            say("chart.losses.what"),
+            say("chart.step"),
+            series,
+            x=(1, last),
+            y=(0, top * 1.05),
+        )
+    ]
+    rows = [row for row in shape["parity"] if row["arm"] in first and row["against"] in first]
+    if rows:
+        against, limit, steps = rows[0]["against"], rows[0]["limit"], rows[0]["steps"]
+        apart = []
+        for row in rows:
+            pairs = zip(first[row["arm"]]["losses"], first[row["against"]]["losses"], strict=False)
+            points = [(i, a - b) for i, (a, b) in enumerate(pairs, 1) if math.isfinite(a - b)]
+            apart.append(Series(colour[row["arm"]], points, row["arm"]))
+        widest = max([abs(v) for s in apart for _, v in s.points] + [limit]) * 1.25
+        found.append(
+            lines(
+                say("chart.difference", against=against),
+                say("chart.difference.what", steps=steps, limit=f"{limit:g}"),
+                say("chart.step"),
+                apart,
+                x=(1, last),
+                y=(-widest, widest),
+                height=120,
+                shade_y=(-limit, limit),
+            )
+        )
+    return found
+
+
+def _step_times(shape: dict[str, Any], warmup: int) -> list[Lines]:
+    """Seconds of each step of each repeat. The top is set by the steady state; what lies beyond it is written out."""
+    colour = colours([arm["arm"] for arm in shape["arms"]])
+    series: list[Series] = []
+    steady: list[float] = []
+    slow: list[str] = []
+    for arm in shape["arms"]:
+        for run in arm["runs"]:
+            seconds = run.get("step_seconds") or []
+            steady += seconds[warmup:]
+            series.append(Series(colour[arm["arm"]], list(enumerate(seconds, 1)), arm["arm"], thin=True))
+    series = [s for s in series if s.points]
+    if not series:
+        return []
+    top = max(steady or [v for s in series for _, v in s.points]) * 1.25
+    for s in series:
+        slow += [f"{s.name} {figure(v)}" for _, v in s.points if v > top]
+    beyond = say("chart.steps.beyond", values=", ".join(slow[:8]) + (" …" if len(slow) > 8 else "")) if slow else None
+    last = max(x for s in series for x, _ in s.points)
+    return [
+        lines(
+            say("chart.steps"),
+            say("chart.steps.what"),
+            say("chart.step"),
+            series,
+            x=(1, last),
+            y=(0, top),
+            height=260,
+            shade_x=(1, warmup + 0.5),
+            note=beyond,
+        )
+    ]
+
+
+def _first_run(arm: dict[str, Any]) -> dict[str, Any] | None:
+    return next((run for run in arm["runs"] if run["status"] == "ok" and run.get("losses")), None)
+
+
+def _length(result: dict[str, Any]) -> list[Group]:
+    colour = colours([arm["arm"] for arm in result["arms"]])
+    series, failed = [], []
+    peaks = [t["peak_gib"] for arm in result["arms"] for t in arm["tried"] if t["peak_gib"] is not None]
+    top = max([*peaks, result["budget_gib"] or 0, 1e-9]) * 1.1
+    for arm in result["arms"]:
+        done = sorted((t["length"], t["peak_gib"]) for t in arm["tried"] if t["status"] == "ok" and t["peak_gib"])
+        series.append(Series(colour[arm["arm"]], done, arm["arm"], "dot"))
+        misses = sorted(t["length"] for t in arm["tried"] if t["status"] != "ok")
+        failed.append(Series(colour[arm["arm"]], [(n, top) for n in misses], "", "x"))
+    last = max((t["length"] for arm in result["arms"] for t in arm["tried"]), default=1)
+    what = say("chart.length.budget", budget=result["budget_gib"]) if result["budget_gib"] else say("chart.length.what")
+    chart = lines(
+        say("chart.length"),
+        what,
+        say("chart.tokens"),
+        [*series, *failed],
+        x=(0, last),
+        y=(0, top),
+        rule=result["budget_gib"],
+    )
+    scale = 100 / (max((arm["longest"] or 0 for arm in result["arms"]), default=0) * 1.04 or 1)
+    first = result["arms"][0]["longest"] if result["arms"] else None
+    rows = [
+        Bar(
+            arm["arm"],
+            colour[arm["arm"]],
+            round(arm["longest"] * scale, 2) if arm["longest"] else None,
+            [],
+            f"{arm['longest']:,}" if arm["longest"] else say("status.out of memory"),
+            f"{times(arm['longest'] / first)}×" if arm["longest"] and first and i else "",
+        )
+        for i, arm in enumerate(result["arms"])
+    ]
+    return [Group(None, [Bars(say("chart.longest"), say("chart.longest.what"), rows)], [[chart]])]
+
+
+def _generate(result: dict[str, Any]) -> list[Group]:
+    def name(arm: dict[str, Any]) -> Phrase:
+        return say("arm.batch", n=arm["batch"]) if arm["batch"] > 1 else say("arm.single")
+
+    arms = [arm | {"arm": "preset" if arm["batch"] > 1 else "hf-trainer"} for arm in result["arms"]]
+    memory = memory_key(result)
+    title = say("chart.memory.rss" if memory == "peak_rss_gib" else "chart.memory.reserved")
+    return [
+        Group(
+            None,
+            [
+                _bars(arms, "samples_per_second", say("chart.generate"), say("chart.generate.what"), name=name),
+                _bars(arms, memory, title, say("chart.memory.what"), name=name),
+            ],
+            [],
+        )
+    ]
+
+
+def _parse(result: dict[str, Any]) -> list[Group]:
+    promise = result["promise"]
+    arms = [arm | {"status": "ok"} for arm in result["arms"]]
+    what = say("chart.parse.what", promise=f"{promise['outputs_per_second']:,}")
+    chart = _bars(
+        arms, "outputs_per_second", say("chart.parse"), what, rule=promise["outputs_per_second"], compared=False
+    )
+    rows = [
+        Bar(row.name, 1 if str(row.name).startswith(promise["family"]) else 0, row.width, row.dots, row.text)
+        for row in chart.rows
+    ]
+    return [Group(None, [Bars(chart.title, chart.what, rows, chart.rule)], [])]
+
+
+def _recipe(result: dict[str, Any]) -> list[Group]:
+    colour = colours([arm["arm"] for arm in result["arms"]])
+    series = [
+        Series(colour[arm["arm"]], [(x, y) for x, y in arm["curve"]], arm["arm"], "dot") for arm in result["arms"]
+    ]
+    points = [p for s in series for p in s.points]
+    if not points:
+        return []
+    target = result["target_loss"]
+    chart = lines(
+        say("chart.curve"),
+        say("chart.curve.what", target=figure(target)),
+        say("chart.seconds"),
+        series,
+        x=(0, max(x for x, _ in points)),
+        y=(0, max(y for _, y in points) * 1.05),
+        rule=target,
+    )
+    arms = [
+        {
+            "arm": arm["arm"],
+            "runs": [],
+            "status": "ok",
+            "summary": {
+                key: {"median": arm[key], "low": arm[key], "high": arm[key]}
+                for key in ("seconds_to_target", "peak_memory_gib")
+            },
+        }
+        for arm in result["arms"]
+    ]
+    known = [arm for arm in arms if arm["summary"]["seconds_to_target"]["median"] is not None]
+    bars = [_bars(known, "seconds_to_target", say("chart.to_target"), say("chart.to_target.what"))] if known else []
+    return [Group(None, bars, [[chart]])]
+
+
+_CHARTS: dict[str, Callable[[dict[str, Any]], list[Group]]] = {
+    "train": _train,
+    "length": _length,
+    "generate": _generate,
+    "parse": _parse,
+    "recipe": _recipe,
+}

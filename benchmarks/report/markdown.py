@@ -1,0 +1,76 @@
+"""A result as Markdown: the verdict and the tables, for the file beside the JSON and for the READMEs."""
+
+import re
+from html import escape
+from typing import Any
+
+from benchmarks.report.tables import Table, tables
+from benchmarks.report.verdict import verdict
+from benchmarks.report.words import render, say
+from eval.report.text import short
+
+
+def markdown(result: dict[str, Any], lang: str) -> str:
+    """The whole report: verdict, notes, every table."""
+    top = verdict(result)
+    parts = [
+        f"# {_say('page.title.' + result['kind'], lang)}",
+        f"**{top.headline.text(lang, plain)}**",
+        *labels(result, lang),
+        "\n".join(f"- {fact.text(lang, plain)}" for fact in top.facts),
+        line(result, lang),
+    ]
+    for table in tables(result):
+        parts += [f"## {table.title.text(lang, plain)}", markdown_table(table, lang)]
+    if result["kind"] == "train":
+        parts.append(_say("chart.two_rates", lang))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def block(result: dict[str, Any], lang: str) -> str:
+    """What a README shows of a result: one line on where it was measured, the first table, the verdict."""
+    top = verdict(result)
+    said = " ".join([f"**{top.headline.text(lang, plain)}.**", *(fact.text(lang, plain) for fact in top.facts)])
+    parts = [line(result, lang), *labels(result, lang), markdown_table(tables(result)[0], lang), said]
+    return "\n\n".join(parts)
+
+
+def line(result: dict[str, Any], lang: str) -> str:
+    """Device, date, the versions that decide the figures, and how often it was repeated."""
+    packages = result["environment"]["packages"]
+    names = ("torch", "transformers", "trl", "unsloth")
+    versions = ", ".join(f"{name} {plain(packages[name])}" for name in names if name in packages)
+    said = [plain(result["device"]["name"]), plain(result["date"]), versions]
+    if repeats := result["settings"].get("repeats"):
+        said.append(_say("record.repeats", lang, n=repeats))
+    return "; ".join(part for part in said if part) + "."
+
+
+def labels(result: dict[str, Any], lang: str) -> list[str]:
+    """What a reader must know before any figure: invalid, incomplete, an emulated budget."""
+    found = []
+    if not result["valid"]:
+        found.append(f"> **{_say('label.invalid', lang)}.** {_say('note.invalid', lang)}")
+    if not result["complete"]:
+        found.append(f"> **{_say('label.incomplete', lang)}.** {_say('note.incomplete', lang)}")
+    if result.get("emulated"):
+        found.append(f"> {_say('note.emulated', lang, budget=result['budget_gib'])}")
+    return found
+
+
+def markdown_table(table: Table, lang: str) -> str:
+    """The table with its figures to the right."""
+    head = "| " + " | ".join(name.text(lang, plain) for name, _ in table.columns) + " |"
+    rule = "|" + "|".join("---:" if figures else "---" for _, figures in table.columns) + "|"
+    rows = ["| " + " | ".join(render(cell, lang, plain) for cell in row) + " |" for row in table.rows]
+    return "\n".join([head, rule, *rows])
+
+
+def plain(text: str) -> str:
+    """Text from outside as Markdown that says just that: one line, no markup, no HTML."""
+    flat = " ".join(short(text).split())
+    return re.sub(r"([\\`*_\[\]|#~!$])", r"\\\1", escape(flat, quote=False))
+
+
+def _say(key: str, lang: str, **values: Any) -> str:
+    return say(key, **values).text(lang, plain)

@@ -1,0 +1,144 @@
+"""The page of a result: template, style, script and charts in one file that needs no network."""
+
+import base64
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+import eval.report
+from benchmarks.report.charts import colours, groups
+from benchmarks.report.tables import arm_name, shape_name, status_of, tables
+from benchmarks.report.verdict import verdict
+from benchmarks.report.words import Phrase, say
+from data.files import atomic_write
+from eval.report.text import short, visible
+
+HERE = Path(__file__).parent
+HOUSE = Path(eval.report.__file__).parent / "page.css"
+"""The evaluation report's style: both pages are of one house."""
+
+
+def write_page(path: Path, result: dict[str, Any], *, lang: str = "ko") -> None:
+    """Write the page; its style and script are allowed by their hashes, so that no text of a result can ever run.
+
+    Args:
+        lang: the language that the page opens in, ko or en; the reader can switch.
+    """
+    script = (HERE / "page.js").read_text(encoding="utf-8")
+    style = HOUSE.read_text(encoding="utf-8") + (HERE / "bench.css").read_text(encoding="utf-8")
+    policy = [
+        "default-src 'none'",
+        f"script-src '{_hash(script)}'",
+        f"style-src '{_hash(style)}'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+    ]
+    page = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            lang=lang,
+            policy="; ".join(policy),
+            script=Markup(script),
+            style=Markup(style),
+            result=result,
+            verdict=verdict(result),
+            groups=groups(result),
+            tables=tables(result),
+            failures=failures(result),
+            fused=fused(result),
+            warnings=warnings(result),
+            how=how(result),
+        )
+    )
+    with atomic_write(path) as f:
+        f.write(page)
+
+
+def failures(result: dict[str, Any]) -> list[tuple[Phrase, Phrase, str]]:
+    """What did not come to its end: where, how, and the reason that was given; equal ones of an arm once."""
+    found: dict[tuple[str, str, str], tuple[Phrase, Phrase, str]] = {}
+    if result["kind"] == "train":
+        for shape in result["shapes"]:
+            for arm in shape["arms"]:
+                where = say("section.failures.arm", shape=shape_name(shape), arm=arm_name(arm))
+                rows = [run for run in arm["runs"] if run["status"] != "ok"]
+                for row in rows or ([arm] if arm["status"] != "ok" else []):
+                    found[shape["shape"], arm["arm"], f"{row['status']} {row['reason']}"] = _failure(where, row)
+    elif result["kind"] == "generate":
+        for arm in result["arms"]:
+            if arm["status"] != "ok":
+                found[arm["arm"], "", ""] = _failure(say("arm.batch", n=arm["batch"]), arm)
+    return list(found.values())
+
+
+def _failure(where: Phrase, row: dict[str, Any]) -> tuple[Phrase, Phrase, str]:
+    return where, status_of(row), short(str(row["reason"] or ""))
+
+
+def fused(result: dict[str, Any]) -> list[tuple[str, dict[str, list[int]]]]:
+    """Each arm that has fused paths, with layers done and of how many."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for arm in _arms(result):
+        for run in arm["runs"]:
+            if run.get("fused"):
+                found.setdefault(arm["arm"], run["fused"])
+    return [(short(name), paths) for name, paths in found.items()]
+
+
+def warnings(result: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """Each arm's warnings, equal ones once."""
+    found: dict[str, dict[str, None]] = {}
+    for arm in _arms(result):
+        for run in arm["runs"]:
+            found.setdefault(arm["arm"], {}).update(dict.fromkeys(map(short, run.get("warnings") or [])))
+    return [(short(name), list(texts)) for name, texts in found.items() if texts]
+
+
+def _arms(result: dict[str, Any]) -> list[dict[str, Any]]:
+    return [arm for shape in result.get("shapes", []) for arm in shape["arms"]]
+
+
+def how(result: dict[str, Any]) -> list[tuple[Phrase, list[tuple[str, str]]]]:
+    """Settings and environment as names and values."""
+    environment = {k: v for k, v in result["environment"].items() if k != "packages" and v is not None}
+    groups = [
+        (say("how.settings"), result["settings"]),
+        (say("how.packages"), result["environment"]["packages"]),
+        (say("how.environment"), environment),
+    ]
+    return [(name, flat(values)) for name, values in groups if values]
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings as dotted names and values; what is null or empty is left out."""
+    found = []
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found += flat(value, f"{prefix}{name}.")
+        elif value is not None and value != []:
+            text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+            found.append((short(prefix + str(name)), short(text)))
+    return found
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"visible": lambda text: visible(str(text)), "cell": _cell}
+    environment.globals |= {"say": say, "flat": flat, "colours": colours}
+    return environment
+
+
+def _cell(value: Any) -> Any:
+    return value if isinstance(value, Phrase) else short(str(value))
+
+
+def _hash(text: str) -> str:
+    """The text's digest as a Content-Security-Policy names it."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -1,0 +1,266 @@
+"""A result as one PNG that is readable in a paper and in a chat: speed, memory, and whether the arms learn the same."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.report.charts import colours
+from benchmarks.report.numbers import figure, times
+from benchmarks.report.tables import Cell, median, memory_key, shape_name, status_of
+from benchmarks.report.verdict import verdict
+from benchmarks.report.words import render
+from data.files import atomic_write, dump_json
+from eval.report.text import short
+
+COLOURS = ("#d08a1d", "#17617f", "#9b4f8d", "#2c7752", "#6d8ad8", "#6b7780")
+"""As on the page; blue and ochre stay apart for every kind of colour vision, and lines differ in dash as well."""
+
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 1)))
+INK, SOFT, RULE, BAD, PAPER = "#20272b", "#5a656b", "#e2e0d9", "#b0412b", "#fffefb"
+FONTS = (  # for Hangul, which DejaVu lacks
+    "Pretendard",
+    "Noto Sans CJK KR",
+    "Noto Sans KR",
+    "Apple SD Gothic Neo",
+    "Malgun Gothic",
+    "NanumBarunGothic",
+)
+
+
+def write_picture(path: Path, result: dict[str, Any]) -> None:
+    """Draw the result, in English, 10 inches wide at 160 dpi, as high as its bars need."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    style: Any = {
+        "font.family": ["DejaVu Sans", *(_installed(FONTS) if re.search("[가-힣]", dump_json(result)) else [])],
+        "font.size": 9.5,
+        "axes.unicode_minus": True,
+        "text.color": INK,
+        "axes.edgecolor": RULE,
+        "xtick.color": SOFT,
+        "ytick.color": SOFT,
+        "text.parse_math": False,  # a name with dollar signs is a name
+    }
+    with mpl.rc_context(style):
+        picture = Figure(figsize=(10, max(5.2, 2 + 0.55 * _bar_count(result))), facecolor=PAPER)
+        _DRAW[result["kind"]](picture, result)
+        _head(picture, result)
+        with atomic_write(path, "wb") as f:
+            picture.savefig(f, format="png", dpi=160)
+
+
+def _bar_count(result: dict[str, Any]) -> int:
+    """Bars in the longest panel."""
+    if result["kind"] == "train":
+        return sum(len(shape["arms"]) for shape in result["shapes"])
+    return -(-len(result["arms"]) // 2) if result["kind"] == "parse" else len(result["arms"])
+
+
+def _installed(names: tuple[str, ...]) -> list[str]:
+    from matplotlib import font_manager
+
+    have = {font.name for font in font_manager.fontManager.ttflist}
+    return [name for name in names if name in have]
+
+
+def _head(picture: Any, result: dict[str, Any]) -> None:
+    top = verdict(result)
+    picture.text(0.03, 0.94, _clip(top.headline.text("en"), 90), fontsize=14, weight="bold", va="center",
+                 color=BAD if top.tone == "bad" else INK)  # fmt: skip
+    labels = [] if result["complete"] else ["incomplete"]
+    if result.get("emulated"):
+        labels.append(f"emulated budget of {result['budget_gib']} GiB: not the speed of such a card")
+    if any(arm["different_batches"] for shape in result.get("shapes", []) for arm in shape["arms"]):
+        labels.append("* on different batches")
+    packages = result["environment"]["packages"]
+    versions = [f"{name} {packages[name]}" for name in ("torch", "transformers", "trl", "unsloth") if name in packages]
+    foot = " · ".join([_clip(short(result["device"]["name"]), 60), _clip(short(result["date"]), 20), *versions])
+    picture.text(0.03, 0.885, " · ".join(labels), fontsize=10, color=COLOURS[0], weight="bold", va="center")
+    picture.text(0.03, 0.035, _clip(foot, 150), fontsize=8, color=SOFT, va="center")
+    if not result["valid"]:
+        picture.text(0.5, 0.45, "INVALID", fontsize=92, color=BAD, alpha=0.22, weight="bold", ha="center",
+                     va="center", rotation=18, zorder=10)  # fmt: skip
+
+
+def _train(picture: Any, result: dict[str, Any]) -> None:
+    compared = next((shape for shape in result["shapes"] if shape["parity"]), None)
+    grid = picture.add_gridspec(
+        2, 3 if compared else 2, left=0.03, right=0.97, top=0.8, bottom=0.15, wspace=0.42, hspace=0.28,
+        height_ratios=[3, 1], width_ratios=[1, 1, 1.1] if compared else None,
+    )  # fmt: skip
+    rows = [(shape, arm) for shape in result["shapes"] for arm in shape["arms"]]
+    colour = colours(list(dict.fromkeys(arm["arm"] for _, arm in rows)))
+    memory = memory_key(result)
+    named = "Peak RSS, GiB" if memory == "peak_rss_gib" else "Peak reserved memory, GiB"
+    many = len(result["shapes"]) > 1
+
+    def name(row: tuple[dict[str, Any], dict[str, Any]]) -> str:
+        shape, arm = row
+        named = short(arm["arm"]) + ("*" if arm["different_batches"] else "")
+        return _clip(f"{_text(shape_name(shape))} · {named}" if many else named, 36)
+
+    for column, (key, title) in enumerate((("samples_per_second", "Samples/s, steady state"), (memory, named))):
+        axes = picture.add_subplot(grid[:, column])
+        bars = [(name(row), colour[row[1]["arm"]], row[1]) for row in rows]
+        _bars(axes, bars, key, title, compared=result["valid"] and not many)
+        if key == memory and result["budget_gib"]:
+            axes.axvline(result["budget_gib"], color=BAD, linestyle="--", linewidth=1.2)
+    if compared:
+        _losses(picture.add_subplot(grid[0, 2]), picture.add_subplot(grid[1, 2]), compared, colour)
+
+
+def _bars(axes: Any, rows: list[tuple[str, int, dict[str, Any]]], key: str, title: str, *, compared: bool) -> None:
+    """Horizontal bars of the medians, the repeats as dots, the figure beside them; names stand above their bars."""
+    values = [median(arm, key) for _, _, arm in rows]
+    tops = [run[key] for _, _, arm in rows for run in arm["runs"] if run.get(key) is not None]
+    widest = max([*tops, *(v for v in values if v is not None)], default=1.0)
+    for i, ((name, colour, arm), value) in enumerate(zip(rows, values, strict=True)):
+        axes.text(0, i - 0.3, name, va="bottom", color=INK)
+        if value is None:
+            status = arm.get("status", "ok")
+            axes.text(0, i, "–" if status == "ok" else _text(status_of(arm)), va="center", color=BAD)
+            continue
+        axes.barh(i, value, height=0.3 if len(rows) < 4 else 0.42, color=COLOURS[colour], alpha=0.9)
+        repeats = [run[key] for run in arm["runs"] if run.get(key) is not None]
+        if len(repeats) > 1:
+            axes.scatter(repeats, [i] * len(repeats), s=16, facecolor="white", edgecolor=COLOURS[colour], zorder=3)
+        like = compared and i and values[0] and not arm.get("different_batches")
+        ratio = f"  {times(value / values[0])}×" if like and values[0] else ""
+        text = axes.text(max([value, *repeats]) + widest * 0.03, i, figure(value) + ratio, va="center", weight="bold")
+        text.set_bbox({"facecolor": PAPER, "edgecolor": "none", "pad": 1})  # clear of a budget's line
+    axes.set(xlim=(0, widest * 1.38), ylim=(len(rows) - 0.55, -0.85), yticks=[])
+    axes.xaxis.set_major_formatter("{x:,g}")
+    axes.set_title(title, loc="left", fontsize=10.5, weight="bold")
+    _plain(axes)
+
+
+def _losses(upper: Any, lower: Any, shape: dict[str, Any], colour: dict[str, int]) -> None:
+    first = {
+        arm["arm"]: run["losses"]
+        for arm in shape["arms"]
+        if not arm["different_batches"]
+        and (run := next((r for r in arm["runs"] if r["status"] == "ok" and r.get("losses")), None))
+    }
+    for name, losses in first.items():
+        c = colour[name]
+        upper.plot(range(1, len(losses) + 1), losses, color=COLOURS[c], linestyle=DASHES[c], linewidth=1.8,
+                   label=_clip(short(name), 24))  # fmt: skip
+    upper.set_title(f"Losses, {_text(shape_name(shape))}", loc="left", fontsize=10.5, weight="bold")
+    upper.legend(frameon=False, fontsize=9)
+    upper.tick_params(labelbottom=False)
+    limit = max((row["limit"] for row in shape["parity"]), default=0.0)
+    lower.axhspan(-limit, limit, color=SOFT, alpha=0.14, linewidth=0)
+    for row in shape["parity"]:
+        if row["arm"] in first and row["against"] in first:
+            pairs = zip(first[row["arm"]], first[row["against"]], strict=False)
+            apart = [a - b if math.isfinite(a - b) else math.nan for a, b in pairs]
+            lower.plot(range(1, len(apart) + 1), apart, color=COLOURS[colour[row["arm"]]], linewidth=1.5)
+    lower.set_xlabel("step", color=SOFT)
+    lower.set_title(f"difference; ±{limit:g} allowed", loc="left", fontsize=9, color=SOFT, pad=3)
+    for axes in (upper, lower):
+        _plain(axes)
+        axes.grid(axis="y", color=RULE, linewidth=0.8)
+
+
+def _length(picture: Any, result: dict[str, Any]) -> None:
+    left, right = picture.subplots(1, 2, gridspec_kw=_PAIR)
+    colour = colours([arm["arm"] for arm in result["arms"]])
+    rows = [
+        (_clip(short(arm["arm"]), 30), colour[arm["arm"]], _single(arm, {"longest": arm["longest"]}))
+        for arm in result["arms"]
+    ]
+    _bars(left, rows, "longest", "Longest sequence, tokens", compared=True)
+    peaks = [t["peak_gib"] for arm in result["arms"] for t in arm["tried"] if t["peak_gib"]]
+    top = max([*peaks, result["budget_gib"] or 0, 1e-9]) * 1.08
+    for arm in result["arms"]:
+        done = sorted((t["length"], t["peak_gib"]) for t in arm["tried"] if t["status"] == "ok" and t["peak_gib"])
+        failed = [t["length"] for t in arm["tried"] if t["status"] != "ok"]
+        c = colour[arm["arm"]]
+        right.plot(*zip(*done, strict=True) if done else ([], []), color=COLOURS[c], linestyle=DASHES[c], marker="o",
+                   markersize=4, label=_clip(short(arm["arm"]), 24))  # fmt: skip
+        right.scatter(failed, [top] * len(failed), marker="x", color=COLOURS[c])
+    _lined(right, "Peak memory by length, GiB (×: did not fit)", "tokens", result["budget_gib"])
+
+
+def _recipe(picture: Any, result: dict[str, Any]) -> None:
+    left, right = picture.subplots(1, 2, gridspec_kw=_PAIR)
+    colour = colours([arm["arm"] for arm in result["arms"]])
+    keys = ("seconds_to_target", "peak_memory_gib")
+    rows = [
+        (_clip(short(arm["arm"]), 30), colour[arm["arm"]], _single(arm, {key: arm[key] for key in keys}))
+        for arm in result["arms"]
+    ]
+    _bars(left, rows, "seconds_to_target", f"Seconds to loss {figure(result['target_loss'])}", compared=True)
+    for arm in result["arms"]:
+        c = colour[arm["arm"]]
+        right.plot([x for x, _ in arm["curve"]], [y for _, y in arm["curve"]], color=COLOURS[c], linestyle=DASHES[c],
+                   marker="o", markersize=3.5, label=_clip(short(arm["arm"]), 24))  # fmt: skip
+    _lined(right, "Validation loss over time", "seconds", result["target_loss"])
+
+
+def _generate(picture: Any, result: dict[str, Any]) -> None:
+    left, right = picture.subplots(1, 2, gridspec_kw=_PAIR)
+    rows = [
+        ("one by one" if arm["batch"] == 1 else f"batches of {arm['batch']}", int(arm["batch"] > 1), arm)
+        for arm in result["arms"]
+    ]
+    memory = memory_key(result)
+    _bars(left, rows, "samples_per_second", "Samples/s", compared=True)
+    _bars(right, rows, memory, "Peak memory, GiB", compared=False)
+
+
+def _parse(picture: Any, result: dict[str, Any]) -> None:
+    promise = result["promise"]
+    halves = -(-len(result["arms"]) // 2)
+    for axes, arms in zip(
+        picture.subplots(1, 2, gridspec_kw=_PAIR), (result["arms"][:halves], result["arms"][halves:]), strict=True
+    ):
+        rows = [(_clip(short(a["arm"]), 30), int(a["arm"].startswith(promise["family"])), a) for a in arms]
+        _bars(axes, rows, "outputs_per_second", "Outputs/s on one core", compared=False)
+        axes.axvline(promise["outputs_per_second"], color=BAD, linestyle="--", linewidth=1.2)
+
+
+_PAIR = {"left": 0.03, "right": 0.97, "top": 0.8, "bottom": 0.15, "wspace": 0.18}
+
+
+def _single(arm: dict[str, Any], figures: dict[str, float | None]) -> dict[str, Any]:
+    """An arm with figures that were measured once, in the form of an arm with repeats."""
+    summary = {key: {"median": v, "low": v, "high": v} for key, v in figures.items()}
+    return {"arm": arm["arm"], "runs": [], "summary": summary}
+
+
+def _lined(axes: Any, title: str, across: str, level: float | None) -> None:
+    if level:
+        axes.axhline(level, color=BAD, linestyle="--", linewidth=1.2)
+    axes.set(xlabel=across, xlim=(0, None), ylim=(0, None))
+    axes.set_title(title, loc="left", fontsize=10.5, weight="bold")
+    axes.legend(frameon=False, fontsize=9)
+    axes.grid(axis="y", color=RULE, linewidth=0.8)
+    _plain(axes)
+
+
+def _plain(axes: Any) -> None:
+    axes.set_facecolor(PAPER)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def _text(cell: Cell) -> str:
+    return render(cell, "en", short)
+
+
+def _clip(text: str, most: int) -> str:
+    flat = text.replace("\n", " ") if len(text) > most else text
+    return flat if len(flat) <= most else flat[: most - 1] + "…"
+
+
+_DRAW: dict[str, Callable[[Any, dict[str, Any]], None]] = {
+    "train": _train,
+    "length": _length,
+    "generate": _generate,
+    "parse": _parse,
+    "recipe": _recipe,
+}

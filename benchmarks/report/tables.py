@@ -1,0 +1,190 @@
+"""A result as tables of phrases and text: the terminal, the Markdown file and the page show the same cells."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.report.numbers import figure, percent, spread, times
+from benchmarks.report.words import Phrase, say
+
+Cell = str | Phrase
+Show = Callable[[dict[str, Any]], str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table.
+
+    Attributes:
+        columns: the head of each column, and whether it holds figures (they stand to the right).
+        rows: one cell a column; plain text may come from anywhere and is escaped where it is shown.
+    """
+
+    title: Phrase
+    columns: list[tuple[Phrase, bool]]
+    rows: list[list[Cell]]
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    """The tables of a result, the one that answers the question first."""
+    return _TABLES[result["kind"]](result)
+
+
+def memory_key(result: dict[str, Any]) -> str:
+    """Which figure is the peak memory: what the allocator reserved on a card, the process's RSS on a CPU."""
+    return "peak_rss_gib" if result["device"]["kind"] == "cpu" else "peak_reserved_gib"
+
+
+def summary_of(arm: dict[str, Any], key: str) -> dict[str, Any] | None:
+    """Median, low and high of a figure over an arm's repeats; None where no repeat gave one."""
+    found: dict[str, Any] | None = (arm["summary"] or {}).get(key)
+    return found if found and found["median"] is not None else None
+
+
+def median(arm: dict[str, Any], key: str) -> float | None:
+    """The median of a figure over an arm's repeats."""
+    found = summary_of(arm, key)
+    return found["median"] if found else None
+
+
+def shape_name(shape: dict[str, Any]) -> Cell:
+    """A shape as it is called: the dataset's own mix, or micro-batch × length."""
+    if shape["length"] is None:
+        return say("shape.mix", batch=shape["micro_batch"])
+    return f"{shape['micro_batch']} × {shape['length']:,}"
+
+
+def arm_name(arm: dict[str, Any]) -> Cell:
+    """An arm's name, marked where it trains on other batches than the reference."""
+    return say("arm.other_batches", arm=arm["arm"]) if arm.get("different_batches") else str(arm["arm"])
+
+
+def status_of(row: dict[str, Any]) -> Phrase:
+    """How an arm, a repeat or an attempt ended."""
+    return say(f"status.{row['status']}")
+
+
+def _train(result: dict[str, Any]) -> list[Table]:
+    memory = memory_key(result)
+    plan: list[tuple[str, str, Show]] = [
+        ("samples_per_second", "column.samples", spread),
+        ("train_samples_per_second", "column.trainer", spread),
+        ("tokens_per_second", "column.tokens", lambda f: figure(f["median"])),
+        ("seconds_per_step", "column.step", lambda f: figure(f["median"])),
+        (memory, "column.rss" if memory == "peak_rss_gib" else "column.reserved", lambda f: figure(f["median"])),
+        ("time_to_first_step_s", "column.first", lambda f: figure(f["median"])),
+    ]
+    more: list[tuple[str, str, Show]] = [
+        ("supervised_tokens_per_second", "column.supervised", spread),
+        ("padding_share", "column.padding", lambda f: percent(f["median"])),
+        ("compile_seconds", "column.compile", spread),
+        ("peak_allocated_gib", "column.allocated", spread),
+        ("driver_used_gib", "column.driver", spread),
+        ("peak_rss_gib", "column.rss", spread),
+    ]
+    found = [key for key, *_ in more if any(summary_of(a, key) for s in result["shapes"] for a in s["arms"])]
+    first, second = [], []
+    for shape in result["shapes"]:
+        against = {row["arm"]: row for row in shape["speedup"]}
+        for arm in shape["arms"]:
+            cells = [shape_name(shape), arm_name(arm)]
+            if arm["status"] == "ok" or summary_of(arm, "samples_per_second"):
+                first.append(
+                    [*cells, *(_cell(arm, key, show) for key, _, show in plan), _speedup(against, arm, result)]
+                )
+            else:
+                first.append([*cells, status_of(arm), *["–"] * len(plan)])
+            second.append([*cells, *(_cell(arm, key, show) for key, _, show in more if key in found)])
+    heads = [(say("column.shape"), False), (say("column.arm"), False)]
+    main = Table(
+        say("table.train"),
+        [*heads, *((say(name), True) for _, name, _ in plan), (say("column.speedup"), True)],
+        first,
+    )
+    rest = Table(say("table.more"), [*heads, *((say(name), True) for key, name, _ in more if key in found)], second)
+    return [main, rest] if found else [main]
+
+
+def _cell(arm: dict[str, Any], key: str, show: Show) -> str:
+    found = summary_of(arm, key)
+    return show(found) if found else "–"
+
+
+def _speedup(against: dict[str, Any], arm: dict[str, Any], result: dict[str, Any]) -> Cell:
+    if not result["valid"]:
+        return say("column.invalid")
+    row = against.get(arm["arm"])
+    return f"{times(row['ratio'])} ({times(row['low'])}–{times(row['high'])})" if row else "–"
+
+
+def _length(result: dict[str, Any]) -> list[Table]:
+    rows: list[list[Cell]] = []
+    for arm in result["arms"]:
+        longest = arm["longest"]
+        peak = next((t["peak_gib"] for t in arm["tried"] if t["length"] == longest and t["status"] == "ok"), None)
+        failed = min((t for t in arm["tried"] if t["status"] != "ok"), key=lambda t: t["length"], default=None)
+        fault: Cell = say("cell.fault", length=f"{failed['length']:,}", status=status_of(failed)) if failed else "–"
+        rows.append(
+            [arm_name(arm), f"{longest:,}" if longest else "–", figure(peak), fault, str(len(arm["tried"]))],
+        )
+    heads = [("column.arm", False), ("column.longest", True), ("column.peak", True), ("column.fault", False)]
+    return [
+        Table(say("table.length"), [*((say(k), n) for k, n in heads), (say("column.tried"), True)], rows),
+    ]
+
+
+def _generate(result: dict[str, Any]) -> list[Table]:
+    against = {row["arm"]: row for row in result["speedup"]}
+    rows: list[list[Cell]] = []
+    for arm in result["arms"]:
+        name: Cell = say("arm.batch", n=arm["batch"]) if arm["batch"] > 1 else say("arm.single")
+        if arm["status"] != "ok":
+            rows.append([name, status_of(arm), "–", "–", "–", "–", "–"])
+            continue
+        row = against.get(arm["arm"])
+        rows.append(
+            [
+                name,
+                spread(summary_of(arm, "samples_per_second")),
+                figure(median(arm, "tokens_per_second")),
+                percent(arm["truncated_share"]),
+                percent(arm["same_share"]),
+                figure(median(arm, memory_key(result))),
+                f"{times(row['ratio'])} ({times(row['low'])}–{times(row['high'])})" if row else "–",
+            ]
+        )
+    heads = ("batch", "samples", "new_tokens", "truncated", "same", "memory", "speedup")
+    return [Table(say("table.generate"), [(say(f"column.{k}"), k != "batch") for k in heads], rows)]
+
+
+def _parse(result: dict[str, Any]) -> list[Table]:
+    rows: list[list[Cell]] = [
+        [
+            arm["arm"],
+            f"{arm['outputs']:,}",
+            figure(arm["mean_characters"]),
+            spread(summary_of(arm, "outputs_per_second")),
+            figure(arm["megabytes_per_second"]),
+        ]
+        for arm in result["arms"]
+    ]
+    heads = ("family", "outputs", "characters", "per_second", "megabytes")
+    return [Table(say("table.parse"), [(say(f"column.{k}"), k != "family") for k in heads], rows)]
+
+
+def _recipe(result: dict[str, Any]) -> list[Table]:
+    rows: list[list[Cell]] = [
+        [
+            arm["arm"],
+            say("cell.reached") if arm["reached"] else say("cell.not_reached"),
+            figure(arm["seconds_to_target"]),
+            figure(min((loss for _, loss in arm["curve"]), default=None)),
+            figure(arm["peak_memory_gib"]),
+        ]
+        for arm in result["arms"]
+    ]
+    heads = (("arm", False), ("reached", False), ("to_target", True), ("lowest", True), ("memory", True))
+    return [Table(say("table.recipe"), [(say(f"column.{k}"), n) for k, n in heads], rows)]
+
+
+_TABLES = {"train": _train, "length": _length, "generate": _generate, "parse": _parse, "recipe": _recipe}

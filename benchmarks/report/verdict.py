@@ -1,0 +1,170 @@
+"""What a result says, in a sentence and a few facts, each with the figure that led to it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.report.numbers import figure, percent, times
+from benchmarks.report.tables import median, memory_key, shape_name, status_of, summary_of
+from benchmarks.report.words import Phrase, say
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The top of a report.
+
+    Attributes:
+        tone: "good" (a clear answer), "plain" (none) or "bad" (the run is invalid: nothing below may be quoted).
+        headline: the answer in one sentence.
+        facts: what stands behind it.
+    """
+
+    tone: str
+    headline: Phrase
+    facts: list[Phrase] = field(default_factory=list)
+
+
+def verdict(result: dict[str, Any]) -> Verdict:
+    """The verdict of a result of any kind."""
+    return _VERDICTS[result["kind"]](result)
+
+
+def _train(result: dict[str, Any]) -> Verdict:
+    failures = [
+        say("fact.failed", arm=arm["arm"], shape=shape_name(shape), status=status_of(arm))
+        for shape in result["shapes"]
+        for arm in shape["arms"]
+        if arm["status"] != "ok"
+    ]
+    parity = [row for shape in result["shapes"] for row in shape["parity"]]
+    if not result["valid"]:
+        apart = [_parity(row) for row in parity if not row["passed"]]
+        return Verdict("bad", say("headline.loss") if apart else say("headline.invalid"), [*apart, *failures])
+    pairs: dict[tuple[str, str], list[tuple[dict[str, Any], dict[str, Any]]]] = {}
+    for shape in result["shapes"]:
+        for row in shape["speedup"]:
+            pairs.setdefault((row["arm"], row["against"]), []).append((shape, row))
+    if not pairs:
+        return Verdict("plain", say("headline.nothing"), failures)
+    lines = [_compared(arm, against, [row for _, row in rows]) for (arm, against), rows in pairs.items()]
+    memory = [
+        fact
+        for (arm, against), rows in pairs.items()
+        if (fact := _memory(result, [shape for shape, _ in rows], arm, against))
+    ]
+    agreed = [_parity(max(parity, key=lambda row: row["max_difference"] or 0))] if parity else []
+    return Verdict(lines[0][0], lines[0][1], [*(line for _, line in lines[1:]), *memory, *agreed, *failures])
+
+
+def _compared(arm: str, against: str, rows: list[dict[str, Any]]) -> tuple[str, Phrase]:
+    """Clear only where the repeats of both arms leave no doubt about which is faster."""
+    low, high = min(row["low"] for row in rows), max(row["high"] for row in rows)
+    if low <= 1 <= high:
+        return "plain", say("headline.unclear", arm=arm, against=against, low=times(low), high=times(high))
+    ratios = sorted(row["ratio"] for row in rows)
+    ratio = times(ratios[0]) if len(rows) == 1 else f"{times(ratios[0])}–{times(ratios[-1])}"
+    key = "headline.faster" if low > 1 else "headline.slower"
+    return "good", say(key, arm=arm, against=against, ratio=ratio)
+
+
+def _memory(result: dict[str, Any], shapes: list[dict[str, Any]], arm: str, against: str) -> Phrase | None:
+    """Peak memory of two arms on the shape where the reference needs most."""
+    key, best = memory_key(result), None
+    for shape in shapes:
+        arms = {row["arm"]: median(row, key) for row in shape["arms"]}
+        mine, other = arms.get(arm), arms.get(against)
+        if mine and other and (best is None or other > best[1]):
+            best = (mine, other, shape)
+    if best is None:
+        return None
+    mine, other, shape = best
+    return say(
+        "fact.less_memory" if mine <= other else "fact.more_memory",
+        arm=arm,
+        against=against,
+        mine=figure(mine),
+        other=figure(other),
+        share=percent(abs(mine / other - 1)),
+        shape=shape_name(shape),
+    )
+
+
+def _parity(row: dict[str, Any]) -> Phrase:
+    if row["max_difference"] is None:
+        return say("fact.not_finite", arm=row["arm"], against=row["against"], steps=row["steps"])
+    return say(
+        "fact.agree" if row["passed"] else "fact.differ",
+        arm=row["arm"],
+        against=row["against"],
+        difference=figure(row["max_difference"]),
+        limit=f"{row['limit']:g}",
+        steps=row["steps"],
+    )
+
+
+def _length(result: dict[str, Any]) -> Verdict:
+    longest = {arm["arm"]: arm["longest"] for arm in result["arms"] if arm["longest"]}
+    if not longest:
+        return Verdict("plain", say("headline.no_length"))
+    first, best = next(iter(longest)), max(longest, key=lambda arm: longest[arm])
+    if best == first or longest[best] == longest[first]:
+        return Verdict("plain", say("headline.length_one", arm=best, length=f"{longest[best]:,}"))
+    return Verdict(
+        "good",
+        say(
+            "headline.length",
+            arm=best,
+            length=f"{longest[best]:,}",
+            against=first,
+            other=f"{longest[first]:,}",
+            ratio=times(longest[best] / longest[first]),
+        ),
+    )
+
+
+def _generate(result: dict[str, Any]) -> Verdict:
+    done = [arm for arm in result["arms"] if arm["status"] == "ok"]
+    best = max(result["speedup"], key=lambda row: row["ratio"], default=None)
+    if best is None:
+        return Verdict("plain", say("headline.nothing"))
+    arm = next(arm for arm in done if arm["arm"] == best["arm"])
+    worst = min((row for row in done if row["batch"] > 1), key=lambda row: row["same_share"])
+    facts = [say("fact.same", batch=worst["batch"], share=percent(worst["same_share"]))]
+    if best["low"] <= 1 <= best["high"]:
+        return Verdict("plain", say("headline.batch_unclear"), facts)
+    key = "headline.batch" if best["low"] > 1 else "headline.batch_slower"
+    return Verdict(
+        "good",
+        say(key, batch=arm["batch"], ratio=times(best["ratio"]), rate=figure(median(arm, "samples_per_second"))),
+        facts,
+    )
+
+
+def _parse(result: dict[str, Any]) -> Verdict:
+    promise = result["promise"]
+    arm = next(arm for arm in result["arms"] if arm["arm"] == promise["family"])
+    rate = summary_of(arm, "outputs_per_second") or {"median": 0.0}
+    kept = rate["median"] >= promise["outputs_per_second"]
+    values = {
+        "family": arm["arm"],
+        "rate": f"{rate['median']:,.0f}",
+        "promise": f"{promise['outputs_per_second']:,}",
+    }
+    slowest = min(result["arms"], key=lambda row: row["summary"]["outputs_per_second"]["median"])
+    fact = say("fact.slowest", family=slowest["arm"], rate=f"{slowest['summary']['outputs_per_second']['median']:,.0f}")
+    return Verdict(
+        "good" if kept else "bad", say("headline.parse_kept" if kept else "headline.parse_missed", **values), [fact]
+    )
+
+
+def _recipe(result: dict[str, Any]) -> Verdict:
+    missed = [say("fact.missed", arm=arm["arm"], target=figure(result["target_loss"])) for arm in result["arms"]
+              if not arm["reached"]]  # fmt: skip
+    if result["ratio"] is None:
+        return Verdict("plain", say("headline.recipe_none"), missed)
+    reference, other = result["arms"][0]["arm"], result["arms"][-1]["arm"]
+    key = "headline.recipe" if result["ratio"] > 1 else "headline.recipe_slower"
+    phrase = say(key, arm=other, against=reference, ratio=times(result["ratio"]), target=figure(result["target_loss"]))
+    return Verdict("good", phrase, missed)
+
+
+_VERDICTS = {"train": _train, "length": _length, "generate": _generate, "parse": _parse, "recipe": _recipe}

@@ -1,0 +1,58 @@
+"""What the reports say, in Korean and English."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from markupsafe import Markup, escape
+
+from eval.report.text import short
+
+LANGUAGES = ("ko", "en")
+
+
+@cache
+def words() -> dict[str, list[str]]:
+    """Key → [Korean, English], as `words.yaml` has them."""
+    read: dict[str, list[str]] = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
+    return read
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A sentence of `words.yaml` with its values; a value may be a phrase itself."""
+
+    key: str
+    values: Mapping[str, Any]
+
+    def text(self, lang: str, escape: Callable[[str], str] = short) -> str:
+        """The sentence in one language; values pass through `escape`, the project's own words do not."""
+        filled = {name: render(value, lang, escape) for name, value in self.values.items()}
+        return words()[self.key][LANGUAGES.index(lang)].format(**filled)
+
+    def __html__(self) -> Markup:
+        """Both languages as two spans, of which the page shows one."""
+        korean, english = (self.text(lang, _html) for lang in LANGUAGES)
+        return Markup(f'<span class="ko" lang="ko">{korean}</span><span class="en" lang="en">{english}</span>')
+
+
+def say(key: str, **values: Any) -> Phrase:
+    """The phrase of a key.
+
+    Raises:
+        KeyError: `words.yaml` has no such key.
+    """
+    words()[key]
+    return Phrase(key, values)
+
+
+def render(value: Any, lang: str, escape: Callable[[str], str]) -> str:
+    """A phrase in one language, or any other value as escaped text."""
+    return value.text(lang, escape) if isinstance(value, Phrase) else escape(str(value))
+
+
+def _html(text: str) -> str:
+    return str(escape(short(text)))

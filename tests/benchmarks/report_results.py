@@ -1,0 +1,223 @@
+"""Small hand-made results of every kind for the report's tests. None of their figures was measured."""
+
+import copy
+import math
+from typing import Any
+
+from benchmarks.results import summarise
+
+HOSTILE = [
+    '<script>window.hacked = 1</script><img src=x onerror="window.hacked = 1">',
+    "</script><script>window.hacked = 1</script>",
+    "a | b\n# c [d](javascript:hacked) `e` $\\frac{1}{2}$ {{ 7 * 7 }} [red]x[/red] \u202eright to left\x07",
+]
+
+HEAD: dict[str, Any] = {
+    "date": "2026-11-25",
+    "device": {"kind": "cpu", "name": "Two-core processor (2 threads, AVX512)", "memory_gib": 24.0},
+    "environment": {
+        "python": "3.11.9",
+        "platform": "Linux-6.1-x86_64",
+        "packages": {"torch": "2.10.0", "transformers": "5.17.0", "trl": "1.15.0", "unsloth": "2026.10.9"},
+        "cuda": None,
+        "driver": None,
+        "git_commit": "0123abc",
+    },
+    "config": {"model": {"name": "embedded", "load_in_4bit": True}, "lora": {"r": 16, "alpha": 32}},
+    "settings": {"repeats": 3, "steps": 24, "warmup_steps": 4},
+    "budget_gib": None,
+    "emulated": False,
+    "complete": True,
+    "valid": True,
+    "verdict": "made by hand",
+}
+
+
+def run_of(
+    repeat: int, speed: float, memory: float, first: float, shift: float = 0.0, fused: Any = None
+) -> dict[str, Any]:
+    """One repeat: 4 rows a step, lengths that vary, losses that fall."""
+    lengths = [300 + 37 * (i * 7 % 11) for i in range(24)]
+    seconds = [4 / speed * length / 480 * (1 + 0.02 * math.sin(5 * i + repeat)) for i, length in enumerate(lengths)]
+    seconds[0] = first
+    seconds[1] *= 1.6
+    steady = seconds[4:]
+    tokens = [4 * length * 0.9 for length in lengths]
+    losses = [0.25 + 2.0 * math.exp(-i / 6) + 0.08 * math.sin(3.1 * i) + shift * (i > 4) * i / 10 for i in range(24)]
+    total = sum(steady)
+    return {
+        "repeat": repeat, "status": "ok", "reason": None, "losses": losses, "step_seconds": seconds,
+        "step_tokens": tokens, "step_padded": [4 * n for n in lengths], "step_supervised": [0.18 * t for t in tokens],
+        "train_samples_per_second": 96 / sum(seconds), "samples_per_second": 80 / total,
+        "tokens_per_second": sum(tokens[4:]) / total, "supervised_tokens_per_second": 0.18 * sum(tokens[4:]) / total,
+        "seconds_per_step": total / 20, "padding_share": 0.1, "peak_allocated_gib": None, "peak_reserved_gib": None,
+        "driver_used_gib": None, "peak_rss_gib": memory, "time_to_first_step_s": first + 3,
+        "compile_seconds": first if fused else None, "fused": fused, "warnings": [],
+    }  # fmt: skip
+
+
+def arm_of(name: str, runs: list[dict[str, Any]], status: str = "ok", reason: str | None = None) -> dict[str, Any]:
+    """An arm with the summary of its repeats."""
+    summary = summarise(runs)  # type: ignore[arg-type]
+    return {"arm": name, "status": status, "reason": reason, "different_batches": False, "runs": runs,
+            "summary": summary}  # fmt: skip
+
+
+def failed_run(repeat: int, status: str, reason: str) -> dict[str, Any]:
+    """A repeat that came to nothing."""
+    return {"repeat": repeat, "status": status, "reason": reason}
+
+
+FUSED = {"qkv": [30, 30], "mlp": [30, 30], "o": [28, 30]}
+
+
+def train(shift: float = 0.0) -> dict[str, Any]:
+    """Two arms, three repeats; `shift` pulls the second arm's losses away."""
+    slow = [run_of(i, 1.5 + 0.06 * i, 5.1 + 0.05 * i, 31.0 - 4 * i) for i in range(3)]
+    fast = [run_of(i, 2.4 + 0.05 * i, 3.5 + 0.08 * i, 17.0 + i, shift or 0.0006, FUSED) for i in range(3)]
+    fast[0]["warnings"] = ["Unsloth: 2 of 30 output projections could not be fused"]
+    difference = max(abs(a - b) for a, b in zip(slow[0]["losses"][:20], fast[0]["losses"][:20], strict=True))
+    faster = {"arm": "unsloth", "against": "hf-trainer", "ratio": 1.57, "low": 1.48, "high": 1.67}
+    shape = {
+        "shape": "mix", "micro_batch": 4, "length": None,
+        "arms": [arm_of("hf-trainer", slow), arm_of("unsloth", fast)],
+        "parity": [
+            {"arm": "unsloth", "against": "hf-trainer", "max_difference": difference, "steps": 20, "limit": 0.02,
+             "passed": difference < 0.02}
+        ],
+        "speedup": [] if shift else [faster],
+    }  # fmt: skip
+    return {"kind": "train", **copy.deepcopy(HEAD), "valid": not shift, "shapes": [shape]}
+
+
+def with_failures() -> dict[str, Any]:
+    """A card, an emulated budget, two shapes: one arm out of memory, one crashed, one on other batches."""
+    result = train()
+    result |= {
+        "device": {"kind": "cuda", "name": "NVIDIA A100", "memory_gib": 79.3},
+        "budget_gib": 6,
+        "emulated": True,
+        "complete": False,
+    }
+    for i, shape in enumerate((result["shapes"][0], copy.deepcopy(result["shapes"][0]))):
+        for arm in shape["arms"]:
+            for run in arm["runs"]:
+                memory = run["peak_rss_gib"]
+                run |= {
+                    "peak_allocated_gib": memory * 0.8,
+                    "peak_reserved_gib": memory,
+                    "driver_used_gib": memory + 0.4,
+                }
+            arm |= arm_of(arm["arm"], arm["runs"])
+        shape |= {"shape": ("1x512", "1x2048")[i], "micro_batch": 1, "length": (512, 2048)[i]}
+        if i == 0:
+            packing = arm_of("unsloth+packing", [run_of(0, 3.4, 3.7, 18.0, 0.0, FUSED)])
+            shape["arms"].append(packing | {"different_batches": True})
+        else:
+            reason = "CUDA out of memory: tried to allocate 1.74 GiB, 0.61 GiB of 6.00 GiB are free"
+            oom = [failed_run(n, "out of memory", reason) for n in range(3)]
+            shape["arms"][0] = arm_of("hf-trainer", oom, "out of memory", reason)
+            crash = [failed_run(0, "crashed", "signal 11 after step 3")]
+            shape["arms"].append(arm_of("hf", crash, "crashed", "signal 11 after step 3"))
+            shape |= {"parity": [], "speedup": []}
+            result["shapes"].append(shape)
+    return result
+
+
+def hostile() -> dict[str, Any]:
+    """Strings that would be markup, script or formulas if they were not shown as text."""
+    result = with_failures()
+    result["device"]["name"], result["date"], result["verdict"] = HOSTILE[0], HOSTILE[1], HOSTILE[2]
+    result["environment"]["packages"][HOSTILE[2]] = HOSTILE[0]
+    result["settings"][HOSTILE[1]] = HOSTILE[2]
+    result["config"]["model"]["name"] = HOSTILE[1]
+    for shape in result["shapes"]:
+        arm = shape["arms"][-1]
+        arm["arm"], arm["reason"] = HOSTILE[2], HOSTILE[0]
+        for run in arm["runs"]:
+            run |= {"reason": HOSTILE[1], "warnings": [HOSTILE[0]]}
+    return result
+
+
+def length() -> dict[str, Any]:
+    """The longest sequence in 6 GiB."""
+
+    def tried(slope: float) -> list[dict[str, Any]]:
+        lengths = (512, 1024, 1536, 2048, 3072, 4096, 6144)
+        peaks = {n: 1.6 + slope * n / 1024 for n in lengths}
+        return [
+            {"length": n, "status": "ok" if peak < 6 else "out of memory", "peak_gib": peak if peak < 6 else None}
+            for n, peak in peaks.items()
+        ]
+
+    arms = [
+        {"arm": name, "longest": max(t["length"] for t in tried(slope) if t["status"] == "ok"), "tried": tried(slope)}
+        for name, slope in (("hf-trainer", 2.9), ("hf", 1.5), ("unsloth", 0.9))
+    ]
+    card = {"kind": "cuda", "name": "NVIDIA A100", "memory_gib": 79.3}
+    return {"kind": "length", **copy.deepcopy(HEAD), "device": card, "budget_gib": 6, "emulated": True, "arms": arms}
+
+
+def generation() -> dict[str, Any]:
+    """One by one and four batch sizes."""
+    arms, speedup = [], []
+    for batch, rate in ((1, 0.8), (8, 2.9), (16, 4.1), (32, 4.9), (64, 4.6)):
+        runs = [
+            {"repeat": i, "samples_per_second": rate * (1 + 0.02 * i), "tokens_per_second": 40 * rate,
+             "peak_rss_gib": 2.0 + batch / 32}
+            for i in range(3)
+        ]  # fmt: skip
+        summary = {
+            key: {"median": runs[1][key], "low": runs[0][key], "high": runs[2][key]}
+            for key in ("samples_per_second", "tokens_per_second", "peak_rss_gib")
+        }
+        arms.append(
+            {"arm": str(batch), "batch": batch, "status": "ok", "reason": None, "runs": runs, "summary": summary,
+             "truncated_share": 0.02, "same_share": 1.0 if batch == 1 else 0.97}
+        )  # fmt: skip
+        if batch > 1:
+            speedup.append(
+                {"arm": str(batch), "against": "1", "ratio": rate / 0.8, "low": rate / 0.82, "high": rate / 0.78}
+            )
+    return {"kind": "generate", **copy.deepcopy(HEAD), "arms": arms, "speedup": speedup}
+
+
+def parsing() -> dict[str, Any]:
+    """A few families."""
+    arms = []
+    for name, rate in (
+        ("hermes", 61000.0),
+        ("hermes, long", 4200.0),
+        ("llama3_json", 48000.0),
+        ("qwen3_coder", 19000.0),
+    ):
+        rates = [rate * f for f in (0.96, 1.0, 1.03)]
+        arms.append(
+            {"arm": name, "outputs": 200, "mean_characters": 120.0, "megabytes_per_second": rate * 120 / 1e6,
+             "runs": [{"repeat": i, "outputs_per_second": r} for i, r in enumerate(rates)],
+             "summary": {"outputs_per_second": {"median": rates[1], "low": rates[0], "high": rates[2]}}}
+        )  # fmt: skip
+    promise = {"family": "hermes", "outputs_per_second": 20000}
+    return {"kind": "parse", **copy.deepcopy(HEAD), "arms": arms, "promise": promise}
+
+
+def recipe() -> dict[str, Any]:
+    """A preset that reaches the target in half the time."""
+    arms = [
+        {"arm": name, "seconds_to_target": seconds, "peak_memory_gib": memory, "reached": True,
+         "curve": [[t * seconds / 8, 0.2 + 1.4 * math.exp(-t / 2.2)] for t in range(1, 12)]}
+        for name, seconds, memory in (("plain-hf reference", 612.0, 5.2), ("preset", 291.0, 3.6))
+    ]  # fmt: skip
+    return {"kind": "recipe", **copy.deepcopy(HEAD), "arms": arms, "target_loss": 0.237, "ratio": 612 / 291}
+
+
+ALL = {
+    "train": train,
+    "invalid": lambda: train(0.4),
+    "failures": with_failures,
+    "hostile": hostile,
+    "length": length,
+    "generate": generation,
+    "parse": parsing,
+    "recipe": recipe,
+}

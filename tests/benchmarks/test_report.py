@@ -1,0 +1,236 @@
+"""The benchmark's report: what it says, that an invalid run cannot be mistaken, and that no text of a result runs."""
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from benchmarks.report import table, write_report
+from benchmarks.report.charts import COLOURS, KNOWN, colours, groups
+from benchmarks.report.geometry import Series, lines, ticks
+from benchmarks.report.markdown import block, markdown, plain
+from benchmarks.report.numbers import figure, spread
+from benchmarks.report.verdict import verdict
+from benchmarks.report.words import say, words
+from tests.benchmarks import report_results
+from tests.benchmarks.report_results import ALL, HOSTILE
+from tests.eval.chromium import Page, browser, find_chromium
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Name → the page of each sample result, with its picture and Markdown beside it."""
+    folder = tmp_path_factory.mktemp("reports")
+    return {name: write_report(make(), folder / f"{name}.json")[2] for name, make in ALL.items()}
+
+
+def printed(result: dict[str, Any], width: int = 120) -> str:
+    out = io.StringIO()
+    Console(file=out, width=width).print(table(result))
+    return out.getvalue()
+
+
+def test_files_stand_beside_the_json(reports: dict[str, Path]) -> None:
+    for path in reports.values():
+        assert path.with_suffix(".md").read_text(encoding="utf-8").startswith("# ")
+        assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
+        assert path.stat().st_size < 120_000
+
+
+def test_every_sentence_has_two_languages_with_the_same_holes() -> None:
+    assert all(len(both) == 2 and all(isinstance(x, str) and x for x in both) for both in words().values())
+    holes = [[sorted(re.findall(r"\{\w+\}", text)) for text in both] for both in words().values()]
+    assert all(korean == english for korean, english in holes)
+
+
+def test_every_sentence_is_used() -> None:
+    folder = Path(report_results.__file__).parents[2] / "benchmarks" / "report"
+    code = "".join(p.read_text(encoding="utf-8") for p in [*folder.glob("*.py"), folder / "page.html"])
+    built = ("status.", "page.title.", "column.")  # put together from a name
+    assert [key for key in words() if f'"{key}"' not in code and not key.startswith(built)] == []
+
+
+def test_the_verdict_names_the_figures() -> None:
+    top = verdict(report_results.train())
+    assert top.tone == "good" and top.headline.text("en") == "unsloth trains 1.57× as fast as hf-trainer"
+    said = " ".join(fact.text("en") for fact in top.facts)
+    assert "3.58 GiB with unsloth, 5.15 GiB with hf-trainer: 30% less" in said and "limit 0.02" in said
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "said"), [(0.9, 1.2, "No clear difference"), (0.6, 0.8, "slower"), (1.1, 1.3, "as fast as")]
+)
+def test_a_difference_is_claimed_only_where_the_repeats_agree(low: float, high: float, said: str) -> None:
+    result = report_results.train()
+    result["shapes"][0]["speedup"][0] |= {"ratio": (low + high) / 2, "low": low, "high": high}
+    assert said in verdict(result).headline.text("en")
+
+
+def test_an_invalid_run_is_never_faster(reports: dict[str, Path]) -> None:
+    result = ALL["invalid"]()
+    top = verdict(result)
+    assert top.tone == "bad" and "Invalid" in top.headline.text("en")
+    texts = [markdown(result, "en"), block(result, "en"), printed(result), reports["invalid"].read_text("utf-8")]
+    for text in texts:
+        assert "invalid" in text.lower() and "1.57" not in text and "as fast as" not in text
+    assert not any(bar.ratio for group in groups(result) for chart in group.bars for bar in chart.rows)
+    assert 'class="kind-train invalid"' in texts[3] and 'class="stamp"' in texts[3]
+    assert 'class="stamp"' not in reports["train"].read_text("utf-8")
+
+
+def test_a_loss_that_is_not_finite_is_a_verdict() -> None:
+    result = ALL["invalid"]()
+    result["shapes"][0]["parity"][0]["max_difference"] = None
+    assert "NaN or infinite" in verdict(result).facts[0].text("en")
+
+
+def test_failures_are_rows_with_their_reasons(reports: dict[str, Path]) -> None:
+    result = ALL["failures"]()
+    assert "out of memory" in printed(result, 200) and "crashed" in printed(result)
+    page = reports["failures"].read_text(encoding="utf-8")
+    assert page.count("tried to allocate 1.74 GiB") == 1, "three repeats with the same reason are one line"
+    assert "signal 11 after step 3" in page
+    for text in (page, markdown(result, "en")):
+        assert "the speed is not that card’s" in text and "did not come to its end" in text
+    assert "unsloth+packing (different batches)" in markdown(result, "en")
+
+
+def test_both_rates_are_named_and_explained(reports: dict[str, Path]) -> None:
+    page = reports["train"].read_text(encoding="utf-8")
+    assert say("chart.samples").text("en") in page and "train_samples_per_second" in page
+    assert say("chart.two_rates").text("ko") in page
+
+
+def test_step_times_mark_the_warm_up_and_write_out_what_lies_beyond() -> None:
+    (group,) = groups(report_results.train())
+    losses, times = group.columns
+    assert [chart.title.key for chart in losses] == ["chart.losses", "chart.difference"]
+    (steps,) = times
+    assert steps.shades[0][1] == pytest.approx(100 * 3.5 / 23, abs=0.01) and len(steps.paths) == 6
+    assert steps.note and "31.0" in steps.note.text("en")
+
+
+def test_nothing_finished_is_a_page_too(tmp_path: Path) -> None:
+    result = report_results.with_failures()
+    del result["shapes"][0]
+    result["shapes"][0]["arms"] = [arm for arm in result["shapes"][0]["arms"] if arm["status"] != "ok"]
+    assert len(write_report(result, tmp_path / "r.json")) == 3
+    assert "compare" in verdict(result).headline.text("en")
+    assert write_report(result | {"shapes": []}, tmp_path / "empty.json")
+
+
+def test_other_kinds_answer_their_question() -> None:
+    said = {name: verdict(ALL[name]()).headline.text("en") for name in ("length", "generate", "parse", "recipe")}
+    assert "4,096 tokens, 2.67× as long as hf-trainer (1,536)" in said["length"]
+    assert "Batches of 32" in said["generate"] and "61,000 hermes" in said["parse"] and "2.10× sooner" in said["recipe"]
+    missed = ALL["parse"]()
+    missed["promise"]["outputs_per_second"] = 70_000
+    assert verdict(missed).tone == "bad"
+
+
+def test_hostile_texts_stay_text(reports: dict[str, Path]) -> None:
+    page = reports["hostile"].read_text(encoding="utf-8")
+    assert page.count("<script") == 1 and page.count("</script") == 1 and "<img" not in page
+    assert "&lt;img" in page and "{{ 7 * 7 }}" in page and "‹U+202E›" in page
+    assert not {"\u202e", "\x07"} & set(page)
+    result = ALL["hostile"]()
+    for text in (markdown(result, "en"), block(result, "ko")):
+        assert "<script" not in text and "<img" not in text and not re.search(r"(?<!\\)\]\(", text)
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in text.splitlines() if line.startswith("| 1 ×")}
+        assert len(widths) <= 2, "a name broke a table's row"
+    assert "[red]x[/red]" in printed(result, 400)
+
+
+def test_plain_keeps_one_line() -> None:
+    assert plain("a | b\n`c` <i>") == r"a \| b \`c\` &lt;i&gt;"
+
+
+def test_figures_have_three_digits() -> None:
+    shown = {0: "0.00", 1.6249: "1.62", 12.34: "12.3", 99.96: "100", 4210.4: "4,210", 0.8: "0.800", 0.00421: "0.00421"}
+    assert {value: figure(value) for value in shown} == shown
+    assert figure(None) == "–" and spread({"median": 2.0, "low": 2.0, "high": 2.0}) == "2.00"
+
+
+def test_ticks_are_round_and_lines_are_placed() -> None:
+    assert ticks(0, 24) == [0, 5, 10, 15, 20] and ticks(-0.02, 0.02, most=5) == pytest.approx(
+        [-0.02, -0.01, 0, 0.01, 0.02]
+    )
+    title = say("chart.losses")
+    chart = lines(title, title, title, [Series(1, [(0, 0), (10, 4)], "a")], x=(0, 10), y=(0, 4), height=100)
+    assert chart.paths == [(1, False, "M0,100L1000,0")]
+
+
+def test_an_arm_keeps_its_colour() -> None:
+    given = colours(["hf-trainer", "mine", "unsloth", "yours"])
+    assert given["unsloth"] == KNOWN["unsloth"] and len(set(given.values())) == 4
+    assert all(0 <= c < COLOURS for c in colours([str(i) for i in range(20)]).values())
+
+
+def test_page_asks_for_nothing(reports: dict[str, Path]) -> None:
+    text = reports["train"].read_text(encoding="utf-8")
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
+    assert policy and "default-src &#39;none&#39;" in policy[1] and "unsafe" not in policy[1]
+    assert ' style="' not in text and "onclick=" not in text and "url(" not in text
+
+
+# ---- in a browser -------------------------------------------------------------------------------------------------
+
+needs_browser = pytest.mark.skipif(not find_chromium(), reason="no chromium, chromium-browser or google-chrome on PATH")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with browser(tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
+
+
+@pytest.fixture
+def quiet(page: Page) -> Iterator[Page]:
+    """The tab, watched: a test fails on any error in the console and on any request but the file itself."""
+    page.errors.clear()
+    yield page
+    assert page.errors == []
+    assert [r for r in page.requests if not r.startswith(("file:", "data:,"))] == []
+
+
+@needs_browser
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_language_and_theme_switch_and_a_phone_needs_no_sideways_scrolling(
+    quiet: Page, reports: dict[str, Path], name: str
+) -> None:
+    quiet.look(390, scheme="light")
+    quiet.open(reports[name])
+    quiet.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+    assert quiet.run("/[가-힣]/.test(document.querySelector('h1').innerText)")
+    quiet.run("document.querySelector('#language button[value=en]').click()")
+    shown = "[...document.querySelectorAll('h1, h2, h3, section, footer')].map(e => e.innerText).join(' ')"
+    assert quiet.run(f"/[가-힣]/.test({shown})") is False
+    assert quiet.run("document.documentElement.scrollWidth") <= 390
+    paper = "getComputedStyle(document.body).backgroundColor"
+    before = quiet.run(paper)
+    quiet.run("document.getElementById('theme').click()")
+    assert quiet.run(paper) != before
+
+
+@needs_browser
+def test_nothing_hostile_runs(quiet: Page, reports: dict[str, Path]) -> None:
+    quiet.open(reports["hostile"])
+    assert quiet.run("typeof window.hacked") == "undefined"
+    assert (
+        quiet.run("document.images.length + document.querySelectorAll('iframe, link[rel=stylesheet], a').length") == 0
+    )
+    assert quiet.run("document.scripts.length") == 1
+    assert HOSTILE[0] in quiet.run("document.querySelector('.device').innerText")
+
+
+@needs_browser
+def test_bars_are_as_long_as_their_figures(quiet: Page, reports: dict[str, Path]) -> None:
+    quiet.look(1280)
+    quiet.open(reports["train"])
+    bars = "[...document.querySelector('.bars').querySelectorAll('.bar-fill')]"
+    slow, fast = quiet.run(f"{bars}.map(bar => bar.getBoundingClientRect().width)")
+    assert fast / slow == pytest.approx(2.45 / 1.56, abs=0.02)
