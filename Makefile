@@ -1,6 +1,6 @@
 # tooltune. `make` alone lists the targets; each sets up what it needs and does nothing twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup train eval preview data plan doctor test lint clean
+.PHONY: help setup train eval preview data plan doctor report test lint clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
@@ -41,6 +41,9 @@ plan: $(READY) ## will it fit the card, term by term, before anything is loaded
 
 doctor: $(READY) ## driver, card, 4-bit, libraries, memory, disk: fine, or what mends it
 	@$(BIN)/python -m finetune doctor $(ARGS)
+
+report: $(READY) ## a run's page and pictures; two runs: ARGS="RUN OTHER"
+	@$(BIN)/python -m finetune report $(ARGS)
 
 test: $(READY) ## every test that needs no GPU
 	@$(BIN)/python -m pytest $(ARGS)

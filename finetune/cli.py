@@ -9,7 +9,9 @@ import typer
 from data.cli import DEBUG, Debug, errors_as_lines
 from finetune.config import load_config
 from finetune.doctor.command import doctor
+from finetune.listing import runs_command
 from finetune.memory.command import plan
+from finetune.report.command import report_command
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -89,6 +91,8 @@ def record(
 
 app.command()(plan)
 app.command()(doctor)
+app.command("runs")(runs_command)
+app.command("report")(report_command)
 
 
 def split_arguments(arguments: list[str] | None) -> tuple[str, list[str]]:

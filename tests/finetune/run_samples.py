@@ -167,7 +167,7 @@ def write_run(run: Path, plan: Plan) -> Path:
             row["verdict"] = verdict([*table, row])
             table.append(row)
     if plan.finished:
-        seconds = last * batch / plan.samples_per_second
+        seconds = last * batch / plan.samples_per_second + len(table) * (plan.eval_runtime + 60)  # and generating
         events.append(_end(events, last, last / per_epoch, seconds, batch))
         best = min(table, key=lambda row: row["eval_loss"])
         for row in table:
@@ -175,7 +175,7 @@ def write_run(run: Path, plan: Plan) -> Path:
         manifest |= {
             "best": {"step": best["step"], "metric": "eval_loss", "value": best["eval_loss"], "sha256": "5e" * 32},
             "peak_memory": _peak(plan),
-            "wall_seconds": round(seconds + plan.eval_runtime * len(table) + 41.3, 1),
+            "wall_seconds": round(seconds + 41.3, 1),
         }
     write_json(run / "manifest.json", manifest)
     write_jsonl(run / "metrics.jsonl", events)

@@ -1,0 +1,33 @@
+"""`python -m finetune report`: a run's page and pictures, and two runs over each other."""
+
+import webbrowser
+from typing import Annotated
+
+import typer
+
+from data.cli import DEBUG, Debug, errors_as_lines
+
+
+def report_command(
+    run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
+    other: Annotated[str | None, typer.Argument(help="another run, drawn over it and compared with it")] = None,
+    lang: Annotated[str, typer.Option(help="the language that the page opens in: ko or en")] = "ko",
+    open: Annotated[bool, typer.Option("--open/--no-open", help="show the page in the browser")] = True,
+    debug: Debug = DEBUG,
+) -> None:
+    """Write a run's report.html and plots/*.png, and open the page."""
+    with errors_as_lines(debug):
+        from data.errors import InputError
+        from data.runs import find_run
+        from finetune.report import write_plots, write_run_page
+
+        if lang not in ("ko", "en"):
+            raise InputError(f"no language {lang!r}", where="--lang", fix="ko or en")
+        folder = find_run(run)
+        page = write_run_page(folder, other=find_run(other) if other else None, lang=lang)
+        pictures = write_plots(folder, lang=lang)
+        typer.echo(f"Written: {page}")
+        if pictures:
+            typer.echo(f"Written: {len(pictures)} pictures in {pictures[0].parent}")
+        if open:
+            webbrowser.open(page.resolve().as_uri())

@@ -1,0 +1,322 @@
+"""The curves of a run as plain data, for the page's script and for the pictures alike. METRICS, "Curves to draw"."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from finetune.diagnose import verdicts
+from finetune.history import History
+
+Colour = Literal["accent", "good", "bad", "probe", "soft"]
+Unit = Literal["loss", "rate", "norm", "share", "gib", "speed"]
+
+MAX_POINTS = 1500
+"""Of one line: what a screen can show. Of a longer one the lowest and highest of each stretch stay, so spikes do."""
+
+NORMAL_NORM = (0.1, 2.0)
+UNSTABLE_NORM = 10.0
+"""METRICS, "Verdicts": grad_norm between 0.1 and 2.0 is normal, above 10 unstable."""
+
+PAST_THE_BEST = ("overfitting", "worse", "much worse")
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a panel.
+
+    Attributes:
+        key: what it shows; also the key of its name.
+        look: `points` a marker a value, `line` without markers, `faint` the raw values behind a smoothed line.
+        y: in the panel's unit; None leaves a gap.
+    """
+
+    key: str
+    colour: Colour
+    look: Literal["points", "line", "faint"]
+    x: list[float]
+    y: list[float | None]
+
+
+@dataclass(frozen=True)
+class Level:
+    """A value that a panel's lines are read against."""
+
+    key: str
+    value: float
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class Band:
+    """A range of values that is as it should be."""
+
+    key: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes. `log`: values too far apart for a plain axis."""
+
+    key: str
+    unit: Unit
+    lines: list[Line]
+    levels: list[Level]
+    bands: list[Band]
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A place on the horizontal axis."""
+
+    key: str
+    x: float
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch of the horizontal axis."""
+
+    key: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One figure: panels above each other over a shared axis, epochs or optimizer steps."""
+
+    key: str
+    axis: Literal["epoch", "step"]
+    panels: list[Panel]
+    marks: list[Mark]
+    regions: list[Region]
+
+
+def curves(history: History) -> list[Curve]:
+    """Every curve that the run has figures for."""
+    drawn = [
+        _loss(history),
+        _learning(history),
+        _tools(history),
+        _roles(history),
+        _memory(history),
+        _speed(history),
+    ]
+    return [curve for curve in drawn if curve.panels]
+
+
+def best_row(history: History) -> dict[str, Any] | None:
+    """The evaluation whose checkpoint is, or so far would be, the best; None before the first."""
+    key = history.config.eval.select_by
+    rows = [row for row in history.epochs if number(row.get(key)) is not None]
+    marked = [row for row in rows if row.get("best")]
+    if marked or not rows:
+        return marked[0] if marked else None
+    return min(rows, key=lambda row: row[key]) if key == "eval_loss" else max(rows, key=lambda row: row[key])
+
+
+def overfitting_from(history: History) -> float | None:
+    """The epoch from which on validation loss stays above its lowest while training loss falls; None where it does not.
+
+    The verdicts of the epoch table say it, so that the table, the findings and the curve agree.
+    """
+    words = verdicts(history.epochs)
+    if not words or words[-1] not in PAST_THE_BEST:
+        return None
+    first = len(words) - 1
+    while words[first - 1] in PAST_THE_BEST:
+        first -= 1
+    return float(history.epochs[first]["epoch"])
+
+
+def number(value: Any) -> float | None:
+    """A finite number, or None: a run that broke has the text "nan" in its place."""
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+
+
+def _loss(history: History) -> Curve:
+    train = _line(history.steps, "epoch", "loss", "train_loss", "probe")
+    lines = [*_smoothed(train, history), _line(history.epochs, "epoch", "eval_loss", "eval_loss", "accent", "points")]
+    marks, regions = _broken(history, "epoch"), []
+    best, turn = best_row(history), overfitting_from(history)
+    if best and len(history.epochs) > 1:
+        marks.append(Mark("best", best["epoch"], "accent"))
+    if turn is not None:
+        before = max((row["epoch"] for row in history.epochs if row["epoch"] < turn), default=turn)
+        regions.append(Region("overfitting", (before + turn) / 2, float(history.epochs[-1]["epoch"])))
+    return Curve("loss", "epoch", _panels(Panel("loss", "loss", lines, [], [])), marks, regions)
+
+
+def _learning(history: History) -> Curve:
+    norm = _line(history.steps, "step", "grad_norm", "grad_norm", "accent")
+    peaks = [y for y in norm.y if y is not None]
+    clip = Level("max_grad_norm", history.config.train.max_grad_norm, "soft")
+    return Curve(
+        "learning",
+        "step",
+        _panels(
+            Panel(
+                "learning_rate",
+                "rate",
+                [_line(history.steps, "step", "learning_rate", "learning_rate", "probe")],
+                [],
+                [],
+            ),
+            Panel(
+                "grad_norm",
+                "norm",
+                _smoothed(norm, history),
+                [clip],
+                [Band("normal", *NORMAL_NORM)],
+                log=bool(peaks) and max(peaks) > UNSTABLE_NORM and min(peaks) > 0,
+            ),
+        ),
+        _broken(history, "step"),
+        [],
+    )
+
+
+def _tools(history: History) -> Curve:
+    colours: dict[str, Colour] = {
+        "tool_name_accuracy": "accent",
+        "json_validity": "probe",
+        "parameter_accuracy": "good",
+        "hallucination_rate": "bad",
+    }
+    lines = [_line(history.epochs, "epoch", key, key, colour, "points") for key, colour in colours.items()]
+    return Curve("tools", "epoch", _panels(Panel("share", "share", lines, [], [])), _best(history), [])
+
+
+def _roles(history: History) -> Curve:
+    colours: dict[str, Colour] = {"name": "accent", "arguments": "good", "format": "probe", "text": "soft"}
+    lines = [
+        _line(history.epochs, "epoch", f"eval_loss_{role}", f"role_{role}", colour, "points")
+        for role, colour in colours.items()
+    ]
+    return Curve("roles", "epoch", _panels(Panel("role_loss", "loss", lines, [], [])), _best(history), [])
+
+
+def _memory(history: History) -> Curve:
+    cuda = any(number(event.get("gpu_memory_reserved")) is not None for event in history.steps)
+    if cuda:
+        lines = [
+            _line(history.steps, "step", "gpu_memory_reserved", "gpu_memory_reserved", "accent"),
+            _line(history.steps, "step", "gpu_memory_allocated", "gpu_memory_allocated", "good"),
+        ]
+    else:
+        lines = [_line(history.steps, "step", "memory", "memory", "accent")]
+    levels = []
+    limit, peak = memory_limit(history), memory_peak(history)
+    if limit is not None:
+        levels.append(Level("memory_limit", limit, "bad"))
+    if peak is not None:
+        levels.append(Level("memory_peak", peak, "soft"))
+    return Curve("memory", "step", _panels(Panel("gpu_gib" if cuda else "main_gib", "gib", lines, levels, [])), [], [])
+
+
+def memory_limit(history: History) -> float | None:
+    """GiB that the run could use: of the card (or the part of it that the config allows), or of main memory."""
+    return number(history.config.memory.budget_gb) or number((history.manifest.get("device") or {}).get("memory_gib"))
+
+
+def memory_peak(history: History) -> float | None:
+    """GiB that the run held at most, as the manifest of a finished run says; None before that."""
+    peak = history.manifest.get("peak_memory") or {}
+    cuda = (history.manifest.get("device") or {}).get("kind") == "cuda"
+    return number(peak.get("gpu_reserved_gib" if cuda else "rss_gib"))
+
+
+def _speed(history: History) -> Curve:
+    speed = _line(history.steps, "step", "samples_per_second", "samples_per_second", "accent")
+    mean = number((history.end or {}).get("train_samples_per_second"))
+    levels = [] if mean is None else [Level("mean_speed", mean, "soft")]
+    busy = [
+        _line(history.steps, "step", "gpu_utilization", "gpu_utilization", "good", scale=0.01),
+        _line(history.steps, "step", "cpu_utilization", "cpu_utilization", "probe", scale=0.01),
+    ]
+    return Curve(
+        "speed",
+        "step",
+        _panels(Panel("speed", "speed", [speed], levels, []), Panel("utilization", "share", busy, [], [])),
+        [],
+        [],
+    )
+
+
+def _line(
+    rows: Sequence[dict[str, Any]],
+    axis: str,
+    key: str,
+    name: str,
+    colour: Colour,
+    look: Literal["points", "line"] = "line",
+    *,
+    scale: float = 1.0,
+) -> Line:
+    found = [(number(row.get(axis)), number(row.get(key))) for row in rows]
+    points = [(x, None if y is None else y * scale) for x, y in found if x is not None]
+    if look == "line":
+        points = _thin(points)
+    return Line(name, colour, look, [x for x, _ in points], [y for _, y in points])
+
+
+def _thin(points: list[tuple[float, float | None]]) -> list[tuple[float, float | None]]:
+    if len(points) <= MAX_POINTS:
+        return points
+    whole = [(x, y) for x, y in points if y is not None]
+    width = -(-2 * len(whole) // MAX_POINTS)
+    kept: list[tuple[float, float | None]] = []
+    for start in range(0, len(whole), width):
+        stretch = range(start, min(start + width, len(whole)))
+        ends = {min(stretch, key=lambda i: whole[i][1]), max(stretch, key=lambda i: whole[i][1])}
+        kept += [whole[i] for i in sorted(ends)]
+    return kept
+
+
+def _smoothed(line: Line, history: History) -> list[Line]:
+    """The line as the mean of a fifth of an epoch around each point, with the raw values faint behind it.
+
+    A line too short for that stays as it is.
+    """
+    epochs = number(history.steps[-1].get("epoch")) if history.steps else None
+    reach = round(len(line.x) / max(epochs or 1, 1) / 10)
+    if reach < 1 or len(line.x) < 4 * reach:
+        return [line]
+    mean = []
+    for i in range(len(line.y)):
+        near = min(reach, i, len(line.y) - 1 - i)  # as far to the left as to the right: no lag at the ends
+        around = [y for y in line.y[i - near : i + near + 1] if y is not None]
+        mean.append(sum(around) / len(around) if around else None)
+    return [
+        Line(line.key, line.colour, "faint", line.x, line.y),
+        Line(line.key, line.colour, "line", line.x, mean),
+    ]
+
+
+def _panels(*panels: Panel) -> list[Panel]:
+    """Those that have something to show, without the lines that have nothing."""
+    kept = []
+    for panel in panels:
+        lines = [line for line in panel.lines if any(y is not None for y in line.y)]
+        if lines:
+            kept.append(Panel(panel.key, panel.unit, lines, panel.levels, panel.bands, panel.log))
+    return kept
+
+
+def _best(history: History) -> list[Mark]:
+    best = best_row(history)
+    return [Mark("best", best["epoch"], "accent")] if best and len(history.epochs) > 1 else []
+
+
+def _broken(history: History, axis: str) -> list[Mark]:
+    """Where loss or grad_norm was no number."""
+    return [
+        Mark("broken", event[axis], "bad")
+        for event in history.steps
+        if number(event["loss"]) is None or ("grad_norm" in event and number(event["grad_norm"]) is None)
+    ][:20]

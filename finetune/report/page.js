@@ -1,0 +1,269 @@
+"use strict";
+// The curves, drawn by plotly from the embedded data in the page's language and colours, and the page's switches.
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const root = document.documentElement;
+  const hidden = new Set(); // "curve line" of the lines that the reader switched off
+
+  // ---- words and colours --------------------------------------------------------------------------------------
+
+  function word(key, values = {}) {
+    const text = (data.words[key] || [key, key])[root.lang === "en" ? 1 : 0];
+    return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
+  }
+
+  const probe = document.body.appendChild(document.createElement("i"));
+  probe.hidden = true;
+
+  /** What a custom property of the style sheet is at present, as rgb. */
+  function colour(name, opacity = 1) {
+    probe.style.color = `color-mix(in srgb, var(--${name}) ${100 * opacity}%, transparent)`;
+    const found = getComputedStyle(probe).color;
+    const parts = found.match(/color\(srgb ([\d.e-]+) ([\d.e-]+) ([\d.e-]+)(?: \/ ([\d.e-]+))?\)/);
+    if (!parts) return found;
+    const [r, g, b] = parts.slice(1, 4).map((x) => Math.round(255 * x));
+    return `rgba(${r},${g},${b},${parts[4] ?? 1})`;
+  }
+
+  const narrow = () => window.innerWidth < 704;
+  const short = (value) => String(Number(value.toPrecision(4)));
+
+  // ---- one figure ---------------------------------------------------------------------------------------------
+
+  const TICKS = { loss: "", norm: "", speed: "", rate: "", share: ".0%", gib: "" };
+  const HOVER = { loss: ".3f", norm: ".3f", speed: ".2f", rate: ".2e", share: ".1%", gib: ".2f" };
+  const BELOW = ["memory_limit", "mean_speed"]; // levels whose name stands under the line, where there is room
+  const SYMBOLS = ["circle", "square", "diamond", "triangle-up"];
+  const PATHS = ["M17 1.5a4.5 4.5 0 1 0 .01 0", "M13 2h8v8h-8z", "M17 .8l5.2 5.2-5.2 5.2-5.2-5.2z", "M17 1l5 9h-10z"];
+
+  /** A single evaluation makes no line: its values stand as bars. */
+  const single = (panel) => panel.lines.every((line) => line.look === "points" && line.x.length === 1);
+
+  function traces(curve, other, bars) {
+    const drawn = [];
+    for (const [run, dashed] of [[curve, false], [other, true]]) {
+      if (!run) continue;
+      run.panels.forEach((panel) => {
+        const at = curve.panels.findIndex((own) => own.key === panel.key);
+        if (at < 0) return;
+        const pointed = panel.lines.filter((line) => line.look === "points");
+        panel.lines.forEach((line) => {
+          const i = pointed.indexOf(line);
+          const axis = at ? { yaxis: `y${at + 1}` } : {};
+          const faint = line.look === "faint";
+          const name = faint ? word("line.raw", { name: word(`line.${line.key}`) }) : word(`line.${line.key}`);
+          const shared = {
+            ...axis,
+            name: dashed ? `${name} ┄` : name,
+            visible: !hidden.has(`${curve.key} ${line.key}`),
+            hoverlabel: { namelength: -1 },
+          };
+          if (bars) {
+            const y = line.y[line.y.length - 1];
+            drawn.push({
+              ...shared,
+              type: "bar",
+              orientation: "h",
+              x: [y],
+              y: [word(`line.${line.key}`)],
+              marker: { color: colour(line.colour, dashed ? 0.35 : 0.85) },
+              text: [panel.unit === "share" ? `${(100 * y).toFixed(1)}%` : y.toFixed(3)],
+              textposition: "outside",
+              cliponaxis: false,
+              hoverinfo: "skip",
+            });
+            return;
+          }
+          drawn.push({
+            ...shared,
+            type: "scatter",
+            mode: line.look === "points" ? "lines+markers" : "lines",
+            x: line.x,
+            y: line.y,
+            line: { color: colour(line.colour, faint ? 0.28 : dashed ? 0.6 : 1), width: faint ? 1 : 2.2, dash: dashed ? "dash" : "solid" },
+            marker: { size: 7.5, symbol: SYMBOLS[Math.max(i, 0) % 4], color: colour(dashed ? "paper" : line.colour), line: { color: colour(line.colour, dashed ? 0.6 : 1), width: dashed ? 1.6 : 0 } },
+            hovertemplate: `%{y:${HOVER[panel.unit]}}`,
+            hoverinfo: faint && dashed ? "skip" : undefined,
+          });
+        });
+      });
+    }
+    return drawn;
+  }
+
+  function annotation(text, place, tint = "faint") {
+    return { text, showarrow: false, font: { size: 11.5, color: colour(tint) }, ...place };
+  }
+
+  function layout(curve, other, bars) {
+    const panels = curve.panels;
+    const axis = { gridcolor: colour("rule"), linecolor: colour("rule"), zeroline: false, ticks: "", automargin: true };
+    const shapes = [];
+    const notes = [];
+    const height = bars ? 44 * panels[0].lines.length * (other ? 1.5 : 1) + 24 : panels.length > 1 ? 430 : 330;
+    const drawn = {
+      height,
+      margin: { l: 52, r: 14, t: 26, b: bars ? 8 : 42, pad: 4 },
+      paper_bgcolor: "rgba(0,0,0,0)",
+      plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("soft") },
+      showlegend: false,
+      hovermode: bars ? false : "x unified",
+      hoverlabel: { bgcolor: colour("sheet"), bordercolor: colour("rule"), font: { color: colour("ink"), size: 12 } },
+      dragmode: matchMedia("(hover: none)").matches ? false : "zoom",
+      shapes,
+      annotations: notes,
+    };
+    if (bars) {
+      const top = Math.max(...panels[0].lines.map((line) => line.y[0]));
+      Object.assign(drawn, {
+        margin: { l: 8, r: 48, t: 4, b: 8 },
+        xaxis: { ...axis, showticklabels: false, showgrid: false, fixedrange: true, range: [0, panels[0].unit === "share" ? 1 : top * 1.05] },
+        yaxis: { ...axis, autorange: "reversed", fixedrange: true, showgrid: false, ticksuffix: "  ", tickfont: { size: 12.5, color: colour("ink") } },
+        barmode: "group",
+        bargap: 0.42,
+      });
+      return drawn;
+    }
+    const last = Math.max(...[curve, other].filter(Boolean).flatMap((c) => c.panels.flatMap((p) => p.lines.flatMap((l) => l.x))));
+    drawn.xaxis = {
+      ...axis,
+      title: { text: word(`axis.${curve.axis}`), standoff: 8, font: { size: 11.5, color: colour("faint") } },
+      fixedrange: !drawn.dragmode,
+      showgrid: false,
+      rangemode: "tozero",
+      hoverformat: curve.axis === "epoch" ? ".2~f" : ",d",
+      unifiedhovertitle: { text: `${word(`axis.${curve.axis}`)} %{x}` },
+      anchor: panels.length > 1 ? `y${panels.length}` : "y",
+      ...(curve.axis === "epoch" && last <= 14 && last >= 2 ? { dtick: 1 } : { nticks: narrow() ? 5 : 9 }),
+    };
+    panels.forEach((panel, i) => {
+      const y = i ? `y${i + 1}` : "y";
+      const share = 1 / panels.length;
+      const gap = panels.length > 1 ? 0.075 : 0;
+      const values = [curve, other].filter(Boolean).flatMap((c) => c.panels.filter((p) => p.key === panel.key)).flatMap((p) => p.lines.flatMap((l) => l.y)).filter((v) => v !== null);
+      const top = Math.max(...values, ...panel.levels.filter((l) => panel.unit === "gib" || l.key === "mean_speed").map((l) => l.value));
+      drawn[i ? `yaxis${i + 1}` : "yaxis"] = {
+        ...axis,
+        domain: [1 - share * (i + 1) + (i < panels.length - 1 ? gap : 0), 1 - share * i - (i ? gap : 0)],
+        fixedrange: true,
+        tickformat: TICKS[panel.unit],
+        nticks: panels.length > 1 ? 5 : 7,
+        exponentformat: "e",
+        showexponent: "all",
+        hoverformat: HOVER[panel.unit],
+        ...(panel.log ? { type: "log", dtick: 1 } : { range: [0, panel.unit === "share" ? 1.03 : top * 1.08] }),
+      };
+      notes.push(annotation(word(`panel.${panel.key}`), { xref: "paper", x: 0, xanchor: "left", xshift: -44, yref: `${y} domain`, y: 1, yanchor: "bottom", yshift: 6 }));
+      const shown = (value) => (panel.log ? Math.log10(value) : value);
+      for (const band of panel.bands) {
+        const high = panel.log ? band.high : Math.min(band.high, top * 1.08);
+        shapes.push({ type: "rect", layer: "below", xref: "paper", x0: 0, x1: 1, yref: y, y0: band.low, y1: high, fillcolor: colour("good", 0.08), line: { width: 0 } });
+        notes.push(annotation(word(`band.${band.key}`), { xref: "paper", x: 1, xanchor: "right", yref: y, y: shown(high), yanchor: "top" }, "good"));
+      }
+      for (const level of panel.levels) {
+        if (!panel.log && level.value > top * 1.08) continue;
+        shapes.push({ type: "line", xref: "paper", x0: 0, x1: 1, yref: y, y0: level.value, y1: level.value, line: { color: colour(level.colour, 0.75), width: 1.2, dash: "dot" } });
+        const left = level.key !== "max_grad_norm" ? 1 : 0.5;
+        notes.push(annotation(word(`level.${level.key}`, { value: short(level.value) }), { xref: "paper", x: left, xanchor: "right", yref: y, y: shown(level.value), yanchor: BELOW.includes(level.key) ? "top" : "bottom" }, level.colour === "soft" ? "soft" : level.colour));
+      }
+    });
+    for (const region of curve.regions) {
+      shapes.push({ type: "rect", layer: "below", xref: "x", x0: region.start, x1: region.end, yref: "paper", y0: 0, y1: 1, fillcolor: colour("bad", 0.09), line: { width: 0 } });
+      notes.push(annotation(word(`region.${region.key}`), { xref: "x", x: (region.start + region.end) / 2, yref: "paper", y: 1, yanchor: "bottom", yshift: 4 }, "bad"));
+    }
+    for (const mark of curve.marks) {
+      shapes.push({ type: "line", xref: "x", x0: mark.x, x1: mark.x, yref: "paper", y0: 0, y1: 1, line: { color: colour(mark.colour, 0.8), width: 1.4, dash: "dot" } });
+      notes.push(annotation(word(`mark.${mark.key}`, { x: short(mark.x) }), { xref: "x", x: mark.x, xanchor: mark.x > 0.92 * last ? "right" : "center", yref: "paper", y: 1, yanchor: "bottom", yshift: 4 }, mark.colour));
+    }
+    return drawn;
+  }
+
+  // ---- all figures --------------------------------------------------------------------------------------------
+
+  function legend(curve, bars) {
+    const list = document.getElementById(`legend-${curve.key}`);
+    const named = curve.panels.map((panel) => panel.lines.filter((line) => line.look !== "faint"));
+    list.hidden = bars || named.every((lines) => lines.length < 2); // the panel's own name says it
+    list.replaceChildren();
+    named.forEach((lines) =>
+      lines.forEach((line) => {
+        const i = lines.filter((one) => one.look === "points").indexOf(line);
+        const id = `${curve.key} ${line.key}`;
+        const button = document.createElement("button");
+        button.type = "button";
+        button.setAttribute("aria-pressed", String(!hidden.has(id)));
+        button.append(swatch(line, i), word(`line.${line.key}`));
+        button.addEventListener("click", () => {
+          if (!hidden.delete(id)) hidden.add(id);
+          draw(curve);
+        });
+        const item = document.createElement("li");
+        item.append(button);
+        list.append(item);
+      }),
+    );
+  }
+
+  function swatch(line, i) {
+    const make = (tag, attributes) => {
+      const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+      for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+      return node;
+    };
+    const svg = make("svg", { width: 34, height: 12, class: `key key-${line.colour}`, "aria-hidden": "true" });
+    svg.append(make("line", { x1: 3, x2: 31, y1: 6, y2: 6 }));
+    if (i >= 0) svg.append(make("path", { d: PATHS[i % 4] }));
+    return svg;
+  }
+
+  function draw(curve) {
+    const other = data.other[curve.key];
+    const bars = curve.axis === "epoch" && [curve, other].filter(Boolean).every((c) => c.panels.every(single));
+    legend(curve, bars);
+    const place = document.getElementById(`chart-${curve.key}`);
+    place.setAttribute("aria-label", word(`panel.${curve.panels[0].key}`));
+    return Plotly.react(place, traces(curve, other, bars), layout(curve, other, bars), { displayModeBar: false, responsive: true, doubleClick: "reset" });
+  }
+
+  const drawAll = () => Promise.all(Object.values(data.curves).map(draw));
+
+  // ---- switches, and a page that is still being written -------------------------------------------------------
+
+  /** Language and theme are kept in the address, so that a page that reloads itself stays as it was set. */
+  function keep() {
+    const set = new URLSearchParams({ lang: root.lang, ...(root.dataset.theme ? { theme: root.dataset.theme } : {}) });
+    history.replaceState(null, "", `#${set}`);
+    relabel();
+    drawAll();
+  }
+
+  function relabel() {
+    document.querySelectorAll("#language button").forEach((b) => b.setAttribute("aria-pressed", String(b.value === root.lang)));
+    const ago = document.getElementById("ago");
+    const seconds = Date.now() / 1000 - data.recorded;
+    const unit = [["days", 172800, 86400], ["hours", 7200, 3600], ["minutes", 60, 60]].find((one) => seconds >= one[1]);
+    if (ago) ago.textContent = unit ? word(`live.${unit[0]}`, { n: Math.floor(seconds / unit[2]) }) : word("live.now");
+  }
+
+  const address = new URLSearchParams(location.hash.slice(1));
+  if (["ko", "en"].includes(address.get("lang"))) root.lang = address.get("lang");
+  if (["light", "dark"].includes(address.get("theme"))) root.dataset.theme = address.get("theme");
+
+  document.getElementById("language").addEventListener("click", (event) => {
+    const chosen = event.target.closest("button");
+    if (!chosen) return;
+    root.lang = chosen.value;
+    keep();
+  });
+  document.getElementById("theme").addEventListener("click", () => {
+    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+    root.dataset.theme = dark ? "light" : "dark";
+    keep();
+  });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  if (data.running) setTimeout(() => location.reload(), 30_000);
+
+  relabel();
+  drawAll();
+})();

@@ -1,0 +1,154 @@
+"""The run page: template, style, script, curves and plotly in one file."""
+
+import base64
+import hashlib
+import re
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from data.files import atomic_write
+from eval.report.text import script_json, visible
+from finetune.diagnose import Finding, findings
+from finetune.history import History, read_history
+from finetune.report import tables
+from finetune.report.curves import best_row, curves
+from finetune.report.words import in_both, say, words
+
+HERE = Path(__file__).parent
+HOUSE = Path(__file__).parents[2] / "eval" / "report"
+"""Where the style that all pages share lives."""
+
+SCRIPT_WORDS = ("line.", "panel.", "level.", "band.", "mark.", "region.", "axis.", "live.")
+"""Keys that the page's script needs."""
+
+
+def write_run_page(run: Path, *, other: Path | None = None, lang: str = "ko") -> Path:
+    """Write `report.html` in a run's folder, of a run that is done, going on or cut short alike.
+
+    The page needs nothing beside it and no network. Script and style are allowed by their hashes and nothing else, so
+    that no text of a config, a dataset or a run's name can ever run in it. While the run goes on, the page reloads
+    itself.
+
+    Args:
+        other: a run to compare with; the page is then `report-<its name>.html`.
+        lang: the language that the page opens in, ko or en; the reader can switch.
+
+    Raises:
+        InputError: a folder holds no run that began to train.
+    """
+    history = read_history(run)
+    compared = read_history(other) if other else None
+    events = run / "metrics.jsonl"
+    recorded = events.stat().st_mtime if events.is_file() else (run / "manifest.json").stat().st_mtime
+    now = tables.state(history, time.time() - recorded)
+    path = run / (f"report-{compared.name}.html" if compared else "report.html")
+    page = _render(run, history, compared, now, recorded, lang)
+    with atomic_write(path) as f:
+        f.write(page)
+    return path
+
+
+def _render(run: Path, history: History, other: History | None, now: tables.State, recorded: float, lang: str) -> str:
+    from plotly.offline import get_plotlyjs
+
+    plotly = get_plotlyjs()
+    script, style = _asset(HERE / "page.js"), _asset(HOUSE / "page.css") + _asset(HERE / "page.css")
+    drawn = curves(history)
+    data = {
+        "curves": {curve.key: asdict(curve) for curve in drawn},
+        "other": {curve.key: asdict(curve) for curve in curves(other)} if other else {},
+        "words": {key: both for key, both in words().items() if key.startswith(SCRIPT_WORDS)},
+        "running": now == "running",
+        "recorded": recorded,
+    }
+    found = findings(history)
+    usual = [finding for finding in findings(history, normal=True) if finding not in found]
+    told = [_told(finding) for finding in found]
+    key, values = tables.headline(history, now)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            lang=lang,
+            policy=_policy([plotly, script], style),
+            script=Markup(script),
+            style=Markup(style),
+            plotly=Markup(plotly),
+            refused=re.findall(r'getElementById\("([0-9a-f]{64})"\)', plotly),
+            data=Markup(script_json(data)),
+            history=history,
+            other=other,
+            names=[visible(h.name) for h in (history, other) if h],
+            state=now,
+            title=told[0]["title"] if found and found[0].level == "fault" else say(key, **values),
+            progress=tables.progress(history),
+            figures=tables.key_figures(history),
+            findings=told,
+            usual=[_told(finding) for finding in usual],
+            epochs=tables.epoch_rows(history),
+            rates=tables.RATES[:4],
+            curves=drawn,
+            ends=tables.best_and_last(history),
+            best=best_row(history),
+            against=tables.against(history, other) if other else [],
+            differences=tables.differences(history, other) if other else [],
+            groups=tables.setting_groups(history),
+            facts=tables.facts(history),
+            packages=tables.packages(history),
+            data_files=tables.data_files(history),
+            evaluations=tables.evaluation_links(run),
+            config_path=visible(str(Path("runs") / history.name / "config.yaml")),
+        )
+    )
+
+
+def _policy(scripts: list[str], style: str) -> str:
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"script-src {' '.join(map(_hash, scripts))}",
+            f"style-src {_hash(style)}",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def _told(finding: Finding) -> dict[str, Any]:
+    """A finding as the page has it: each part in both languages."""
+    korean, english = asdict(finding.text("ko")), asdict(finding.text("en"))
+    parts = {part: in_both(_with_code(korean[part]), _with_code(english[part])) for part in korean}
+    return {"level": finding.level, **parts}
+
+
+def _with_code(text: str) -> Markup:
+    """Plain text with what stands in backticks as code."""
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(Markup.escape(visible(text)))))
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"visible": lambda text: visible(str(text)), "duration": tables.duration}
+    environment.globals |= {"say": say, "in_both": in_both, "code": _code}
+    return environment
+
+
+def _code(text: str) -> Markup:
+    return Markup("<code>{}</code>").format(text)
+
+
+def _asset(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    """The text's digest as a Content-Security-Policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
