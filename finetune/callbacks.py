@@ -125,6 +125,17 @@ def mean_loss(log_history: list[dict[str, Any]], since: int = 0) -> float | None
     return total / steps if steps else None
 
 
+class PageWriter(TrainerCallback):
+    """The report page after each evaluation, so that a run can be watched."""
+
+    def __init__(self, write: Callable[[], None]) -> None:
+        self.write = write
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step:
+            self.write()
+
+
 class LateEvaluation(TrainerCallback):
     """A resumed run first makes the evaluation that its checkpoint did not live to see."""
 

@@ -18,7 +18,8 @@ def scorer(
     records: Sequence[Record],
     warn: Callable[[str], None],
 ) -> Callable[[Any], dict[str, float]] | None:
-    """A function from the model in training to the headline metrics of `records` (0 to 1); None when there are none."""
+    """A function from the model in training to the headline metrics of `records` and the share of answers without an
+    end token (`truncated`), all 0 to 1; None when there are no records."""
     if not records:
         return None
     from eval import Sample, score
@@ -38,6 +39,7 @@ def scorer(
         pairs = zip(records, outputs, strict=True)
         samples = [Sample.from_record(r, o.text, truncated=o.truncated) for r, o in pairs]
         headline = score(samples, family=prepared.template.family)["headline"]
-        return {name: rate["value"] for name, rate in headline.items() if rate["value"] is not None}
+        rates = {name: rate["value"] for name, rate in headline.items() if rate["value"] is not None}
+        return rates | {"truncated": sum(o.truncated for o in outputs) / len(outputs)}
 
     return run

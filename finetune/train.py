@@ -17,6 +17,7 @@ from data.files import read_jsonl, write_json, write_jsonl
 from data.record import Record
 from data.runs import forget_run, point_latest, read_manifest
 from finetune.adapter import keep_best
+from finetune.closing import tell, write_pages
 from finetune.config import Config
 from finetune.device import Device, detect, precision
 from finetune.length import Length, run_length
@@ -145,7 +146,8 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
         raise KeyboardInterrupt
     best = keep_best(config, run, trainer, prepared)
     _finish(run, trainer, device, best, time.time() - started)
-    _summary(run, say)
+    write_pages(run, say, pictures=True)
+    tell(run, job.console)
     return run
 
 
@@ -197,7 +199,7 @@ class Watch:
 def _trainer(job: Job, prepared: Prepared, loaded: Any, device: Device, length: Length) -> tuple[Any, Watch]:
     from transformers import EarlyStoppingCallback
 
-    from finetune.callbacks import LateEvaluation, ProgressLine, Recorder, StopOnInterrupt
+    from finetune.callbacks import LateEvaluation, PageWriter, ProgressLine, Recorder, StopOnInterrupt
     from finetune.system import SystemMonitor
     from finetune.trainer import build_trainer
 
@@ -208,7 +210,8 @@ def _trainer(job: Job, prepared: Prepared, loaded: Any, device: Device, length: 
         StopOnInterrupt(job.console),
         LateEvaluation(),
     )
-    callbacks = [watch.recorder, watch.line, watch.interrupt, watch.late]
+    pages = PageWriter(lambda: write_pages(run, job.say))
+    callbacks = [watch.recorder, pages, watch.line, watch.interrupt, watch.late]
     if config.eval.early_stopping_patience:
         callbacks.append(EarlyStoppingCallback(config.eval.early_stopping_patience))
     trainer = build_trainer(
@@ -290,18 +293,3 @@ def _finish(run: Path, trainer: Any, device: Device, best: Path, seconds: float)
     for row in table:
         row["best"] = row["step"] == manifest["best"]["step"]
     write_jsonl(run / "epochs.jsonl", table)
-
-
-def _summary(run: Path, say: Any) -> None:
-    from finetune.table import epoch_table
-
-    manifest = read_manifest(run)
-    end = [row for _, row in read_jsonl(run / "metrics.jsonl") if "train_runtime" in row][-1]
-    say(epoch_table([row for _, row in read_jsonl(run / "epochs.jsonl")]))
-    say(
-        f"Trained in {end['train_runtime'] / 60:.1f} min, {end['train_samples_per_second']} samples/s; "
-        f"peak memory {manifest['peak_memory']['gpu_reserved_gib'] or manifest['peak_memory']['rss_gib']} GiB"
-    )
-    best = manifest["best"]
-    say(f"Best: step {best['step']} ({best['metric']} {best['value']:.4f}), in {run / 'best'}")
-    say("Next: make eval")

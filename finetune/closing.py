@@ -1,0 +1,58 @@
+"""What a run shows for itself: its pages while it trains, and its closing words in the terminal."""
+
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from finetune.diagnose import Finding, findings
+from finetune.history import read_history
+from finetune.table import epoch_table
+
+SIGNS = {"fault": ("✗", "red"), "warning": ("!", "yellow"), "good": ("✓", "green"), "note": ("·", "cyan")}
+SHOWN = 5
+"""Findings in the terminal; the report page has them all, with what each means."""
+
+
+def write_pages(run: Path, say: Callable[[str], None], *, pictures: bool = False) -> None:
+    """Write the report page, and the pictures of its curves when asked for.
+
+    A page is never worth a run: what goes wrong here is said in one line, with its traceback in the run's log.
+    """
+    from finetune.report import write_plots, write_run_page
+
+    try:
+        write_run_page(run)
+        if pictures:
+            write_plots(run)
+    except Exception as e:
+        traceback.print_exc()
+        say(f"The report page could not be written ({type(e).__name__}: {e}); the run is not affected")
+
+
+def tell(run: Path, console: Console) -> None:
+    """Print the run's closing words."""
+    history = read_history(run)
+    console.print(epoch_table(history.epochs))
+    for finding in findings(history)[:SHOWN]:
+        console.print(line(finding))
+    end, manifest = history.end, history.manifest
+    assert end is not None  # the trainer logs it last
+    memory = manifest["peak_memory"]
+    console.print(
+        f"Trained in {end['train_runtime'] / 60:.1f} min, {end['train_samples_per_second']} samples/s; "
+        f"peak memory {memory['gpu_reserved_gib'] or memory['rss_gib']} GiB"
+    )
+    best = manifest["best"]
+    console.print(f"Best: step {best['step']} ({best['metric']} {best['value']:.4f}), in {run / 'best'}")
+    console.print(f"Report: {run / 'report.html'}")
+    console.print("Next: make eval")
+
+
+def line(finding: Finding) -> Text:
+    """Sign, title and advice of a finding, as text: row ids in it may look like markup."""
+    sign, colour = SIGNS[finding.level]
+    words = finding.text("en")
+    return Text.assemble((f"{sign} {words.title}. ", colour), words.advice)
