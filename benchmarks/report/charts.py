@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.report.geometry import Bar, Bars, Lines, Series, lines
@@ -252,16 +252,16 @@ def _generate(result: dict[str, Any]) -> list[Group]:
 
 def _parse(result: dict[str, Any]) -> list[Group]:
     promise = result["promise"]
-    arms = [arm | {"status": "ok"} for arm in result["arms"]]
-    what = say("chart.parse.what", promise=f"{promise['outputs_per_second']:,}")
-    chart = _bars(
-        arms, "outputs_per_second", say("chart.parse"), what, rule=promise["outputs_per_second"], compared=False
-    )
-    rows = [
-        Bar(row.name, 1 if str(row.name).startswith(promise["family"]) else 0, row.width, row.dots, row.text)
-        for row in chart.rows
-    ]
-    return [Group(None, [Bars(chart.title, chart.what, rows, chart.rule)], [])]
+    what = say("chart.parse.what", promise=f"{promise['outputs_per_second']:,}") if promise else say("chart.parse.any")
+    rule = promise["outputs_per_second"] if promise else None
+    chart = _bars(result["arms"], "outputs_per_second", say("chart.parse"), what, rule=rule, compared=False)
+    rows = [replace(row, colour=int(is_promised(str(row.name), result))) for row in chart.rows]
+    return [Group(None, [replace(chart, rows=rows)], [])]
+
+
+def is_promised(arm: str, result: dict[str, Any]) -> bool:
+    """Whether this arm is of the family that a speed is promised for."""
+    return bool(result["promise"]) and arm.split(",")[0] == result["promise"]["family"]
 
 
 def _recipe(result: dict[str, Any]) -> list[Group]:

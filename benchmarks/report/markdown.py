@@ -24,6 +24,7 @@ def markdown(result: dict[str, Any], lang: str) -> str:
         parts += [f"## {table.title.text(lang, plain)}", markdown_table(table, lang)]
     if result["kind"] == "train":
         parts.append(_say("chart.two_rates", lang))
+    parts.append("\n".join(f"- {plain(note)}" for note in result["settings"].get("notes", [])))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

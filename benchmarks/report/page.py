@@ -107,7 +107,7 @@ def how(result: dict[str, Any]) -> list[tuple[Phrase, list[tuple[str, str]]]]:
     """Settings and environment as names and values."""
     environment = {k: v for k, v in result["environment"].items() if k != "packages" and v is not None}
     groups = [
-        (say("how.settings"), result["settings"]),
+        (say("how.settings"), {k: v for k, v in result["settings"].items() if k != "notes"}),
         (say("how.packages"), result["environment"]["packages"]),
         (say("how.environment"), environment),
     ]

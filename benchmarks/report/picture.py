@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report.charts import colours
+from benchmarks.report.charts import colours, is_promised
 from benchmarks.report.numbers import figure, times
 from benchmarks.report.tables import Cell, median, memory_key, shape_name, status_of
 from benchmarks.report.verdict import verdict
@@ -66,9 +66,15 @@ def _installed(names: tuple[str, ...]) -> list[str]:
     return [name for name in names if name in have]
 
 
+def _frame(picture: Any) -> dict[str, float]:
+    """Where the panels lie: the head and the foot take the same room in a picture of any height."""
+    high = picture.get_figheight()
+    return {"left": 0.03, "right": 0.97, "top": 1 - 1.04 / high, "bottom": 0.78 / high}
+
+
 def _head(picture: Any, result: dict[str, Any]) -> None:
-    top = verdict(result)
-    picture.text(0.03, 0.94, _clip(top.headline.text("en"), 90), fontsize=14, weight="bold", va="center",
+    top, high = verdict(result), picture.get_figheight()
+    picture.text(0.03, 1 - 0.31 / high, _clip(top.headline.text("en"), 90), fontsize=14, weight="bold", va="center",
                  color=BAD if top.tone == "bad" else INK)  # fmt: skip
     labels = [] if result["complete"] else ["incomplete"]
     if result.get("emulated"):
@@ -78,8 +84,8 @@ def _head(picture: Any, result: dict[str, Any]) -> None:
     packages = result["environment"]["packages"]
     versions = [f"{name} {packages[name]}" for name in ("torch", "transformers", "trl", "unsloth") if name in packages]
     foot = " · ".join([_clip(short(result["device"]["name"]), 60), _clip(short(result["date"]), 20), *versions])
-    picture.text(0.03, 0.885, " · ".join(labels), fontsize=10, color=COLOURS[0], weight="bold", va="center")
-    picture.text(0.03, 0.035, _clip(foot, 150), fontsize=8, color=SOFT, va="center")
+    picture.text(0.03, 1 - 0.6 / high, " · ".join(labels), fontsize=10, color=COLOURS[0], weight="bold", va="center")
+    picture.text(0.03, 0.18 / high, _clip(foot, 150), fontsize=8, color=SOFT, va="center")
     if not result["valid"]:
         picture.text(0.5, 0.45, "INVALID", fontsize=92, color=BAD, alpha=0.22, weight="bold", ha="center",
                      va="center", rotation=18, zorder=10)  # fmt: skip
@@ -88,7 +94,7 @@ def _head(picture: Any, result: dict[str, Any]) -> None:
 def _train(picture: Any, result: dict[str, Any]) -> None:
     compared = next((shape for shape in result["shapes"] if shape["parity"]), None)
     grid = picture.add_gridspec(
-        2, 3 if compared else 2, left=0.03, right=0.97, top=0.8, bottom=0.15, wspace=0.42, hspace=0.28,
+        2, 3 if compared else 2, **_frame(picture), wspace=0.42, hspace=0.28,
         height_ratios=[3, 1], width_ratios=[1, 1, 1.1] if compared else None,
     )  # fmt: skip
     rows = [(shape, arm) for shape in result["shapes"] for arm in shape["arms"]]
@@ -166,7 +172,7 @@ def _losses(upper: Any, lower: Any, shape: dict[str, Any], colour: dict[str, int
 
 
 def _length(picture: Any, result: dict[str, Any]) -> None:
-    left, right = picture.subplots(1, 2, gridspec_kw=_PAIR)
+    left, right = picture.subplots(1, 2, gridspec_kw=_frame(picture) | {"wspace": 0.18})
     colour = colours([arm["arm"] for arm in result["arms"]])
     rows = [
         (_clip(short(arm["arm"]), 30), colour[arm["arm"]], _single(arm, {"longest": arm["longest"]}))
@@ -186,7 +192,7 @@ def _length(picture: Any, result: dict[str, Any]) -> None:
 
 
 def _recipe(picture: Any, result: dict[str, Any]) -> None:
-    left, right = picture.subplots(1, 2, gridspec_kw=_PAIR)
+    left, right = picture.subplots(1, 2, gridspec_kw=_frame(picture) | {"wspace": 0.18})
     colour = colours([arm["arm"] for arm in result["arms"]])
     keys = ("seconds_to_target", "peak_memory_gib")
     rows = [
@@ -202,7 +208,7 @@ def _recipe(picture: Any, result: dict[str, Any]) -> None:
 
 
 def _generate(picture: Any, result: dict[str, Any]) -> None:
-    left, right = picture.subplots(1, 2, gridspec_kw=_PAIR)
+    left, right = picture.subplots(1, 2, gridspec_kw=_frame(picture) | {"wspace": 0.18})
     rows = [
         ("one by one" if arm["batch"] == 1 else f"batches of {arm['batch']}", int(arm["batch"] > 1), arm)
         for arm in result["arms"]
@@ -213,17 +219,19 @@ def _generate(picture: Any, result: dict[str, Any]) -> None:
 
 
 def _parse(picture: Any, result: dict[str, Any]) -> None:
-    promise = result["promise"]
-    halves = -(-len(result["arms"]) // 2)
-    for axes, arms in zip(
-        picture.subplots(1, 2, gridspec_kw=_PAIR), (result["arms"][:halves], result["arms"][halves:]), strict=True
-    ):
-        rows = [(_clip(short(a["arm"]), 30), int(a["arm"].startswith(promise["family"])), a) for a in arms]
+    half = -(-len(result["arms"]) // 2)
+    top = max(arm["summary"]["outputs_per_second"]["high"] for arm in result["arms"])
+    panels = zip(
+        picture.subplots(1, 2, gridspec_kw=_frame(picture) | {"wspace": 0.18}),
+        (result["arms"][:half], result["arms"][half:]),
+        strict=True,
+    )
+    for axes, arms in panels:
+        rows = [(_clip(short(arm["arm"]), 30), int(is_promised(arm["arm"], result)), arm) for arm in arms]
         _bars(axes, rows, "outputs_per_second", "Outputs/s on one core", compared=False)
-        axes.axvline(promise["outputs_per_second"], color=BAD, linestyle="--", linewidth=1.2)
-
-
-_PAIR = {"left": 0.03, "right": 0.97, "top": 0.8, "bottom": 0.15, "wspace": 0.18}
+        axes.set_xlim(0, top * 1.25)
+        if result["promise"]:
+            axes.axvline(result["promise"]["outputs_per_second"], color=BAD, linestyle="--", linewidth=1.2)
 
 
 def _single(arm: dict[str, Any], figures: dict[str, float | None]) -> dict[str, Any]:

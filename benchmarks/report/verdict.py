@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.report.numbers import figure, percent, times
-from benchmarks.report.tables import median, memory_key, shape_name, status_of, summary_of
+from benchmarks.report.tables import median, memory_key, shape_name, status_of
 from benchmarks.report.words import Phrase, say
 
 
@@ -140,20 +140,18 @@ def _generate(result: dict[str, Any]) -> Verdict:
 
 
 def _parse(result: dict[str, Any]) -> Verdict:
+    rates = {arm["arm"]: arm["summary"]["outputs_per_second"]["median"] for arm in result["arms"]}
+    slowest = min(rates, key=lambda name: rates[name])
+    facts = [say("fact.slowest", family=slowest, rate=f"{rates[slowest]:,.0f}")] if len(rates) > 1 else []
     promise = result["promise"]
-    arm = next(arm for arm in result["arms"] if arm["arm"] == promise["family"])
-    rate = summary_of(arm, "outputs_per_second") or {"median": 0.0}
-    kept = rate["median"] >= promise["outputs_per_second"]
-    values = {
-        "family": arm["arm"],
-        "rate": f"{rate['median']:,.0f}",
-        "promise": f"{promise['outputs_per_second']:,}",
-    }
-    slowest = min(result["arms"], key=lambda row: row["summary"]["outputs_per_second"]["median"])
-    fact = say("fact.slowest", family=slowest["arm"], rate=f"{slowest['summary']['outputs_per_second']['median']:,.0f}")
-    return Verdict(
-        "good" if kept else "bad", say("headline.parse_kept" if kept else "headline.parse_missed", **values), [fact]
-    )
+    if not promise:
+        family = next(iter(rates))
+        return Verdict("plain", say("headline.parse", family=family, rate=f"{rates[family]:,.0f}"), facts)
+    rate, promised = rates[promise["family"]], promise["outputs_per_second"]
+    kept = rate >= promised
+    key = "headline.parse_kept" if kept else "headline.parse_missed"
+    phrase = say(key, family=promise["family"], rate=f"{rate:,.0f}", promise=f"{promised:,}")
+    return Verdict("good" if kept else "bad", phrase, facts)
 
 
 def _recipe(result: dict[str, Any]) -> Verdict:

@@ -24,7 +24,7 @@ HEAD: dict[str, Any] = {
         "git_commit": "0123abc",
     },
     "config": {"model": {"name": "embedded", "load_in_4bit": True}, "lora": {"r": 16, "alpha": 32}},
-    "settings": {"repeats": 3, "steps": 24, "warmup_steps": 4},
+    "settings": {"repeats": 3, "steps": 24, "warmup_steps": 4, "notes": ["torch.compile is off in both arms."]},
     "budget_gib": None,
     "emulated": False,
     "complete": True,
