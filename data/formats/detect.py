@@ -28,10 +28,11 @@ def detect(rows: Iterable[Any], path: Path) -> ModuleType:
         return formats()[best]
     if not sample:
         raise InputError("the file has no rows", where=str(path))
-    keys = ", ".join(map(repr, list(objects[0])[:12])) if objects else "none, for no row is an object"
+    keys = ", ".join(map(repr, list(objects[0])[:12])) if objects else ""
+    seen = f"the first row's keys are {keys}" if keys else "no row is an object with keys"
     others = ", ".join(sorted(formats().keys() - {"records"}))
     raise InputError(
-        f"not a known format; the first row's keys are {keys}",
+        f"not a known format; {seen}",
         where=str(path),
         fix=f"a record is {{id, messages, tools, meta}}; read as well: {others}",
     )

@@ -4,13 +4,14 @@ A row that cannot be read comes back as an error with its text, so that it is ne
 """
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
-from data.formats.literals import check_depth, unwritable
+from data.formats.literals import check_depth, excerpt, unwritable
 
 MAX_FILE = 2**30
 """Bytes of a file that is read at once."""
@@ -38,9 +39,13 @@ def rows_of(path: Path) -> Iterator[Row]:
     """Every row of a file.
 
     Raises:
-        InputError: the file is missing, is no file, or is larger than MAX_FILE.
+        InputError: the file is missing, is no file or no text, or is larger than MAX_FILE.
     """
     raw = _bytes(path).removeprefix(b"\xef\xbb\xbf")
+    if path.suffix.lower() in (".csv", ".tsv"):
+        raise InputError("a table is not read", where=str(path), fix=_LINES)
+    if other := next((what for start, what in _OTHER.items() if raw.startswith(start)), None):
+        raise InputError(f"this is {other}", where=str(path), fix=_UTF8 if "UTF" in other else _LINES)
     if raw.lstrip()[:1] == b"[" or _spread(raw):
         try:
             text = raw.decode("utf-8")
@@ -54,7 +59,18 @@ def rows_of(path: Path) -> Iterator[Row]:
             yield _row(line, number, path)
 
 
-_UTF8 = "save the file as UTF-8 (not CP949 / EUC-KR)"
+_UTF8 = "save the file as UTF-8 (not CP949 / EUC-KR, not UTF-16)"
+_LINES = "write JSON Lines, one JSON object a line"
+_OTHER = {
+    b"PK\x03\x04": "a spreadsheet (.xlsx) or a ZIP archive, not text",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet (.xls), not text",
+    b"PAR1": "a Parquet file, not text",
+    b"\x1f\x8b": "compressed (gzip)",
+    b"\xff\xfe": "UTF-16, as PowerShell's > writes it",
+    b"\xfe\xff": "UTF-16",
+    b"%PDF": "a PDF, not text",
+}
+"""The first bytes of files that people give by mistake."""
 
 
 def _bytes(path: Path) -> bytes:
@@ -86,15 +102,16 @@ def _row(line: bytes, number: int, path: Path) -> Row:
         return Row(number, line.decode("utf-8", "replace").strip(), error=error)
     if len(text) > MAX_ROW:
         return _checked(Row(number, text), path)
+    twice: list[str] = []
     try:
-        return _checked(Row(number, text, json.loads(text)), path)
+        return _checked(Row(number, text, _decoder(twice).decode(text)), path, twice)
     except (ValueError, RecursionError) as e:
         return Row(number, text, error=_not_json(e, where, "line"))
 
 
 def _document(text: str, path: Path) -> Iterator[Row]:
     """The objects of a JSON list, or of a sequence of objects."""
-    decoder, pos, line = json.JSONDecoder(), 0, 1
+    pos, line = 0, 1
     while True:
         start = pos
         while pos < len(text) and (text[pos].isspace() or text[pos] in "[,]"):
@@ -103,19 +120,32 @@ def _document(text: str, path: Path) -> Iterator[Row]:
         if pos >= len(text):
             return
         try:
-            value, end = decoder.raw_decode(text, pos)
+            twice: list[str] = []
+            value, end = _decoder(twice).raw_decode(text, pos)
         except (ValueError, RecursionError) as e:
             yield Row(line, text[pos:].strip(), error=_not_json(e, f"{path}:{line}", "rest of the file"))
             return
-        yield _checked(Row(line, text[pos:end], value), path)
+        yield _checked(Row(line, text[pos:end], value), path, twice)
         line += text.count("\n", pos, end)
         pos = end
 
 
-def _checked(row: Row, path: Path) -> Row:
-    fault = unwritable(row.value)
+def _decoder(twice: list[str]) -> json.JSONDecoder:
+    """A decoder that notes keys which an object has twice: Python would keep the last and say nothing."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(items)
+        if len(value) < len(items):
+            twice.append(Counter(key for key, _ in items).most_common(1)[0][0])
+        return value
+
+    return json.JSONDecoder(object_pairs_hook=pairs)
+
+
+def _checked(row: Row, path: Path, twice: Sequence[str] = ()) -> Row:
+    fault = unwritable(row.value) or (f"the key {excerpt(twice[0])} twice in one object" if twice else "")
     if len(row.text) > MAX_ROW:
-        fault = f"more than {MAX_ROW:,} characters"
+        fault = "more than eight million characters"
     elif not fault:
         try:
             check_depth(row.value, "the row")

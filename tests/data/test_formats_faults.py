@@ -112,7 +112,7 @@ def test_two_hundred_damaged_files_give_rows_or_reasons(tmp_path):
     [
         (b"", "no rows"),
         (b"[]", "no rows"),
-        (b"{}\n", "not a known format"),
+        (b"{}\n", "no row is an object with keys"),
         (b"[1, 2]\n", "not a known format"),
         (b'{"a": 1}\n', "'a'"),
         (b'{"messages": [}\n', "not JSON"),
@@ -121,6 +121,10 @@ def test_two_hundred_damaged_files_give_rows_or_reasons(tmp_path):
         (b'{"messages": ' + b"[" * 100_000, "not JSON"),
         (b'{"messages": ' + b"9" * 5000 + b"}\n", "not JSON"),
         (b'{"id": 1, "messages": [], "meta": ' + b"[" * 100 + b"]" * 100 + b"}\n", "nesting"),
+        ('{"id": "절점"}\n'.encode("utf-16"), "UTF-16"),
+        (b"PK\x03\x04\x14\x00", "spreadsheet"),
+        (b"PAR1\x15\x04", "Parquet"),
+        (b'{"a": 1, "b": {"c": 1, "c": 2}}\n', "the key 'c' twice"),
     ],
 )
 def test_files_that_cannot_be_read_at_all(tmp_path, raw, what):
@@ -130,10 +134,21 @@ def test_files_that_cannot_be_read_at_all(tmp_path, raw, what):
         read_file(path)
 
 
-def test_a_missing_file_and_a_folder(tmp_path):
-    for path in (tmp_path / "none.jsonl", tmp_path):
-        with pytest.raises(InputError):
-            read_file(path)
+def test_a_missing_file_a_folder_and_a_table(tmp_path):
+    (tmp_path / "a.csv").write_bytes("\ufeff요청,도구\r\n절점 8번,undo\r\n".encode())
+    for name, what in (("none.jsonl", "no such file"), ("", "Is a directory"), ("a.csv", "a table is not read")):
+        with pytest.raises(InputError, match=what):
+            read_file(tmp_path / name)
+
+
+def test_a_row_with_a_key_twice_is_rejected_in_lines_and_in_lists(tmp_path):
+    good, path = json.dumps(rows("records.jsonl")[0]), tmp_path / "a.jsonl"
+    bad = good.replace('"arguments": {', '"arguments": {"q": 1, "q": 2, ', 1)
+    for text in (f"{bad}\n{good}\n", f"[{bad},\n{good}]"):
+        path.write_text(text, encoding="utf-8")
+        loaded = read_file(path)
+        assert [line for line, _ in loaded.records] == [2] and [entry.row.line for entry in loaded.rejected] == [1]
+        assert loaded.rejected[0].error.what == "the row has the key 'q' twice in one object"
 
 
 def test_a_bad_line_does_not_take_the_others_with_it(tmp_path):

@@ -1,4 +1,4 @@
-"""Every hand-written request: it loads, its gold calls score as right in every format, and what differs from them not."""
+"""Every hand-written request loads, its gold calls score as right in every format, and what differs from them fails."""
 
 import json
 from pathlib import Path
