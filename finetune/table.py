@@ -5,21 +5,26 @@ from typing import Any
 
 from rich.table import Table
 
+from finetune.diagnose import verdicts
+
+RATES = ("tool_name_accuracy", "json_validity", "parameter_accuracy", "hallucination_rate", "exact_match")
+
 
 def epoch_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """One row an evaluation: losses, tool metrics, verdict; the best one marked."""
+    """One row an evaluation: losses, tool metrics, the verdict with hindsight; the best one marked."""
     table = Table(title="Epochs", title_justify="left")
     for column in ("epoch", "train loss", "val loss", "tool name", "JSON", "parameters", "hallucinated", "exact"):
         table.add_column(column, justify="right")
     table.add_column("verdict")
-    for row in rows:
-        rates = ("tool_name_accuracy", "json_validity", "parameter_accuracy", "hallucination_rate", "exact_match")
+    for row, word in zip(rows, verdicts(rows), strict=True):
+        best = bool(row.get("best"))
         table.add_row(
             f"{row['epoch']:g}",
             _loss(row["train_loss"]),
             _loss(row["eval_loss"]),
-            *["–" if row.get(name) is None else f"{row[name]:.0%}" for name in rates],
-            row["verdict"] + (" ★ best" if row.get("best") else ""),
+            *["–" if row.get(name) is None else f"{row[name]:.0%}" for name in RATES],
+            f"{word} ★" if word == "best" and best else f"{word} ★ best" if best else word,
+            style="bold" if best else None,
         )
     return table
 

@@ -6,7 +6,8 @@ for finding in findings(read_history(run)):
 """
 
 from finetune.diagnose.finding import Finding, Language, Level, Words, verdict_word
+from finetune.diagnose.reading import best_row
 from finetune.diagnose.rules import findings
 from finetune.diagnose.verdict import verdict, verdicts
 
-__all__ = ["Finding", "Language", "Level", "Words", "findings", "verdict", "verdict_word", "verdicts"]
+__all__ = ["Finding", "Language", "Level", "Words", "best_row", "findings", "verdict", "verdict_word", "verdicts"]

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from finetune.diagnose.finding import Finding
-from finetune.diagnose.reading import evaluated, is_number, now, series, start
+from finetune.diagnose.reading import best_row, evaluated, is_number, now, series, start
 from finetune.diagnose.verdict import FAST, PAST_THE_BEST, verdict
 from finetune.history import History
 
@@ -65,8 +65,8 @@ def overfitting(history: History) -> Finding | None:
     It rises from the first evaluation after the lowest on; it is called overfitting from the first whose verdict says
     so, because a rise of some percent is within what another seed would give.
     """
-    table = evaluated(history)
-    if len(table) < 2:
+    table, losses = evaluated(history), series(history, "loss")
+    if len(table) < 2 or not losses:
         return None
     lowest = _lowest(table)
     past = [i for i in range(lowest + 1, len(table)) if verdict(table[: i + 1]) in PAST_THE_BEST]
@@ -80,7 +80,7 @@ def overfitting(history: History) -> Finding | None:
         "best_epoch": best["epoch"],
         "best_loss": best["eval_loss"],
         "last_loss": last["eval_loss"],
-        "last_train": last["train_loss"],
+        "last_train": now(losses) if last["train_loss"] is None else last["train_loss"],
         "next_epochs": max(1, round(best["epoch"])),
     }
     return Finding("overfitting", "warning", figures)
@@ -88,20 +88,15 @@ def overfitting(history: History) -> Finding | None:
 
 def best_epoch(history: History) -> Finding | None:
     """The epoch that was best by what the run selects by, proven by evaluations after it that were no better."""
-    metric = history.config.eval.select_by
-    table = [row for row in history.epochs if is_number(row.get(metric))]
-    if not table:
-        return None
-    values = [row[metric] for row in table]
-    at = values.index(min(values) if metric == "eval_loss" else max(values))
-    if at == len(table) - 1:
+    metric, best = history.config.eval.select_by, best_row(history)
+    if best is None or best is history.epochs[-1]:
         return None
     figures = {
-        "epoch": table[at]["epoch"],
-        "step": table[at]["step"],
+        "epoch": best["epoch"],
+        "step": best["step"],
         "metric": metric,
-        "value": values[at],
-        "after": len(table) - 1 - at,
+        "value": best[metric],
+        "after": sum(row["step"] > best["step"] for row in history.epochs),
     }
     return Finding("best_epoch", "good", figures)
 

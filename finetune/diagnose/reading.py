@@ -31,8 +31,16 @@ def is_number(value: Any) -> bool:
 
 
 def evaluated(history: History) -> list[dict[str, Any]]:
-    """The rows of the epoch table whose two losses are finite numbers."""
-    return [row for row in history.epochs if is_number(row.get("eval_loss")) and is_number(row.get("train_loss"))]
+    """The rows of the epoch table whose evaluation loss is a finite number."""
+    return [row for row in history.epochs if is_number(row.get("eval_loss"))]
+
+
+def best_row(history: History) -> dict[str, Any] | None:
+    """The row of the best evaluation so far, by what the run selects by; as the trainer does, the first of equals."""
+    metric = history.config.eval.select_by
+    rows = [row for row in history.epochs if is_number(row.get(metric))]
+    better = min if metric == "eval_loss" else max
+    return better(rows, key=lambda row: row[metric]) if rows else None
 
 
 def start(points: Sequence[Point]) -> float:

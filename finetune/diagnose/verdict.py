@@ -24,7 +24,7 @@ def verdict(history: Sequence[dict[str, Any]]) -> str:
     Against the best evaluation loss before it: a fall of more than 10 % is "improving fast", a smaller one "nearly
     converged", which it also is when the tool metrics have nothing left to win; up to 10 % above is "marginal"; beyond
     that, with a training loss that still falls, "overfitting", "worse" and "much worse"; with one that does not,
-    "not learning".
+    "not learning". A row has no training loss (None) where no step was logged since the row before.
     """
     *before, now = history
     if not before:
@@ -35,7 +35,8 @@ def verdict(history: Sequence[dict[str, Any]]) -> str:
         return "nearly converged" if converged or ratio >= FAST else "improving fast"
     if ratio <= MARGINAL:
         return "marginal"
-    if now["train_loss"] >= before[-1]["train_loss"]:
+    earlier, later = before[-1]["train_loss"], now["train_loss"]
+    if earlier is not None and later is not None and later >= earlier:
         return "not learning"
     return "overfitting" if ratio <= WORSE else "worse" if ratio <= MUCH_WORSE else "much worse"
 

@@ -426,5 +426,14 @@ def test_verdict_without_tool_metrics() -> None:
     assert verdict(rows) == "improving fast"
 
 
+def test_a_row_without_training_loss_is_judged_by_the_other() -> None:
+    """With eval.every below logging_steps there are such rows."""
+    rows = [{"train_loss": t, "eval_loss": v} for t, v in ((1.0, 1.0), (None, 1.2))]
+    assert verdict(rows) == "overfitting"
+    history = make(evaluations=(0.7, 0.5, 0.6))
+    history.epochs[-1]["train_loss"] = None
+    assert figures(history, "overfitting")["last_train"] == pytest.approx(0.38, abs=0.02)
+
+
 def test_verdict_words_in_korean() -> None:
     assert verdict_word("much worse", "ko") == "크게 하락" and verdict_word("much worse", "en") == "much worse"

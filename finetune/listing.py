@@ -1,0 +1,202 @@
+"""All runs in one table: what was trained, how good it became, what it took, and how it stands."""
+
+import difflib
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from data.cli import DEBUG, Debug, errors_as_lines
+from data.errors import InputError
+from data.files import dump_json
+from data.runs import runs_dir
+from finetune.diagnose import best_row
+from finetune.history import History, read_history
+
+UNREADABLE = "unreadable"
+WIDE = 110  # columns of a terminal that holds the whole table
+
+BEST_FIRST = {"epochs": -1, "tool_name_accuracy": -1, "exact_match": -1, "samples_per_second": -1, "changed": -1}
+"""Columns of which the largest value stands first; of the others, the smallest."""
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """A run, or a folder that is none. What is not known, or not measured, is None.
+
+    Attributes:
+        state: finished, running, stopped, or unreadable.
+        problem: why it is unreadable.
+        data: the training file.
+        rows: training rows.
+        epochs: made so far.
+        best_epoch, eval_loss, tool_name_accuracy, exact_match: of the best evaluation so far.
+        seconds: of the whole training.
+        samples_per_second: of the whole training; of the last logged steps while it goes on.
+        memory_gib: the most that was held, on the GPU or else of main memory.
+        changed: when the run last wrote a figure, in seconds since 1970.
+    """
+
+    name: str
+    state: str
+    problem: str | None = None
+    model: str | None = None
+    data: str | None = None
+    rows: int | None = None
+    epochs: float | None = None
+    epochs_planned: float | None = None
+    step: int | None = None
+    steps: int | None = None
+    best_epoch: float | None = None
+    eval_loss: float | None = None
+    tool_name_accuracy: float | None = None
+    exact_match: float | None = None
+    seconds: float | None = None
+    samples_per_second: float | None = None
+    memory_gib: float | None = None
+    changed: float | None = None
+
+
+KEYS = ("changed", *(name for name in RunRow.__dataclass_fields__ if name not in ("problem", "changed")))
+
+
+def list_runs(folder: Path, sort: str = "changed") -> list[RunRow]:
+    """A row for each folder in the runs' folder, the newest first, or the best by a column; unreadable ones last.
+
+    Raises:
+        InputError: there is no such folder, or no such column.
+    """
+    if sort not in KEYS:
+        close = difflib.get_close_matches(sort, KEYS, n=1, cutoff=0.4)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise InputError(f"no column {sort!r}{hint}", where="--sort", fix=f"one of {', '.join(KEYS)}")
+    if not folder.is_dir():
+        raise InputError("there is no run yet", where=str(folder), fix="`make train` makes one")
+    runs = [p for p in sorted(folder.iterdir()) if p.is_dir() and p.name != "latest" and not p.name.startswith(".")]
+    rows = [describe(run) for run in runs]
+    known = [row for row in rows if asdict(row)[sort] is not None and row.state != UNREADABLE]
+    known.sort(key=lambda row: asdict(row)[sort], reverse=BEST_FIRST.get(sort, 1) < 0)
+    unknown = [row for row in rows if row not in known]
+    return known + sorted(unknown, key=lambda row: row.state == UNREADABLE)
+
+
+def describe(run: Path) -> RunRow:
+    """The row of one folder; a broken or foreign one becomes a row that says why."""
+    if not (run / "config.yaml").is_file():
+        return RunRow(run.name, UNREADABLE, "not a run: it has no config.yaml")
+    try:
+        return _row(run, read_history(run))
+    except InputError as e:
+        return RunRow(run.name, UNREADABLE, str(e))
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as e:  # files of another program or version
+        return RunRow(run.name, UNREADABLE, f"its files are not those of a run ({type(e).__name__}: {e})")
+
+
+def _row(run: Path, history: History) -> RunRow:
+    from finetune.report.tables import state
+
+    events = run / "metrics.jsonl"
+    changed = (events if events.is_file() else run / "manifest.json").stat().st_mtime
+    best, last, end = best_row(history) or {}, history.steps[-1] if history.steps else {}, history.end or {}
+    made = max([0, *(row["step"] for row in [*history.steps[-1:], *history.epochs])])
+    steps = history.manifest["steps"]
+    planned = history.config.train.epochs
+    if history.config.train.max_steps:
+        planned = round(steps * history.manifest["effective_batch"] / history.manifest["rows"]["train"], 2)
+    return RunRow(
+        run.name,
+        state(history, time.time() - changed),
+        model=history.config.model.name,
+        data=str(history.config.data.train),
+        rows=history.manifest["rows"]["train"],
+        epochs=end.get("epoch", last.get("epoch", 0.0)),
+        epochs_planned=planned,
+        step=made,
+        steps=steps,
+        best_epoch=best.get("epoch"),
+        eval_loss=best.get("eval_loss"),
+        tool_name_accuracy=best.get("tool_name_accuracy"),
+        exact_match=best.get("exact_match"),
+        seconds=end.get("train_runtime"),
+        samples_per_second=end.get("train_samples_per_second", last.get("samples_per_second")),
+        memory_gib=_memory(history),
+        changed=changed,
+    )
+
+
+def _memory(history: History) -> float | None:
+    peak = history.manifest.get("peak_memory")
+    if peak:
+        return peak["gpu_reserved_gib"] or peak["rss_gib"]  # type: ignore[no-any-return]
+    key = "gpu_memory_reserved" if history.manifest["device"]["kind"] == "cuda" else "memory"
+    return max((event[key] for event in history.steps if event[key] is not None), default=None)
+
+
+def runs_table(rows: list[RunRow], *, narrow: bool = False) -> Table:
+    """The rows as a table for the terminal; where that is narrow, without data, speed and memory."""
+    left = ["run"] if narrow else ["run", "data"]
+    figures = ["epochs", "best", "val loss", "name", "exact", "time", *([] if narrow else ["rows/s", "GiB"])]
+    table = Table(title=Text(f"Runs in {runs_dir()}"), title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
+    for column in left:
+        table.add_column(column, overflow="fold")
+    for column in figures:
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("state")
+    for row in rows:
+        if row.problem:
+            table.add_row(Text(row.name), *["–"] * (len(left) - 1 + len(figures)), UNREADABLE, style="dim")
+            continue
+        table.add_row(
+            Text(row.name),
+            *([] if narrow else [Text(_data(row))]),
+            f"{row.epochs:.3g} / {row.epochs_planned:.3g}",
+            _number(row.best_epoch, "g"),
+            _number(row.eval_loss, ".3f"),
+            _number(row.tool_name_accuracy, ".0%"),
+            _number(row.exact_match, ".0%"),
+            _time(row.seconds),
+            *([] if narrow else [_number(row.samples_per_second, ".2f"), _number(row.memory_gib, ".1f")]),
+            row.state if row.state == "finished" else f"{row.state}, {row.step} of {row.steps} steps",
+        )
+    return table
+
+
+def runs_command(
+    sort: Annotated[str, typer.Option(help=f"a column: {', '.join(KEYS)}")] = "changed",
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON list, every column")] = False,
+    debug: Debug = DEBUG,
+) -> None:
+    """List all runs: best epoch and its figures, time, speed, memory, and how each stands."""
+    with errors_as_lines(debug):
+        rows = list_runs(runs_dir(), sort)
+        if as_json:
+            typer.echo(dump_json([asdict(row) for row in rows], indent=2))
+        else:
+            console = Console(highlight=False)
+            console.print(runs_table(rows, narrow=console.width < WIDE))
+            for row in rows:
+                if row.problem:
+                    console.print(f"{row.name}: {row.problem}", markup=False)
+
+
+def _data(row: RunRow) -> str:
+    """The training file in short: the folder's name where the file is just called train."""
+    path = Path(row.data or "")
+    return f"{path.parent.name if path.stem == 'train' else path.stem} ({row.rows})"
+
+
+def _number(value: Any, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d}" if minutes >= 60 else f"{seconds / 60:.1f} min"
