@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from finetune.doctor.facts import Facts
@@ -147,21 +148,24 @@ def _memory(card: dict[str, Any]) -> Finding:
 
 
 def fitting_presets(free: float, turing: bool) -> list[str]:
-    """The presets for a GPU whose plan fits in so many free bytes."""
+    """The presets for a GPU whose plan fits in so many free bytes; a study takes what its model's preset takes."""
+    return [name for name, gate in _gates(turing).items() if gate <= free]
+
+
+@cache
+def _gates(turing: bool) -> dict[str, int]:
     from finetune.config import load_config, preset_names
     from finetune.memory.plan import make_plan
     from finetune.memory.setup import setup_from
     from finetune.memory.shapes import shape_of
 
-    found = []
+    gates = {}
     for name in preset_names():
-        config = load_config(name)
-        if name.startswith("cpu"):
-            continue
-        shape, _ = shape_of(config.model.name)
-        if make_plan(setup_from(config, shape, "unsloth", turing=turing)).gate <= free:
-            found.append(name)
-    return found
+        if not name.startswith("cpu") and not name.endswith("study"):
+            config = load_config(name)
+            shape, _ = shape_of(config.model.name)
+            gates[name] = make_plan(setup_from(config, shape, "unsloth", turing=turing)).gate
+    return gates
 
 
 def _users(card: dict[str, Any]) -> Finding:

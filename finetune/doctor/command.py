@@ -29,5 +29,5 @@ def doctor(
             typer.echo(json.dumps(show.as_json(findings, language), indent=1, ensure_ascii=False))
         else:
             show.print_report(Console(highlight=False), findings, language)
-        if any(f.state == "fault" for f in findings):
-            raise typer.Exit(1)
+    if any(f.state == "fault" for f in findings):
+        raise typer.Exit(1)

@@ -104,7 +104,7 @@ def gather() -> Facts:
         disks=disks(),
         paths={"home": Path.home(), "temporary": Path(tempfile.gettempdir()), "project": ROOT},
         compiler=try_compiler(),
-        offline=any(os.environ.get(name, "0") not in ("", "0") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")),
+        offline=offline(),
         long_paths=_long_paths() if sys.platform == "win32" else None,
         utf8=bool(sys.flags.utf8_mode) or "utf" in _encoding(),
         cache=cache,
@@ -125,10 +125,19 @@ def pinned(path: Path) -> dict[str, str]:
     return {name.lower(): version for name, _, version in (line.partition("==") for line in lines) if version}
 
 
+def offline() -> bool:
+    """Whether the environment asks for no network."""
+    return any(os.environ.get(name, "0") not in ("", "0") for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"))
+
+
 def run_probes() -> dict[str, Probe]:
-    """Every probe of this machine, side by side."""
-    names = ["hub", *[name for name in PROBED if name != "triton" and importlib.util.find_spec(name)]]
+    """Every probe of this machine, side by side; the hub's only where the environment allows a network."""
+    names = [
+        *["hub"] * (not offline()),
+        *[name for name in PROBED if name != "triton" and importlib.util.find_spec(name)],
+    ]
     probes = {name: Probe(missing=True) for name in PROBED if not importlib.util.find_spec(name)}
+    probes["hub"] = Probe()
     probes["card"] = probe("card", QUICK_SECONDS) if importlib.util.find_spec("pynvml") else Probe(missing=True)
     if probes["card"].answer.get("cards") and "triton" not in probes:
         names.append("triton")
@@ -143,7 +152,7 @@ def probe(name: str, seconds: float) -> Probe:
 
 
 def ask(command: list[str], seconds: float) -> Probe:
-    """The answer of a command whose last line with a brace in front is JSON; a crash or a hang becomes a failure with a reason."""
+    """The JSON that a command prints last; a crash or a hang becomes a failure with a reason."""
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:

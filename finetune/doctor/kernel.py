@@ -1,4 +1,7 @@
-"""The smallest Triton kernel: it takes the compiler, the driver and the card to run it."""
+"""The smallest Triton kernel: it takes the compiler, the driver and the card to run it.
+
+Imported by the probe's own process only; a kernel's source must be a module's.
+"""
 
 from typing import Any
 
