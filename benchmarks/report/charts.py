@@ -12,9 +12,10 @@ from benchmarks.report.words import Phrase, say
 
 KNOWN = {
     "hf-trainer": 0,
-    "plain-hf reference": 0,
+    "plain-hf": 0,
     "unsloth": 1,
     "preset": 1,
+    "plain-hf literal": 2,
     "hf": 2,
     "hf+liger": 3,
     "unsloth+packing": 4,
@@ -265,38 +266,35 @@ def is_promised(arm: str, result: dict[str, Any]) -> bool:
 
 
 def _recipe(result: dict[str, Any]) -> list[Group]:
-    colour = colours([arm["arm"] for arm in result["arms"]])
-    series = [
-        Series(colour[arm["arm"]], [(x, y) for x, y in arm["curve"]], arm["arm"], "dot") for arm in result["arms"]
-    ]
+    arms, target = result["arms"], result["target_loss"]
+    colour = colours([arm["arm"] for arm in arms])
+    series = [Series(colour[arm["arm"]], curve(arm), arm["arm"], "dot") for arm in arms]
     points = [p for s in series for p in s.points]
     if not points:
         return []
-    target = result["target_loss"]
     chart = lines(
         say("chart.curve"),
-        say("chart.curve.what", target=figure(target)),
+        say("chart.curve.what", target=figure(target)) if target is not None else say("chart.curve.no_target"),
         say("chart.seconds"),
         series,
         x=(0, max(x for x, _ in points)),
         y=(0, max(y for _, y in points) * 1.05),
         rule=target,
     )
-    arms = [
-        {
-            "arm": arm["arm"],
-            "runs": [],
-            "status": "ok",
-            "summary": {
-                key: {"median": arm[key], "low": arm[key], "high": arm[key]}
-                for key in ("seconds_to_target", "peak_memory_gib")
-            },
-        }
-        for arm in result["arms"]
-    ]
-    known = [arm for arm in arms if arm["summary"]["seconds_to_target"]["median"] is not None]
+    known = [as_repeats(arm, ("seconds_to_target",)) for arm in arms if arm["seconds_to_target"] is not None]
     bars = [_bars(known, "seconds_to_target", say("chart.to_target"), say("chart.to_target.what"))] if known else []
     return [Group(None, bars, [[chart]])]
+
+
+def curve(arm: dict[str, Any]) -> list[tuple[float, float]]:
+    """(seconds of training, validation loss) of a recipe's arm."""
+    return [(point[0], point[-1]) for point in arm["curve"]]
+
+
+def as_repeats(arm: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    """An arm whose figures were measured once, in the form of an arm with repeats."""
+    summary = {key: {"median": arm[key], "low": arm[key], "high": arm[key]} for key in keys}
+    return {"arm": arm["arm"], "status": arm.get("status", "ok"), "runs": [], "summary": summary}
 
 
 _CHARTS: dict[str, Callable[[dict[str, Any]], list[Group]]] = {

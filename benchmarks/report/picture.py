@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report.charts import colours, is_promised
+from benchmarks.report.charts import as_repeats, colours, curve, is_promised
 from benchmarks.report.numbers import figure, times
 from benchmarks.report.tables import Cell, median, memory_key, shape_name, status_of
 from benchmarks.report.verdict import verdict
@@ -174,36 +174,29 @@ def _losses(upper: Any, lower: Any, shape: dict[str, Any], colour: dict[str, int
 def _length(picture: Any, result: dict[str, Any]) -> None:
     left, right = picture.subplots(1, 2, gridspec_kw=_frame(picture) | {"wspace": 0.18})
     colour = colours([arm["arm"] for arm in result["arms"]])
-    rows = [
-        (_clip(short(arm["arm"]), 30), colour[arm["arm"]], _single(arm, {"longest": arm["longest"]}))
-        for arm in result["arms"]
-    ]
+    rows = [(_clip(short(arm["arm"]), 30), colour[arm["arm"]], as_repeats(arm, ("longest",))) for arm in result["arms"]]
     _bars(left, rows, "longest", "Longest sequence, tokens", compared=True)
     peaks = [t["peak_gib"] for arm in result["arms"] for t in arm["tried"] if t["peak_gib"]]
     top = max([*peaks, result["budget_gib"] or 0, 1e-9]) * 1.08
     for arm in result["arms"]:
-        done = sorted((t["length"], t["peak_gib"]) for t in arm["tried"] if t["status"] == "ok" and t["peak_gib"])
+        if done := sorted((t["length"], t["peak_gib"]) for t in arm["tried"] if t["status"] == "ok" and t["peak_gib"]):
+            _line(right, done, colour[arm["arm"]], arm["arm"])
         failed = [t["length"] for t in arm["tried"] if t["status"] != "ok"]
-        c = colour[arm["arm"]]
-        right.plot(*zip(*done, strict=True) if done else ([], []), color=COLOURS[c], linestyle=DASHES[c], marker="o",
-                   markersize=4, label=_clip(short(arm["arm"]), 24))  # fmt: skip
-        right.scatter(failed, [top] * len(failed), marker="x", color=COLOURS[c])
+        right.scatter(failed, [top] * len(failed), marker="x", color=COLOURS[colour[arm["arm"]]])
     _lined(right, "Peak memory by length, GiB (×: did not fit)", "tokens", result["budget_gib"])
 
 
 def _recipe(picture: Any, result: dict[str, Any]) -> None:
     left, right = picture.subplots(1, 2, gridspec_kw=_frame(picture) | {"wspace": 0.18})
     colour = colours([arm["arm"] for arm in result["arms"]])
-    keys = ("seconds_to_target", "peak_memory_gib")
     rows = [
-        (_clip(short(arm["arm"]), 30), colour[arm["arm"]], _single(arm, {key: arm[key] for key in keys}))
+        (_clip(short(arm["arm"]), 30), colour[arm["arm"]], as_repeats(arm, ("seconds_to_target",)))
         for arm in result["arms"]
     ]
     _bars(left, rows, "seconds_to_target", f"Seconds to loss {figure(result['target_loss'])}", compared=True)
     for arm in result["arms"]:
-        c = colour[arm["arm"]]
-        right.plot([x for x, _ in arm["curve"]], [y for _, y in arm["curve"]], color=COLOURS[c], linestyle=DASHES[c],
-                   marker="o", markersize=3.5, label=_clip(short(arm["arm"]), 24))  # fmt: skip
+        if points := curve(arm):
+            _line(right, points, colour[arm["arm"]], arm["arm"])
     _lined(right, "Validation loss over time", "seconds", result["target_loss"])
 
 
@@ -234,10 +227,15 @@ def _parse(picture: Any, result: dict[str, Any]) -> None:
             axes.axvline(result["promise"]["outputs_per_second"], color=BAD, linestyle="--", linewidth=1.2)
 
 
-def _single(arm: dict[str, Any], figures: dict[str, float | None]) -> dict[str, Any]:
-    """An arm with figures that were measured once, in the form of an arm with repeats."""
-    summary = {key: {"median": v, "low": v, "high": v} for key, v in figures.items()}
-    return {"arm": arm["arm"], "runs": [], "summary": summary}
+def _line(axes: Any, points: list[tuple[float, float]], colour: int, name: str) -> None:
+    axes.plot(
+        *zip(*points, strict=True),
+        color=COLOURS[colour],
+        linestyle=DASHES[colour],
+        marker="o",
+        markersize=4,
+        label=_clip(short(name), 24),
+    )
 
 
 def _lined(axes: Any, title: str, across: str, level: float | None) -> None:
@@ -245,7 +243,8 @@ def _lined(axes: Any, title: str, across: str, level: float | None) -> None:
         axes.axhline(level, color=BAD, linestyle="--", linewidth=1.2)
     axes.set(xlabel=across, xlim=(0, None), ylim=(0, None))
     axes.set_title(title, loc="left", fontsize=10.5, weight="bold")
-    axes.legend(frameon=False, fontsize=9)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, fontsize=9)
     axes.grid(axis="y", color=RULE, linewidth=0.8)
     _plain(axes)
 

@@ -176,15 +176,20 @@ def _recipe(result: dict[str, Any]) -> list[Table]:
     rows: list[list[Cell]] = [
         [
             arm["arm"],
-            say("cell.reached") if arm["reached"] else say("cell.not_reached"),
+            say("cell.reached" if arm["reached"] else "cell.not_reached") if arm["status"] == "ok" else status_of(arm),
             figure(arm["seconds_to_target"]),
-            figure(min((loss for _, loss in arm["curve"]), default=None)),
+            figure(arm["seconds_with_setup"]),
+            figure(arm["samples_to_target"]),
+            figure(arm["samples_per_second"]),
+            figure(arm["tokens_per_sample"]),
+            figure(min((point[-1] for point in arm["curve"]), default=None)),
             figure(arm["peak_memory_gib"]),
         ]
         for arm in result["arms"]
     ]
-    heads = (("arm", False), ("reached", False), ("to_target", True), ("lowest", True), ("memory", True))
-    return [Table(say("table.recipe"), [(say(f"column.{k}"), n) for k, n in heads], rows)]
+    heads = ("to_target", "with_setup", "samples_to", "samples", "tokens_a_sample", "lowest", "memory")
+    columns = [(say("column.arm"), False), (say("column.reached"), False), *((say(f"column.{k}"), True) for k in heads)]
+    return [Table(say("table.recipe"), columns, rows)]
 
 
 _TABLES = {"train": _train, "length": _length, "generate": _generate, "parse": _parse, "recipe": _recipe}

@@ -155,14 +155,28 @@ def _parse(result: dict[str, Any]) -> Verdict:
 
 
 def _recipe(result: dict[str, Any]) -> Verdict:
-    missed = [say("fact.missed", arm=arm["arm"], target=figure(result["target_loss"])) for arm in result["arms"]
-              if not arm["reached"]]  # fmt: skip
-    if result["ratio"] is None:
-        return Verdict("plain", say("headline.recipe_none"), missed)
-    reference, other = result["arms"][0]["arm"], result["arms"][-1]["arm"]
-    key = "headline.recipe" if result["ratio"] > 1 else "headline.recipe_slower"
-    phrase = say(key, arm=other, against=reference, ratio=times(result["ratio"]), target=figure(result["target_loss"]))
-    return Verdict("good", phrase, missed)
+    target, ratio, arms = result["target_loss"], result["ratio"], result["arms"]
+    failed = [
+        say("fact.ended", arm=arm["arm"], status=status_of(arm))
+        for arm in arms
+        if arm["status"] not in ("ok", "skipped")
+    ]
+    missed = [say("fact.missed", arm=arm["arm"]) for arm in arms if arm["status"] == "ok" and not arm["reached"]]
+    if ratio is None or not result["valid"]:
+        return Verdict("plain", say("headline.recipe_none"), [*missed, *failed])
+    factors = result["factors"] or {}
+    found = [say(f"fact.{name}", ratio=times(factors[name])) for name in FACTORS if factors.get(name)]
+    key = (
+        "headline.recipe_at_least"
+        if result["at_least"]
+        else "headline.recipe"
+        if ratio > 1
+        else "headline.recipe_slower"
+    )
+    phrase = say(key, arm=arms[-1]["arm"], against=arms[0]["arm"], ratio=times(ratio), target=figure(target))
+    return Verdict("good", phrase, [*found, *missed, *failed])
 
+
+FACTORS = ("tokens_per_sample", "tokens_per_second", "samples")
 
 _VERDICTS = {"train": _train, "length": _length, "generate": _generate, "parse": _parse, "recipe": _recipe}
