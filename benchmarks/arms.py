@@ -1,0 +1,118 @@
+"""The arms: how one base config is trained by each way that is compared.
+
+An arm is a function from the base config to a `Setup`; a new arm is one function with an entry in `ARMS`. Whatever must
+be the same (rows, adapter, optimizer, precision, attention, checkpointing) is in the base, so no arm can differ in it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any
+
+from data.errors import InputError
+from finetune.config import Config
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What one worker trains with.
+
+    Attributes:
+        trl: TRL's SFTTrainer; false: transformers' own Trainer, with the logits of every token.
+        arguments: settings of the trainer beyond the config's.
+        different_batches: it packs rows, so its losses stand beside no other arm's.
+    """
+
+    config: Config
+    trl: bool
+    arguments: dict[str, Any] = field(default_factory=dict)
+    different_batches: bool = False
+
+    @property
+    def plain(self) -> bool:
+        """Stock Hugging Face: what the other arms are measured against."""
+        return self.config.model.backend == "hf" and not self.arguments
+
+
+class Unavailable(Exception):
+    """The arm cannot run on this machine: the reason."""
+
+
+Arm = Callable[[Config, str], Setup]  # (base config, "cuda" or "cpu")
+
+
+def hf(base: Config, device: str) -> Setup:
+    """transformers + peft + bitsandbytes + TRL's SFTTrainer, as the reference recipe has it."""
+    _needs_gpu(device, "TRL computes the loss in a Triton kernel")
+    return Setup(_with(base, "model", backend="hf"), trl=True)
+
+
+def hf_trainer(base: Config, device: str) -> Setup:
+    """The same with transformers' Trainer and full logits: what most tutorials run."""
+    return Setup(_with(base, "model", backend="hf"), trl=False)
+
+
+def hf_liger(base: Config, device: str) -> Setup:
+    """`hf` with Liger's Triton kernels for RoPE, RMSNorm and SwiGLU."""
+    _needs_gpu(device, "Liger's kernels are Triton")
+    if find_spec("liger_kernel") is None:
+        raise Unavailable("liger-kernel is not installed (pip install liger-kernel)")
+    return Setup(_with(base, "model", backend="hf"), trl=True, arguments={"use_liger_kernel": True})
+
+
+def unsloth(base: Config, device: str) -> Setup:
+    """Unsloth's FastLanguageModel and its SFTTrainer."""
+    return Setup(_with(base, "model", backend="unsloth"), trl=True)
+
+
+def unsloth_compile(base: Config, device: str) -> Setup:
+    """`unsloth` with compiled decoder layers, as the `cpu` preset trains; no other arm has it on a CPU."""
+    if device != "cpu":
+        raise Unavailable("train.compile is for a CPU; on a GPU Unsloth compiles what it will by itself")
+    return Setup(_with(_with(base, "model", backend="unsloth"), "train", compile=True), trl=True)
+
+
+ARMS: dict[str, Arm] = {
+    "hf": hf,
+    "hf-trainer": hf_trainer,
+    "hf+liger": hf_liger,
+    "unsloth": unsloth,
+    "unsloth+compile": unsloth_compile,
+}
+DEFAULT = {"cuda": ["hf", "hf-trainer", "unsloth"], "cpu": ["hf-trainer", "unsloth"]}
+
+
+def choose(names: str | None, device: str) -> dict[str, Arm]:
+    """The arms of a comma-separated list, in that order; None: the device's default.
+
+    Raises:
+        InputError: no such arm.
+    """
+    wanted = [name.strip() for name in names.split(",")] if names else DEFAULT[device]
+    unknown = [name for name in wanted if name not in ARMS]
+    if unknown:
+        raise InputError(f"no such arm: {unknown[0]!r}", where="--arms", fix="arms: " + ", ".join(ARMS))
+    return {name: ARMS[name] for name in wanted}
+
+
+def base_config(config: Config) -> Config:
+    """The user's config with everything off that would be timed with training, or that only one arm has.
+
+    Compiling is off in all arms, because on a CPU only Unsloth has it; every step is logged, for the loss of each.
+    """
+    config = _with(config, "train", compile=False, logging_steps=1, group_by_length=False, epochs=1)
+    config = _with(config, "eval", generate=0, early_stopping_patience=None, select_by="eval_loss")
+    config = _with(config, "memory", recoveries=0)
+    config = _with(config, "loss", role_weights={"name": 1, "arguments": 1, "format": 1, "text": 1})
+    return _with(config, "report", tensorboard=False, wandb=False, trackio=False)
+
+
+def _with(config: Config, section: str, **changes: Any) -> Config:
+    values = config.model_dump()
+    values[section] |= changes
+    return Config.model_validate(values)
+
+
+def _needs_gpu(device: str, why: str) -> None:
+    if device != "cuda":
+        raise Unavailable(f"needs a GPU: {why}")

@@ -1,0 +1,93 @@
+"""The loss-parity gate: two arms are compared in speed only when they compute the same losses on the same steps."""
+
+import math
+import statistics
+from collections.abc import Sequence
+
+from benchmarks.results import ArmResult, Parity, Result, Run, ShapeResult, Speedup
+
+LIMIT = 0.02
+STEPS = 20
+
+
+def compare(shape: ShapeResult, plain: Sequence[str]) -> None:
+    """Set the shape's `parity` and `speedup`: each arm against every plain arm that stands before it.
+
+    A pair whose parity fails, or that did not see the same batches, has no speed-up.
+    """
+    arms = [arm for arm in shape["arms"] if _good(arm)]
+    pairs = [(arm, other) for i, arm in enumerate(arms) for other in arms[:i] if other["arm"] in plain]
+    shape["parity"] = [parity(a, b) for a, b in pairs if not (a["different_batches"] or b["different_batches"])]
+    failed = {(p["arm"], p["against"]) for p in shape["parity"] if not p["passed"]}
+    shape["speedup"] = [speedup(a, b) for a, b in pairs if (a["arm"], b["arm"]) not in failed]
+
+
+def parity(arm: ArmResult, against: ArmResult) -> Parity:
+    """The largest difference of the losses of the first 20 steps, over all pairs of repeats.
+
+    Runs that did not start from the same adapter or did not see the same batches do not pass, whatever their losses.
+    """
+    pairs = list(zip(_good(arm), _good(against), strict=False))
+    steps = min(STEPS, *(len(run["losses"]) for pair in pairs for run in pair))
+    differences = [abs(x - y) for a, b in pairs for x, y in zip(a["losses"][:steps], b["losses"][:steps], strict=True)]
+    largest = max(differences) if all(map(math.isfinite, differences)) else None
+    same = all(a[key] == b[key] for a, b in pairs for key in ("batches_sha256", "adapter_sha256"))  # type: ignore[literal-required]
+    return {
+        "arm": arm["arm"],
+        "against": against["arm"],
+        "max_difference": largest,
+        "steps": steps,
+        "limit": LIMIT,
+        "passed": same and largest is not None and largest < LIMIT,
+    }
+
+
+def speedup(arm: ArmResult, against: ArmResult) -> Speedup:
+    """Steady samples a second of the one over the other; low and high are the worst and best pair of repeats."""
+    rates, others = ([run["samples_per_second"] for run in _good(a)] for a in (arm, against))
+    ratios = [x / y for x, y in zip(rates, others, strict=False)]
+    return {
+        "arm": arm["arm"],
+        "against": against["arm"],
+        "ratio": statistics.median(rates) / statistics.median(others),
+        "low": min(ratios),
+        "high": max(ratios),
+    }
+
+
+def judge(result: Result) -> tuple[bool, str]:
+    """Whether the result is valid, and its verdict in one line."""
+    failed = [(shape["shape"], p) for shape in result["shapes"] for p in shape["parity"] if not p["passed"]]
+    if failed:
+        shape, p = failed[0]
+        found = "a loss is not finite" if p["max_difference"] is None else f"losses differ by {p['max_difference']:.3f}"
+        if p["max_difference"] is not None and p["max_difference"] < LIMIT:
+            found = "they did not train the same batches from the same adapter"
+        more = f" ({len(failed) - 1} more)" if len(failed) > 1 else ""
+        return False, f"invalid: {p['arm']} and {p['against']} on {shape}: {found}, limit {LIMIT}{more}"
+    lines = [_line(shape, s) for shape in result["shapes"] for s in shape["speedup"]]
+    bad = [f"{arm['arm']} on {s['shape']}: {arm['status']}" for s in result["shapes"] for arm in s["arms"] if _bad(arm)]
+    head = "" if result["complete"] else "interrupted; "
+    return True, head + ("; ".join([*lines, *bad]) or "nothing to compare")
+
+
+def _line(shape: ShapeResult, found: Speedup) -> str:
+    spread = f"{found['low']:.2f}–{found['high']:.2f}"
+    ratio = f"{found['ratio']:.2f} times the samples a second of {found['against']} ({spread})"
+    if found["low"] <= 1 <= found["high"]:
+        ratio += ", which is no clear difference"
+    memory = [_memory(arm) for name in (found["arm"], found["against"]) for arm in shape["arms"] if arm["arm"] == name]
+    return f"{shape['shape']}: {found['arm']} {ratio}, at {memory[0]:.1f} instead of {memory[1]:.1f} GiB"
+
+
+def _memory(arm: ArmResult) -> float:
+    summary = arm["summary"]
+    return summary["peak_reserved_gib" if "peak_reserved_gib" in summary else "peak_rss_gib"]["median"]
+
+
+def _good(arm: ArmResult) -> list[Run]:
+    return [run for run in arm["runs"] if run["status"] == "ok"]
+
+
+def _bad(arm: ArmResult) -> bool:
+    return arm["status"] not in ("ok", "interrupted")

@@ -1,0 +1,251 @@
+"""The benchmark from top to bottom: rows, then one process for each arm and repeat in turn, then the comparison."""
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from benchmarks import gate
+from benchmarks.arms import Arm, Setup, Unavailable, base_config
+from benchmarks.results import ArmResult, Result, Run, ShapeResult, save, summarise
+from benchmarks.shapes import Shape, config_for, rows_for, write_rows
+from benchmarks.watch import last_words, run_watched
+from benchmarks.worker import Spec
+from data.console import progress
+from data.errors import InputError
+from data.files import write_json
+from data.pretrained import resolve
+from data.render import Example
+from finetune.config import Config
+
+Command = Callable[[Path], list[str]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every worker of a benchmark shares.
+
+    Attributes:
+        base: the base config (see `arms.base_config`), its model a local folder.
+        device: "cuda" or "cpu".
+        limit_gib: main memory that a worker may take.
+        work: a folder for what workers read and write.
+        command: from a spec's path to the worker's command line.
+    """
+
+    base: Config
+    device: str
+    steps: int
+    warmup: int
+    timeout_s: float
+    limit_gib: float | None
+    work: Path
+    command: Command
+
+
+def worker_command(spec: Path) -> list[str]:
+    """The command line of a worker."""
+    return [sys.executable, "-m", "benchmarks.worker", str(spec)]
+
+
+def model_folder(config: Config, say: Callable[[str], None]) -> tuple[Path, bool]:
+    """The model's folder, and whether its weights are random: when asked for, or when the model cannot be had.
+
+    Raises:
+        InputError: the model cannot be had and its shape is not known.
+    """
+    from benchmarks.random_model import random_model
+    from finetune.memory.shapes import lookup
+
+    name = config.model.name
+    if config.model.random_weights:
+        return random_model(name, say), True
+    try:
+        return resolve(name, say), False
+    except InputError as e:
+        if lookup(name) is None:
+            raise
+        say(f"{e}: taking random weights of its shape, which change neither speed nor memory")
+        return random_model(name, say), True
+
+
+def read_examples(config: Config, say: Callable[[str], None]) -> list[Example]:
+    """The training rows as the product renders them.
+
+    Raises:
+        InputError: the rows are wrong.
+    """
+    from finetune.rows import prepare, read_rows
+
+    train, validation = read_rows(config)
+    return prepare(config, (train, validation[:1]), say).train.examples
+
+
+def write_shapes(
+    shapes: list[Shape], examples: list[Example], config: Config, *, warmup: int, steps: int, work: Path
+) -> None:
+    """The rows of each shape, into the file that all of its workers read."""
+    for shape in shapes:
+        group, seed = config.train.group_by_length, config.train.seed
+        write_rows(
+            rows_path(work, shape),
+            rows_for(shape, examples, seed=seed, group=group, warmup=warmup, steps=steps),
+        )
+
+
+def rows_path(work: Path, shape: Shape) -> Path:
+    """Where the rows of a shape are."""
+    return work / f"rows-{shape.name}.jsonl"
+
+
+def measure_all(
+    job: Job, arms: dict[str, Arm], shapes: list[Shape], repeats: int, result: Result, path: Path, console: Console
+) -> None:
+    """Run every arm on every shape, repeats interleaved (A B A B), and write the result after each.
+
+    An arm that ends badly on a shape is reported, not repeated there; the others go on.
+
+    Raises:
+        KeyboardInterrupt: the user's; what was measured is written.
+    """
+    setups = {name: _setup(arm, job) for name, arm in arms.items()}
+    plain = [name for name, setup in setups.items() if isinstance(setup, Setup) and setup.plain]
+    result["shapes"] = [_unmeasured(shape, setups) for shape in shapes]
+    runnable = [name for name, setup in setups.items() if isinstance(setup, Setup)]
+    left = len(shapes) * repeats * len(runnable)
+    took: list[float] = []
+    with progress(console) as bar:
+        task = bar.add_task("", total=left * job.steps, note="")
+        for shape, entry in zip(shapes, result["shapes"], strict=True):
+            for repeat in range(repeats):
+                for name in runnable:
+                    row = next(arm for arm in entry["arms"] if arm["arm"] == name)
+                    if any(run["status"] != "ok" for run in row["runs"]):
+                        left -= 1
+                        bar.advance(task, job.steps)
+                        continue
+                    label = f"{shape.name} {name} {repeat + 1}/{repeats}"
+                    bar.update(task, description=label)
+                    done = job.steps * (len(shapes) * repeats * len(runnable) - left)
+                    started = time.monotonic()
+                    try:
+                        setup = setups[name]
+                        assert isinstance(setup, Setup)
+                        run = run_one(job, name, setup, shape, lambda n, at=done: bar.update(task, completed=at + n))  # type: ignore[misc]
+                    except KeyboardInterrupt:
+                        _add(row, {"status": "interrupted", "reason": "Ctrl-C"}, repeat)
+                        _write(result, plain, path)
+                        raise
+                    _add(row, run, repeat)
+                    _write(result, plain, path)
+                    took.append(time.monotonic() - started)
+                    left -= 1
+                    bar.update(task, completed=done + job.steps)
+                    console.print(_said(label, run, took, left))
+    result["complete"] = True
+    _write(result, plain, path)
+
+
+def run_one(job: Job, name: str, setup: Setup, shape: Shape, stepped: Callable[[int], None]) -> Run:
+    """One worker to its end, whichever that is.
+
+    Args:
+        stepped: told how many steps are done.
+    """
+    folder = job.work / "worker"
+    folder.mkdir(exist_ok=True)
+    files = {key: folder / key for key in ("spec.json", "result.json", "progress.jsonl", "log.txt")}
+    for file in files.values():
+        file.unlink(missing_ok=True)
+    spec: Spec = {
+        "arm": name,
+        "config": config_for(setup.config, shape, job.steps).model_dump(mode="json"),
+        "trl": setup.trl,
+        "arguments": setup.arguments,
+        "rows": str(rows_path(job.work, shape)),
+        "warmup_steps": job.warmup,
+        "result": str(files["result.json"]),
+        "progress": str(files["progress.jsonl"]),
+        "scratch": str(folder / "scratch"),
+    }
+    write_json(files["spec.json"], spec)
+    ended = run_watched(
+        job.command(files["spec.json"]),
+        files["log.txt"],
+        timeout_s=job.timeout_s,
+        limit_gib=job.limit_gib,
+        tick=lambda: stepped(_lines(files["progress.jsonl"])),
+    )
+    if ended.status != "ok":
+        return {"status": ended.status, "reason": ended.reason}
+    if not files["result.json"].exists():
+        return {"status": "crashed", "reason": f"ended without a result; {last_words(files['log.txt'])}"}
+    run: Run = json.loads(files["result.json"].read_text(encoding="utf-8"))
+    return run
+
+
+def _setup(arm: Arm, job: Job) -> Setup | str:
+    """The arm's setup, or why it cannot run here."""
+    try:
+        return arm(job.base, job.device)
+    except Unavailable as e:
+        return str(e)
+
+
+def _unmeasured(shape: Shape, setups: dict[str, Setup | str]) -> ShapeResult:
+    arms: list[ArmResult] = [
+        {
+            "arm": name,
+            "status": "skipped",
+            "reason": setup if isinstance(setup, str) else "not reached",
+            "different_batches": isinstance(setup, Setup) and setup.different_batches,
+            "runs": [],
+            "summary": {},
+        }
+        for name, setup in setups.items()
+    ]
+    return {
+        "shape": shape.name,
+        "micro_batch": shape.micro_batch,
+        "length": shape.length,
+        "arms": arms,
+        "parity": [],
+        "speedup": [],
+    }
+
+
+def _add(row: ArmResult, run: Run, repeat: int) -> None:
+    row["runs"].append({"repeat": repeat, **run})  # type: ignore[typeddict-item]
+    row["status"], row["reason"] = run["status"], run["reason"]
+    row["summary"] = summarise(row["runs"])
+
+
+def _write(result: Result, plain: list[str], path: Path) -> None:
+    for shape in result["shapes"]:
+        gate.compare(shape, plain)
+    result["valid"], result["verdict"] = gate.judge(result)
+    save(result, path)
+
+
+def _said(label: str, run: Run, took: list[float], left: int) -> str:
+    eta = f"; about {max(1, round(left * sum(took) / len(took) / 60))} min left" if left else ""
+    if run["status"] != "ok":
+        return f"  {label}: {run['status']} ({run['reason']}), {took[-1]:.0f} s{eta}"
+    memory = run["peak_reserved_gib"] if run["peak_reserved_gib"] is not None else run["peak_rss_gib"]
+    return f"  {label}: {run['samples_per_second']:.2f} samples/s, {memory:.1f} GiB, {took[-1]:.0f} s{eta}"
+
+
+def _lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def base_of(config: Config, folder: Path) -> Config:
+    """The base config with the model's folder in place of its name."""
+    values: dict[str, Any] = base_config(config).model_dump()
+    values["model"]["name"] = str(folder)
+    return Config.model_validate(values)

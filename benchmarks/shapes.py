@@ -1,0 +1,135 @@
+"""The batches that are timed: fixed shapes such as 2x1024, or `mix`, the dataset's rows at their own lengths.
+
+Every worker of a shape gets the same file of rows. The rows of the warm-up come again in the timed steps, so that
+every shape of batch has been seen before it is timed.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from itertools import cycle
+from pathlib import Path
+
+from data.errors import InputError
+from data.files import read_jsonl, write_jsonl
+from data.render import IGNORED, Example
+from finetune.config import Config
+
+MIX = "mix"
+DEFAULT = {"cuda": ["1x512", "1x1024", "1x2048", "2x1024", MIX], "cpu": [MIX]}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A shape of micro-batch: rows × tokens; `length` None: the rows' own lengths, and the config's micro-batch."""
+
+    name: str
+    micro_batch: int
+    accumulation: int
+    length: int | None
+
+
+def choose(names: str | None, config: Config, device: str) -> list[Shape]:
+    """The shapes of a comma-separated list; None: the device's default.
+
+    Raises:
+        InputError: neither ROWSxTOKENS nor `mix`.
+    """
+    wanted = [name.strip() for name in names.split(",")] if names else DEFAULT[device]
+    return [_parse(name, config) for name in wanted]
+
+
+def fixed(rows: int, length: int) -> Shape:
+    """A fixed shape; an optimizer step is one micro-batch, which changes no rate by more than the optimizer's share."""
+    return Shape(f"{rows}x{length}", rows, 1, length)
+
+
+def _parse(name: str, config: Config) -> Shape:
+    if name == MIX:
+        return Shape(MIX, config.train.micro_batch, config.train.accumulation, None)
+    found = re.fullmatch(r"([1-9]\d{0,3})[x×]([1-9]\d{0,5})", name)
+    if not found:
+        raise InputError(f"{name!r} is no shape", where="--shapes", fix="ROWSxTOKENS such as 2x1024, or mix")
+    return fixed(int(found[1]), int(found[2]))
+
+
+def config_for(config: Config, shape: Shape, steps: int) -> Config:
+    """The config of a run of exactly `steps` optimizer steps on this shape."""
+    values = config.model_dump()
+    values["train"] |= {"micro_batch": shape.micro_batch, "accumulation": shape.accumulation, "max_steps": steps}
+    if shape.length:
+        values["data"] |= {"max_length": shape.length}
+    return Config.model_validate(values)
+
+
+def rows_for(
+    shape: Shape, examples: Sequence[Example], *, seed: int, group: bool, warmup: int, steps: int
+) -> list[Example]:
+    """The rows of all steps in the order in which they are trained: those of the warm-up, again and again.
+
+    Args:
+        group: `mix` takes batches of similar lengths, as `train.group_by_length` does.
+
+    Raises:
+        InputError: the dataset has not one batch for this shape.
+    """
+    batch = shape.micro_batch * shape.accumulation
+    block = _cut(shape.length, examples, warmup * batch) if shape.length else _mix(examples, batch, seed, group, warmup)
+    return [block[i % len(block)] for i in range(steps * batch)]
+
+
+def _mix(examples: Sequence[Example], batch: int, seed: int, group: bool, steps: int) -> list[Example]:
+    """The first steps' rows of the first epoch, as the trainer orders them."""
+    from finetune.batching import EpochOrder
+
+    whole = min(steps, len(examples) // batch)
+    if not whole:
+        raise InputError(f"{len(examples)} rows are not one batch of {batch}", where="data.train", fix="give more rows")
+    lengths = [len(example.input_ids) for example in examples]
+    order = EpochOrder(lengths, batch, seed=seed, group=group).order()
+    return [examples[row] for row in order[: whole * batch]]
+
+
+def _cut(length: int, examples: Sequence[Example], count: int) -> list[Example]:
+    """Rows of exactly `length` tokens: the dataset's rows one after another, with their labels, cut off.
+
+    Each starts where the last one's final row ended; one without a supervised token is passed over.
+    """
+    found: list[Example] = []
+    barren = 0
+    stream = cycle(examples)
+    while len(found) < count:
+        row = Example(f"cut-{len(found)}")
+        while len(row.input_ids) < length:
+            part = next(stream)
+            row.input_ids += part.input_ids
+            row.labels += part.labels
+            row.roles += part.roles
+        row.input_ids, row.labels, row.roles = row.input_ids[:length], row.labels[:length], row.roles[:length]
+        if any(label != IGNORED for label in row.labels[1:]):
+            found.append(row)
+            barren = 0
+            continue
+        barren += 1
+        if barren > len(examples):  # each took at least one example: the whole dataset has been tried
+            raise InputError(f"in no row is one of the first {length} tokens trained", where="--shapes")
+    return found
+
+
+def placed(rows: Sequence[Example], batch: int, seed: int) -> list[Example]:
+    """The rows put where the trainer's shuffle of the first epoch will find them in the order given."""
+    from finetune.batching import EpochOrder
+
+    order = EpochOrder([0] * len(rows), batch, seed=seed, group=False).order()
+    place = dict(zip(order, rows, strict=True))
+    return [place[position] for position in range(len(rows))]
+
+
+def write_rows(path: Path, rows: Sequence[Example]) -> None:
+    """One row a line, for the workers."""
+    write_jsonl(path, map(asdict, rows))
+
+
+def read_rows(path: Path) -> list[Example]:
+    """What `write_rows` wrote."""
+    return [Example(**row) for _, row in read_jsonl(path)]
