@@ -151,12 +151,11 @@ def _triton(facts: Facts) -> Finding:
         if facts.windows
         else SETUP
     )
-    if probe.missing or probe.failure:
-        why = probe.failure or "not installed"
-        ko = probe.failure or "설치되지 않음"
-        return _find(
-            "triton", "fault", Text(f"no kernel can be compiled: {why}", f"커널을 컴파일할 수 없습니다: {ko}"), mend
-        )
+    if probe.missing:
+        return _find("triton", "fault", Text("not installed", "설치되어 있지 않습니다"), mend)
+    if probe.failure:
+        says = Text(f"no kernel can be compiled: {probe.failure}", f"커널을 컴파일할 수 없습니다: {probe.failure}")
+        return _find("triton", "fault", says, mend)
     if probe.answer["sum"] != 1000:
         says = Text(
             f"a kernel gave {probe.answer['sum']:g} instead of 1000",

@@ -45,7 +45,7 @@ def _compiler(facts: Facts) -> Finding:
         path = probe.answer["path"]
         return _find("compiler", "fine", Text(f"{path}, with OpenMP", f"{path}, OpenMP 가능"))
     why = f"{probe.failure} is not found" if probe.missing else probe.failure
-    ko = f"{probe.failure}을(를) 찾을 수 없습니다" if probe.missing else probe.failure
+    ko = f"{probe.failure} 명령이 없습니다" if probe.missing else probe.failure
     mend = {
         "Windows": Text(
             'Install "Build Tools for Visual Studio" with the C++ workload, and start from its developer prompt.',
