@@ -19,8 +19,16 @@ _HEAD = """# Requests for a structural-analysis program (건축구조)
 this package; this card too (`python -m data.structural.card`). Rows are records of `data.record`: `messages` (a system
 turn with one line on the model's state, earlier turns, the request, the gold answer), 4–8 `tools`, and `meta`.
 
-Rebuild with `python -m data.structural.build` (seed {seed}; needs the `structural` extra). The same bytes come out on
-every Python from 3.11 to 3.13; `digests.json` holds their SHA-256.
+Rebuild with `python -m data build` (seed {seed}; needs the `structural` extra). The same bytes come out on every Python
+from 3.11 to 3.13; `digests.json` holds their SHA-256, and `python -m data build --check` builds again and compares.
+
+**Origin**: synthetic throughout. A grammar of this package writes every sentence, model and call; no row comes from
+another dataset or out of a language model, and no person's data is in it. The tools are modelled on what
+structural programs offer (nodes, members, supports, loads, analyses, results). 134 requests written by hand
+(`tests/data/utterances.jsonl`) served as examples of how engineers phrase things; they test the engine and the scorer
+and are no rows: a check keeps them out of every split.
+
+**Licence**: Apache-2.0, as the project.
 """
 _HOW = """
 ## How a row is made
@@ -55,12 +63,31 @@ of their own.
 | T4 | five tools that no other row mentions |
 | T5 | requests that no call answers, in held-out wording |
 """
+_LIMITS = """
+## Limits
+
+- Generated sentences are more regular than people's. A score here says how well a model learnt this language and these
+  conventions, not how it would fare with the engineers of an office; the held-out rules and the look-up figure above
+  tell how much of it is more than memory.
+- The engine proves that the calls are possible and what they do to the model. That the sentence asks for just these
+  calls rests on sentence and calls coming from one intent, and on the second reader.
+- Where no call is right, any text without a call counts as right; whether it asks for the missing value is not judged.
+- What is left unsaid is left out of the gold call. A default that a schema states (`"default"`) may be written out all
+  the same; one that only a description names (the unit kN) may not: it costs Exact Match, not Execution Accuracy.
+- Turns of earlier conversation hold tool results as short JSON, not the tables and messages of a real program.
+- Limits of storey drift and other values of design codes (KDS) are not confirmed and not taught: where a limit matters,
+  the request gives it. `check_member_design` is a simplified check, no design.
+- 30 tools of one domain, 5 more in T4. Tools of another domain are not in it, but for names that were changed
+  (`renamed`).
+- The system turn is 103–136 tokens in Qwen's tokenizer (median 113) and the tools of a row are many more: small
+  models need `data.max_tools` or signatures (`data.tools_style=signature`).
+"""
 
 
 def card(rows: Rows) -> str:
     """The card's text for these rows."""
     parts = [_HEAD.format(seed=SEED), "\n## What is in it\n\n", _mix(rows), "\n", _languages(rows), "\n", _tools(rows)]
-    parts += ["\n", _phenomena(rows), _HOW, "\n## Leaks and look-up\n\n", _leaks(rows), "\n", _probe(rows)]
+    parts += ["\n", _phenomena(rows), _HOW, "\n## Leaks and look-up\n\n", _leaks(rows), "\n", _probe(rows), _LIMITS]
     return "".join(parts)
 
 

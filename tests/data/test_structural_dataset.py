@@ -8,6 +8,7 @@ import pytest
 from data.files import read_jsonl
 from data.record import Record
 from data.structural import build, checks
+from data.structural.card import card
 from data.structural.probe import LIMITS, probe
 from data.structural.splits import SPLITS
 
@@ -97,6 +98,10 @@ def test_leak_f_digests_match_the_files(rows):
     assert stored == {s: build.digest(rows[s]) for s in NAMES}
     for split in NAMES:
         assert (HERE / f"{split}.jsonl").read_text(encoding="utf-8") == "".join(map(build.line, rows[split]))
+
+
+def test_the_card_is_written_from_these_files(rows):
+    assert (HERE / "README.md").read_text(encoding="utf-8") == card(rows), "run python -m data.structural.card"
 
 
 def test_the_probe_without_a_model_fails(rows):
