@@ -1,0 +1,276 @@
+"""`python -m benchmarks generate`: how fast an evaluation asks its questions, in batches and one by one.
+
+One process, one model, the same prompts and the same limit; the repeats of the batch sizes are interleaved. Answers are
+compared with those given one by one: a batch is worth nothing if it changes what the model says.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.results import RESULTS, result_path, save, spread
+from data.cli import DEBUG, Debug, errors_as_lines
+from data.errors import InputError
+
+BATCHES = "1,8,16,32,64"
+WARM_UP_TOKENS = 4
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A model and what it is asked.
+
+    Attributes:
+        prompts: token ids, spread over the test split.
+        device: "cuda" or "cpu".
+        settings: what decides the answers, for the result file.
+    """
+
+    model: Any
+    tokenizer: Any
+    prompts: list[list[int]]
+    max_new_tokens: int
+    device: str
+    settings: dict[str, Any]
+
+
+def generate_command(
+    run: Annotated[str | None, typer.Argument(help="a run whose best adapter answers; else the embedded model")] = None,
+    prompts: Annotated[int, typer.Option(min=2, help="so many test rows, spread over the split")] = 64,
+    batches: Annotated[str, typer.Option(help="batch sizes; 1 is what the others are measured against")] = BATCHES,
+    repeats: Annotated[int, typer.Option(min=1, help="of each batch size, interleaved")] = 3,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=2, help="limit of an answer; the run's own if left out")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="print the result as JSON")] = False,
+    out: Annotated[Path, typer.Option(help="folder of the result and its report")] = RESULTS,
+    debug: Debug = DEBUG,
+) -> None:
+    """Samples a second of an evaluation, in batches and one by one."""
+    with errors_as_lines(debug):
+        from rich.console import Console
+
+        from benchmarks.machine import machine
+        from benchmarks.report import table, write_report
+        from benchmarks.report.verdict import verdict
+        from data.console import progress
+        from data.files import dump_json
+
+        sizes = batch_sizes(batches)
+        console = Console(highlight=False, stderr=json)
+        here = machine()
+        asked = prepare(run, prompts, max_new_tokens, console.print)
+        with progress(console) as bar:
+            task = bar.add_task("answers", total=len(sizes) * repeats * len(asked.prompts), note="")
+            arms = measure(asked, sizes, repeats, lambda: bar.advance(task))
+        result = as_result(asked, here, arms, repeats)
+        path = result_path(out, here["device"]["name"], "generate")
+        save(result, path)
+        written = write_report(result, path)
+        if json:
+            typer.echo(dump_json(result, indent=2))
+            return
+        console.print(table(result))
+        console.print(verdict(result).headline.text("en"))
+        console.print(f"Report: {written[-1]}")
+
+
+def batch_sizes(text: str) -> list[int]:
+    """The sizes of a comma-separated list, ascending, 1 always among them.
+
+    Raises:
+        InputError: one is no positive number.
+    """
+    try:
+        sizes = sorted({1, *map(int, text.split(","))})
+    except ValueError:
+        sizes = [0]
+    if sizes[0] < 1:
+        raise InputError(f"{text!r} is no list of batch sizes", where="--batches", fix=f"for example {BATCHES}")
+    return sizes
+
+
+def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Callable[[str], None]) -> Asked:
+    """Load the model and render the prompts as an evaluation does.
+
+    Raises:
+        InputError: the run has no best adapter or no test rows.
+    """
+    from data.load import load_splits
+    from data.load import spread as spread_over
+    from data.pretrained import load_tokenizer, resolve
+    from data.render import align_end_token, render, render_prompt
+    from data.runs import find_run, read_manifest
+    from data.template import Template
+    from data.tools import shown
+    from eval.load import add_adapter, decoding_dtype, load_model
+    from eval.roundtrip import choose_template
+    from finetune.config import load_config
+    from finetune.device import detect, precision
+
+    folder = find_run(run) if run else None
+    if folder and not (folder / "best" / "adapter_model.safetensors").is_file():
+        raise InputError("the run has no best/ adapter", where=str(folder), fix="let it finish: RESUME=1 make train")
+    config = load_config(str(folder / "config.yaml")) if folder else load_config("cpu", ["model.name=embedded"])
+    device = detect()
+    base = resolve(config.model.name, say)
+    tokenizer = load_tokenizer(folder / "best" if folder else base)
+    if folder:
+        manifest = read_manifest(folder)
+        template = Template(tokenizer.chat_template, manifest["template"]["family"], manifest["template"]["origin"])
+        trained = manifest["precision"]
+    else:
+        template = choose_template(tokenizer, config.data.tools_style, wish=config.data.template)
+        trained = precision(config.model.dtype, device)[0]
+    *_, test = load_splits(config.data.train, config.data.validation, config.data.test)
+    if not test:
+        raise InputError("there are no test rows", where="data.test", fix="name a run whose config has some")
+    records = [
+        shown(record, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
+        for record in spread_over(test, prompts)
+    ]
+    align_end_token(tokenizer, [render(records[0], tokenizer, template)])
+    dtype = decoding_dtype(trained, device.kind)
+    say(f"Loading {config.model.name} in {dtype} …")
+    model = load_model(base, dtype=dtype, load_in_4bit=config.model.load_in_4bit, device=device.kind)
+    if folder:
+        model = add_adapter(model, folder / "best", device=device.kind)
+    limit = max_new_tokens or config.eval.max_new_tokens
+    return Asked(
+        model,
+        tokenizer,
+        [render_prompt(record, tokenizer, template) for record in records],
+        limit,
+        device.kind,
+        {
+            "run": folder.name if folder else None,
+            "model": config.model.name,
+            "dtype": dtype,
+            "load_in_4bit": config.model.load_in_4bit,
+            "prompts": len(records),
+            "max_new_tokens": limit,
+        },
+    )
+
+
+def measure(asked: Asked, sizes: Sequence[int], repeats: int, tick: Callable[[], None]) -> list[dict[str, Any]]:
+    """One arm a batch size, the repeats interleaved; a size that runs out of memory is not tried again.
+
+    Args:
+        tick: told after each answer.
+    """
+    arms: dict[int, dict[str, Any]] = {
+        size: {"arm": str(size), "batch": size, "status": "ok", "reason": None, "runs": []} for size in sizes
+    }
+    answers: dict[int, list[Any]] = {}
+    for repeat in range(repeats):
+        for size, arm in arms.items():
+            if arm["status"] != "ok":
+                continue
+            run, outputs = _timed(asked, size, tick, warm_up=repeat == 0)
+            arm["status"], arm["reason"] = run["status"], run["reason"]
+            arm["runs"].append({"repeat": repeat, **run})
+            answers.setdefault(size, outputs)
+    for size, arm in arms.items():
+        arm |= _summary(arm["runs"], answers[size], answers[sizes[0]])
+    return list(arms.values())
+
+
+def as_result(asked: Asked, here: dict[str, Any], arms: list[dict[str, Any]], repeats: int) -> dict[str, Any]:
+    """The result of kind "generate"; the ratio's low and high are of the worst and best pair of repeats."""
+    from benchmarks.report.verdict import verdict
+
+    single, *batched = arms
+    result = {
+        "kind": "generate",
+        "date": time.strftime("%Y-%m-%d"),
+        **here,
+        "config": {},
+        "settings": {"repeats": repeats, **asked.settings},
+        "budget_gib": None,
+        "emulated": False,
+        "complete": True,
+        "valid": True,
+        "arms": arms,
+        "speedup": [_ratio(arm, single) for arm in batched if arm["status"] == single["status"] == "ok"],
+    }
+    return result | {"verdict": verdict(result).headline.text("en")}
+
+
+def _timed(asked: Asked, size: int, tick: Callable[[], None], *, warm_up: bool) -> tuple[dict[str, Any], list[Any]]:
+    """One pass over the prompts, and its answers; peak memory is known on a card only, whose counter can be reset."""
+    import torch
+
+    from eval.generate import generate
+    from finetune.device import GIB
+    from finetune.shortage import is_shortage
+
+    cuda = asked.device == "cuda"
+    if cuda:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    try:
+        if warm_up:
+            longest = sorted(asked.prompts, key=len)[-size:]
+            generate(asked.model, asked.tokenizer, longest, max_new_tokens=WARM_UP_TOKENS, batch=size)
+        _settle(cuda)
+        started = time.perf_counter()
+        outputs = generate(
+            asked.model,
+            asked.tokenizer,
+            asked.prompts,
+            max_new_tokens=asked.max_new_tokens,
+            batch=size,
+            done=lambda i, output: tick(),
+        )
+        _settle(cuda)
+        seconds = time.perf_counter() - started
+    except Exception as e:
+        if not is_shortage(e):
+            raise
+        return {"status": "out of memory", "reason": str(e).splitlines()[0]}, []
+    figures = {
+        "status": "ok",
+        "reason": None,
+        "seconds": round(seconds, 4),
+        "samples_per_second": len(outputs) / seconds,
+        "tokens_per_second": sum(output.tokens for output in outputs) / seconds,
+        "peak_reserved_gib": round(torch.cuda.max_memory_reserved() / GIB, 3) if cuda else None,
+    }
+    return figures, outputs
+
+
+def _settle(cuda: bool) -> None:
+    import torch
+
+    if cuda:
+        torch.cuda.synchronize()
+
+
+def _summary(runs: list[dict[str, Any]], outputs: list[Any], alone: list[Any]) -> dict[str, Any]:
+    """Spreads over the repeats; the share of answers that were cut and of those that are as they were one by one."""
+    summary = {}
+    for key in ("samples_per_second", "tokens_per_second", "peak_reserved_gib"):
+        if values := [run[key] for run in runs if run.get(key) is not None]:
+            summary[key] = spread(values)
+    pairs = list(zip(outputs, alone, strict=False))
+    return {
+        "summary": summary,
+        "truncated_share": sum(output.truncated for output in outputs) / len(outputs) if outputs else None,
+        "same_share": sum(mine.text == other.text for mine, other in pairs) / len(pairs) if pairs else None,
+    }
+
+
+def _ratio(arm: dict[str, Any], single: dict[str, Any]) -> dict[str, Any]:
+    mine, other = (row["summary"]["samples_per_second"] for row in (arm, single))
+    return {
+        "arm": arm["arm"],
+        "against": single["arm"],
+        "ratio": mine["median"] / other["median"],
+        "low": mine["low"] / other["high"],
+        "high": mine["high"] / other["low"],
+    }
