@@ -111,7 +111,7 @@ def evaluate_run(
         "settings": {k: v for k, v in asdict(settings).items() if k not in ("template", "adapter")},
         "tuned": results["tuned"],
         "base": results.get("base"),
-        "compare": compare(results["base"], results["tuned"]) if base else None,
+        "compare": compare(*(results[m] | {"execution": executed[m]} for m in ("base", "tuned"))) if base else None,
         "execution": executed if executed["tuned"] else None,
         "probe": _probe(training, records) if split != "train" else None,
         "seconds": seconds,

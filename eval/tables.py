@@ -24,21 +24,26 @@ def headline_table(metrics: dict[str, Any]) -> Table:
     """The five headline metrics with 95 % intervals, base beside tuned; then execution, on the rows it can ask."""
     tuned, base = metrics["tuned"], metrics["base"]
     columns = {name: m["headline"] for name, m in (("base", base), ("tuned", tuned)) if m}
-    table = rates_table(f"{metrics['run']} on {metrics['split']}, {tuned['n']} rows", columns)
-    executed = metrics.get("execution") or {}
-    if executed:
-        table.add_row("Execution Accuracy", *[_rate(executed[m]["strict"]) for m in ("base", "tuned") if m in executed])
-    return table
+    return rates_table(f"{metrics['run']} on {metrics['split']}, {tuned['n']} rows", columns, metrics.get("execution"))
 
 
-def rates_table(title: str, columns: dict[str, dict[str, Any]]) -> Table:
-    """The headline metrics, a column for each result; one that a result does not have is a dash."""
+def rates_table(
+    title: str, columns: dict[str, dict[str, Any]], executed: dict[str, dict[str, Any]] | None = None
+) -> Table:
+    """The headline metrics, a column for each result; one that a result does not have is a dash.
+
+    Args:
+        executed: what `execution_accuracy` found, by column; where it was asked, its own row.
+    """
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for name in columns:
         table.add_column(name, justify="right")
     for key, label in METRICS.items():
         table.add_row(label, *[_rate(rates[key]) if key in rates else "–" for rates in columns.values()])
+    if executed:
+        rates = [executed[name]["strict"] for name in columns]
+        table.add_row(f"Execution Accuracy ({rates[0]['n']} rows)", *map(_rate, rates))
     return table
 
 
@@ -54,13 +59,14 @@ def apart_table(apart: dict[str, Any]) -> Table:
 
 
 def compare_table(result: dict[str, Any], labels: dict[str, str]) -> Table:
-    """What `scoring.compare` gives, under the names `result["a"]` and `result["b"]`."""
+    """What `scoring.compare` gives for the figures in `labels`, under the names `result["a"]` and `result["b"]`."""
     a, b = result["a"], result["b"]
     title = f"{a} against {b} on the same {result['n']} rows, strict reading"
     table = Table(title=title, title_justify="left")
     table.add_column("")
-    for label in labels.values():
-        table.add_column(label, justify="right")
+    for key, label in labels.items():
+        n = result[key]["a"]["n"]
+        table.add_column(label if n == result["n"] else f"{label} ({n} rows)", justify="right")
     pairs = [result[key] for key in labels]
     table.add_row(a, *[_rate(pair["a"]) for pair in pairs])
     table.add_row(b, *[_rate(pair["b"]) for pair in pairs])

@@ -9,7 +9,11 @@ from data.runs import find_run
 
 LEVEL = 0.05
 """Below this p-value a difference is called one."""
-COMPARED = {"exact_match": "Exact Match", "tool_name": "Tool Name Accuracy"}
+COMPARED = {
+    "exact_match": "Exact Match",
+    "tool_name": "Tool Name Accuracy",
+    "execution": "Execution Accuracy",
+}
 Named = tuple[str, dict[str, Any]]
 
 
@@ -31,7 +35,7 @@ def two_sides(a: str, b: str | None, split: str = "test") -> tuple[Named, Named]
         raise InputError(
             "only one model was evaluated here", where=str(path), fix="name a second one, or evaluate with --base"
         )
-    return ("base", first["base"]), ("tuned", first["tuned"])
+    return ("base", _side(first, "base")), ("tuned", _tuned(first))
 
 
 def verdict(pair: dict[str, Any], a: str, b: str) -> str:
@@ -54,8 +58,12 @@ def _odds(p: float) -> str:
 
 
 def _tuned(metrics: dict[str, Any]) -> dict[str, Any]:
-    tuned = metrics.get("tuned")
-    return tuned if isinstance(tuned, dict) else metrics
+    return _side(metrics, "tuned") if isinstance(metrics.get("tuned"), dict) else metrics
+
+
+def _side(metrics: dict[str, Any], name: str) -> dict[str, Any]:
+    """One model's scores, with what its calls did on the structural models where they were carried out."""
+    return metrics[name] | {"execution": (metrics.get("execution") or {}).get(name)}
 
 
 def _read(where: str, split: str) -> tuple[dict[str, Any], Path]:

@@ -29,6 +29,7 @@ def compare_runs(
             print(dump_json(result, indent=2))
             return
         console = Console()
-        console.print(compare_table(result, COMPARED))
-        for key, label in COMPARED.items():
+        compared = {key: label for key, label in COMPARED.items() if key in result}
+        console.print(compare_table(result, compared))
+        for key, label in compared.items():
             console.print(f"{label}: {verdict(result[key], name_a, name_b)}", highlight=False)

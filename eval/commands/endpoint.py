@@ -71,5 +71,6 @@ def endpoint(
             print(dump_json(scores, indent=2))
             return
         title = f"{model} on {data.name}, {len(records)} rows"
-        console.print(rates_table(title, {name: result["headline"] for name, result in scores.items()}))
+        executed = {name: result["execution"] for name, result in scores.items() if result["execution"]}
+        console.print(rates_table(title, {name: result["headline"] for name, result in scores.items()}, executed))
         console.print(f"In {folder}: generations.jsonl, {', '.join(f'{name}.json' for name in scores)}")

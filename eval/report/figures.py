@@ -8,6 +8,7 @@ from eval.scoring.sample import NONE
 from eval.scoring.stats import rate
 
 METRICS = ("exact_match", "tool_name_accuracy", "parameter_accuracy", "json_validity", "hallucination_rate")
+COMPARED = {"exact_match": "exact_match", "tool_name": "tool_name_accuracy", "execution": "execution"}
 ACCEPTED = ("coerced_integer", "order_differs")
 MAX_COLUMNS = 60
 MAX_ROWS = 100
@@ -29,10 +30,13 @@ def p_text(p: float) -> tuple[str, bool]:
 
 
 def metric_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """The headline figures, each with the tuned rate and, where there are, base, repaired and the probe's."""
+    """The headline figures, each with the tuned rate and, where there are, base, repaired and the probe's.
+
+    Execution stands last and brings its outcomes, where the rows have a structural model.
+    """
     tuned, base = metrics["tuned"], metrics["base"]
     probe = probe_rate(metrics)
-    return [
+    rows = [
         {
             "key": key,
             "tuned": tuned["headline"][key],
@@ -43,6 +47,22 @@ def metric_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for key in METRICS
     ]
+    executed = metrics.get("execution")
+    if executed and executed["tuned"]["n"]:
+        ran = executed["tuned"]
+        rows.append(
+            {
+                "key": "execution",
+                "tuned": ran["strict"],
+                "base": executed["base"]["strict"] if base else None,
+                "repaired": None,
+                "probe": None,
+                "lower": False,
+                "summed": ran["summed"],
+                "outcomes": ran["outcomes"],
+            }
+        )
+    return rows
 
 
 def probe_rate(metrics: dict[str, Any]) -> dict[str, Any] | None:
@@ -57,13 +77,17 @@ def compare_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     if not compared or not compared["n"]:
         return []
     rows = []
-    for key, metric in (("exact_match", "exact_match"), ("tool_name", "tool_name_accuracy")):
+    for key, metric in COMPARED.items():
+        if key not in compared:
+            continue
         pair, at, parts = compared[key], 0.0, []
         for part in ("both", "only_b", "only_a", "neither"):
-            share = 100 * pair[part] / compared["n"]
+            share = 100 * pair[part] / pair["a"]["n"]
             parts.append({"key": part, "count": pair[part], "x": at, "width": share})
             at += share
-        rows.append({"metric": metric, "parts": parts, "verdict": _verdict(pair), "p": pair["p_value"]})
+        rows.append(
+            {"metric": metric, "n": pair["a"]["n"], "parts": parts, "verdict": _verdict(pair), "p": pair["p_value"]}
+        )
     return rows
 
 

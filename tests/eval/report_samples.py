@@ -4,6 +4,7 @@ import json
 
 from data import Record
 from eval import ToolCall, compare, score
+from eval.execution import execution_accuracy
 from eval.generate import Output
 from eval.parse import render_calls
 from eval.scoring import Sample
@@ -68,9 +69,15 @@ def scored(records, outputs):
     return score(Sample.from_record(r, outputs[r.id].text, truncated=outputs[r.id].truncated) for r in records)
 
 
+def executed_by(records, outputs):
+    found = [Sample.from_record(r, outputs[r.id].text) for r in records if r.id in outputs]
+    return execution_accuracy([r for r in records if r.id in outputs], found)
+
+
 def metrics_of(records, outputs, probe=None):
     tuned = scored(records, outputs["tuned"])
     base = scored(records, outputs["base"]) if "base" in outputs else None
+    executed = {side: executed_by(records, mine) for side, mine in outputs.items()}
     return {
         "run": "6gb-qwen2.5-1.5b",
         "split": "test",
@@ -79,7 +86,10 @@ def metrics_of(records, outputs, probe=None):
         "settings": {"max_new_tokens": 256, "batch": 8, "greedy": True},
         "tuned": tuned,
         "base": base,
-        "compare": compare(base, tuned) if base else None,
+        "compare": compare(base | {"execution": executed["base"]}, tuned | {"execution": executed["tuned"]})
+        if base
+        else None,
+        "execution": executed if executed["tuned"] else None,
         "probe": probe,
         "seconds": {"base": 312.4, "tuned": 296.1},
     }

@@ -133,6 +133,22 @@ def test_compare_says_it_in_words(results):
     assert "Both are right on the same rows." in text, "the tool's name is right everywhere"
 
 
+def test_compare_takes_execution_where_both_were_carried_out(results):
+    assert "execution" not in json.loads(call("compare", results, "--json")[1])
+    metrics = json.loads((results / "metrics.json").read_text(encoding="utf-8"))
+    ran = {"base": ["different", "refused", "strict", "no_call"], "tuned": ["strict", "summed", "strict", "strict"]}
+    outcomes = {name: {"samples": {f"r{i}": word for i, word in enumerate(words)}} for name, words in ran.items()}
+    write(results / "metrics.json", metrics | {"execution": outcomes})
+    pair = json.loads(call("compare", results, "--json")[1])["execution"]
+    assert pair["a"]["count"] == 1 and pair["b"]["count"] == 3 and pair["a"]["n"] == 4
+    assert (pair["only_a"], pair["only_b"], pair["both"], pair["neither"]) == (0, 2, 1, 1)
+    text = " ".join(call("compare", results)[1].split())
+    assert "Execution Accuracy: 2 rows set them apart" in text
+    del outcomes["base"]["samples"]["r3"]
+    write(results / "metrics.json", metrics | {"execution": outcomes})
+    assert "execution" not in json.loads(call("compare", results, "--json")[1])
+
+
 def test_compare_two_runs_by_name(results, monkeypatch):
     monkeypatch.setenv("TOOLTUNE_RUNS", str(results / "runs"))
     for name, source in (("one", "base"), ("two", "tuned")):

@@ -158,7 +158,7 @@ def test_the_terminal_shows_one_line():
     metrics = {"run": "r", "split": "test", "base": side, "tuned": side}
     ran = {"base": {"strict": rate | {"value": 0.25}}, "tuned": {"strict": rate}}
     assert lines(headline_table(metrics | {"execution": ran}))[-1].split() == [
-        *("Execution", "Accuracy", "25.0%", "(10.0–90.0)", "50.0%", "(10.0–90.0)")
+        *("Execution", "Accuracy", "(2", "rows)", "25.0%", "(10.0–90.0)", "50.0%", "(10.0–90.0)")
     ]
     assert not any("Execution" in line for line in lines(headline_table(metrics | {"execution": None})))
 

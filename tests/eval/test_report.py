@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from chromium import browser, find_chromium
-from report_samples import HOSTILE, answers, hermes, hostile_records, metrics_of
+from report_samples import HOSTILE, answers, executed_by, hermes, hostile_records, metrics_of
 
 from data import InputError, Record
 from data.files import read_jsonl
@@ -69,6 +69,18 @@ def test_page_is_small_and_asks_for_nothing(report):
     assert not re.findall(r'(?:src|href|action)="(?!data:,")[^"]*"', text.split('id="data"')[0])
     assert "url(" not in text and "@import" not in text
     assert ' style="' not in text and " onclick=" not in text
+
+
+def test_execution_stands_beside_the_other_figures(report, records, outputs, tmp_path):
+    ran = executed_by(records, outputs["tuned"])
+    text = report.read_text(encoding="utf-8").split('id="data"')[0]
+    assert text.count(words()["execution"][1]) == 2 and words()["execution.what"][0] in text
+    assert f'{ran["strict"]["count"]}<span class="faint"> / {ran["n"]}</span>' in text
+    assert words()["execution.outcomes"][1].format(**ran["outcomes"]) in text
+    assert words()["compare.rows"][0].format(n=ran["n"]) in text
+    metrics = metrics_of(records[:3], {"tuned": outputs["tuned"]}) | {"execution": None}
+    write_report(tmp_path / "r.html", metrics, records[:3], outputs)
+    assert words()["execution"][1] not in (tmp_path / "r.html").read_text(encoding="utf-8").split('id="data"')[0]
 
 
 def test_every_sample_is_there_with_its_reason(report, records):
