@@ -1,0 +1,448 @@
+"""The run page and its pictures: what they say of each kind of run, that no text can run in them, in a browser too."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from data import InputError
+from data.files import read_jsonl, write_json, write_jsonl
+from finetune.cli import app
+from finetune.history import read_history
+from finetune.report import write_plots, write_run_page
+from finetune.report.curves import MAX_POINTS, Curve, curves, overfitting_from
+from finetune.report.tables import against, differences, duration, epoch_rows, evaluation_links, headline, state
+from finetune.report.words import words
+from tests.eval.chromium import browser, find_chromium
+from tests.finetune import run_samples
+from tests.finetune.run_samples import change_events
+
+HOSTILE = "<img src=x onerror=window.hacked=1>'\"&{{7*7}}`$x^2$\u202e"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("runs")
+
+
+@pytest.fixture(scope="module")
+def reference(runs: Path) -> Path:
+    return run_samples.reference_run(runs)
+
+
+@pytest.fixture(scope="module")
+def healthy(runs: Path) -> Path:
+    return run_samples.healthy_run(runs)
+
+
+@pytest.fixture(scope="module")
+def running(runs: Path) -> Path:
+    return run_samples.running_run(runs)
+
+
+@pytest.fixture(scope="module")
+def cut(runs: Path) -> Path:
+    """A run that ended in its first epoch, long ago."""
+    run = run_samples.cut_run(runs)
+    os.utime(run / "metrics.jsonl", (1e9, 1e9))
+    return run
+
+
+@pytest.fixture(scope="module")
+def cpu(runs: Path) -> Path:
+    return run_samples.cpu_run(runs)
+
+
+@pytest.fixture(scope="module")
+def broken(runs: Path) -> Path:
+    """A run whose gradients grow and end as no number."""
+    run = run_samples.cut_run(runs, "broken")
+
+    def change(event: dict[str, Any]) -> None:
+        if event["step"] >= 50:
+            event["grad_norm"] = event["grad_norm"] * 40 if event["step"] < 70 else "nan"
+        if event["step"] == 70:
+            event["loss"] = "inf"
+
+    change_events(run, change)
+    return run
+
+
+@pytest.fixture(scope="module")
+def hostile(runs: Path) -> Path:
+    """A run with a hostile text wherever a dataset, a config or a machine can bring one."""
+    run = run_samples.healthy_run(runs, HOSTILE)
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    manifest["device"]["name"] = HOSTILE
+    manifest["packages"][HOSTILE] = HOSTILE
+    manifest["data"] = {HOSTILE: "</script><script>window.hacked=1</script>"}
+    manifest["git_commit"] = "</style><b>"
+    write_json(run / "manifest.json", manifest)
+    config = (run / "config.yaml").read_text(encoding="utf-8")
+    (run / "config.yaml").write_text(
+        config.replace("Qwen/Qwen2.5-1.5B-Instruct", f'"{HOSTILE[:20]}"'), encoding="utf-8"
+    )
+    rows = json.loads((run / "rows.json").read_text(encoding="utf-8"))
+    write_json(run / "rows.json", [row | {"id": f"{HOSTILE} {i}"} for i, row in enumerate(rows)])
+    change_events(run, lambda event: event.update(grad_norm=55.0) if event["step"] == 400 and "loss" in event else None)
+    table = [row | {"verdict": HOSTILE} for _, row in read_jsonl(run / "epochs.jsonl")]
+    write_jsonl(run / "epochs.jsonl", table)
+    split = run / "eval" / "te st#<i>"
+    split.mkdir(parents=True)
+    (split / "report.html").write_text("there", encoding="utf-8")
+    return run
+
+
+def drawn(run: Path) -> dict[str, Curve]:
+    return {curve.key: curve for curve in curves(read_history(run))}
+
+
+def lines(run: Path, key: str) -> dict[str, Any]:
+    """Of each line that is not a faint one: its points."""
+    found = [line for panel in drawn(run)[key].panels for line in panel.lines if line.look != "faint"]
+    return {line.key: list(zip(line.x, line.y, strict=True)) for line in found}
+
+
+def embedded(page: Path) -> dict[str, Any]:
+    text = page.read_text(encoding="utf-8")
+    data: dict[str, Any] = json.loads(re.search(r'id="data">(.*?)</script>', text, re.DOTALL)[1])  # type: ignore[index]
+    return data
+
+
+# ---- the curves as data -------------------------------------------------------------------------------------------
+
+
+def test_every_curve_of_the_contract_is_drawn(reference: Path) -> None:
+    found = drawn(reference)
+    assert list(found) == ["loss", "learning", "tools", "roles", "memory", "speed"]
+    assert [panel.key for panel in found["learning"].panels] == ["learning_rate", "grad_norm"]
+    assert lines(reference, "loss")["eval_loss"][2] == (3.0, 0.55)
+    assert set(lines(reference, "tools")) == {
+        "tool_name_accuracy", "parameter_accuracy", "json_validity", "hallucination_rate"
+    }  # fmt: skip
+    assert set(lines(reference, "roles")) == {"role_name", "role_arguments", "role_format", "role_text"}
+    levels = {level.key: level.value for level in found["memory"].panels[0].levels}
+    assert levels == {"memory_limit": 6.0, "memory_peak": 5.1}
+
+
+def test_best_epoch_and_overfitting_are_marked(reference: Path, healthy: Path) -> None:
+    loss = drawn(reference)["loss"]
+    assert [(mark.key, mark.x) for mark in loss.marks] == [("best", 3.0)]
+    assert [(region.start, region.end) for region in loss.regions] == [(4.5, 10.0)]
+    assert overfitting_from(read_history(reference)) == 5.0
+    assert drawn(healthy)["loss"].regions == [] and overfitting_from(read_history(healthy)) is None
+
+
+def test_a_budget_below_the_card_is_the_limit(runs: Path) -> None:
+    plan = run_samples.Plan("6gb", ["memory.budget_gb=5.5"], ((0, 2.0), (3, 1.0)), (), finished=False, stop=60)
+    run = run_samples.write_run(runs / "budget", plan)
+    assert drawn(run)["memory"].panels[0].levels[0].value == 5.5
+
+
+def test_a_cpu_run_shows_main_memory(cpu: Path) -> None:
+    assert drawn(cpu)["memory"].panels[0].key == "main_gib"
+    assert set(lines(cpu, "speed")) == {"samples_per_second", "cpu_utilization"}
+
+
+def test_what_was_no_number_is_a_gap_and_a_mark(broken: Path) -> None:
+    learning = drawn(broken)["learning"]
+    assert [(mark.key, mark.x) for mark in learning.marks] == [("broken", 70)]
+    norm = learning.panels[1]
+    assert norm.log and norm.lines[0].y[-1] is None
+    assert max(y for y in norm.lines[0].y if y is not None) > 10
+
+
+def test_a_long_run_is_thinned_and_keeps_its_spike(runs: Path) -> None:
+    overrides = ["train.logging_steps=1"]
+    run = run_samples.write_run(
+        runs / "long", run_samples.Plan("6gb-overfit-study", overrides, run_samples.FALLING, run_samples.OVERFITTED)
+    )
+    change_events(run, lambda event: event.update(grad_norm=123.0) if event["step"] == 1234 else None)
+    norm = next(line for line in drawn(run)["learning"].panels[1].lines if line.look == "faint")
+    assert len(norm.x) <= MAX_POINTS and dict(zip(norm.x, norm.y, strict=True))[1234] == 123.0
+    assert norm.x == sorted(norm.x)
+
+
+def test_smoothing_has_no_lag_and_keeps_the_raw_values(reference: Path) -> None:
+    faint, smooth = drawn(reference)["loss"].panels[0].lines[:2]
+    assert (faint.look, smooth.look) == ("faint", "line") and faint.x == smooth.x
+    assert smooth.y[0] == faint.y[0] and smooth.y[-1] == faint.y[-1]
+    middle = len(faint.y) // 2
+    around = [y for y in faint.y[middle - 3 : middle + 4] if y is not None]
+    assert smooth.y[middle] == pytest.approx(sum(around) / 7)
+
+
+# ---- what the page says -------------------------------------------------------------------------------------------
+
+
+def test_state_and_headline(reference: Path, healthy: Path, running: Path, cut: Path, cpu: Path) -> None:
+    def said(run: Path, idle: float = 5) -> str:
+        history = read_history(run)
+        return headline(history, state(history, idle))[0]
+
+    assert said(reference) == "headline.overfitting" and said(healthy) == "headline.rising"
+    assert said(running) == "headline.running" and said(running, idle=1e5) == "headline.stopped"
+    assert said(cpu) == "headline.once"
+    assert state(read_history(reference), 1e9) == "finished"
+
+
+def test_a_run_that_was_interrupted_is_stopped(runs: Path) -> None:
+    run = run_samples.running_run(runs, "interrupted")
+    events = [event for _, event in read_jsonl(run / "metrics.jsonl")]
+    end = {"step": 380, "train_runtime": 900.0, "train_samples_per_second": 1.4, "global_step": 380, "epoch": 1.52}
+    write_jsonl(run / "metrics.jsonl", [*events, end])
+    assert state(read_history(run), 5) == "stopped"
+
+
+def test_only_a_running_page_reloads(reference: Path, running: Path, cut: Path) -> None:
+    said = {run.name: embedded(write_run_page(run))["running"] for run in (reference, running, cut)}
+    assert said == {reference.name: False, running.name: True, cut.name: False}
+
+
+def test_a_run_that_only_began_has_a_page(runs: Path) -> None:
+    run = run_samples.cut_run(runs, "begun")
+    (run / "metrics.jsonl").unlink()
+    text = write_run_page(run).read_text(encoding="utf-8")
+    assert words()["headline.waiting"][0] in text and words()["curves.none"][0] in text
+    assert write_plots(run) == []
+
+
+def test_epoch_table(reference: Path) -> None:
+    rows = epoch_rows(read_history(reference))
+    assert [row["best"] for row in rows] == [i == 2 for i in range(10)]
+    assert rows[2]["eval_loss"] == "0.550" and rows[2]["verdict"] == ["최적", "best"]
+    assert rows[4]["tone"] == "bad" and dict(rows[2]["rates"])["tool_name_accuracy"] == "95.3%"
+
+
+def test_selection_by_a_tool_metric_decides_what_is_best(runs: Path) -> None:
+    plan = run_samples.Plan(
+        "6gb",
+        ["eval.select_by=tool_name_accuracy"],
+        ((0, 2.0), (3, 0.5)),
+        ((0.6, 0.75, 1, 0.5, 0), (0.5, 0.5, 1, 0.5, 0)),
+        finished=False,
+    )
+    rows = epoch_rows(read_history(run_samples.write_run(runs / "by-name", plan)))
+    assert [row["best"] for row in rows] == [True, False]
+
+
+def test_two_runs_beside_each_other(reference: Path, healthy: Path) -> None:
+    one, two = read_history(reference), read_history(healthy)
+    rows = {row["key"]: row for row in against(one, two)}
+    assert rows["eval_loss"] == {"key": "eval_loss", "one": "0.550", "two": "0.430", "change": "−0.120", "tone": "good"}
+    assert rows["hallucination_rate"]["tone"] == "good" and rows["memory"]["change"] == "="
+    assert ("train.epochs", "10", "3") in differences(one, two)
+    assert differences(one, one) == []
+    page = write_run_page(reference, other=healthy)
+    assert page.name == f"report-{healthy.name}.html"
+    assert set(embedded(page)["other"]) == set(embedded(page)["curves"])
+
+
+def test_evaluations_are_linked(runs: Path) -> None:
+    run = run_samples.healthy_run(runs, "evaluated")
+    folder = run / "eval" / "test"
+    folder.mkdir(parents=True)
+    (folder / "report.html").write_text("there", encoding="utf-8")
+    rate = {"value": 0.9, "count": 9, "n": 10, "low": 0.6, "high": 0.98}
+    write_json(folder / "metrics.json", {"tuned": {"headline": {"tool_name_accuracy": rate, "exact_match": rate}}})
+    (link,) = evaluation_links(run)
+    assert link["href"] == "eval/test/report.html" and ("exact_match", "90.0%") in link["figures"]
+    assert 'href="eval/test/report.html"' in write_run_page(run).read_text(encoding="utf-8")
+
+
+def test_durations() -> None:
+    assert [duration(s) for s in (0, 59.6, 671, 14085.2)] == ["0:00", "1:00", "11:11", "3:54:45"]
+
+
+def test_every_sentence_has_two_languages() -> None:
+    assert all(len(both) == 2 and all(isinstance(x, str) and x for x in both) for both in words().values())
+    holes = [[sorted(re.findall(r"\{\w+\}", text)) for text in both] for both in words().values()]
+    assert all(korean == english for korean, english in holes)
+
+
+def test_page_asks_for_nothing_and_is_no_larger_than_plotly(reference: Path) -> None:
+    from plotly.offline import get_plotlyjs
+
+    text = write_run_page(reference).read_text(encoding="utf-8")
+    assert len(text) - len(get_plotlyjs()) < 400_000
+    policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)[1]  # type: ignore[index]
+    assert "default-src &#39;none&#39;" in policy and "unsafe" not in policy and "http" not in policy
+    own = text.replace(get_plotlyjs(), "")
+    assert not re.findall(r'(?:src|action)="[^"]*"|href="(?!data:,|eval/)[^"]*"', own)
+    assert ' style="' not in own and "@import" not in own and "url(" not in own
+
+
+def test_hostile_texts_stay_text(hostile: Path, reference: Path) -> None:
+    from plotly.offline import get_plotlyjs
+
+    for page in (write_run_page(hostile), write_run_page(reference, other=hostile)):
+        text = page.read_text(encoding="utf-8").replace(get_plotlyjs(), "")
+        assert text.count("<script") == 3 and text.count("</script") == 3 and text.count("</style") == 1
+        assert "<img" not in text and "&lt;img" in text and "\u202e" not in text and "49`" not in text
+    assert write_run_page(hostile).parent == hostile
+
+
+def test_pictures(cpu: Path, broken: Path, hostile: Path) -> None:
+    from PIL import Image
+
+    for run in (cpu, broken, hostile):
+        paths = write_plots(run, lang="en")
+        assert [p.stem for p in paths] == list(drawn(run))
+        for path in paths:
+            with Image.open(path) as image:
+                assert image.width == 1200 and image.info["dpi"] == pytest.approx((150, 150), abs=0.1)
+                assert len(image.convert("L").getcolors()) > 20  # something is drawn
+
+
+def test_command(runs: Path, reference: Path, healthy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOOLTUNE_RUNS", str(runs))
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    done = CliRunner().invoke(app, ["report", reference.name, healthy.name, "--lang", "en", "--no-open"])
+    assert done.exit_code == 0 and f"report-{healthy.name}.html" in done.output and opened == []
+    assert '<html lang="en">' in (reference / f"report-{healthy.name}.html").read_text(encoding="utf-8")
+    assert CliRunner().invoke(app, ["report", reference.name]).exit_code == 0
+    assert opened == [(reference / "report.html").as_uri()]
+    assert CliRunner().invoke(app, ["report", "nope"]).exit_code == 2
+    assert CliRunner().invoke(app, ["report", reference.name, "--lang", "fr"]).exit_code == 2
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError):
+        write_run_page(tmp_path)
+
+
+# ---- in a browser -------------------------------------------------------------------------------------------------
+
+needs_browser = pytest.mark.skipif(not find_chromium(), reason="no chromium, chromium-browser or google-chrome on PATH")
+
+CHARTS = """[...document.querySelectorAll('.chart')].map(c => ({
+    id: c.id.slice(6), lines: c.querySelectorAll('.scatterlayer .trace .lines path').length,
+    points: c.querySelectorAll('.scatterlayer .point').length, bars: c.querySelectorAll('.barlayer .point').length,
+    length: [...c.querySelectorAll('.trace .lines path')].reduce((n, p) => n + p.getAttribute('d').length, 0)}))"""
+
+
+SETTLED = "new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r())))"
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with browser(tmp_path_factory.mktemp("profile")) as tab:
+        yield tab
+
+
+@pytest.fixture
+def quiet(tab: Any) -> Any:
+    """The tab, watched: a test fails on any error in the console and on any request but the file itself."""
+    tab.errors.clear()
+    yield tab
+    assert tab.errors == []
+    assert [r for r in tab.requests if not r.startswith(("file:", "data:,"))] == []
+
+
+def show(tab: Any, run: Path, fragment: str = "", other: Path | None = None) -> dict[str, Any]:
+    """Open the run's page and return what each chart holds, once all are drawn."""
+    tab.open(write_run_page(run, other=other), fragment)
+    tab.run(SETTLED)
+    return {chart["id"]: chart for chart in tab.run(CHARTS)}
+
+
+@needs_browser
+def test_curves_are_drawn(quiet: Any, reference: Path) -> None:
+    quiet.look(1280)
+    charts = show(quiet, reference)
+    assert list(charts) == ["loss", "learning", "tools", "roles", "memory", "speed"]
+    assert {key: chart["lines"] for key, chart in charts.items()} == {
+        "loss": 3, "learning": 3, "tools": 4, "roles": 4, "memory": 2, "speed": 3
+    }  # fmt: skip
+    assert charts["loss"]["points"] == 10 and charts["tools"]["points"] == 40
+    assert all(chart["length"] > 100 for chart in charts.values())
+    assert quiet.run("document.querySelector('#chart-loss .shapelayer path') !== null")
+    assert "과적합" in quiet.run("document.querySelector('#chart-loss').textContent")
+
+
+@needs_browser
+def test_every_kind_of_run_draws(quiet: Any, healthy: Path, running: Path, cut: Path, cpu: Path, broken: Path) -> None:
+    for run in (healthy, running, cut, broken):
+        assert show(quiet, run)["loss"]["length"] > 100
+    charts = show(quiet, cpu)
+    assert charts["tools"]["bars"] == 4 and charts["roles"]["bars"] == 4
+    assert "NaN" in (show(quiet, broken) and quiet.run("document.querySelector('#chart-learning').textContent"))
+
+
+@needs_browser
+def test_another_run_lies_over_every_curve(quiet: Any, reference: Path, healthy: Path, cpu: Path) -> None:
+    alone, both = show(quiet, reference), show(quiet, reference, other=healthy)
+    assert all(both[key]["lines"] > alone[key]["lines"] for key in alone)
+    assert quiet.run("document.querySelectorAll('#against .pairs tbody tr').length") > 10
+    assert show(quiet, cpu, other=healthy)["tools"]["points"] == 4 + 12
+
+
+@needs_browser
+def test_a_name_switches_its_line_off(quiet: Any, reference: Path) -> None:
+    show(quiet, reference)
+    quiet.run("document.querySelector('#legend-tools button').click()")
+    assert quiet.run("document.querySelectorAll('#chart-tools .scatterlayer .trace').length") == 3
+    assert quiet.run("document.querySelector('#legend-tools button').getAttribute('aria-pressed')") == "false"
+    quiet.run("document.querySelector('#legend-tools button').click()")
+    assert quiet.run("document.querySelectorAll('#chart-tools .scatterlayer .trace').length") == 4
+
+
+@needs_browser
+def test_language_and_theme_switch_and_last(quiet: Any, reference: Path) -> None:
+    quiet.look(1280, scheme="light")
+    show(quiet, reference)
+    assert "과적합" in quiet.run("document.querySelector('h1').innerText")
+    quiet.run("document.querySelector('#language button[value=en]').click()")
+    assert "overfitting" in quiet.run("document.querySelector('h1').innerText")
+    body = quiet.run("document.body.innerText")
+    assert re.findall(r"[가-힣]+", body) == ["한국어"]
+    ink = "getComputedStyle(document.querySelector('#chart-loss .xtick text')).fill"
+    before = quiet.run(ink)
+    quiet.run("document.getElementById('theme').click()")
+    quiet.run(SETTLED)
+    assert quiet.run(ink) != before
+    assert quiet.run("location.hash") == "#lang=en&theme=dark"
+    show(quiet, reference, "lang=en&theme=dark")
+    assert quiet.run("[document.documentElement.lang, document.documentElement.dataset.theme]") == ["en", "dark"]
+
+
+@needs_browser
+def test_nothing_hostile_runs(quiet: Any, hostile: Path, reference: Path) -> None:
+    for run, other in ((reference, hostile), (hostile, reference)):
+        show(quiet, run, other=other)
+        quiet.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+        assert quiet.run("typeof window.hacked") == "undefined"
+        assert (
+            quiet.run("document.images.length + document.querySelectorAll('iframe, link[rel=stylesheet]').length") == 0
+        )
+        assert quiet.run("document.scripts.length") == 3
+        assert "<img src=x" in quiet.run("document.body.innerText")
+    assert "<img src=x" in quiet.run("document.querySelector('#findings').innerText")  # the ids of a spike's rows
+    link = quiet.run("document.querySelector('#evaluations a').href")
+    assert link.endswith("/eval/te%20st%23%3Ci%3E/report.html")
+
+
+@needs_browser
+def test_the_policy_stops_any_other_script(tab: Any, reference: Path) -> None:
+    show(tab, reference)
+    tab.run("script = document.createElement('script'); script.textContent = 'window.hacked = 1'")
+    tab.run("document.body.append(script)")
+    assert tab.run("typeof window.hacked") == "undefined"
+
+
+@needs_browser
+def test_a_phone_needs_no_sideways_scrolling(
+    quiet: Any, reference: Path, healthy: Path, running: Path, cpu: Path, hostile: Path
+) -> None:
+    quiet.look(390)
+    for run, other in ((reference, healthy), (running, None), (cpu, None), (hostile, None)):
+        show(quiet, run, "lang=ko", other)
+        quiet.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+        for lang in ("ko", "en"):
+            quiet.run(f"document.querySelector('#language button[value={lang}]').click()")
+            assert quiet.run("document.documentElement.scrollWidth") <= 390
