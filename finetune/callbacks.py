@@ -13,7 +13,9 @@ from transformers import TrainerCallback
 from data.console import progress
 from data.errors import JobFailed
 from data.files import dump_json, read_jsonl, write_jsonl
+from finetune.device import GIB, Device
 from finetune.diagnose import verdict
+from finetune.memory.overheads import CONTEXT
 from finetune.system import SystemMonitor
 
 TOOL_METRICS = ("tool_name_accuracy", "json_validity", "parameter_accuracy", "hallucination_rate", "exact_match")
@@ -123,6 +125,31 @@ def mean_loss(log_history: list[dict[str, Any]], since: int = 0) -> float | None
                 width = min(width, last - since)
                 total, steps = total + event["loss"] * width, steps + width
     return total / steps if steps else None
+
+
+class SpillWarning(TrainerCallback):
+    """Says once when the driver begins to lend main memory to the card, as it does on Windows and under WSL.
+
+    Nothing fails then: training goes on, 10 to 100 times slower. The sign is that torch holds more than the card has.
+    """
+
+    def __init__(self, console: Console, device: Device) -> None:
+        self.console, self.device = console, device
+        self.said = False
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        import torch
+
+        if self.said or self.device.kind != "cuda":
+            return
+        held = (torch.cuda.memory_reserved() + CONTEXT) / GIB
+        if held > self.device.memory_gib:
+            self.said = True
+            self.console.print(
+                f"Warning: {held:.1f} GiB are in use on a card of {self.device.memory_gib:.1f}: the driver lends main "
+                "memory, and steps take many times longer. Lower train.micro_batch or data.max_length, or switch off "
+                '"CUDA - Sysmem Fallback Policy" in the NVIDIA control panel, so that the run can shrink by itself.'
+            )
 
 
 class PageWriter(TrainerCallback):

@@ -123,6 +123,8 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     device = detect()
     dtype, reason = precision(config.model.dtype, device)
     say(f"Run {run}\nDevice: {device.name}, {device.memory_gib:.0f} GiB; precision {dtype} ({reason})")
+    if config.memory.budget_gb:
+        say(f"Budget: {config.memory.budget_gb:g} GiB of the card (emulated; its speed is not that of a smaller card)")
     prepare_backend(config, device)
     prepared = prepare(config, job.splits, say)
     length = run_length(config, prepared.train.examples)
@@ -199,7 +201,7 @@ class Watch:
 def _trainer(job: Job, prepared: Prepared, loaded: Any, device: Device, length: Length) -> tuple[Any, Watch]:
     from transformers import EarlyStoppingCallback
 
-    from finetune.callbacks import LateEvaluation, PageWriter, ProgressLine, Recorder, StopOnInterrupt
+    from finetune.callbacks import LateEvaluation, PageWriter, ProgressLine, Recorder, SpillWarning, StopOnInterrupt
     from finetune.system import SystemMonitor
     from finetune.trainer import build_trainer
 
@@ -211,7 +213,7 @@ def _trainer(job: Job, prepared: Prepared, loaded: Any, device: Device, length: 
         LateEvaluation(),
     )
     pages = PageWriter(lambda: write_pages(run, job.say))
-    callbacks = [watch.recorder, pages, watch.line, watch.interrupt, watch.late]
+    callbacks = [watch.recorder, pages, SpillWarning(job.console, device), watch.line, watch.interrupt, watch.late]
     if config.eval.early_stopping_patience:
         callbacks.append(EarlyStoppingCallback(config.eval.early_stopping_patience))
     trainer = build_trainer(

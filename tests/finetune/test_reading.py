@@ -104,3 +104,23 @@ def test_padding_is_masked_and_unlabelled() -> None:
     assert batch["input_ids"].tolist() == [[5, 6, 7], [8, 3, 3]]
     assert batch["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
     assert batch["labels"].tolist() == [[-100, 6, 7], [8, -100, -100]]
+
+
+def test_memory_lent_by_the_driver_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    from rich.console import Console
+
+    from finetune.callbacks import SpillWarning
+
+    heard = io.StringIO()
+    card = Device("cuda", "NVIDIA GeForce RTX 3060 Laptop GPU", (8, 6), 6.0, True)
+    spill = SpillWarning(Console(file=heard, width=1000), card)
+    held = 5.5
+    monkeypatch.setattr("torch.cuda.memory_reserved", lambda: int(held * 2**30))
+    spill.on_step_end(None, None, None)
+    assert heard.getvalue() == ""
+    held = 6.2
+    spill.on_step_end(None, None, None)
+    spill.on_step_end(None, None, None)
+    assert heard.getvalue().count("lends main memory") == 1
