@@ -1,6 +1,9 @@
 """What the model sees and what is trained, token by token: in the terminal and as a page."""
 
+import base64
+import hashlib
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,8 @@ from rich.text import Text
 
 from data.files import atomic_write
 from data.render import Example, Role
+from eval import report
+from eval.report.text import visible
 
 STYLES = {
     Role.MASKED: "dim",
@@ -17,6 +22,15 @@ STYLES = {
     Role.FORMAT: "yellow",
     Role.TEXT: "green",
 }
+ROLES = {
+    Role.MASKED: ("읽기만 함", "read, not trained"),
+    Role.NAME: ("도구 이름", "a tool's name"),
+    Role.ARGUMENTS: ("매개변수와 값", "arguments"),
+    Role.FORMAT: ("호출 형식과 끝 표시", "the form of a call, and the end"),
+    Role.TEXT: ("말로 하는 답", "an answer in words"),
+}
+HOUSE = Path(report.__file__).parent
+"""Where the style sheet of all pages stands."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +47,11 @@ class Piece:
     role: Role
     tokens: tuple[int, ...]
 
+    def shown(self) -> str:
+        """The text with nothing invisible in it: control characters by name, and the newlines that are trained."""
+        text = visible(self.text)
+        return text.replace("\n", "↵\n") if self.role else text
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -42,6 +61,17 @@ class Shown:
     pieces: list[Piece]
     tokens: int
     supervised: int
+
+    def shares(self) -> list[dict[str, Any]]:
+        """The runs of tokens of one role, for a bar: role, where it starts and how wide it is, in percent."""
+        runs: list[dict[str, Any]] = []
+        at = 0
+        for role, group in groupby(self.pieces, key=lambda piece: piece.role):
+            count = sum(len(piece.tokens) for piece in group)
+            place = {"x": round(100 * at / self.tokens, 3), "width": round(100 * count / self.tokens, 3)}
+            runs.append({"role": role.name.lower(), **place})
+            at += count
+        return runs
 
 
 def pieces(example: Example, tokenizer: Any) -> list[Piece]:
@@ -77,15 +107,27 @@ def to_terminal(rows: list[Shown], facts: list[str], console: Console) -> None:
         console.rule(f"{row.id}: {row.tokens} tokens, {row.supervised} trained", align="left")
         text = Text()
         for piece in row.pieces:
-            text.append(piece.text, style=STYLES[piece.role])
+            text.append(piece.shown(), style=STYLES[piece.role])
         console.print(text)
 
 
 def to_html(rows: list[Shown], facts: list[str], path: Path) -> None:
     """Write the same as one self-contained page; every text of the data is escaped."""
-    from jinja2 import Environment, FileSystemLoader
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True)
-    page = environment.get_template("page.html").render(rows=rows, facts=facts, roles=list(STYLES))
+    here = Path(__file__).parent
+    style = "".join((folder / "page.css").read_text(encoding="utf-8") for folder in (HOUSE, here))
+    environment = Environment(
+        loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["visible"] = visible
+    page = environment.get_template("page.html").render(
+        rows=rows,
+        facts=facts,
+        roles=[(role.name.lower(), *ROLES[role]) for role in STYLES],
+        style=Markup(style),
+        digest="sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
+    )
     with atomic_write(path) as f:
         f.write(page)
