@@ -45,6 +45,12 @@ def tell(run: Path, console: Console) -> None:
         f"Trained in {end['train_runtime'] / 60:.1f} min, {end['train_samples_per_second']} samples/s; "
         f"peak memory {memory['gpu_reserved_gib'] or memory['rss_gib']} GiB"
     )
+    plan = manifest["planned_memory"]
+    if plan:
+        console.print(
+            f"GPU tensors {memory['gpu_allocated_gib']:.2f} GiB (planned {plan['tensors_gib']:.2f}), "
+            f"reserved {memory['gpu_reserved_gib']:.2f} (expected in use {plan['expected_gib']:.2f})"
+        )
     best = manifest["best"]
     console.print(f"Best: step {best['step']} ({best['metric']} {best['value']:.4f}), in {run / 'best'}")
     console.print(f"Report: {run / 'report.html'}")

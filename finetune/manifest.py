@@ -6,22 +6,23 @@ from data.errors import InputError
 from finetune.config import Config
 from finetune.device import Device
 from finetune.length import Length
+from finetune.memory.calibration import planned_memory
 from finetune.rows import Prepared
 from finetune.runs import environment, file_digest
 
 
-def make_manifest(
-    config: Config, device: Device, attention: str, dtype: str, prepared: Prepared, length: Length
-) -> dict[str, Any]:
+def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared, length: Length) -> dict[str, Any]:
     """Everything but the config that decides a run's figures: versions, machine, data, precision, batch, length."""
     files = [config.data.train, config.data.validation]
+    planned = planned_memory(
+        config, longest=length.longest, labelled=length.supervised / length.tokens, turing=device.capability < (8, 0)
+    )
     return {
         **environment(),
         "device": {"kind": device.kind, "name": device.name, "memory_gib": round(device.memory_gib, 1)},
         "model": config.model.name,
         "model_folder": prepared.folder.name,
         "precision": dtype,
-        "attention": attention,
         "template": {"origin": prepared.template.origin, "family": prepared.template.family},
         "data": {str(path): file_digest(path) for path in files if path},
         "rows": {"train": len(prepared.train.examples), "validation": len(prepared.validation.examples)},
@@ -31,6 +32,7 @@ def make_manifest(
         "longest_row": length.longest,
         "seed": config.train.seed,
         "lora": config.lora.model_dump(),
+        "planned_memory": planned if device.kind == "cuda" else None,  # the plan is of a card
     }
 
 

@@ -1,5 +1,6 @@
 """What the machine is doing while it trains."""
 
+import sys
 from typing import Any
 
 from finetune.device import GIB, Device
@@ -47,15 +48,23 @@ class SystemMonitor:
 
 def peak_memory(device: Device) -> dict[str, float | None]:
     """The most this process has held so far, GiB: on the GPU, and of main memory (resident)."""
-    import resource
-    import sys
-
     import torch
 
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS and in KiB elsewhere
     cuda = device.kind == "cuda"
     return {
         "gpu_allocated_gib": round(torch.cuda.max_memory_allocated() / GIB, 3) if cuda else None,
         "gpu_reserved_gib": round(torch.cuda.max_memory_reserved() / GIB, 3) if cuda else None,
-        "rss_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / GIB, 3),
+        "rss_gib": round(_peak_resident() / GIB, 3),
     }
+
+
+def _peak_resident() -> int:
+    """Bytes. Each system keeps the figure elsewhere, and in its own unit."""
+    if sys.platform == "win32":
+        import psutil
+
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

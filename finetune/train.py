@@ -19,7 +19,7 @@ from data.runs import forget_run, point_latest, read_manifest
 from finetune.adapter import keep_best
 from finetune.closing import tell, write_pages
 from finetune.config import Config
-from finetune.device import Device, detect, precision
+from finetune.device import GIB, Device, detect, precision
 from finetune.length import Length, run_length
 from finetune.manifest import make_manifest, refuse_mismatch
 from finetune.rows import Prepared, describe_rows, prepare, read_rows
@@ -129,10 +129,12 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     prepared = prepare(config, job.splits, say)
     length = run_length(config, prepared.train.examples)
     _tell(config, prepared, length, say)
+    manifest = make_manifest(config, device, dtype, prepared, length)
+    _tell_plan(manifest["planned_memory"], config.memory.budget_gb, say)
     say(f"Loading {config.model.name} with {config.model.backend} …")
     with phase("load"):
         loaded = load(config, prepared.folder, dtype, device)
-    _write_down(job, make_manifest(config, device, loaded.attention, dtype, prepared, length), prepared, checkpoint)
+    _write_down(job, manifest | {"attention": loaded.attention}, prepared, checkpoint)
     trainer, watch = _trainer(job, prepared, loaded, device, length)
     before = watch.interrupt.install()
     try:
@@ -158,7 +160,7 @@ def _write_down(job: Job, manifest: dict[str, Any], prepared: Prepared, checkpoi
     job.config.save(job.run / "config.yaml")
     if checkpoint:
         refuse_mismatch(read_manifest(job.run), manifest)
-        manifest = read_manifest(job.run)
+        manifest = read_manifest(job.run) | {"planned_memory": manifest["planned_memory"]}
     write_json(job.run / "manifest.json", manifest | {"recoveries": job.recoveries})
     rows = [{"id": e.id, "tokens": len(e.input_ids)} for e in prepared.train.examples]
     write_json(job.run / "rows.json", rows)
@@ -186,6 +188,22 @@ def _tell(config: Config, prepared: Prepared, length: Length, say: Any) -> None:
         f"{length.steps} steps = {len(prepared.train.examples)} rows × {t.epochs:g} epochs / (micro-batch "
         f"{t.micro_batch} × accumulation {t.accumulation}); {length.tokens:,} tokens an epoch, {share:.0%} supervised"
     )
+
+
+def _tell_plan(plan: dict[str, Any] | None, budget_gib: float | None, say: Any) -> None:
+    """What the plan expects of a GPU, and a warning where less is free than should be."""
+    from finetune.memory.card import find_card
+
+    card = find_card()
+    if plan is None or card is None:
+        return
+    free = min(card.free / GIB, budget_gib or math.inf)
+    say(f"Memory: {plan['expected_gib']:.1f} GiB expected at the peak ({plan['peak_phase']}), {free:.1f} GiB are free")
+    if free < plan["gate_gib"]:
+        say(
+            f"  Tight: {plan['gate_gib']:.1f} GiB should be free. Close other programs that use the card, or see "
+            "`make plan`; if memory runs out, the run changes a setting and goes on"
+        )
 
 
 @dataclass
