@@ -3,7 +3,8 @@
 A server hands out `tool_calls` that its parser cut out of the text, and not the text. Scored alone they blame the model
 for the parser's faults, or hide the model's. With `raw` every prompt is therefore asked a second time under
 `tool_choice: "none"`: vLLM then leaves the tools in the prompt and does not parse (its documentation, "Tool Calling",
-section "None Function Calling"). A server that takes the tools away answers something else, which shows as no attempt.
+section "None Function Calling"). A server that parses all the same (Ollama knows no `tool_choice`) is told apart by the
+calls in its reply; one that takes the tools away answers something else, which shows as no attempt.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from eval.parsed import Parsed, ToolCall
 from eval.scoring import Sample
 
 Answers = dict[str, dict[str, Any]]
+_KEPT = ("content", "tool_calls", "reasoning_content", "reasoning")  # a server calls its thoughts one or the other
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def collect(
 
 def server_sample(record: Record, answer: dict[str, Any]) -> Sample:
     """The record's sample with the calls that the server read."""
-    sample = Sample.from_record(record, answer["server"]["message"].get("content") or "")
+    sample = Sample.from_record(record, _text(answer["server"]["message"]))
     sample.truncated = answer["server"]["finish_reason"] == "length"
     sample.parsed = read_message(answer["server"]["message"], truncated=sample.truncated)
     return sample
@@ -91,15 +93,16 @@ def server_sample(record: Record, answer: dict[str, Any]) -> Sample:
 def raw_sample(record: Record, answer: dict[str, Any]) -> Sample:
     """The record's sample with the model's own text."""
     raw = answer["raw"]
-    text = raw["message"].get("content") or ""
-    return Sample.from_record(record, text, truncated=raw["finish_reason"] == "length")
+    return Sample.from_record(record, _text(raw["message"]), truncated=raw["finish_reason"] == "length")
 
 
 def read_message(message: dict[str, Any], truncated: bool = False) -> Parsed:
-    """A message's `tool_calls` as a reading. Arguments come as JSON text; some servers send the object itself."""
-    parsed = Parsed(
-        json_valid=True, format_ok=True, truncated=truncated, text=str(message.get("content") or "").strip()
-    )
+    """A message's `tool_calls` as a reading.
+
+    Arguments come as JSON text; some servers send the object itself, or null or no text for none. Text that holds an
+    object in a string once more is read, as in a model's own output, with `format_ok` False.
+    """
+    parsed = Parsed(json_valid=True, format_ok=True, truncated=truncated, text=_text(message).strip())
     listed = message.get("tool_calls")
     for call in listed if isinstance(listed, list) else []:
         parsed.attempted = True
@@ -107,7 +110,11 @@ def read_message(message: dict[str, Any], truncated: bool = False) -> Parsed:
         name = function.get("name") if isinstance(function, dict) else None
         arguments = function.get("arguments") if isinstance(function, dict) else None
         try:
-            value = strict_loads(arguments) if isinstance(arguments, str) and arguments.strip() else arguments or {}
+            value = _arguments(arguments)
+            if isinstance(value, str):
+                value = _arguments(value)
+                parsed.format_ok = False
+                parsed.problems.append("string_arguments")
         except Unreadable as e:
             value = None
             parsed.problems.append(e.reason)
@@ -117,6 +124,21 @@ def read_message(message: dict[str, Any], truncated: bool = False) -> Parsed:
             parsed.json_valid = parsed.format_ok = False
             parsed.problems.append("arguments_not_object" if isinstance(name, str) else "no_name")
     return parsed
+
+
+def _arguments(value: Any) -> Any:
+    """Arguments as they came, read where they are text; {} where there are none."""
+    if isinstance(value, str) and value.strip():
+        value = strict_loads(value)
+    return {} if value is None or value == "" else value
+
+
+def _text(message: dict[str, Any]) -> str:
+    """A message's words: text, nothing, or a list of parts."""
+    content = message.get("content") or ""
+    if isinstance(content, list):
+        return "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return str(content)
 
 
 def wire(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -146,15 +168,25 @@ def _ask(server: Server, asked: Asked, record: Record) -> dict[str, Any]:
         "messages": wire(record.prompt),
         "temperature": 0,
         "max_tokens": asked.max_tokens,
+        "stream": False,
     }
     tools: dict[str, Any] = {"tools": record.tools} if record.tools else {}
-    answer = {"server": _kept(server.complete(body | tools)), "raw": None}
-    if asked.raw:
-        plain = {"tool_choice": "none", "skip_special_tokens": False} if record.tools else {}
-        answer["raw"] = _kept(server.complete(body | tools | plain))
+    try:
+        answer = {"server": _kept(server.complete(body | tools)), "raw": None}
+        if asked.raw:
+            plain = {"tool_choice": "none", "skip_special_tokens": False} if record.tools else {}
+            answer["raw"] = _kept(server.complete(body | tools | plain))
+    except InputError as e:
+        raise InputError(f"row {record.id}: {e.what}", where=e.where, fix=e.fix) from None
+    if asked.raw and (answer["raw"] or {})["message"].get("tool_calls"):
+        raise InputError(
+            f"row {record.id}: the server reads calls although tool_choice is none, so its text cannot be had",
+            where=server.endpoint,
+            fix="leave --raw out; vLLM gives the text",
+        )
     return answer
 
 
 def _kept(choice: dict[str, Any]) -> dict[str, Any]:
-    message = {k: v for k, v in choice["message"].items() if k in ("content", "tool_calls", "reasoning_content") and v}
+    message = {key: value for key, value in choice["message"].items() if key in _KEPT and value}
     return {"message": message, "finish_reason": choice["finish_reason"]}

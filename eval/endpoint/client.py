@@ -71,9 +71,10 @@ class Server:
             except (URLError, TimeoutError, ConnectionError, HTTPException) as e:
                 reason = str(getattr(e, "reason", e)) or type(e).__name__
         tries = f"{self.retries + 1} tries" if self.retries else "one try"
+        ask = "see what the server's own log says;" if reason.startswith("HTTP 500") else "is the server running?"
         raise JobFailed(
             f"no answer from {self.endpoint} after {tries}: {reason}",
-            fix="is the server running? what was answered is kept: run the command again to go on",
+            fix=f"{ask} what was answered is kept: run the command again to go on",
         )
 
     def _post(self, body: dict[str, Any]) -> bytes:
@@ -90,7 +91,8 @@ class Server:
 
 def _choice(content: bytes) -> dict[str, Any]:
     try:
-        choice = json.loads(content)["choices"][0]
+        text = json.dumps(json.loads(content, parse_constant=_no_constant)["choices"][0], ensure_ascii=False)
+        choice = json.loads(text.encode("utf-8", "replace"))  # half a surrogate pair could not be kept
         if isinstance(choice["message"], dict):
             return {"finish_reason": None, **choice}
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
@@ -99,6 +101,10 @@ def _choice(content: bytes) -> dict[str, Any]:
         f"the reply is no chat completion: {content[:120].decode('utf-8', 'replace')!r}",
         fix="give the address of an OpenAI-compatible server, e.g. http://localhost:8000/v1",
     )
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _said(error: HTTPError) -> str:

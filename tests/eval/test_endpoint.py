@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from typer.testing import CliRunner
 
+from data.errors import JobFailed
 from data.record import Record, tool_call
 from eval.cli import app
 from eval.endpoint.answers import read_message, wire
@@ -188,6 +189,8 @@ def test_a_server_that_does_not_answer_in_time(served, data):
         ((200, b"<html>"), 1, "no chat completion: '<html>'"),
         ((200, {"choices": []}), 1, "no chat completion"),
         ((200, [1]), 1, "no chat completion"),
+        ((200, b'{"choices": [{"message": {"content": NaN}}]}'), 1, "no chat completion"),
+        ((400, {"message": "maximum context length is 4096"}), 2, "row r0: the server refuses: HTTP 400: maximum"),
         ((400, b"tools are not supported"), 2, "HTTP 400: tools are not supported"),
         ((401, {"error": "who?"}), 2, f"set {KEY}"),
     ],
@@ -232,6 +235,11 @@ def test_addresses(url, expected):
         ([{"function": {"name": "f", "arguments": '{"a": 1}'}}], [ToolCall("f", {"a": 1})], True),
         ([{"function": {"name": "f", "arguments": {"a": 1}}}], [ToolCall("f", {"a": 1})], True),
         ([{"function": {"name": "f", "arguments": ""}}], [ToolCall("f", {})], True),
+        ([{"function": {"name": "f", "arguments": None}}], [ToolCall("f", {})], True),
+        ([{"function": {"name": "f", "arguments": "null"}}], [ToolCall("f", {})], True),
+        ([{"function": {"name": "f"}}], [ToolCall("f", {})], True),
+        ([{"function": {"name": "f", "arguments": []}}], [], False),
+        ([{"function": {"name": "f", "arguments": False}}], [], False),
         ([{"function": {"name": "f", "arguments": '{"a": 1'}}], [], False),
         ([{"function": {"name": "f", "arguments": '{"a": NaN}'}}], [], False),
         ([{"function": {"name": "f", "arguments": "[1]"}}], [], False),
@@ -244,6 +252,41 @@ def test_what_a_message_calls(calls, made, valid):
     parsed = read_message({"content": None, "tool_calls": calls})
     assert parsed.calls == made and parsed.json_valid is valid and parsed.attempted is bool(calls)
     assert parsed.strict_calls == (made if valid else [])
+
+
+def test_arguments_encoded_twice_are_read_and_not_strict():
+    parsed = read_message({"tool_calls": [{"function": {"name": "f", "arguments": json.dumps('{"a": 1}')}}]})
+    assert parsed.calls == [ToolCall("f", {"a": 1})] and parsed.json_valid and not parsed.format_ok
+    assert parsed.strict_calls == []
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
+def test_content_in_parts_thoughts_and_lost_characters(served, data, key):
+    """llama.cpp and vLLM write thoughts beside the content; content may be null, text or parts."""
+    parts = [{"type": "text", "text": "노드가 "}, {"type": "text", "text": "없습니다 \ud83d"}]
+    served.reply = lambda body: completion({"content": parts, key: "음…", "tool_calls": None})
+    done, out = run(served, data)
+    assert done.exit_code == 0, done.stderr
+    rows = [json.loads(line) for line in (out / "generations.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert rows[1]["server"]["message"][key] == "음…"
+    assert served.bodies[0]["stream"] is False
+    scores = json.loads((out / "server.json").read_text(encoding="utf-8"))
+    assert scores["apart"]["no_attempt"]["count"] == ROWS and scores["apart"]["text_outside"]["count"] == 0
+
+
+def test_a_server_that_parses_under_tool_choice_none(served, data):
+    """Ollama does not know `tool_choice`: its second answer is the first."""
+    served.reply = lambda body: model_that_knows(body | {"tool_choice": "auto"})
+    done, _ = run(served, data, "--raw", "--parallel", 1)
+    assert done.exit_code == 2 and "reads calls although tool_choice is none" in done.stderr
+
+
+def test_a_template_that_fails_is_no_server_that_is_gone(served):
+    """llama.cpp answers 500 for a request that its chat template refuses."""
+    served.reply = lambda body: (500, {"error": {"code": 500, "message": "tools param requires --jinja flag"}})
+    with pytest.raises(JobFailed, match="requires --jinja flag") as error:
+        Server(served.url, retries=1, pause=lambda seconds: None).complete({"messages": []})
+    assert "own log" in error.value.fix
 
 
 def test_earlier_calls_and_results_are_tied_by_ids():
