@@ -22,8 +22,10 @@ def write_report(result: dict[str, Any], json_path: Path, *, lang: str = "ko") -
     from benchmarks.report.markdown import markdown
     from benchmarks.report.page import write_page
     from benchmarks.report.picture import write_picture
+    from benchmarks.report.tables import whole
     from data.files import atomic_write
 
+    result = whole(result)
     paths = [json_path.with_suffix(end) for end in (".md", ".png", ".html")]
     with atomic_write(paths[0]) as f:
         f.write(markdown(result, "en"))

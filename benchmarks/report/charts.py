@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.report.geometry import Bar, Bars, Lines, Series, lines
 from benchmarks.report.numbers import figure, times
-from benchmarks.report.tables import Cell, arm_name, median, memory_key, shape_name, status_of, summary_of
+from benchmarks.report.tables import Cell, arm_name, longest_of, median, memory_key, shape_name, status_of, summary_of
 from benchmarks.report.words import Phrase, say
 
 KNOWN = {
@@ -196,40 +196,36 @@ def _first_run(arm: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _length(result: dict[str, Any]) -> list[Group]:
+    arms = [arm for arm in result["arms"] if arm["tried"]]
     colour = colours([arm["arm"] for arm in result["arms"]])
-    series, failed = [], []
-    peaks = [t["peak_gib"] for arm in result["arms"] for t in arm["tried"] if t["peak_gib"] is not None]
-    top = max([*peaks, result["budget_gib"] or 0, 1e-9]) * 1.1
-    for arm in result["arms"]:
-        done = sorted((t["length"], t["peak_gib"]) for t in arm["tried"] if t["status"] == "ok" and t["peak_gib"])
-        series.append(Series(colour[arm["arm"]], done, arm["arm"], "dot"))
-        misses = sorted(t["length"] for t in arm["tried"] if t["status"] != "ok")
-        failed.append(Series(colour[arm["arm"]], [(n, top) for n in misses], "", "x"))
-    last = max((t["length"] for arm in result["arms"] for t in arm["tried"]), default=1)
-    what = say("chart.length.budget", budget=result["budget_gib"]) if result["budget_gib"] else say("chart.length.what")
+    budget = result["budget_gib"]
+    top = max([peak for arm in arms for _, peak in peaks(arm, result)] + [budget]) * 1.1
+    series = [Series(colour[arm["arm"]], peaks(arm, result), arm["arm"], "dot") for arm in arms]
+    failed = [Series(colour[arm["arm"]], [(n, top) for n in misses(arm)], "", "x") for arm in arms]
     chart = lines(
         say("chart.length"),
-        what,
+        say("chart.length.what", budget=budget),
         say("chart.tokens"),
         [*series, *failed],
-        x=(0, last),
+        x=(0, max((t["length"] for arm in arms for t in arm["tried"]), default=1)),
         y=(0, top),
-        rule=result["budget_gib"],
+        rule=budget,
     )
-    scale = 100 / (max((arm["longest"] or 0 for arm in result["arms"]), default=0) * 1.04 or 1)
-    first = result["arms"][0]["longest"] if result["arms"] else None
-    rows = [
-        Bar(
-            arm["arm"],
-            colour[arm["arm"]],
-            round(arm["longest"] * scale, 2) if arm["longest"] else None,
-            [],
-            f"{arm['longest']:,}" if arm["longest"] else say("status.out of memory"),
-            f"{times(arm['longest'] / first)}×" if arm["longest"] and first and i else "",
-        )
-        for i, arm in enumerate(result["arms"])
-    ]
-    return [Group(None, [Bars(say("chart.longest"), say("chart.longest.what"), rows)], [[chart]])]
+    title = say("chart.longest")
+    bars = _bars([as_repeats(arm, ("longest",)) for arm in result["arms"]], "longest", title, say("chart.longest.what"))
+    rows = [replace(row, text=longest_of(arm)) for row, arm in zip(bars.rows, result["arms"], strict=True)]
+    return [Group(None, [replace(bars, rows=rows)], [[chart]] if arms else [])]
+
+
+def peaks(arm: dict[str, Any], result: dict[str, Any]) -> list[tuple[float, float]]:
+    """(tokens, peak memory in GiB) of each length that fitted."""
+    key = memory_key(result)
+    return sorted((t["length"], t[key]) for t in arm["tried"] if t["status"] == "ok" and t[key] is not None)
+
+
+def misses(arm: dict[str, Any]) -> list[int]:
+    """The lengths that did not fit."""
+    return sorted(t["length"] for t in arm["tried"] if t["status"] != "ok")
 
 
 def _generate(result: dict[str, Any]) -> list[Group]:
@@ -237,18 +233,14 @@ def _generate(result: dict[str, Any]) -> list[Group]:
         return say("arm.batch", n=arm["batch"]) if arm["batch"] > 1 else say("arm.single")
 
     arms = [arm | {"arm": "preset" if arm["batch"] > 1 else "hf-trainer"} for arm in result["arms"]]
-    memory = memory_key(result)
-    title = say("chart.memory.rss" if memory == "peak_rss_gib" else "chart.memory.reserved")
-    return [
-        Group(
-            None,
-            [
-                _bars(arms, "samples_per_second", say("chart.generate"), say("chart.generate.what"), name=name),
-                _bars(arms, memory, title, say("chart.memory.what"), name=name),
-            ],
-            [],
-        )
+    bars = [
+        _bars(arms, "samples_per_second", say("chart.generate"), say("chart.generate.what"), name=name),
+        _bars(arms, "tokens_per_second", say("chart.new_tokens"), say("chart.new_tokens.what"), name=name),
     ]
+    if any(summary_of(arm, memory_key(result)) for arm in arms):
+        title = say("chart.memory.reserved")
+        bars.append(_bars(arms, memory_key(result), title, say("chart.memory.what"), name=name))
+    return [Group(None, bars, [])]
 
 
 def _parse(result: dict[str, Any]) -> list[Group]:

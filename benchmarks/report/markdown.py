@@ -4,7 +4,7 @@ import re
 from html import escape
 from typing import Any
 
-from benchmarks.report.tables import Table, tables
+from benchmarks.report.tables import Table, tables, whole
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import render, say
 from eval.report.text import short
@@ -12,6 +12,7 @@ from eval.report.text import short
 
 def markdown(result: dict[str, Any], lang: str) -> str:
     """The whole report: verdict, notes, every table."""
+    result = whole(result)
     top = verdict(result)
     parts = [
         f"# {_say('page.title.' + result['kind'], lang)}",
@@ -30,6 +31,7 @@ def markdown(result: dict[str, Any], lang: str) -> str:
 
 def block(result: dict[str, Any], lang: str) -> str:
     """What a README shows of a result: one line on where it was measured, the first table, the verdict."""
+    result = whole(result)
     top = verdict(result)
     said = " ".join([f"**{top.headline.text(lang, plain)}.**", *(fact.text(lang, plain) for fact in top.facts)])
     parts = [line(result, lang), *labels(result, lang), markdown_table(tables(result)[0], lang), said]
@@ -54,7 +56,7 @@ def labels(result: dict[str, Any], lang: str) -> list[str]:
         found.append(f"> **{_say('label.invalid', lang)}.** {_say('note.invalid', lang)}")
     if not result["complete"]:
         found.append(f"> **{_say('label.incomplete', lang)}.** {_say('note.incomplete', lang)}")
-    if result.get("emulated"):
+    if result["emulated"]:
         found.append(f"> {_say('note.emulated', lang, budget=result['budget_gib'])}")
     return found
 

@@ -69,10 +69,10 @@ def failures(result: dict[str, Any]) -> list[tuple[Phrase, Phrase, str]]:
                 rows = [run for run in arm["runs"] if run["status"] != "ok"]
                 for row in rows or ([arm] if arm["status"] != "ok" else []):
                     found[shape["shape"], arm["arm"], f"{row['status']} {row['reason']}"] = _failure(where, row)
-    elif result["kind"] == "generate":
+    else:
         for arm in result["arms"]:
-            if arm["status"] != "ok":
-                found[arm["arm"], "", ""] = _failure(say("arm.batch", n=arm["batch"]), arm)
+            if arm.get("status", "ok") != "ok":
+                found[arm["arm"], "", ""] = _failure(say("section.failures.name", arm=arm["arm"]), arm)
     return list(found.values())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report.charts import as_repeats, colours, curve, is_promised
+from benchmarks.report.charts import as_repeats, colours, curve, is_promised, misses, peaks
 from benchmarks.report.numbers import figure, times
 from benchmarks.report.tables import Cell, median, memory_key, shape_name, status_of
 from benchmarks.report.verdict import verdict
@@ -77,7 +77,7 @@ def _head(picture: Any, result: dict[str, Any]) -> None:
     picture.text(0.03, 1 - 0.31 / high, _clip(top.headline.text("en"), 90), fontsize=14, weight="bold", va="center",
                  color=BAD if top.tone == "bad" else INK)  # fmt: skip
     labels = [] if result["complete"] else ["incomplete"]
-    if result.get("emulated"):
+    if result["emulated"]:
         labels.append(f"emulated budget of {result['budget_gib']} GiB: not the speed of such a card")
     if any(arm["different_batches"] for shape in result.get("shapes", []) for arm in shape["arms"]):
         labels.append("* on different batches")
@@ -176,12 +176,11 @@ def _length(picture: Any, result: dict[str, Any]) -> None:
     colour = colours([arm["arm"] for arm in result["arms"]])
     rows = [(_clip(short(arm["arm"]), 30), colour[arm["arm"]], as_repeats(arm, ("longest",))) for arm in result["arms"]]
     _bars(left, rows, "longest", "Longest sequence, tokens", compared=True)
-    peaks = [t["peak_gib"] for arm in result["arms"] for t in arm["tried"] if t["peak_gib"]]
-    top = max([*peaks, result["budget_gib"] or 0, 1e-9]) * 1.08
+    top = max([peak for arm in result["arms"] for _, peak in peaks(arm, result)] + [result["budget_gib"]]) * 1.08
     for arm in result["arms"]:
-        if done := sorted((t["length"], t["peak_gib"]) for t in arm["tried"] if t["status"] == "ok" and t["peak_gib"]):
+        if done := peaks(arm, result):
             _line(right, done, colour[arm["arm"]], arm["arm"])
-        failed = [t["length"] for t in arm["tried"] if t["status"] != "ok"]
+        failed = misses(arm)
         right.scatter(failed, [top] * len(failed), marker="x", color=COLOURS[colour[arm["arm"]]])
     _lined(right, "Peak memory by length, GiB (×: did not fit)", "tokens", result["budget_gib"])
 
@@ -206,9 +205,8 @@ def _generate(picture: Any, result: dict[str, Any]) -> None:
         ("one by one" if arm["batch"] == 1 else f"batches of {arm['batch']}", int(arm["batch"] > 1), arm)
         for arm in result["arms"]
     ]
-    memory = memory_key(result)
     _bars(left, rows, "samples_per_second", "Samples/s", compared=True)
-    _bars(right, rows, memory, "Peak memory, GiB", compared=False)
+    _bars(right, rows, "tokens_per_second", "New tokens/s", compared=True)
 
 
 def _parse(picture: Any, result: dict[str, Any]) -> None:

@@ -30,6 +30,14 @@ def tables(result: dict[str, Any]) -> list[Table]:
     return _TABLES[result["kind"]](result)
 
 
+def whole(result: dict[str, Any]) -> dict[str, Any]:
+    """The result with what its kind leaves out of the file: no budget, no settings, nothing that makes it invalid."""
+    head = {"settings": {}, "config": {}, "budget_gib": None, "emulated": False, "valid": True}
+    if result["kind"] == "length":
+        head["settings"] = {key: result[key] for key in ("grain", "random_weights")}
+    return head | result
+
+
 def memory_key(result: dict[str, Any]) -> str:
     """Which figure is the peak memory: what the allocator reserved on a card, the process's RSS on a CPU."""
     return "peak_rss_gib" if result["device"]["kind"] == "cpu" else "peak_reserved_gib"
@@ -120,37 +128,36 @@ def _speedup(against: dict[str, Any], arm: dict[str, Any], result: dict[str, Any
 def _length(result: dict[str, Any]) -> list[Table]:
     rows: list[list[Cell]] = []
     for arm in result["arms"]:
-        longest = arm["longest"]
-        peak = next((t["peak_gib"] for t in arm["tried"] if t["length"] == longest and t["status"] == "ok"), None)
+        peak = next((t[memory_key(result)] for t in arm["tried"] if t["length"] == arm["longest"]), None)
         failed = min((t for t in arm["tried"] if t["status"] != "ok"), key=lambda t: t["length"], default=None)
         fault: Cell = say("cell.fault", length=f"{failed['length']:,}", status=status_of(failed)) if failed else "–"
-        rows.append(
-            [arm_name(arm), f"{longest:,}" if longest else "–", figure(peak), fault, str(len(arm["tried"]))],
-        )
+        rows.append([arm_name(arm), longest_of(arm), figure(peak), fault, str(len(arm["tried"]))])
     heads = [("column.arm", False), ("column.longest", True), ("column.peak", True), ("column.fault", False)]
-    return [
-        Table(say("table.length"), [*((say(k), n) for k, n in heads), (say("column.tried"), True)], rows),
-    ]
+    return [Table(say("table.length"), [*((say(k), n) for k, n in heads), (say("column.tried"), True)], rows)]
+
+
+def longest_of(arm: dict[str, Any]) -> Cell:
+    """The longest length that fitted; that nothing longer was tried; or how the search ended without one."""
+    if not arm["longest"]:
+        return status_of(arm)
+    text = f"{arm['longest']:,}"
+    return say("cell.or_more", length=text) if arm["capped"] else text
 
 
 def _generate(result: dict[str, Any]) -> list[Table]:
     against = {row["arm"]: row for row in result["speedup"]}
     rows: list[list[Cell]] = []
     for arm in result["arms"]:
-        name: Cell = say("arm.batch", n=arm["batch"]) if arm["batch"] > 1 else say("arm.single")
-        if arm["status"] != "ok":
-            rows.append([name, status_of(arm), "–", "–", "–", "–", "–"])
-            continue
-        row = against.get(arm["arm"])
+        name = say("arm.batch", n=arm["batch"]) if arm["batch"] > 1 else say("arm.single")
         rows.append(
             [
                 name,
-                spread(summary_of(arm, "samples_per_second")),
+                spread(summary_of(arm, "samples_per_second")) if arm["status"] == "ok" else status_of(arm),
                 figure(median(arm, "tokens_per_second")),
                 percent(arm["truncated_share"]),
                 percent(arm["same_share"]),
                 figure(median(arm, memory_key(result))),
-                f"{times(row['ratio'])} ({times(row['low'])}–{times(row['high'])})" if row else "–",
+                _speedup(against, arm, result),
             ]
         )
     heads = ("batch", "samples", "new_tokens", "truncated", "same", "memory", "speedup")

@@ -5,13 +5,14 @@ from typing import Any
 from rich import table as rich_table
 from rich.text import Text
 
-from benchmarks.report.tables import tables
+from benchmarks.report.tables import tables, whole
 from benchmarks.report.words import render
 from eval.report.text import short
 
 
 def table(result: dict[str, Any], lang: str = "en") -> rich_table.Table:
     """The figures that answer the question; red where the run is invalid."""
+    result = whole(result)
     first = tables(result)[0]
     shown = rich_table.Table(title=first.title.text(lang), title_justify="left")
     for name, figures in first.columns:

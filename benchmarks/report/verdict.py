@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.report.numbers import figure, percent, times
-from benchmarks.report.tables import median, memory_key, shape_name, status_of
+from benchmarks.report.tables import longest_of, median, memory_key, shape_name, status_of
 from benchmarks.report.words import Phrase, say
 
 
@@ -102,23 +102,26 @@ def _parity(row: dict[str, Any]) -> Phrase:
 
 
 def _length(result: dict[str, Any]) -> Verdict:
-    longest = {arm["arm"]: arm["longest"] for arm in result["arms"] if arm["longest"]}
-    if not longest:
-        return Verdict("plain", say("headline.no_length"))
-    first, best = next(iter(longest)), max(longest, key=lambda arm: longest[arm])
-    if best == first or longest[best] == longest[first]:
-        return Verdict("plain", say("headline.length_one", arm=best, length=f"{longest[best]:,}"))
-    return Verdict(
-        "good",
-        say(
-            "headline.length",
-            arm=best,
-            length=f"{longest[best]:,}",
-            against=first,
-            other=f"{longest[first]:,}",
-            ratio=times(longest[best] / longest[first]),
-        ),
+    failed = [
+        say("fact.ended", arm=arm["arm"], status=status_of(arm))
+        for arm in result["arms"]
+        if arm["status"] not in ("ok", "skipped")
+    ]
+    found = [arm for arm in result["arms"] if arm["longest"]]
+    if not found:
+        return Verdict("plain", say("headline.no_length"), failed)
+    first, best = found[0], max(found, key=lambda arm: int(arm["longest"]))
+    if best["longest"] == first["longest"]:
+        return Verdict("plain", say("headline.length_one", arm=best["arm"], length=longest_of(best)), failed)
+    phrase = say(
+        "headline.length",
+        arm=best["arm"],
+        length=longest_of(best),
+        against=first["arm"],
+        other=longest_of(first),
+        ratio=("≥ " if best["capped"] else "") + times(best["longest"] / first["longest"]),
     )
+    return Verdict("good", phrase, failed)
 
 
 def _generate(result: dict[str, Any]) -> Verdict:

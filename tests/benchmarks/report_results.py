@@ -140,22 +140,26 @@ def hostile() -> dict[str, Any]:
 
 
 def length() -> dict[str, Any]:
-    """The longest sequence in 6 GiB."""
+    """The longest sequence in 6 GiB; the last arm cannot run."""
 
-    def tried(slope: float) -> list[dict[str, Any]]:
-        lengths = (512, 1024, 1536, 2048, 3072, 4096, 6144)
-        peaks = {n: 1.6 + slope * n / 1024 for n in lengths}
-        return [
-            {"length": n, "status": "ok" if peak < 6 else "out of memory", "peak_gib": peak if peak < 6 else None}
+    def arm(name: str, slope: float) -> dict[str, Any]:
+        peaks = {n: 1.6 + slope * n / 1024 for n in (512, 1024, 1536, 2048, 3072, 4096, 6144)}
+        tried = [
+            {"length": n, "status": "ok" if peak < 6 else "out of memory", "reason": None,
+             "peak_reserved_gib": peak if peak < 6 else None, "peak_rss_gib": 2.5}
             for n, peak in peaks.items()
-        ]
+        ]  # fmt: skip
+        longest = max(n for n, peak in peaks.items() if peak < 6)
+        return {"arm": name, "status": "ok", "reason": None, "longest": longest, "capped": longest == 6144,
+                "tried": tried}  # fmt: skip
 
-    arms = [
-        {"arm": name, "longest": max(t["length"] for t in tried(slope) if t["status"] == "ok"), "tried": tried(slope)}
-        for name, slope in (("hf-trainer", 2.9), ("hf", 1.5), ("unsloth", 0.9))
-    ]
+    arms = [arm(name, slope) for name, slope in (("hf-trainer", 2.9), ("hf", 1.5), ("unsloth", 0.7))]
+    missing = {"arm": "hf+liger", "status": "skipped", "reason": "liger-kernel is not installed", "longest": None,
+               "capped": False, "tried": []}  # fmt: skip
+    head = {key: value for key, value in copy.deepcopy(HEAD).items() if key not in ("settings", "valid")}
     card = {"kind": "cuda", "name": "NVIDIA A100", "memory_gib": 79.3}
-    return {"kind": "length", **copy.deepcopy(HEAD), "device": card, "budget_gib": 6, "emulated": True, "arms": arms}
+    return {"kind": "length", **head, "device": card, "budget_gib": 6, "emulated": True, "arms": [*arms, missing],
+            "grain": 128, "random_weights": True}  # fmt: skip
 
 
 def generation() -> dict[str, Any]:
@@ -164,12 +168,12 @@ def generation() -> dict[str, Any]:
     for batch, rate in ((1, 0.8), (8, 2.9), (16, 4.1), (32, 4.9), (64, 4.6)):
         runs = [
             {"repeat": i, "samples_per_second": rate * (1 + 0.02 * i), "tokens_per_second": 40 * rate,
-             "peak_rss_gib": 2.0 + batch / 32}
+             "peak_reserved_gib": 2.0 + batch / 32}
             for i in range(3)
         ]  # fmt: skip
         summary = {
             key: {"median": runs[1][key], "low": runs[0][key], "high": runs[2][key]}
-            for key in ("samples_per_second", "tokens_per_second", "peak_rss_gib")
+            for key in ("samples_per_second", "tokens_per_second", "peak_reserved_gib")
         }
         arms.append(
             {"arm": str(batch), "batch": batch, "status": "ok", "reason": None, "runs": runs, "summary": summary,
@@ -179,7 +183,8 @@ def generation() -> dict[str, Any]:
             speedup.append(
                 {"arm": str(batch), "against": "1", "ratio": rate / 0.8, "low": rate / 0.82, "high": rate / 0.78}
             )
-    return {"kind": "generate", **copy.deepcopy(HEAD), "arms": arms, "speedup": speedup}
+    card = {"kind": "cuda", "name": "NVIDIA A100", "memory_gib": 79.3}
+    return {"kind": "generate", **copy.deepcopy(HEAD), "device": card, "arms": arms, "speedup": speedup}
 
 
 def parsing() -> dict[str, Any]:

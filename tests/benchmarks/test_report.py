@@ -125,11 +125,17 @@ def test_nothing_finished_is_a_page_too(tmp_path: Path) -> None:
 
 def test_other_kinds_answer_their_question() -> None:
     said = {name: verdict(ALL[name]()).headline.text("en") for name in ("length", "generate", "parse", "recipe")}
-    assert "4,096 tokens, 2.67× as long as hf-trainer (1,536)" in said["length"]
+    assert "6,144 or more tokens, ≥ 4.00× as long as hf-trainer (1,536)" in said["length"]
     assert "Batches of 32" in said["generate"] and "61,000 hermes" in said["parse"] and "2.10× sooner" in said["recipe"]
     missed = ALL["parse"]()
     missed["promise"]["outputs_per_second"] = 70_000
     assert verdict(missed).tone == "bad"
+
+
+def test_a_length_that_nothing_stopped_is_a_lower_bound(reports: dict[str, Path]) -> None:
+    text = reports["length"].with_suffix(".md").read_text(encoding="utf-8")
+    assert "| 6,144 or more | 5.80 | – | 7 |" in text and "| 1,536 | 5.95 | 2,048 (out of memory) | 7 |" in text
+    assert "liger-kernel is not installed" in reports["length"].read_text(encoding="utf-8")
 
 
 def test_hostile_texts_stay_text(reports: dict[str, Path]) -> None:
