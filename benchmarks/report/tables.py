@@ -32,7 +32,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
 
 def whole(result: dict[str, Any]) -> dict[str, Any]:
     """The result with what its kind leaves out of the file: no budget, no settings, nothing that makes it invalid."""
-    head = {"settings": {}, "config": {}, "budget_gib": None, "emulated": False, "valid": True}
+    head: dict[str, Any] = {"settings": {}, "config": {}, "budget_gib": None, "emulated": False, "valid": True}
     if result["kind"] == "length":
         head["settings"] = {key: result[key] for key in ("grain", "random_weights")}
     return head | result

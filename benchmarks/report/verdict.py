@@ -114,12 +114,12 @@ def _length(result: dict[str, Any]) -> Verdict:
     if best["longest"] == first["longest"]:
         return Verdict("plain", say("headline.length_one", arm=best["arm"], length=longest_of(best)), failed)
     phrase = say(
-        "headline.length",
+        "headline.length_more" if best["capped"] else "headline.length",
         arm=best["arm"],
-        length=longest_of(best),
+        length=f"{best['longest']:,}",
         against=first["arm"],
-        other=longest_of(first),
-        ratio=("≥ " if best["capped"] else "") + times(best["longest"] / first["longest"]),
+        other=f"{first['longest']:,}",
+        ratio=times(best["longest"] / first["longest"]),
     )
     return Verdict("good", phrase, failed)
 
