@@ -227,6 +227,8 @@ def read_values(
             return end
         if not _begins_call(r, pos, shape, stop):
             return end
+        if text[end] == ",":
+            r.deviates("separator")
 
 
 def _begins_call(r: Reading, pos: int, shape: Shape, stop: str) -> bool:
