@@ -8,6 +8,18 @@ from eval.bfcl.crosscheck import Crosscheck
 from eval.bfcl.items import Item
 from eval.bfcl.rules import BFCL_ACCEPTS, NO_ANSWER, NO_ANSWER_SAYS, OURS_ACCEPTS
 
+KNOWN = (
+    "Four habits of BFCL's were known before: texts are folded, parallel calls are matched one after the other, "
+    "an output that cannot be decoded counts as a refusal, arithmetic in the text is carried out. The first two "
+    "show below; the other two cannot, because refusals are not compared and the outputs are JSON. **The rest is "
+    "not among them; this comparison found it**: the last of two keys is kept, a broken block is passed over, the "
+    "empty text passes for an optional argument that is left out, `true` is 1 inside objects and lists, and some "
+    "truths name arguments that the schema lacks or values that the checker itself refuses. What is accepted "
+    "*here* alone are this scorer's own rules of equality (5.0 for an integer, 1e-9 relative, defaults, NFC), and "
+    "the questions that no answer satisfies there."
+)
+"""How far the disagreements are BFCL's publicly known habits."""
+
 
 def summary(found: Crosscheck) -> str:
     """One sentence with the counts."""
@@ -36,6 +48,7 @@ def markdown(found: Crosscheck, items: Sequence[Item]) -> str:
         "output that it cannot decode as a refusal there, and this scorer counts an attempt as a call.",
         f"**{summary(found)}**",
         "## Why the verdicts differ",
+        KNOWN,
         _rules(found),
         "## What was compared",
         _ways(found),

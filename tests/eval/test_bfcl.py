@@ -13,7 +13,7 @@ from eval.bfcl.checker import Bfcl, load_bfcl, read_blocks
 from eval.bfcl.corruptions import CALLS, TEXTS, VALUES, outputs
 from eval.bfcl.crosscheck import crosscheck, explain
 from eval.bfcl.items import CATEGORIES, Item, answer, gold, load_items, variants
-from eval.bfcl.report import markdown, summary
+from eval.bfcl.report import KNOWN, markdown, summary
 from eval.bfcl.rules import Case, counts_as_right
 from eval.cli import app
 from eval.parse import parse_tool_calls, render_calls
@@ -51,6 +51,7 @@ def _arguments(got, want):
     return written and all(k in got or "" in want[k] for k in want)
 
 
+PAGE = Path(__file__).parents[2] / "docs" / "bfcl-crosscheck.md"
 EXACT = Bfcl(Path(), exact, None)
 
 
@@ -182,3 +183,11 @@ def test_loading_bfcl_leaves_no_stand_in_behind():
 
     load_bfcl()
     assert "bfcl_eval.constants.model_config" not in sys.modules
+
+
+def test_the_page_explains_everything_and_says_what_was_known():
+    page = PAGE.read_text(encoding="utf-8")
+    assert "of which 0 no rule explains" in page and "## Unexplained" not in page and KNOWN in page
+    rows = [row.split(" | ") for row in page.split("## What was compared")[0].splitlines() if row.startswith("| ")]
+    counts = [int(row[2].replace(",", "")) for row in rows if row[2].replace(",", "").isdigit()]
+    assert f"another on {sum(counts):,}," in page  # the rules' counts add up to the disagreements
