@@ -9,6 +9,7 @@ import typer
 from data.cli import DEBUG, Debug, errors_as_lines
 from finetune.config import load_config
 from finetune.doctor.command import doctor
+from finetune.explain.command import explain_command
 from finetune.listing import runs_command
 from finetune.memory.command import plan
 from finetune.report.command import report_command
@@ -92,6 +93,7 @@ def record(
 app.command()(plan)
 app.command()(doctor)
 app.command("runs")(runs_command)
+app.command("explain")(explain_command)
 app.command("report")(report_command)
 
 

@@ -1,0 +1,39 @@
+"""`python -m finetune explain`: one row of a run, token by token."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from data.cli import DEBUG, Debug, errors_as_lines
+
+
+def explain_command(
+    run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
+    row: Annotated[str | None, typer.Option(help="the row's id; the first of the split when left out")] = None,
+    adapter: Annotated[str, typer.Option(help="best, last, or base (the model before training)")] = "best",
+    split: Annotated[str, typer.Option(help="validation, train or test")] = "validation",
+    html: Annotated[Path | None, typer.Option(help="write a page instead of printing")] = None,
+    lang: Annotated[str, typer.Option(help="the language that the page opens in: ko or en")] = "ko",
+    debug: Debug = DEBUG,
+) -> None:
+    """Show the probability of every right token of a row, its loss, and how they add up to eval_loss."""
+    with errors_as_lines(debug):
+        from data.console import quiet
+        from data.errors import InputError
+        from data.runs import find_run
+        from finetune.explain import explain, read_subject, to_html, to_terminal
+        from finetune.explain.subject import load_weights
+
+        if lang not in ("ko", "en"):
+            raise InputError(f"no language {lang!r}", where="--lang", fix="ko or en")
+        folder = find_run(run)
+        subject = read_subject(folder, row, adapter=adapter, split=split)
+        with quiet(folder / "log.txt") as console:
+            model = load_weights(subject, console.print)
+            explained = explain(model, subject.tokenizer, subject.example)
+            if html:
+                to_html(explained, subject, html, lang=lang)
+                console.print(f"Written: {html}")
+            else:
+                to_terminal(explained, subject, console)
