@@ -1,0 +1,217 @@
+"""The result of `benchmarks recipe`: what stands in its file, and how arms' events become rows and a verdict."""
+
+from typing import Any, Literal, TypedDict
+
+from benchmarks.results import Status
+from benchmarks.watch import Ended
+from finetune.config import Config
+
+PLAIN, LITERAL, PRESET = "plain-hf", "plain-hf literal", "preset"
+
+Event = dict[str, Any]
+"""What an arm tells: see `recipe_arm.run_arm`."""
+
+
+class ArmRow(TypedDict):
+    """One arm. Figures are None where it did not come so far.
+
+    `curve` holds [seconds, samples, validation loss] for each evaluation; `seconds` are training alone.
+    `samples_per_second` is over all of them, `tokens_per_sample` the mean of the training rows.
+    """
+
+    arm: str
+    status: Status
+    reason: str | None
+    reached: bool
+    seconds_to_target: float | None
+    seconds_with_setup: float | None
+    samples_to_target: int | None
+    seconds: float | None
+    samples: int
+    load_seconds: float | None
+    warm_up_seconds: float | None
+    peak_memory_gib: float | None
+    samples_per_second: float | None
+    tokens_per_sample: float | None
+    tokens_per_second: float | None
+    supervised: dict[str, Any] | None
+    curve: list[list[float]]
+    config: dict[str, Any]
+
+
+class Factors(TypedDict):
+    """Plain over preset, each above 1 where the preset is better off; `samples` is None when plain did not arrive."""
+
+    samples: float | None
+    tokens_per_sample: float
+    tokens_per_second: float
+
+
+class RecipeResult(TypedDict):
+    """The whole file. `ratio`: plain's seconds to the target over the preset's; None: it cannot be said."""
+
+    kind: Literal["recipe"]
+    date: str
+    device: dict[str, Any]
+    environment: dict[str, Any]
+    budget_gib: float | None
+    emulated: bool
+    settings: dict[str, Any]
+    complete: bool
+    valid: bool
+    target_loss: float | None
+    arms: list[ArmRow]
+    ratio: float | None
+    at_least: bool
+    factors: Factors | None
+    verdict: str
+
+
+def unmeasured(name: str, config: Config) -> ArmRow:
+    """The row of an arm before it has run."""
+    return {
+        "arm": name,
+        "status": "skipped",
+        "reason": "not run",
+        "reached": False,
+        "seconds_to_target": None,
+        "seconds_with_setup": None,
+        "samples_to_target": None,
+        "seconds": None,
+        "samples": 0,
+        "load_seconds": None,
+        "warm_up_seconds": None,
+        "peak_memory_gib": None,
+        "samples_per_second": None,
+        "tokens_per_sample": None,
+        "tokens_per_second": None,
+        "supervised": None,
+        "curve": [],
+        "config": config.model_dump(mode="json"),
+    }
+
+
+def fill(row: ArmRow, events: list[Event], ended: Ended) -> None:
+    """Put what an arm told into its row; its own word on how it ended is the one that counts."""
+    told = {event["event"]: event for event in events}  # the last of each
+    last = told.get("ended") or {"status": ended.status, "reason": ended.reason}
+    if ended.status == "ok" and "ended" not in told:
+        last = {"status": "crashed", "reason": "it ended without a word"}
+    row["status"], row["reason"] = last["status"], last["reason"]
+    row["curve"] = [[e["seconds"], e["samples"], e["loss"]] for e in events if e["event"] == "evaluated"]
+    if "rows" not in told:
+        return
+    tokens = told["rows"]["tokens_per_sample"]
+    row["tokens_per_sample"], row["supervised"] = tokens, told["rows"]["supervised"]
+    row["load_seconds"] = told.get("loaded", {}).get("seconds")
+    row["warm_up_seconds"] = told.get("warmed up", {}).get("seconds")
+    if trained := told.get("trained"):
+        row["seconds"], row["samples"] = trained["seconds"], trained["samples"]
+        row["peak_memory_gib"] = trained["peak_memory_gib"]
+        rate = trained["samples"] / trained["seconds"]
+        row["samples_per_second"], row["tokens_per_second"] = round(rate, 4), round(rate * tokens, 1)
+
+
+def settle(result: RecipeResult) -> None:
+    """Say for each arm when it reached the target, and the ratio, its factors and the verdict of the whole."""
+    target = result["target_loss"]
+    for row in result["arms"]:
+        point = next((p for p in row["curve"] if target is not None and p[2] <= target), None)
+        row["reached"] = point is not None
+        if point:
+            row["seconds_to_target"], row["samples_to_target"] = point[0], int(point[1])
+            before = (row["load_seconds"] or 0) + (row["warm_up_seconds"] or 0 if row["arm"] == PRESET else 0)
+            row["seconds_with_setup"] = round(point[0] + before, 2)
+    plain, preset = result["arms"][0], result["arms"][-1]
+    result["ratio"], result["at_least"] = _ratio(plain, preset)
+    result["factors"] = _factors(plain, preset)
+    result["verdict"] = _verdict(result, plain, preset)
+
+
+def _ratio(plain: ArmRow, preset: ArmRow) -> tuple[float | None, bool]:
+    """Plain's seconds over the preset's, and whether that is only a lower bound."""
+    ours = preset["seconds_to_target"]
+    if not ours:
+        return None, False
+    if plain["seconds_to_target"] is not None:
+        return round(plain["seconds_to_target"] / ours, 3), False
+    # An arm that broke down would never have arrived; one that was stopped took at least so long.
+    if plain["status"] in ("ok", "interrupted", "hung") and (plain["seconds"] or 0) > ours:
+        return round((plain["seconds"] or 0) / ours, 3), True
+    return None, False
+
+
+def _factors(plain: ArmRow, preset: ArmRow) -> Factors | None:
+    if not (plain["tokens_per_second"] and preset["tokens_per_second"]):
+        return None
+    assert plain["tokens_per_sample"] and preset["tokens_per_sample"]
+    samples = None
+    if plain["samples_to_target"] is not None and preset["samples_to_target"]:
+        samples = round(plain["samples_to_target"] / preset["samples_to_target"], 3)
+    return {
+        "samples": samples,
+        "tokens_per_sample": round(plain["tokens_per_sample"] / preset["tokens_per_sample"], 3),
+        "tokens_per_second": round(preset["tokens_per_second"] / plain["tokens_per_second"], 3),
+    }
+
+
+def _verdict(result: RecipeResult, plain: ArmRow, preset: ArmRow) -> str:
+    """One line: the answer, or why there is none."""
+    broken = next((row for row in (preset, plain) if row["status"] not in ("ok", "interrupted")), None)
+    ratio, target = result["ratio"], result["target_loss"]
+    if ratio is None:
+        if broken:
+            return f"No ratio: {broken['arm']} {broken['status']} ({broken['reason']})"
+        late = next((row["arm"] for row in (preset, plain) if not row["reached"]), None)
+        if late is None:
+            return f"No ratio: the target {target:.4f} is not below the loss before training"
+        return f"No ratio: {late} was stopped before it reached " + (f"{target:.4f}" if target else "a target")
+    seconds = preset["seconds_to_target"]
+    if result["at_least"]:
+        low = min(point[2] for point in plain["curve"])
+        return (
+            f"{PRESET} reaches validation loss {target:.4f} at least {ratio:.1f}× sooner than {PLAIN}: "
+            f"{seconds:.0f} s; {PLAIN} was stopped after {plain['seconds']:.0f} s at {low:.4f}"
+        )
+    theirs = f"{seconds:.0f} s against {plain['seconds_to_target']:.0f} s"
+    if ratio < 1:
+        return f"{PRESET} reaches validation loss {target:.4f} later than {PLAIN} ({ratio:.2f}×): {theirs}"
+    return f"{PRESET} reaches validation loss {target:.4f} {ratio:.1f}× sooner than {PLAIN}: {theirs}"
+
+
+def explained(factors: Factors) -> str:
+    """Where the ratio comes from, in one line."""
+    samples = f", {factors['samples']:.2f}× in samples to the target" if factors["samples"] else ""
+    return (
+        f"Of that: {factors['tokens_per_sample']:.2f}× in tokens a sample, "
+        f"{factors['tokens_per_second']:.2f}× in tokens a second{samples}"
+    )
+
+
+def table(result: RecipeResult) -> Any:
+    """The arms side by side, for the terminal."""
+    from rich.table import Table
+    from rich.text import Text
+
+    shown = Table(title=f"To validation loss {_number(result['target_loss'], 4)}", title_justify="left")
+    heads = ("seconds", "with set-up", "samples", "samples/s", "tokens/sample", "tokens/s", "peak GiB", "lowest loss")
+    for name in ("arm", "", *heads):
+        shown.add_column(name, justify="left" if name in ("arm", "") else "right")
+    for row in result["arms"]:
+        ended = "reached" if row["reached"] else "not reached" if row["status"] == "ok" else row["status"]
+        figures = [
+            (row["seconds_to_target"], 0),
+            (row["seconds_with_setup"], 0),
+            (row["samples_to_target"], 0),
+            (row["samples_per_second"], 3),
+            (row["tokens_per_sample"], 0),
+            (row["tokens_per_second"], 0),
+            (row["peak_memory_gib"], 2),
+            (min((point[2] for point in row["curve"]), default=None), 4),
+        ]
+        shown.add_row(Text(row["arm"]), Text(ended), *(_number(value, digits) for value, digits in figures))
+    return shown
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:,.{digits}f}"
