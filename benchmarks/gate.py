@@ -66,7 +66,12 @@ def judge(result: Result) -> tuple[bool, str]:
         more = f" ({len(failed) - 1} more)" if len(failed) > 1 else ""
         return False, f"invalid: {p['arm']} and {p['against']} on {shape}: {found}, limit {LIMIT}{more}"
     lines = [_line(shape, s) for shape in result["shapes"] for s in shape["speedup"]]
-    bad = [f"{arm['arm']} on {s['shape']}: {arm['status']}" for s in result["shapes"] for arm in s["arms"] if _bad(arm)]
+    bad = [
+        f"{arm['arm']} on {s['shape']}: {arm['status']}"
+        for s in result["shapes"]
+        for arm in s["arms"]
+        if _bad(arm, result)
+    ]
     head = "" if result["complete"] else "interrupted; "
     return True, head + ("; ".join([*lines, *bad]) or "nothing to compare")
 
@@ -89,5 +94,6 @@ def _good(arm: ArmResult) -> list[Run]:
     return [run for run in arm["runs"] if run["status"] == "ok"]
 
 
-def _bad(arm: ArmResult) -> bool:
-    return arm["status"] not in ("ok", "interrupted")
+def _bad(arm: ArmResult, result: Result) -> bool:
+    reached = result["complete"] or arm["status"] != "skipped"
+    return reached and arm["status"] not in ("ok", "interrupted")

@@ -113,7 +113,7 @@ def measure_all(
     Raises:
         KeyboardInterrupt: the user's; what was measured is written.
     """
-    setups = {name: _setup(arm, job) for name, arm in arms.items()}
+    setups = {name: setup_of(arm, job) for name, arm in arms.items()}
     plain = [name for name, setup in setups.items() if isinstance(setup, Setup) and setup.plain]
     result["shapes"] = [_unmeasured(shape, setups) for shape in shapes]
     runnable = [name for name, setup in setups.items() if isinstance(setup, Setup)]
@@ -189,7 +189,7 @@ def run_one(job: Job, name: str, setup: Setup, shape: Shape, stepped: Callable[[
     return run
 
 
-def _setup(arm: Arm, job: Job) -> Setup | str:
+def setup_of(arm: Arm, job: Job) -> Setup | str:
     """The arm's setup, or why it cannot run here."""
     try:
         return arm(job.base, job.device)

@@ -1,0 +1,204 @@
+"""The worker on the tiny model: real arms in real processes, among them one that differs and must fail the gate."""
+
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from benchmarks import arms, worker
+from benchmarks.arms import Setup
+from benchmarks.orchestrate import Job, base_of, measure_all, read_examples, worker_command, write_shapes
+from benchmarks.results import Result
+from benchmarks.shapes import MIX, choose, fixed, placed, rows_for
+from data.errors import JobFailed
+from data.render import IGNORED, Example
+from finetune.config import Config, load_config
+from tests.tiny import TINY, environment
+
+STEPS, WARMUP = 21, 7
+
+
+def faster_rate(base: Config, device: str) -> Setup:
+    """`hf-trainer` with half as high a rate again: other work, so no comparison of speeds."""
+    setup = arms.hf_trainer(base, device)
+    rate = {"learning_rate": base.train.learning_rate * 1.5}
+    return Setup(setup.config.model_copy(update={"train": setup.config.train.model_copy(update=rate)}), trl=False)
+
+
+@pytest.fixture(scope="module")
+def base(tiny_model: Path) -> Config:
+    return base_of(load_config("cpu", [*TINY, "data.limit=32"]), tiny_model)
+
+
+@pytest.fixture(scope="module")
+def result(base: Config, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    work = tmp_path_factory.mktemp("bench")
+    for key, value in environment(work).items():
+        os.environ.setdefault(key, value)
+    wanted = choose("mix", base, "cpu")
+    write_shapes(wanted, read_examples(base, lambda _: None), base, warmup=WARMUP, steps=STEPS, work=work)
+    job = Job(base, "cpu", STEPS, WARMUP, 300, None, work, worker_command)
+    found: Any = {"complete": False, "shapes": [], "valid": True, "verdict": ""}
+    measure_all(
+        job,
+        {"hf-trainer": arms.hf_trainer, "unsloth": arms.unsloth, "other": faster_rate},
+        wanted,
+        1,
+        found,
+        work / "result.json",
+        Console(quiet=True),
+    )
+    measured: Result = found
+    return measured
+
+
+def run_of(result: Result, arm: str) -> dict[str, Any]:
+    row = next(row for row in result["shapes"][0]["arms"] if row["arm"] == arm)
+    assert row["status"] == "ok", row["reason"]
+    return dict(row["runs"][0])
+
+
+def test_unsloth_and_plain_compute_the_same_losses(result: Result) -> None:
+    one, other = run_of(result, "unsloth"), run_of(result, "hf-trainer")
+    assert one["adapter_sha256"] == other["adapter_sha256"] and one["batches_sha256"] == other["batches_sha256"]
+    assert len(one["losses"]) == STEPS and one["losses"][-1] < one["losses"][0]
+    parity = {(p["arm"], p["against"]): p for p in result["shapes"][0]["parity"]}
+    assert parity["unsloth", "hf-trainer"]["passed"] and parity["unsloth", "hf-trainer"]["steps"] == 20
+    assert [s["arm"] for s in result["shapes"][0]["speedup"]] == ["unsloth"]
+
+
+def test_an_arm_that_differs_fails_the_gate(result: Result) -> None:
+    parity = {(p["arm"], p["against"]): p for p in result["shapes"][0]["parity"]}
+    assert not parity["other", "hf-trainer"]["passed"] and parity["other", "hf-trainer"]["max_difference"] > 0.02
+    assert not result["valid"] and result["verdict"].startswith("invalid: other")
+
+
+def test_figures_follow_from_the_steps(result: Result, base: Config) -> None:
+    for name in ("hf-trainer", "unsloth"):
+        run = run_of(result, name)
+        timed = slice(WARMUP, STEPS)
+        seconds = sum(run["step_seconds"][timed])
+        rows = (STEPS - WARMUP) * base.train.micro_batch
+        assert run["samples_per_second"] == pytest.approx(rows / seconds, rel=1e-3)
+        assert run["tokens_per_second"] == pytest.approx(sum(run["step_tokens"][timed]) / seconds, rel=1e-3)
+        assert run["padding_share"] == pytest.approx(
+            1 - sum(run["step_tokens"][timed]) / sum(run["step_padded"][timed]), abs=1e-4
+        )
+        assert run["step_tokens"][:WARMUP] == run["step_tokens"][WARMUP : 2 * WARMUP], "timed batches were seen before"
+        assert all(
+            0 < s < t <= p
+            for s, t, p in zip(*(run[f"step_{k}"] for k in ("supervised", "tokens", "padded")), strict=True)
+        )
+        assert run["time_to_first_step_s"] > run["step_seconds"][0] and run["peak_rss_gib"] > 0.1
+        assert run["compile_seconds"] == 0 and run["fused"] is None and run["peak_allocated_gib"] is None
+
+
+def test_nothing_is_evaluated_or_saved(result: Result, tmp_path_factory: pytest.TempPathFactory) -> None:
+    work = next(tmp_path_factory.getbasetemp().glob("bench*"))
+    assert not list((work / "worker" / "scratch").glob("checkpoint-*"))
+    assert "eval_loss" not in (work / "worker" / "log.txt").read_text(encoding="utf-8")
+
+
+def test_a_plain_arm_refuses_unsloth(base: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, other = arms.hf_trainer(base, "cpu").config, arms.unsloth(base, "cpu").config
+    worker.refuse_unsloth(plain)
+    monkeypatch.setitem(sys.modules, "unsloth", types.ModuleType("unsloth"))
+    worker.refuse_unsloth(other)
+    with pytest.raises(JobFailed, match="not plain"):
+        worker.refuse_unsloth(plain)
+
+
+def test_the_worker_fails_when_unsloth_is_imported(base: Config, tmp_path: Path) -> None:
+    spec = {"arm": "hf-trainer", "config": arms.hf_trainer(base, "cpu").config.model_dump(mode="json")}
+    (tmp_path / "spec.json").write_text(json.dumps(spec | {"result": str(tmp_path / "result.json")}))
+    code = (
+        "import sys, types; sys.modules['unsloth'] = types.ModuleType('unsloth')\n"
+        f"from benchmarks.worker import main; main({str(tmp_path / 'spec.json')!r})"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment(tmp_path), timeout=300)
+    run = json.loads((tmp_path / "result.json").read_text())
+    assert run["status"] == "failed" and "unsloth is imported" in run["reason"]
+
+
+def test_memory_errors_are_out_of_memory_and_others_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    spec: Any = {}
+    for error, status in (
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), "out of memory"),
+        (RuntimeError("size mismatch\nlong story"), "failed"),
+        (JobFailed("the loss is nan", "lower the rate"), "failed"),
+    ):
+
+        def fail(_: Any, error: Exception = error) -> Any:
+            raise error
+
+        monkeypatch.setattr(worker, "measure", fail)
+        run = worker.outcome(spec)
+        assert run["status"] == status and run["reason"]
+        assert "\n" not in run["reason"]
+
+
+def examples(lengths: list[int]) -> list[Example]:
+    """Rows whose ids name their row, trained on their last token."""
+    return [
+        Example(str(row), [row] * n, [IGNORED] * (n - 1) + [row], [0] * (n - 1) + [2]) for row, n in enumerate(lengths)
+    ]
+
+
+def test_mix_has_the_order_of_the_trainer_and_repeats_its_warm_up(base: Config) -> None:
+    from finetune.batching import EpochOrder
+
+    lengths = [5 + 7 * i % 13 for i in range(40)]
+    shape = choose(MIX, base, "cpu")[0]
+    rows = rows_for(shape, examples(lengths), seed=7, group=True, warmup=3, steps=9)
+    wanted = EpochOrder(lengths, 4, seed=7, group=True).order()[:12]
+    assert [int(row.id) for row in rows] == wanted * 3
+    put = placed(rows, 4, seed=7)
+    order = EpochOrder([len(r.input_ids) for r in put], 4, seed=7, group=False).order()
+    assert [put[i] for i in order] == rows
+
+
+def test_fixed_shapes_are_cut_from_the_rows_with_their_labels() -> None:
+    rows = rows_for(fixed(2, 8), examples([3, 4, 5, 30, 6]), seed=7, group=True, warmup=2, steps=4)
+    assert len(rows) == 8 and rows[:4] == rows[4:]
+    assert [row.input_ids for row in rows[:2]] == [[0, 0, 0, 1, 1, 1, 1, 2], [4] * 6 + [0, 0]], (
+        "a row of 30 is passed over"
+    )
+    for row in rows:
+        assert len(row.input_ids) == len(row.labels) == len(row.roles) == 8
+        assert all(label in (IGNORED, token) for label, token in zip(row.labels, row.input_ids, strict=True))
+        assert any(label != IGNORED for label in row.labels[1:])
+
+
+def test_every_arm_has_the_base_config_but_for_what_it_is() -> None:
+    base = arms.base_config(load_config("cpu"))
+    assert not base.train.compile and base.train.logging_steps == 1
+    for name, arm in arms.ARMS.items():
+        for device in ("cpu", "cuda"):
+            try:
+                config = arm(base, device).config
+            except arms.Unavailable as e:
+                assert str(e), name
+                continue
+            same = {"model": {"backend": base.model.backend}, "train": {"compile": False}}
+            values = config.model_dump()
+            for section, changes in same.items():
+                values[section] |= changes
+            assert Config.model_validate(values) == base, name
+
+
+def test_unknown_arms_and_shapes_are_refused(base: Config) -> None:
+    from data.errors import InputError
+
+    with pytest.raises(InputError, match="no such arm"):
+        arms.choose("unsloth,fast", "cpu")
+    for wrong in ("512", "0x512", "1x", "mixed"):
+        with pytest.raises(InputError, match="no shape"):
+            choose(wrong, base, "cpu")
