@@ -118,6 +118,7 @@ def recipe_command(
     with errors_as_lines(debug):
         from rich.console import Console
 
+        from benchmarks.report import write_report
         from finetune.config import load_config
         from finetune.device import has_cuda
 
@@ -126,16 +127,17 @@ def recipe_command(
         console = Console(highlight=False, stderr=as_json)
         options = Options(target, samples, cap * 60, literal, out)
         result, path = recipe(load_config(source, words), options, console)
+        reports = write_report(dict(result), path)
         if as_json:
             typer.echo(dump_json(result, indent=1))
         else:
             console.print(table(result))
-            console.print(result["verdict"] + ".")
+            console.print(result["verdict"] + ".", markup=False)
             if result["factors"]:
                 console.print(explained(result["factors"]) + ".")
             for note in result["settings"]["notes"]:
                 console.print(f"[dim]{note}[/dim]")
-            console.print(f"Written: {path}")
+            console.print(f"Written: {', '.join(str(file) for file in [path, *reports])}")
 
 
 def arm_command(task: Path, events: Path) -> list[str]:
@@ -147,13 +149,16 @@ def recipe(config: Config, options: Options, console: Any, command: Command = ar
     """Measure the preset, then the plain arm to the same loss; return the result with the file it is in.
 
     Raises:
-        InputError: the config is wrong. Nothing is written.
+        InputError: the config, the rows or the model's name are wrong. Nothing is written.
         KeyboardInterrupt: the user's; the file holds what was measured.
     """
     from benchmarks.machine import machine
     from benchmarks.train import memory_limit
     from data.pretrained import resolve
+    from finetune.rows import read_rows
 
+    folder = str(resolve(config.model.name, console.print))
+    read_rows(config)  # wrong rows are told before anything starts
     here = machine()
     kind = here["device"]["kind"]
     samples = options.samples or SAMPLES[kind]
@@ -193,7 +198,6 @@ def recipe(config: Config, options: Options, console: Any, command: Command = ar
         "verdict": "",
     }
     path = result_path(options.out, here["device"]["name"], "recipe")
-    folder = str(resolve(config.model.name, console.print))
     work = Work(folder, memory_limit(None, kind), command, console)
     _measure_all(work, task, result, path)
     return result, path
@@ -310,11 +314,15 @@ def preset_config(config: Config) -> Config:
 
 def plain_config(config: Config) -> Config:
     """The same training as a plain Hugging Face script runs it; see the top of this file."""
-    data: dict[str, Any] = {"tools_style": "json", "descriptions": True, "max_length": PLAIN_LENGTH, "too_long": "fail"}
+    data: dict[str, Any] = {
+        "tools_style": "json",
+        "descriptions": True,
+        "max_tools": None,
+        "max_length": PLAIN_LENGTH,
+        "too_long": "fail",
+    }
     if config.data.tools_style == "signature":
         data["template"] = "project"  # which signatures have anyway: so the answers are the same text
-    if config.data.max_tools is not None:
-        data["max_tools"] = None
     changes: dict[str, dict[str, Any]] = {
         "model": {"backend": "hf", "attention": "sdpa", "fast_matmul": False},
         "data": data,

@@ -81,6 +81,7 @@ def run_arm(task: Task, emit: Emit) -> None:
     device = detect()
     dtype, _ = precision(config.model.dtype, device)
     prepare_backend(config, device)
+
     from finetune.trainer import build_trainer, probe  # imports transformers, which Unsloth must precede
 
     prepared = _rows(task, config)
@@ -223,13 +224,14 @@ def _only_train(trainer: Any) -> None:
 
 
 def _evaluate(trainer: Any, config: Config, tokenizer: Any, rows: Sequence[Example]) -> float:
-    """Validation loss, with products in bfloat16 in both arms on a CPU that has it: one instrument, and a fast one."""
+    """Validation loss (nats), the same way in both arms: on a CPU with products in bfloat16, where it has them."""
     import torch
 
     from finetune.trainer import evaluate
 
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("medium")
+    if trainer.args.use_cpu:
+        torch.set_float32_matmul_precision("medium")
     try:
         return evaluate(trainer, config, tokenizer, rows, None)["eval_loss"]
     finally:
