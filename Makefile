@@ -1,6 +1,6 @@
 # tooltune. `make` alone lists the targets; each sets up what it needs and does nothing twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup train eval preview data plan doctor report test lint clean
+.PHONY: help setup train eval bench preview data plan doctor report test lint clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
@@ -29,6 +29,9 @@ train: $(READY) ## fine-tune: the 6gb preset with a GPU, the cpu preset without
 
 eval: $(READY) ## generate on the test split, parse, score; base beside tuned
 	@$(BIN)/python -m eval run $(ARGS)
+
+bench: $(READY) ## speed and memory: plain Hugging Face against Unsloth
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 preview: $(READY) ## what the model sees and what is trained, token by token
 	@$(BIN)/python -m finetune preview $(ARGS)

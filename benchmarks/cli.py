@@ -2,10 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from benchmarks.generate import generate_command
+from benchmarks.parse import parse_command
+from benchmarks.profile import profile_command
+from benchmarks.recipe import recipe_command
 from benchmarks.results import RESULTS
 from data.cli import DEBUG, Debug, errors_as_lines
 
@@ -18,71 +22,100 @@ Arguments = Annotated[
     list[str] | None,
     typer.Argument(metavar="[PRESET|FILE] [KEY=VALUE ...]", help="the base config of all arms, as for finetune train"),
 ]
+Arms = Annotated[
+    str | None, typer.Option(help="comma-separated: hf, hf-trainer, hf+liger, unsloth, unsloth+compile; by the device")
+]
+Timeout = Annotated[float, typer.Option(min=1, help="seconds for a run before it counts as hung")]
+Out = Annotated[Path, typer.Option(help="folder of the result and its report")]
+Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
 
 @app.callback()
 def main() -> None:
-    """Measure: training speed and memory of plain Hugging Face against Unsloth."""
+    """Measure: speed, memory and losses of training, generating and parsing."""
 
 
 @app.command()
 def train(
     arguments: Arguments = None,
-    arms: Annotated[str | None, typer.Option(help="comma-separated: hf, hf-trainer, hf+liger, unsloth, …")] = None,
+    arms: Arms = None,
     shapes: Annotated[str | None, typer.Option(help="comma-separated ROWSxTOKENS, or mix (the dataset's own)")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="of each arm and shape, each in a fresh process")] = 3,
     steps: Annotated[int | None, typer.Option(min=21, help="of a run; a third of them warms up")] = None,
     budget_gb: Annotated[float | None, typer.Option(min=0.5, help="GiB of the card, or of main memory")] = None,
-    timeout: Annotated[float, typer.Option(min=1, help="seconds for a run before it counts as hung")] = 1800,
-    out: Annotated[Path, typer.Option(help="folder of the result and its report")] = RESULTS,
+    timeout: Timeout = 1800,
+    out: Out = RESULTS,
+    json: Json = False,
     debug: Debug = DEBUG,
 ) -> None:
-    """Compare the arms' speed, memory and losses; the default command."""
+    """Training with plain Hugging Face against Unsloth; the command when none is given."""
     with errors_as_lines(debug):
         from benchmarks.train import Options
         from benchmarks.train import train as measure
-        from finetune.cli import split_arguments
-        from finetune.config import load_config
 
-        source, overrides = split_arguments(arguments)
-        options = Options(arms, shapes, repeats, steps, budget_gb, timeout, out)
-        measure(load_config(source, overrides), options, terminal())
+        config, console = _start(arguments, json)
+        result, path = measure(config, Options(arms, shapes, repeats, steps, budget_gb, timeout, out), console)
+        _show(result, path, console, json)
 
 
 @app.command()
 def length(
     budget_gb: Annotated[float, typer.Option(min=0.5, help="GiB of the card, or of main memory")],
     arguments: Arguments = None,
-    arms: Annotated[str | None, typer.Option(help="as for train")] = None,
-    most: Annotated[int, typer.Option(min=64, help="tokens beyond which nothing is tried")] = 16_384,
-    timeout: Annotated[float, typer.Option(min=1, help="seconds for a run before it counts as hung")] = 1800,
-    out: Annotated[Path, typer.Option(help="folder of the result")] = RESULTS,
+    arms: Arms = None,
+    most: Annotated[int, typer.Option(min=512, help="tokens beyond which nothing is tried")] = 16_384,
+    timeout: Timeout = 1800,
+    out: Out = RESULTS,
+    json: Json = False,
     debug: Debug = DEBUG,
 ) -> None:
-    """Find the longest sequence that each arm can train within a memory budget."""
+    """The longest sequence that each arm can train within a memory budget."""
     with errors_as_lines(debug):
         from benchmarks.memory import Options
         from benchmarks.memory import length as measure
-        from finetune.cli import split_arguments
-        from finetune.config import load_config
 
-        source, overrides = split_arguments(arguments)
-        config = load_config(source, overrides)
-        console = terminal()
+        config, console = _start(arguments, json)
         result, path = measure(config, Options(arms, budget_gb, most, timeout, out), console)
-        console.print(f"{result['verdict']}\nWritten: {path}")
+        _show(result, path, console, json)
 
 
-def terminal() -> "Console":
-    """The console that commands print to; on a pipe rich would wrap at 80 columns and break figures apart."""
+app.command("generate")(generate_command)
+app.command("parse")(parse_command)
+app.command("recipe")(recipe_command)
+app.command("profile")(profile_command)
+
+
+def _start(arguments: list[str] | None, json: bool) -> tuple[Any, "Console"]:
+    """The base config, and the console; on a pipe rich would wrap at 80 columns and break figures apart."""
     from rich.console import Console
 
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    from finetune.config import load_config
+    from finetune.device import has_cuda
+
+    words = list(arguments or [])
+    source = words.pop(0) if words and "=" not in words[0] else "6gb" if has_cuda() else "cpu"
+    config = load_config(source, words)
+    width = None if sys.stdout.isatty() else 120
+    console = Console(highlight=False, stderr=json, width=width)
+    console.print(f"Base config: {source}")
+    return config, console
+
+
+def _show(result: Any, path: Path, console: "Console", json: bool) -> None:
+    from benchmarks.report import table, write_report
+    from data.files import dump_json
+
+    written = write_report(result, path)
+    if json:
+        typer.echo(dump_json(result, indent=2))
+        return
+    console.print(table(result))
+    console.print(f"{result['verdict']}\nWritten: {path}\nReport: {written[-1]}", soft_wrap=True)
 
 
 def run() -> None:
     """The app; `train` may be left out."""
-    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    if sys.argv[1:2] != ["--help"] and (len(sys.argv) == 1 or sys.argv[1] not in names):
+    names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
+    if len(sys.argv) == 1 or sys.argv[1] not in (*names, "--help"):
         sys.argv.insert(1, "train")
     app()
