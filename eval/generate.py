@@ -1,8 +1,10 @@
-"""Ask a model for its answers: batched, left-padded, greedy."""
+"""Ask a model for its answers: many at a time, greedy."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from eval.decoding import decode, decodes, slots_that_fit
 
 
 @dataclass(frozen=True)
@@ -31,22 +33,32 @@ def generate(
 ) -> list[Output]:
     """Greedy answers to `prompts` (token ids), in their order.
 
-    Prompts are taken by length, longest first, so that an out-of-memory shows at once and little is padding.
+    Prompts are taken by length, longest first, so that an out-of-memory shows at once and little is padding. On a CPU
+    the answers come from `eval.decoding` where that knows the model, else (and for a batch of 1) from transformers.
 
     Args:
         model: in evaluation mode, with `generate`.
-        done: told each prompt's number and output when its batch is finished.
+        batch: prompts at a time; `usual_batch` where nobody says.
+        done: told each prompt's number and output when it, or its batch, is finished.
     """
     outputs: dict[int, Output] = {}
-    order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
-    for start in range(0, len(order), batch):
-        numbers = order[start : start + batch]
-        for i, output in zip(
-            numbers, _batch(model, tokenizer, [prompts[i] for i in numbers], max_new_tokens), strict=True
-        ):
-            outputs[i] = output
-            done(i, output)
+
+    def ended(i: int, new: list[int]) -> None:
+        outputs[i] = _read(tokenizer, new)
+        done(i, outputs[i])
+
+    _answer(model, tokenizer, prompts, max_new_tokens, batch, ended)
     return [outputs[i] for i in range(len(prompts))]
+
+
+def usual_batch(model: Any, prompts: Sequence[list[int]], *, max_new_tokens: int) -> int:
+    """How many prompts to answer at a time where nobody says: 16, or on a CPU what fits in its memory, at most 64.
+
+    Decoding on a CPU reads all weights for each step; they are read once for all the answers of a batch.
+    """
+    if not decodes(model):
+        return 16
+    return min(64, slots_that_fit(model, max(map(len, prompts)) + max_new_tokens))
 
 
 TIE = 0.5
@@ -59,16 +71,17 @@ def safe_batch(
     """The batch size to generate with: `batch`, or 1 where a batch of four changes what the model writes.
 
     Left padding has broken batched generation in several releases of the libraries; four prompts of different lengths
-    show it in seconds. A first difference between two tokens that are as good as tied (`TIE`) is rounding, not a fault.
+    show it in seconds, and on a CPU hold `eval.decoding` to what transformers writes. A first difference between two
+    tokens that are as good as tied (`TIE`) is rounding, not a fault.
     """
     if batch == 1 or len(prompts) < 4:
         return batch
     spread = sorted(prompts, key=len)
     chosen = [spread[i * (len(spread) - 1) // 3] for i in range(4)]
-    together = [row.tolist() for row in _run(model, tokenizer, chosen, 16).sequences]
-    for prompt, row in zip(chosen, together, strict=True):
-        alone = _run(model, tokenizer, [prompt], 16)
-        if not _agree(alone, len(prompt), row[max(map(len, chosen)) :]):
+    together: dict[int, list[int]] = {}
+    _answer(model, tokenizer, chosen, 16, 4, together.__setitem__)
+    for i, prompt in enumerate(chosen):
+        if not _agree(_run(model, tokenizer, [prompt], 16), len(prompt), together[i]):
             warn("a batch of 4 prompts gives other answers than the prompts one by one: generating one by one (slower)")
             return 1
     return batch
@@ -83,10 +96,26 @@ def _agree(alone: Any, start: int, batched: list[int]) -> bool:
     return True
 
 
-def _batch(model: Any, tokenizer: Any, prompts: list[list[int]], max_new_tokens: int) -> list[Output]:
-    longest = max(map(len, prompts))
-    sequences = _run(model, tokenizer, prompts, max_new_tokens, scores=False).sequences
-    return [_read(tokenizer, row[longest:].tolist()) for row in sequences.cpu()]
+def _answer(
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[list[int]],
+    max_new_tokens: int,
+    batch: int,
+    ended: Callable[[int, list[int]], None],
+) -> None:
+    """Tell `ended` each prompt's number and new tokens, up to the end token."""
+    if batch > 1 and decodes(model):
+        end = tokenizer.eos_token_id
+        decode(model, prompts, end=end, max_new_tokens=max_new_tokens, slots=batch, done=ended)
+        return
+    order = sorted(range(len(prompts)), key=lambda i: -len(prompts[i]))
+    for start in range(0, len(order), batch):
+        numbers = order[start : start + batch]
+        longest = len(prompts[numbers[0]])
+        sequences = _run(model, tokenizer, [prompts[i] for i in numbers], max_new_tokens, scores=False).sequences
+        for i, row in zip(numbers, sequences[:, longest:].tolist(), strict=True):
+            ended(i, _until(row, tokenizer.eos_token_id))
 
 
 def _run(model: Any, tokenizer: Any, prompts: list[list[int]], max_new_tokens: int, *, scores: bool = True) -> Any:
@@ -101,6 +130,7 @@ def _run(model: Any, tokenizer: Any, prompts: list[list[int]], max_new_tokens: i
         max_new_tokens=max_new_tokens,
         do_sample=False,
         use_cache=True,
+        repetition_penalty=1.0,  # else the model's own applies (Qwen2.5: 1.1), and a call must repeat the prompt
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         return_dict_in_generate=True,
@@ -111,9 +141,10 @@ def _run(model: Any, tokenizer: Any, prompts: list[list[int]], max_new_tokens: i
         return model.generate(input_ids=ids.to(device), attention_mask=mask.to(device), generation_config=config)
 
 
+def _until(new: list[int], end: int) -> list[int]:
+    return new[: new.index(end) + 1] if end in new else new
+
+
 def _read(tokenizer: Any, new: list[int]) -> Output:
-    ended = tokenizer.eos_token_id in new
-    if ended:
-        new = new[: new.index(tokenizer.eos_token_id) + 1]
     text = tokenizer.decode(new, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return Output(text, len(new), not ended)
+    return Output(text, len(new), truncated=tokenizer.eos_token_id not in new)

@@ -1,0 +1,189 @@
+"""Generating answers: what is written must be what `model.generate` writes for each prompt alone, in float32."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from eval.decoding import FAMILIES, decode, decodes, slots_that_fit
+from eval.generate import Output, generate, safe_batch, usual_batch
+
+LENGTHS = (5, 60, 64, 65, 1, 130, 33, 200, 12, 13)  # on both sides of the cache's block of 64
+NEW = 70  # more than a block
+
+
+def make(family: str) -> Any:
+    """A random model of a family: two layers, 100 tokens, two heads to a key."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(
+        family,
+        vocab_size=100,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        initializer_range=0.3,
+        eos_token_id=None,
+    )
+    return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+
+
+def make_prompts() -> list[list[int]]:
+    import torch
+
+    source = torch.Generator().manual_seed(0)
+    return [torch.randint(1, 100, (n,), generator=source).tolist() for n in LENGTHS]
+
+
+def by_transformers(model: Any, prompt: list[int]) -> list[int]:
+    """What `model.generate` writes for one prompt, with no end token."""
+    import torch
+
+    out = model.generate(torch.tensor([prompt]), max_new_tokens=NEW, do_sample=False, pad_token_id=0)
+    return out[0, len(prompt) :].tolist()  # type: ignore[no-any-return]
+
+
+class Case:
+    """A model with an end token that ends its answers at many different places, and some of them never."""
+
+    def __init__(self, family: str) -> None:
+        self.model, self.prompts = make(family), make_prompts()
+        free = [by_transformers(self.model, p) for p in self.prompts]
+        ends = {t: [a.index(t) + 1 if t in a else NEW for a in free] for t in range(100)}
+        self.end = max(ends, key=lambda t: len(set(ends[t])) if NEW in ends[t] else 0)
+        self.expected = [a[:n] for a, n in zip(free, ends[self.end], strict=True)]
+        assert len({len(a) for a in self.expected}) >= 5
+        self.tokenizer = SimpleNamespace(
+            eos_token_id=self.end, pad_token_id=0, decode=lambda ids, **_: " ".join(map(str, ids))
+        )
+        self.outputs = [Output(" ".join(map(str, a)), len(a), truncated=self.end not in a) for a in self.expected]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def case(request: pytest.FixtureRequest) -> Case:
+    return Case(request.param)
+
+
+@pytest.fixture(scope="module")
+def llama() -> Case:
+    return Case("llama")
+
+
+@pytest.mark.parametrize("slots", [1, 3, len(LENGTHS) + 1])
+def test_slots_write_what_transformers_writes(case: Case, slots: int) -> None:
+    answers: dict[int, list[int]] = {}
+    decode(case.model, case.prompts, end=case.end, max_new_tokens=NEW, slots=slots, done=answers.__setitem__)
+    assert [answers[i] for i in range(len(case.prompts))] == case.expected
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("known", [True, False])
+def test_outputs_are_in_order_whichever_way_they_come(
+    llama: Case, batch: int, known: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eval.generate.decodes", lambda model: known)
+    told: dict[int, Output] = {}
+    outputs = generate(
+        llama.model, llama.tokenizer, llama.prompts, max_new_tokens=NEW, batch=batch, done=told.__setitem__
+    )
+    assert outputs == llama.outputs == [told[i] for i in range(len(outputs))]
+    assert {o.truncated for o in outputs} == {True, False}
+
+
+def test_answers_are_told_as_they_end_and_a_stop_leaves_the_model_as_it_was(llama: Case) -> None:
+    told: list[int] = []
+
+    def done(i: int, answer: list[int]) -> None:
+        told.append(i)
+        if len(told) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        decode(llama.model, llama.prompts, end=llama.end, max_new_tokens=NEW, slots=3, done=done)
+    first = sorted(range(len(LENGTHS)), key=lambda i: -LENGTHS[i])[:7]
+    assert len(set(told)) == 4 and set(told) < set(first)  # nobody waits for the whole batch
+    assert llama.model.config._attn_implementation == "sdpa"
+    assert by_transformers(llama.model, llama.prompts[0])[: len(llama.expected[0])] == llama.expected[0]
+
+
+def test_nothing_to_ask(llama: Case) -> None:
+    assert generate(llama.model, llama.tokenizer, [], max_new_tokens=4, batch=4) == []
+
+
+def test_penalty_that_the_model_brings_does_not_count(llama: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama.model.generation_config, "repetition_penalty", 5.0)
+    alone = generate(llama.model, llama.tokenizer, llama.prompts[:1], max_new_tokens=NEW, batch=1)
+    assert alone == llama.outputs[:1]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_batch_that_answers_alike_is_kept(llama: Case, known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eval.generate.decodes", lambda model: known)
+    assert safe_batch(llama.model, llama.tokenizer, llama.prompts, batch=8, warn=pytest.fail) == 8
+
+
+def _padding_seen(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
+    """As left padding breaks: the padding is attended to."""
+    right = model.generate
+
+    def wrong(attention_mask: Any, **rest: Any) -> Any:
+        return right(attention_mask=attention_mask.fill_(1), **rest)
+
+    monkeypatch.setattr("eval.generate.decodes", lambda model: False)
+    monkeypatch.setattr(model, "generate", wrong)
+
+
+def _columns_seen(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
+    """A cache that shows a row what another one left behind it."""
+    from eval.decoding import _Cache
+
+    right = _Cache.prepare_step
+
+    def wrong(cache: _Cache, used: int) -> Any:
+        positions = right(cache, used)
+        cache.hidden.zero_()
+        return positions
+
+    monkeypatch.setattr(_Cache, "prepare_step", wrong)
+
+
+@pytest.mark.parametrize("fault", [_padding_seen, _columns_seen])
+def test_batch_that_answers_otherwise_falls_back_to_single_prompts(
+    llama: Case, fault: Callable[[pytest.MonkeyPatch, Any], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fault(monkeypatch, llama.model)
+    warnings: list[str] = []
+    assert safe_batch(llama.model, llama.tokenizer, llama.prompts, batch=8, warn=warnings.append) == 1
+    assert "one by one" in warnings[0]
+
+
+def test_models_that_are_left_to_transformers(llama: Case, tmp_path: Path) -> None:
+    assert decodes(llama.model)
+    llama.model.set_attn_implementation("eager")
+    assert not decodes(llama.model)
+    llama.model.set_attn_implementation("sdpa")
+    assert not decodes(make("gemma2"))
+    sliding = make("qwen3")
+    sliding.config.layer_types = ["full_attention", "sliding_attention"]
+    assert not decodes(sliding)
+    assert not decodes(object())  # an adapter on a model, say
+    assert usual_batch(object(), llama.prompts, max_new_tokens=NEW) == 16
+
+
+def test_batch_fits_in_a_quarter_of_the_free_memory(llama: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_token = 2 * 2 * (2 * 8) * 4  # layers, keys and values, key heads of 8, bytes
+    free = SimpleNamespace(available=7 * 4 * a_token * (max(LENGTHS) + NEW))
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
+    assert slots_that_fit(llama.model, max(LENGTHS) + NEW) == 7
+    assert usual_batch(llama.model, llama.prompts, max_new_tokens=NEW) == 7
+    free.available = 1
+    assert usual_batch(llama.model, llama.prompts, max_new_tokens=NEW) == 1
+    free.available = 1 << 40
+    assert usual_batch(llama.model, llama.prompts, max_new_tokens=NEW) == 64
