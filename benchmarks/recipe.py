@@ -108,7 +108,7 @@ def recipe_command(
     samples: Annotated[
         int | None, typer.Option(min=1, help="of the preset, whose loss is the target; 192 on a CPU, 640 on a GPU")
     ] = None,
-    cap: Annotated[float, typer.Option(min=0.01, help="minutes of training after which an arm is stopped")] = 12,
+    cap: Annotated[float, typer.Option(min=0.01, help="minutes of training after which an arm is stopped")] = 10,
     literal: Annotated[bool, typer.Option("--literal", help="also plain HF with r 8 and 2e-4, to the letter")] = False,
     out: Annotated[Path, typer.Option(help="folder of the result")] = RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="print the result instead of the table")] = False,
