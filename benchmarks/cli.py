@@ -108,9 +108,11 @@ def _show(result: Any, path: Path, console: "Console", json: bool) -> None:
     written = write_report(result, path)
     if json:
         typer.echo(dump_json(result, indent=2))
-        return
-    console.print(table(result))
-    console.print(f"{result['verdict']}\nWritten: {path}\nReport: {written[-1]}", soft_wrap=True)
+    else:
+        console.print(table(result))
+        console.print(f"{result['verdict']}\nWritten: {path}\nReport: {written[-1]}", soft_wrap=True)
+    if not result["complete"]:
+        raise KeyboardInterrupt
 
 
 def run() -> None:

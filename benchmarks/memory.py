@@ -106,11 +106,10 @@ def longest(fits: Callable[[int], bool], *, start: int, grain: int, most: int) -
 
 
 def length(config: Config, options: Options, console: Console) -> tuple[LengthResult, Path]:
-    """Find each arm's longest sequence and return the result with the file it is in.
+    """Find each arm's longest sequence and return the result with the file it is in; after Ctrl-C it is not complete.
 
     Raises:
         InputError: an option, the config, the rows or the model are wrong. Nothing is written.
-        KeyboardInterrupt: the user's; the result file holds what was found.
     """
     here = machine()
     device = here["device"]["kind"]
@@ -137,23 +136,19 @@ def length(config: Config, options: Options, console: Console) -> tuple[LengthRe
         examples = read_examples(base, console.print)
         limit = memory_limit(options.budget_gib, device)
         job = Job(base, device, STEPS, 1, options.timeout_s, limit, Path(temporary), worker_command)
-        for name, arm in chosen.items():
-            row: LengthArm = {
-                "arm": name,
-                "status": "skipped",
-                "reason": None,
-                "longest": None,
-                "capped": False,
-                "tried": [],
-            }
-            result["arms"].append(row)
-            setup = setup_of(arm, job)
-            if isinstance(setup, str):
-                row["reason"] = setup
-                continue
-            find(job, row, setup, examples, most, GRAIN[device], console.print, lambda: _write(result, path))
-    result["complete"] = True
-    _write(result, path)
+        try:
+            for name, arm in chosen.items():
+                row = _unsearched(name)
+                result["arms"].append(row)
+                setup = setup_of(arm, job)
+                if isinstance(setup, Setup):
+                    find(job, row, setup, examples, most, GRAIN[device], console.print, lambda: _write(result, path))
+                else:
+                    row["reason"] = setup
+            result["complete"] = True
+        except KeyboardInterrupt:
+            pass  # the arm's row says it
+        _write(result, path)
     return result, path
 
 
@@ -189,6 +184,10 @@ def find(
     except _Ended as e:
         row["status"], row["reason"] = e.run["status"], e.run["reason"]
         row["longest"] = max((t["length"] for t in row["tried"] if t["status"] == "ok"), default=None)
+
+
+def _unsearched(arm: str) -> LengthArm:
+    return {"arm": arm, "status": "skipped", "reason": None, "longest": None, "capped": False, "tried": []}
 
 
 def positions(folder: Path) -> int:

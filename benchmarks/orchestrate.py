@@ -5,10 +5,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress, TaskID
 
 from benchmarks import gate
 from benchmarks.arms import Arm, Setup, Unavailable, base_config
@@ -108,45 +110,35 @@ def measure_all(
 ) -> None:
     """Run every arm on every shape, repeats interleaved (A B A B), and write the result after each.
 
-    An arm that ends badly on a shape is reported, not repeated there; the others go on.
-
-    Raises:
-        KeyboardInterrupt: the user's; what was measured is written.
+    An arm that ends badly on a shape is reported, not repeated there; the others go on. Ctrl-C ends the running worker
+    and returns, with the result not complete.
     """
     setups = {name: setup_of(arm, job) for name, arm in arms.items()}
-    plain = [name for name, setup in setups.items() if isinstance(setup, Setup) and setup.plain]
+    ready = {name: setup for name, setup in setups.items() if isinstance(setup, Setup)}
+    plain = [name for name, setup in ready.items() if setup.plain]
     result["shapes"] = [_unmeasured(shape, setups) for shape in shapes]
-    runnable = [name for name, setup in setups.items() if isinstance(setup, Setup)]
-    left = len(shapes) * repeats * len(runnable)
+    turns = [(place, repeat, name) for place in range(len(shapes)) for repeat in range(repeats) for name in ready]
     took: list[float] = []
     with progress(console) as bar:
-        task = bar.add_task("", total=left * job.steps, note="")
-        for shape, entry in zip(shapes, result["shapes"], strict=True):
-            for repeat in range(repeats):
-                for name in runnable:
-                    row = next(arm for arm in entry["arms"] if arm["arm"] == name)
-                    if any(run["status"] != "ok" for run in row["runs"]):
-                        left -= 1
-                        bar.advance(task, job.steps)
-                        continue
-                    label = f"{shape.name} {name} {repeat + 1}/{repeats}"
-                    bar.update(task, description=label)
-                    done = job.steps * (len(shapes) * repeats * len(runnable) - left)
-                    started = time.monotonic()
-                    try:
-                        setup = setups[name]
-                        assert isinstance(setup, Setup)
-                        run = run_one(job, name, setup, shape, lambda n, at=done: bar.update(task, completed=at + n))  # type: ignore[misc]
-                    except KeyboardInterrupt:
-                        _add(row, {"status": "interrupted", "reason": "Ctrl-C"}, repeat)
-                        _write(result, plain, path)
-                        raise
-                    _add(row, run, repeat)
-                    _write(result, plain, path)
-                    took.append(time.monotonic() - started)
-                    left -= 1
-                    bar.update(task, completed=done + job.steps)
-                    console.print(_said(label, run, took, left))
+        task = bar.add_task("", total=len(turns) * job.steps, note="")
+        for turn, (place, repeat, name) in enumerate(turns):
+            row = next(arm for arm in result["shapes"][place]["arms"] if arm["arm"] == name)
+            if row["runs"] and row["status"] != "ok":
+                continue
+            label = f"{shapes[place].name} {name} {repeat + 1}/{repeats}"
+            before = turn * job.steps
+            bar.update(task, description=label, completed=before)
+            started = time.monotonic()
+            try:
+                run = run_one(job, name, ready[name], shapes[place], partial(_advance, bar, task, before))
+            except KeyboardInterrupt:
+                _add(row, {"status": "interrupted", "reason": "Ctrl-C"}, repeat)
+                _write(result, plain, path)
+                return
+            took.append(time.monotonic() - started)
+            _add(row, run, repeat)
+            _write(result, plain, path)
+            console.print(_said(label, run, took, len(turns) - turn - 1))
     result["complete"] = True
     _write(result, plain, path)
 
@@ -238,6 +230,10 @@ def _said(label: str, run: Run, took: list[float], left: int) -> str:
         return f"  {label}: {run['status']} ({run['reason']}), {took[-1]:.0f} s{eta}"
     memory = run["peak_reserved_gib"] if run["peak_reserved_gib"] is not None else run["peak_rss_gib"]
     return f"  {label}: {run['samples_per_second']:.2f} samples/s, {memory:.1f} GiB, {took[-1]:.0f} s{eta}"
+
+
+def _advance(bar: Progress, task: TaskID, before: int, steps: int) -> None:
+    bar.update(task, completed=before + steps)
 
 
 def _lines(path: Path) -> int:

@@ -29,6 +29,7 @@ def random_model(name: str, say: Callable[[str], None]) -> Path:
     folder = models_dir() / f"random-{Path(name).name.lower()}"
     if (folder / "config.json").is_file():
         return folder
+    models_dir().mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(models_dir()).free < 2.5 * shape.parameters:
         raise InputError(f"{2 * shape.parameters / 1e9:.1f} GB of disk are needed", where=str(models_dir()))
     say(f"Writing {shape.parameters / 1e6:,.0f} M random weights in the shape of {name} ({origin}, once) …")

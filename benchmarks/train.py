@@ -42,11 +42,10 @@ class Options:
 
 
 def train(config: Config, options: Options, console: Console) -> tuple[Result, Path]:
-    """Measure and return the result with the file it is in.
+    """Measure and return the result with the file it is in; after Ctrl-C it is not complete.
 
     Raises:
         InputError: an option, the config, the rows or the model are wrong. Nothing is written.
-        KeyboardInterrupt: the user's; the result file holds what was measured.
     """
     say = console.print
     here = machine()

@@ -34,10 +34,9 @@ def searched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: Any) -> memor
     monkeypatch.setattr(memory, "write_shapes", lambda *args, **kwargs: None)
     base = base_config(load_config("cpu"))
     job = Job(base, "cpu", 3, 1, 60, 1.0, tmp_path, lambda spec: [])
-    row: Any = {"arm": "x", "status": "skipped", "reason": None, "longest": None, "capped": False, "tried": []}
+    row = memory._unsearched("x")
     memory.find(job, row, Setup(base, trl=False), [], 2048, 64, lambda _: None, lambda: None)
-    found: memory.LengthArm = row
-    return found
+    return row
 
 
 def test_out_of_memory_bounds_the_search(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -132,9 +132,7 @@ def test_a_hung_arm_is_ended_and_reported(job: Job) -> None:
 
 
 def test_ctrl_c_keeps_what_was_measured(job: Job) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        measured(job, {"slow": plain, "interrupt": other, "fast": other}, repeats=2)
-    result = written(job)
+    result = measured(job, {"slow": plain, "interrupt": other, "fast": other}, repeats=2)
     rows = {arm["arm"]: arm for arm in result["shapes"][0]["arms"]}
     assert rows["slow"]["status"] == "ok" and rows["slow"]["summary"]["samples_per_second"]["median"] == 1.0
     assert rows["interrupt"]["status"] == "interrupted"

@@ -43,7 +43,7 @@ def result(base: Config, tmp_path_factory: pytest.TempPathFactory) -> Result:
         os.environ.setdefault(key, value)
     wanted = choose("mix", base, "cpu")
     write_shapes(wanted, read_examples(base, lambda _: None), base, warmup=WARMUP, steps=STEPS, work=work)
-    job = Job(base, "cpu", STEPS, WARMUP, 300, None, work, worker_command)
+    job = Job(base, "cpu", STEPS, WARMUP, 900, None, work, worker_command)
     found: Any = {"complete": False, "shapes": [], "valid": True, "verdict": ""}
     measure_all(
         job,
