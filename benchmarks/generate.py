@@ -4,6 +4,7 @@ One process, one model, the same prompts and the same limit; the repeats of the 
 compared with those given one by one: a batch is worth nothing if it changes what the model says.
 """
 
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -57,16 +58,17 @@ def generate_command(
         from benchmarks.machine import machine
         from benchmarks.report import table, write_report
         from benchmarks.report.verdict import verdict
-        from data.console import progress
+        from data.console import progress, quiet
         from data.files import dump_json
 
         sizes = batch_sizes(batches)
-        console = Console(highlight=False, stderr=json)
         here = machine()
-        asked = prepare(run, prompts, max_new_tokens, console.print)
-        with progress(console) as bar:
-            task = bar.add_task("answers", total=len(sizes) * repeats * len(asked.prompts), note="")
-            arms = measure(asked, sizes, repeats, lambda: bar.advance(task))
+        with tempfile.TemporaryDirectory() as folder, quiet(Path(folder) / "log.txt") as console:
+            console.quiet = json  # standard output is the result's alone
+            asked = prepare(run, prompts, max_new_tokens, console.print)
+            with progress(console) as bar:
+                task = bar.add_task("answers", total=len(sizes) * repeats * len(asked.prompts), note="")
+                arms = measure(asked, sizes, repeats, lambda: bar.advance(task))
         result = as_result(asked, here, arms, repeats)
         path = result_path(out, here["device"]["name"], "generate")
         save(result, path)
@@ -74,6 +76,7 @@ def generate_command(
         if json:
             typer.echo(dump_json(result, indent=2))
             return
+        console = Console(highlight=False)
         console.print(table(result))
         console.print(verdict(result).headline.text("en"))
         console.print(f"Report: {written[-1]}")

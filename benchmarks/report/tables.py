@@ -122,7 +122,10 @@ def _speedup(against: dict[str, Any], arm: dict[str, Any], result: dict[str, Any
     if not result["valid"]:
         return say("column.invalid")
     row = against.get(arm["arm"])
-    return f"{times(row['ratio'])} ({times(row['low'])}–{times(row['high'])})" if row else "–"
+    if not row:
+        return "–"
+    ratio, low, high = (times(row[key]) for key in ("ratio", "low", "high"))
+    return ratio if low == high else f"{ratio} ({low}–{high})"
 
 
 def _length(result: dict[str, Any]) -> list[Table]:
