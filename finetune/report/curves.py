@@ -284,7 +284,7 @@ def _smoothed(line: Line, history: History) -> list[Line]:
     A line too short for that stays as it is.
     """
     epochs = number(history.steps[-1].get("epoch")) if history.steps else None
-    reach = round(len(line.x) / max(epochs or 1, 1) / 10)
+    reach = int(len(line.x) / max(epochs or 1, 1) / 10)
     if reach < 1 or len(line.x) < 4 * reach:
         return [line]
     mean = []

@@ -109,6 +109,7 @@
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: colour("soft") },
       showlegend: false,
       hovermode: bars ? false : "x unified",
+      hoversubplots: "axis",
       hoverlabel: { bgcolor: colour("sheet"), bordercolor: colour("rule"), font: { color: colour("ink"), size: 12 } },
       dragmode: matchMedia("(hover: none)").matches ? false : "zoom",
       shapes,
@@ -131,6 +132,9 @@
       title: { text: word(`axis.${curve.axis}`), standoff: 8, font: { size: 11.5, color: colour("faint") } },
       fixedrange: !drawn.dragmode,
       showgrid: false,
+      spikecolor: colour("faint"),
+      spikethickness: -1, // negative: without plotly's outline around it
+      spikedash: "solid",
       rangemode: "tozero",
       hoverformat: curve.axis === "epoch" ? ".2~f" : ",d",
       unifiedhovertitle: { text: `${word(`axis.${curve.axis}`)} %{x}` },
@@ -152,7 +156,7 @@
         exponentformat: "e",
         showexponent: "all",
         hoverformat: HOVER[panel.unit],
-        ...(panel.log ? { type: "log", dtick: 1 } : { range: [0, panel.unit === "share" ? 1.03 : top * 1.08] }),
+        ...(panel.log ? { type: "log", dtick: 1, tickformat: "~g" } : { range: [0, panel.unit === "share" ? 1.03 : top * 1.08] }),
       };
       notes.push(annotation(word(`panel.${panel.key}`), { xref: "paper", x: 0, xanchor: "left", xshift: -44, yref: `${y} domain`, y: 1, yanchor: "bottom", yshift: 6 }));
       const shown = (value) => (panel.log ? Math.log10(value) : value);

@@ -69,6 +69,7 @@ def _render(run: Path, history: History, other: History | None, now: tables.Stat
     found = findings(history)
     usual = [finding for finding in findings(history, normal=True) if finding not in found]
     told = [_told(finding) for finding in found]
+    faulty = bool(found) and found[0].level == "fault"
     key, values = tables.headline(history, now)
     return (
         _environment()
@@ -85,7 +86,8 @@ def _render(run: Path, history: History, other: History | None, now: tables.Stat
             other=other,
             names=[visible(h.name) for h in (history, other) if h],
             state=now,
-            title=told[0]["title"] if found and found[0].level == "fault" else say(key, **values),
+            title=told[0]["title"] if faulty else say(key, **values),
+            faulty=faulty,
             progress=tables.progress(history),
             figures=tables.key_figures(history),
             findings=told,
@@ -136,9 +138,18 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"visible": lambda text: visible(str(text)), "duration": tables.duration}
+    environment.filters |= {
+        "visible": lambda text: visible(str(text)),
+        "duration": tables.duration,
+        "breakable": _breakable,
+    }
     environment.globals |= {"say": say, "in_both": in_both, "code": _code}
     return environment
+
+
+def _breakable(key: str) -> Markup:
+    """A config key that may be broken after its dots and underscores."""
+    return Markup(re.sub(r"([._])", r"\1<wbr>", str(Markup.escape(key))))
 
 
 def _code(text: str) -> Markup:

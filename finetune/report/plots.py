@@ -89,7 +89,7 @@ def _draw(curve: Curve, font: str | None) -> Any:
 def _panel(ax: Any, panel: Panel, language: int) -> None:
     ax.spines[["top", "right", "left"]].set_visible(False)
     ax.spines["bottom"].set_color(RULE)
-    ax.tick_params(length=0, labelcolor=SOFT)
+    ax.tick_params(which="both", length=0, labelcolor=SOFT)
     if all(line.look == "points" and len(line.x) == 1 for line in panel.lines):
         _bars(ax, panel, language)
         return
@@ -103,6 +103,8 @@ def _panel(ax: Any, panel: Panel, language: int) -> None:
     top = 1.0 if panel.unit == "share" else max([top, *named])
     if panel.log:
         ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        ax.yaxis.set_minor_formatter(lambda value, _: "")
     else:
         ax.set_ylim(0, top * 1.08 if panel.unit != "share" else 1.03)
     for band in panel.bands:

@@ -22,14 +22,21 @@ NEITHER_IS_BETTER = ("epoch", "seconds", "train_loss")
 
 
 def state(history: History, idle: float) -> State:
-    """How the run stands. A training that closed without a best model was stopped by hand; one that fell silent, too.
+    """How the run stands.
+
+    A training that closed without a best model was stopped by hand; one that fell silent, or whose last figures are no
+    numbers, has stopped too (float16 apart: it meets such steps and skips them).
 
     Args:
         idle: seconds since the run wrote a figure.
     """
     if "best" in history.manifest:
         return "finished"
-    return "stopped" if history.end or idle > SILENT else "running"
+    last = history.steps[-1] if history.steps else {}
+    broken = any(isinstance(last.get(key), str) for key in ("loss", "grad_norm"))
+    if history.end or idle > SILENT or (broken and history.manifest.get("precision") != "float16"):
+        return "stopped"
+    return "running"
 
 
 def progress(history: History) -> dict[str, Any]:
