@@ -138,11 +138,12 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {
+    filters: dict[str, Any] = {
         "visible": lambda text: visible(str(text)),
         "duration": tables.duration,
         "breakable": _breakable,
     }
+    environment.filters |= filters
     environment.globals |= {"say": say, "in_both": in_both, "code": _code}
     return environment
 
