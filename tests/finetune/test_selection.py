@@ -1,0 +1,51 @@
+"""Which checkpoint is the best: the one that `eval.select_by` names, with the weights that it was measured with."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data.files import read_jsonl
+from finetune.runs import adapter_digest
+from tests.tiny import TINY, environment
+
+RATES = {"exact_match": [0.25, 0.5, 0.5], "tool_name_accuracy": [0.9, 0.5, 0.2]}
+"""At the three evaluations; the loss meanwhile falls, so by it the last one is the best."""
+SCRIPT = """
+import sys
+import finetune.train
+from finetune.cli import app
+rates = {rates}
+def scorer(config, dtype, device, prepared, records, warn):
+    given = [dict(zip(rates, row)) for row in zip(*rates.values())]
+    return lambda model: given.pop(0) if len(records) > 2 else given[0]
+finetune.train.scorer = scorer
+app(sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize(("metric", "step"), [("exact_match", 16), ("tool_name_accuracy", 8)])
+def test_best_follows_the_chosen_metric(tmp_path: Path, tiny_model: Path, metric: str, step: int) -> None:
+    arguments = [*TINY, f"model.name={tiny_model}", "model.backend=hf", "train.epochs=3", "eval.generate=4"]
+    arguments += [f"eval.select_by={metric}", "train.learning_rate=0.005"]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT.format(rates=RATES), "train", "cpu", "name=run", *arguments],
+        cwd=tmp_path,
+        env=os.environ | environment(tmp_path),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = tmp_path / "runs" / "run"
+    best = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["best"]
+    table = [row for _, row in read_jsonl(run / "epochs.jsonl")]
+    losses = [row["eval_loss"] for row in table]
+    assert losses == sorted(losses, reverse=True) and losses[0] > losses[-1]
+    assert [row["step"] for row in table if row["best"]] == [best["step"]] == [step]
+    assert best["metric"] == f"eval_{metric}" and best["value"] == pytest.approx(max(RATES[metric]))
+    assert adapter_digest(run / "best") == best["sha256"] != adapter_digest(run / "last")
