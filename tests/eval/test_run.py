@@ -1,4 +1,4 @@
-"""Evaluating a run: what it leaves, that a killed evaluation goes on, and that a batch answers like single prompts."""
+"""Evaluating a run: which rows, what it leaves, and that a killed evaluation goes on."""
 
 import json
 import shutil
@@ -150,49 +150,3 @@ def test_split_that_is_not_there(evaluated: Path) -> None:
 
 def test_run_that_is_not_there(evaluated: Path) -> None:
     assert "no run 'none'" in evaluate(evaluated, "none", expect=2)
-
-
-@pytest.fixture(scope="module")
-def model_and_prompts(tiny_model: Path) -> tuple[Any, Any, list[list[int]]]:
-    from data.load import load_records
-    from data.pretrained import load_tokenizer
-    from data.render import render_prompt
-    from data.template import project_template
-    from eval.load import load_model
-
-    tokenizer = load_tokenizer(tiny_model)
-    template = project_template(tokenizer, "signature")
-    rows = load_records(FIXTURES / "validation.jsonl")
-    model = load_model(tiny_model, dtype="float32", load_in_4bit=False, device="cpu")
-    return model, tokenizer, [render_prompt(r, tokenizer, template) for r in rows]
-
-
-def test_batch_answers_like_single_prompts(model_and_prompts: tuple[Any, Any, list[list[int]]]) -> None:
-    from eval.generate import generate, safe_batch
-
-    model, tokenizer, prompts = model_and_prompts
-    assert safe_batch(model, tokenizer, prompts, batch=8, warn=pytest.fail) == 8
-    together = generate(model, tokenizer, prompts, max_new_tokens=12, batch=8)
-    alone = [generate(model, tokenizer, [p], max_new_tokens=12, batch=1)[0] for p in prompts]
-    assert together == alone
-
-
-def test_batch_that_answers_otherwise_falls_back_to_single_prompts(
-    model_and_prompts: tuple[Any, Any, list[list[int]]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from eval.generate import safe_batch
-
-    model, tokenizer, prompts = model_and_prompts
-    generate = model.generate
-
-    def broken(**arguments: Any) -> Any:
-        out = generate(**arguments)
-        if len(arguments["input_ids"]) > 1:  # as broken left padding does: a row of the batch gets another's answer
-            longest = arguments["input_ids"].shape[1]
-            out.sequences[:, longest:] = 7
-        return out
-
-    monkeypatch.setattr(model, "generate", broken)
-    warnings: list[str] = []
-    assert safe_batch(model, tokenizer, prompts, batch=8, warn=warnings.append) == 1
-    assert "one by one" in warnings[0]
