@@ -10,6 +10,7 @@ from benchmarks.generate import generate_command
 from benchmarks.parse import parse_command
 from benchmarks.profile import profile_command
 from benchmarks.recipe import recipe_command
+from benchmarks.record import record_command
 from benchmarks.results import RESULTS
 from data.cli import DEBUG, Debug, errors_as_lines
 
@@ -83,6 +84,7 @@ app.command("generate")(generate_command)
 app.command("parse")(parse_command)
 app.command("recipe")(recipe_command)
 app.command("profile")(profile_command)
+app.command("record")(record_command)
 
 
 def _start(arguments: list[str] | None, json: bool) -> tuple[Any, "Console"]:

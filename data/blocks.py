@@ -6,9 +6,10 @@ A block begins with `<!-- KIND: NAME -->` and ends with the next `<!-- end -->`.
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 ROOT = Path(__file__).resolve().parent.parent
-READMES = {"en": ROOT / "README.md", "ko": ROOT / "README.ko.md"}
+READMES: dict[Literal["en", "ko"], Path] = {"en": ROOT / "README.md", "ko": ROOT / "README.ko.md"}
 END = "<!-- end -->"
 
 

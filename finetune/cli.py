@@ -60,8 +60,9 @@ def preview(
     with errors_as_lines(debug):
         from rich.console import Console
 
+        from data.load import spread
         from finetune.preview import show, to_html, to_terminal
-        from finetune.rows import describe_rows, prepare, read_rows, spread
+        from finetune.rows import describe_rows, prepare, read_rows
 
         source, overrides = split_arguments(arguments)
         config = load_config(source, overrides)

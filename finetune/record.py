@@ -10,9 +10,9 @@ from typing import Any
 
 from data.blocks import READMES, ROOT, fill_blocks
 from data.errors import InputError
-from data.files import atomic_write, read_jsonl, write_json
-from data.runs import read_manifest
-from finetune.config import load_config
+from data.files import atomic_write, write_json
+from finetune.diagnose import Language, verdict_word, verdicts
+from finetune.history import read_history
 
 MEASURED = ROOT / "docs" / "measured"
 
@@ -23,13 +23,15 @@ WORDS = {
         "|---|---|---|---|---|---|",
         "epoch_head": "| epoch | train loss | val loss | tool name | JSON | parameters | hallucinated | verdict |\n"
         "|---|---|---|---|---|---|---|---|",
-        "line": "{device}: {rows} rows, {steps} steps in {minutes:.1f} min ({rate} samples/s with its evaluations), "
-        "peak memory {memory} GiB; evaluation of 250 rows: base {base:.0f} s, tuned {tuned:.0f} s.",
+        "line": "{device}: {rows} rows, {steps} steps{time}, peak memory {memory} GiB",
+        "time": " in {minutes:.1f} min ({rate} samples/s with its evaluations)",
+        "evaluated": "; evaluation of 250 rows: base {base:.0f} s, tuned {tuned:.0f} s",
         "tool_name_accuracy": "Tool Name Accuracy",
         "parameter_accuracy": "Parameter Accuracy",
         "json_validity": "JSON Validity",
         "hallucination_rate": "Hallucination Rate",
         "exact_match": "Exact Match",
+        "execution_accuracy": "Execution Accuracy",
         "T1": "T1 same kind of sentence",
         "T2": "T2 unseen phrasing",
         "T3": "T3 unseen combination",
@@ -41,14 +43,15 @@ WORDS = {
         "bucket_head": "| 시험 묶음 | 문항 | 도구 이름 | JSON | 완전 일치 | 모델 없이 |\n|---|---|---|---|---|---|",
         "epoch_head": "| epoch | 학습 loss | 검증 loss | 도구 이름 | JSON | 매개변수 | 환각 | 판정 |\n"
         "|---|---|---|---|---|---|---|---|",
-        "line": "{device}: {rows}행, {steps}스텝을 {minutes:.1f}분에 학습(평가 포함 초당 {rate}행), "
-        "최대 메모리 {memory} GiB; "
-        "250문항 평가에 학습 전 모델 {base:.0f}초, 학습한 모델 {tuned:.0f}초.",
+        "line": "{device}: {rows}행, {steps}스텝{time}, 최대 메모리 {memory} GiB",
+        "time": "({minutes:.1f}분, 평가 포함 초당 {rate}행)",
+        "evaluated": "; 250문항 평가에 학습 전 모델 {base:.0f}초, 학습한 모델 {tuned:.0f}초",
         "tool_name_accuracy": "도구 이름 정확도",
         "parameter_accuracy": "매개변수 정확도",
         "json_validity": "JSON 유효성",
         "hallucination_rate": "환각률",
         "exact_match": "완전 일치",
+        "execution_accuracy": "실행 정확도",
         "T1": "T1 같은 종류의 문장",
         "T2": "T2 처음 보는 표현",
         "T3": "T3 처음 보는 조합",
@@ -59,38 +62,55 @@ WORDS = {
 
 
 def record(run: Path) -> Path:
-    """Write `docs/measured/<preset>.json` from a run with its evaluation, and renew both READMEs.
+    """Write `docs/measured/<preset>.json` from a finished run and its evaluation, if any, and renew the READMEs.
 
     Raises:
-        InputError: the run is not finished or not evaluated.
+        InputError: the run is not finished.
     """
-    evaluation = run / "eval" / "test" / "metrics.json"
-    if not evaluation.is_file():
-        raise InputError("the run has no evaluation of the test split", where=str(run), fix="make eval")
-    manifest, scores = read_manifest(run), json.loads(evaluation.read_text(encoding="utf-8"))
-    end = [row for _, row in read_jsonl(run / "metrics.jsonl") if "train_runtime" in row][-1]
+    history = read_history(run)
+    end, manifest = history.end, history.manifest
+    if end is None or "best" not in manifest:
+        raise InputError("the run is not finished", where=str(run), fix="RESUME=1 make train")
+    trained = end["train_runtime"] * end["train_samples_per_second"]  # rows, since the last resumption
+    whole = trained > 0.99 * history.evaluations[-1]["epoch"] * manifest["rows"]["train"]
     preset = run.name.rsplit("-", 2)[0] if re.search(r"-\d{8}-\d{6}$", run.name) else run.name
     measured = {
         "preset": preset,
-        "config": load_config(str(run / "config.yaml")).model_dump(mode="json") | {"name": None},
+        "config": history.config.model_dump(mode="json") | {"name": None},
         "device": manifest["device"],
         "packages": manifest["packages"],
         "git_commit": manifest["git_commit"],
         "rows": manifest["rows"],
         "steps": end["global_step"],
-        "train_runtime": end["train_runtime"],
-        "train_samples_per_second": end["train_samples_per_second"],
+        "train_runtime": end["train_runtime"] if whole else None,  # a resumed run has the time of its last part only
+        "train_samples_per_second": end["train_samples_per_second"] if whole else None,
         "peak_memory": manifest["peak_memory"],
-        "epochs": [row for _, row in read_jsonl(run / "epochs.jsonl")],
-        "evaluation_seconds": scores["seconds"],
-        "headline": {name: scores[name]["headline"] for name in ("base", "tuned") if scores[name]},
-        "buckets": scores["tuned"]["slices"]["bucket"],
-        "probe": scores["probe"],
+        "epochs": history.epochs,
+        "evaluation": _evaluation(run),
     }
     path = MEASURED / f"{preset}.json"
     write_json(path, measured)
     renew_readmes()
     return path
+
+
+def _evaluation(run: Path) -> dict[str, Any] | None:
+    """What the README shows of the test split's evaluation; None where there is none."""
+    path = run / "eval" / "test" / "metrics.json"
+    if not path.is_file():
+        return None
+    scores = json.loads(path.read_text(encoding="utf-8"))
+    models = [name for name in ("base", "tuned") if scores[name]]
+    headline = {name: dict(scores[name]["headline"]) for name in models}
+    if scores["execution"]:
+        for name in models:
+            headline[name]["execution_accuracy"] = scores["execution"][name]["strict"]
+    return {
+        "seconds": scores["seconds"],
+        "headline": headline,
+        "buckets": scores["tuned"]["slices"]["bucket"],
+        "probe": scores["probe"],
+    }
 
 
 def renew_readmes() -> None:
@@ -101,7 +121,7 @@ def renew_readmes() -> None:
             f.write(text)
 
 
-def filled(text: str, language: str) -> str:
+def filled(text: str, language: Language) -> str:
     """The README's text with the block of each `docs/measured/*.json` renewed."""
     paths = sorted(MEASURED.glob("*.json"))
     return fill_blocks(
@@ -109,37 +129,46 @@ def filled(text: str, language: str) -> str:
     )
 
 
-def tables(measured: dict[str, Any], language: str) -> str:
-    """Markdown: one line on the run, base beside tuned, the test's buckets, the epoch table."""
+def tables(measured: dict[str, Any], language: Language) -> str:
+    """Markdown: one line on the run, base beside tuned and the test's buckets where it was evaluated, the epochs."""
     words = WORDS[language]
-    memory, seconds = measured["peak_memory"], measured["evaluation_seconds"]
+    memory, seconds = measured["peak_memory"], measured["train_runtime"]
+    rate = measured["train_samples_per_second"]
     line = words["line"].format(
         device=measured["device"]["name"],
         rows=measured["rows"]["train"],
         steps=measured["steps"],
-        minutes=measured["train_runtime"] / 60,
-        rate=measured["train_samples_per_second"],
+        time=words["time"].format(minutes=seconds / 60, rate=rate) if seconds else "",
         memory=memory["gpu_reserved_gib"] or memory["rss_gib"],
-        base=seconds["base"],
-        tuned=seconds["tuned"],
     )
-    base, tuned = measured["headline"]["base"], measured["headline"]["tuned"]
+    scores: list[str] = []
+    if evaluation := measured["evaluation"]:
+        line += words["evaluated"].format(**evaluation["seconds"])
+        scores = [*_scores(evaluation, words), ""]
+    return "\n".join([f"{line}.", "", *scores, *_epochs(measured["epochs"], language)])
+
+
+def _scores(evaluation: dict[str, Any], words: dict[str, str]) -> list[str]:
+    base, tuned = evaluation["headline"]["base"], evaluation["headline"]["tuned"]
     metrics = [f"| {words[key]} | {_rate(base[key])} | **{_rate(tuned[key])}** |" for key in tuned]
-    shares = measured["probe"]["by_bucket"]
+    shares = evaluation["probe"]["by_bucket"]
     buckets = [
         f"| {words[name]} | {row['n']} | {_short(row['tool_name_accuracy'])} | {_short(row['json_validity'])} "
         f"| {_short(row['exact_match'])} | {shares[name]:.0%} |"
-        for name, row in sorted(measured["buckets"].items())
+        for name, row in sorted(evaluation["buckets"].items())
     ]
+    return [words["head"], *metrics, "", words["bucket_head"], *buckets]
+
+
+def _epochs(table: list[dict[str, Any]], language: Language) -> list[str]:
     rates = ("tool_name_accuracy", "json_validity", "parameter_accuracy", "hallucination_rate")
-    epochs = [
+    rows = [
         f"| {row['epoch']:g} | {row['train_loss']:.3f} | {row['eval_loss']:.3f} | "
         + " | ".join(f"{row[name]:.0%}" if name in row else "–" for name in rates)
-        + f" | {row['verdict']}{' ★' if row['best'] else ''} |"
-        for row in measured["epochs"]
+        + f" | {verdict_word(word, language)}{' ★' if row['best'] else ''} |"
+        for row, word in zip(table, verdicts(table), strict=True)
     ]
-    parts = [line, "", words["head"], *metrics, "", words["bucket_head"], *buckets, "", words["epoch_head"], *epochs]
-    return "\n".join(parts)
+    return [WORDS[language]["epoch_head"], *rows]
 
 
 def _rate(rate: dict[str, Any]) -> str:

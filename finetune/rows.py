@@ -27,8 +27,9 @@ class Prepared:
 
 
 def read_rows(config: Config) -> tuple[list[Record], list[Record]]:
-    """The training and validation records, as the model will see their tools."""
-    train_rows, validation, _ = load_splits(config.data.train, config.data.validation, None)
+    """The training and validation records, as the model will see their tools; a test file is only looked at for rows
+    that train too."""
+    train_rows, validation, _ = load_splits(config.data.train, config.data.validation, config.data.test)
     view = partial(shown, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
     return [view(r) for r in train_rows[: config.data.limit]], [view(r) for r in validation]
 
