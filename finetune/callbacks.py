@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +17,18 @@ from finetune.device import GIB, Device
 from finetune.diagnose import verdict
 from finetune.memory.overheads import CONTEXT
 from finetune.system import SystemMonitor
+from finetune.trackers import Tracker, named
 
 TOOL_METRICS = ("tool_name_accuracy", "json_validity", "parameter_accuracy", "hallucination_rate", "exact_match")
 
 
 class Recorder(TrainerCallback):
-    """Every logged event to `metrics.jsonl` and TensorBoard; every evaluation to `epochs.jsonl`."""
+    """Every logged event to `metrics.jsonl` and the trackers; every evaluation to `epochs.jsonl`."""
 
-    def __init__(self, folder: Path, monitor: SystemMonitor, *, tensorboard: bool) -> None:
+    def __init__(self, folder: Path, monitor: SystemMonitor, trackers: Sequence[Tracker]) -> None:
         self.events = folder / "metrics.jsonl"
         self.epochs = folder / "epochs.jsonl"
-        self.monitor = monitor
-        self.writer: Any = None
-        if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.writer = SummaryWriter(str(folder / "tensorboard"))
+        self.monitor, self.trackers = monitor, trackers
         self.step_started = 0.0
         self.busy = 0.0  # seconds inside steps since the last training log
         self.logged_at = 0
@@ -71,7 +67,8 @@ class Recorder(TrainerCallback):
             event["global_step"] = state.global_step
         with self.events.open("a", encoding="utf-8") as f:
             f.write(dump_json({k: _json_number(v) for k, v in event.items()}) + "\n")
-        self._to_tensorboard(event)
+        for tracker in self.trackers:
+            tracker.log(named(event), state.global_step)
         # With float16 the loss scaler meets infinities and skips their steps.
         if not args.fp16 and not math.isfinite(logs.get("grad_norm", 0.0)):
             raise JobFailed(
@@ -96,22 +93,10 @@ class Recorder(TrainerCallback):
         row["verdict"] = verdict([*table, row])
         write_jsonl(self.epochs, [*table, row])
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.writer:
-            self.writer.close()
-
-    def _to_tensorboard(self, event: dict[str, Any]) -> None:
-        if not self.writer:
-            return
-        system = {"gpu_memory_allocated", "gpu_memory_reserved", "gpu_utilization", "cpu_utilization", "memory"}
-        for key, value in event.items():
-            if isinstance(value, int | float) and key != "step":
-                if key.startswith("eval_"):
-                    key = f"eval/{key.removeprefix('eval_')}"
-                else:
-                    key = f"system/{key}" if key in system else f"train/{key}"
-                self.writer.add_scalar(key, value, event["step"])
-        self.writer.flush()
+    def close(self) -> None:
+        """Let the trackers write out what is left, however the run ended."""
+        for tracker in self.trackers:
+            tracker.close()
 
 
 def mean_loss(log_history: list[dict[str, Any]], since: int = 0) -> float | None:

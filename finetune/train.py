@@ -26,6 +26,7 @@ from finetune.rows import Prepared, describe_rows, prepare, read_rows
 from finetune.runs import adapter_digest, create_run, last_checkpoint
 from finetune.scoring import scorer
 from finetune.shortage import OutOfMemory, apply, describe, next_change, phase, release
+from finetune.trackers import check_trackers
 
 
 @dataclass
@@ -59,6 +60,7 @@ def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
         JobFailed: training could not go on; checkpoints and figures up to then stay.
         KeyboardInterrupt: stopped by the user, with a checkpoint.
     """
+    check_trackers(config.report)
     splits = read_rows(config)
     run = resume or create_run(config.name, preset)
     try:
@@ -143,6 +145,7 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
         _run(trainer, checkpoint)
     finally:
         watch.line.close()
+        watch.recorder.close()
         signal.signal(signal.SIGINT, before)
     if watch.interrupt.asked:
         say(f"Stopped at step {trainer.state.global_step}, checkpoint saved. Go on with: RESUME=1 make train")
@@ -221,11 +224,12 @@ def _trainer(job: Job, prepared: Prepared, loaded: Any, device: Device, length: 
 
     from finetune.callbacks import LateEvaluation, PageWriter, ProgressLine, Recorder, SpillWarning, StopOnInterrupt
     from finetune.system import SystemMonitor
+    from finetune.trackers import open_trackers
     from finetune.trainer import build_trainer
 
     config, run = job.config, job.run
     watch = Watch(
-        Recorder(run, SystemMonitor(device), tensorboard=config.report.tensorboard),
+        Recorder(run, SystemMonitor(device), open_trackers(config, run)),
         ProgressLine(job.console),
         StopOnInterrupt(job.console),
         LateEvaluation(),

@@ -309,6 +309,6 @@ def _arguments(config: Config, loaded: Loaded, device: Device, output_dir: str, 
         "dataloader_pin_memory": device.kind == "cuda",
         "include_num_input_tokens_seen": "no",
         "label_names": ["labels"],
-        "report_to": ["wandb"] if config.report.wandb else "none",
+        "report_to": "none",  # the Recorder tells the trackers
         "disable_tqdm": True,
     }

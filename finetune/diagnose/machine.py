@@ -59,13 +59,17 @@ def gpu_busy(history: History) -> Finding | None:
     return Finding("gpu_busy", "good", {"gpu": usual(gpu)})
 
 
+NOISE = 5.0
+"""Seconds by which any evaluation may differ from another on a machine that does something else too."""
+
+
 def eval_slower(history: History) -> Finding | None:
     """The evaluation that took longest against the ones before it, where it jumped."""
     rows = [row for row in history.epochs if is_number(row.get("eval_runtime"))]
     found = None
     for i in range(1, len(rows)):
         before, runtime = median(row["eval_runtime"] for row in rows[:i]), rows[i]["eval_runtime"]
-        if runtime > JUMP * before and (found is None or runtime / before > found["ratio"]):
+        if runtime > max(JUMP * before, before + NOISE) and (found is None or runtime / before > found["ratio"]):
             found = {
                 "epoch": rows[i]["epoch"],
                 "step": rows[i]["step"],

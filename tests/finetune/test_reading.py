@@ -56,7 +56,7 @@ def test_mean_loss_weighs_each_value_by_the_steps_it_covers() -> None:
 
 
 def recorder(tmp_path: Path) -> Recorder:
-    return Recorder(tmp_path, SystemMonitor(CPU), tensorboard=False)
+    return Recorder(tmp_path, SystemMonitor(CPU), [])
 
 
 ARGS: Any = SimpleNamespace(fp16=False, per_device_train_batch_size=1, gradient_accumulation_steps=1)
