@@ -202,3 +202,53 @@ def test_unknown_arms_and_shapes_are_refused(base: Config) -> None:
     for wrong in ("512", "0x512", "1x", "mixed"):
         with pytest.raises(InputError, match="no shape"):
             choose(wrong, base, "cpu")
+
+
+def layer(*, bias: bool, mlp_slot: str = "forward") -> Any:
+    """A decoder layer as Unsloth's `patch_peft_model` leaves it: QKV with biases keep the original function."""
+    import functools
+
+    import torch
+
+    def original_apply_qkv(self: Any, x: Any) -> None: ...
+
+    def apply_lora_qkv(self: Any, x: Any) -> None: ...
+
+    def apply_lora_o(self: Any, x: Any) -> None: ...
+
+    def apply_lora_mlp_swiglu(self: Any, x: Any, inplace: bool = True) -> None: ...
+
+    def projection(bias: bool) -> Any:
+        module = torch.nn.Module()
+        module.lora_A, module.base_layer = torch.nn.ModuleDict(), torch.nn.Linear(2, 2, bias=bias)
+        return module
+
+    made = torch.nn.Module()
+    made.self_attn, made.mlp = torch.nn.Module(), torch.nn.Module()
+    for name in ("q_proj", "k_proj", "v_proj"):
+        setattr(made.self_attn, name, projection(bias))
+    made.self_attn.o_proj = projection(False)
+    for name in ("gate_proj", "up_proj", "down_proj"):
+        setattr(made.mlp, name, projection(False))
+    made.self_attn.apply_qkv = original_apply_qkv if bias else apply_lora_qkv
+    made.self_attn.apply_o = apply_lora_o
+    setattr(made.mlp, mlp_slot, types.MethodType(functools.partial(apply_lora_mlp_swiglu, inplace=False), made.mlp))
+    return made
+
+
+def test_fused_paths_are_counted_on_the_layers(base: Config) -> None:
+    from benchmarks.fused import fused_layers, unfused_warnings
+
+    layers = [layer(bias=False), layer(bias=False, mlp_slot="_unsloth_forward")]
+    model: Any = types.SimpleNamespace(get_base_model=lambda: types.SimpleNamespace(model=inner))
+    inner = types.SimpleNamespace(layers=layers)
+    fused = fused_layers(model)
+    assert fused == {"qkv": [2, 2], "mlp": [2, 2], "o": [2, 2]} and not unfused_warnings(model, base, fused)
+
+    inner.layers = [layer(bias=True)]  # Qwen2
+    fused = fused_layers(model)
+    assert fused == {"qkv": [0, 1], "mlp": [1, 1], "o": [1, 1]}
+    assert unfused_warnings(model, base, fused) == ["QKV is fused in 0 of 1 layers: its projections have biases"]
+
+    dropout = base.model_copy(update={"lora": base.lora.model_copy(update={"dropout": 0.1})})
+    assert "lora.dropout is 0.1" in unfused_warnings(model, dropout, fused)[0]
