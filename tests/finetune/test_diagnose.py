@@ -346,6 +346,10 @@ def test_evaluation_that_became_slower() -> None:
     figure = figures(make(row={"eval_runtime": 25.0}), "eval_slower")
     assert (figure["epoch"], figure["runtime"], figure["usual"], figure["ratio"]) == (3, 25.0, 12.5, 2.0)
     assert not found(make(row={"eval_runtime": 18.7}), "eval_slower")
+    short = make(row={"eval_runtime": 6.9})
+    for earlier in short.epochs[:-1]:
+        earlier["eval_runtime"] = 2.0
+    assert not found(short, "eval_slower"), "less than 5 s is noise"
 
 
 # ---- normal, order, words ----
