@@ -60,7 +60,8 @@ class Recorder(TrainerCallback):
         event = {"step": state.global_step, **logs}
         if "loss" in logs:
             batch = args.per_device_train_batch_size * args.gradient_accumulation_steps
-            event["samples_per_second"] = round((state.global_step - self.logged_at) * batch / self.busy, 3)
+            if self.busy:  # a step that failed is logged without having ended
+                event["samples_per_second"] = round((state.global_step - self.logged_at) * batch / self.busy, 3)
             self.busy, self.logged_at = 0.0, state.global_step
             event |= self.monitor.read()
         if "train_runtime" in logs:
@@ -177,7 +178,7 @@ class ProgressLine(TrainerCallback):
         self.bar.update(self.task, completed=state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
-        if "loss" not in logs or self.task is None:
+        if "grad_norm" not in logs or self.task is None:
             return
         note = f"loss {logs['loss']:.3f}"
         self.bar.update(self.task, note=note)

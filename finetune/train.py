@@ -20,6 +20,7 @@ from finetune.adapter import keep_best
 from finetune.closing import tell, write_pages
 from finetune.config import Config
 from finetune.device import GIB, Device, detect, precision
+from finetune.diagnose import verdicts
 from finetune.length import Length, run_length
 from finetune.manifest import make_manifest, refuse_mismatch
 from finetune.rows import Prepared, describe_rows, prepare, read_rows
@@ -314,6 +315,6 @@ def _finish(run: Path, trainer: Any, device: Device, best: Path, seconds: float)
     }
     write_json(run / "manifest.json", manifest)
     table = [row for _, row in read_jsonl(run / "epochs.jsonl")]
-    for row in table:
-        row["best"] = row["step"] == manifest["best"]["step"]
+    for row, word in zip(table, verdicts(table), strict=True):
+        row |= {"verdict": word, "best": row["step"] == manifest["best"]["step"]}
     write_jsonl(run / "epochs.jsonl", table)

@@ -58,6 +58,7 @@ def build_trainer(
                 loss = super().training_step(*args, **kwargs)
             if not loss.isfinite():
                 step, rows = self.state.global_step + 1, ", ".join(self._rows_of_step())
+                self.log({"step": step, "loss": loss.item()})
                 raise JobFailed(
                     f"the loss is {loss.item()} at step {step}, rows {rows}",
                     "look at these rows; if they are sound, lower train.learning_rate",
@@ -135,6 +136,7 @@ def build_trainer(
         data_collator=lambda rows: collate(rows, tokenizer.pad_token_id),
         callbacks=callbacks,
     )
+    trainer.trl = sft
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:  # TRL has cast a 4-bit model's adapter to bfloat16, where small updates are lost
             parameter.data = parameter.data.float()
@@ -177,7 +179,7 @@ def probe(
         _throwaway_step(trainer, config, loaded, tokenizer, middle)
         seconds = time.perf_counter() - started
     trainer.model.zero_grad(set_to_none=True)
-    if uses_trl(config, device):
+    if trainer.trl:
         trainer._metrics["train"].clear()  # TRL keeps a tally of each loss: these were no steps
         trainer._total_train_tokens = 0
     if not finite:
