@@ -23,7 +23,7 @@ from data.errors import InputError
 from finetune.config import Config
 from finetune.device import GIB
 
-STEPS = {"cuda": 75, "cpu": 24}
+STEPS = {"cuda": 75, "cpu": 21}
 WARMUP_SHARE = 3  # one pass over the rows warms up, the other two are timed
 RESERVE_GIB = 1.0
 
