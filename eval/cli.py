@@ -24,7 +24,7 @@ def run(
     split: Annotated[str, typer.Option(help="test, validation or train")] = "test",
     base: Annotated[bool, typer.Option(help="evaluate the base model too")] = True,
     limit: Annotated[int | None, typer.Option(min=1, help="only so many rows, spread over the split")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="prompts a batch")] = 16,
+    batch: Annotated[int | None, typer.Option(min=1, help="prompts at a time; what fits when left out")] = None,
     lang: Annotated[str, typer.Option(help="the report's language: ko or en")] = "ko",
     debug: Debug = DEBUG,
 ) -> None:

@@ -19,7 +19,7 @@ from data.runs import read_manifest
 from data.template import Template
 from data.tools import shown
 from eval.execution import execution_accuracy
-from eval.generate import Output, generate, safe_batch
+from eval.generate import Output, generate, safe_batch, usual_batch
 from eval.kept import begin, fresh, question_digest, read_kept
 from eval.load import decoding_dtype
 from eval.report import write_report
@@ -50,7 +50,7 @@ def evaluate_run(
     split: str = "test",
     base: bool = True,
     limit: int | None = None,
-    batch: int = 16,
+    batch: int | None = None,
     lang: str = "ko",
     say: Say,
     tick: Tick,
@@ -58,6 +58,7 @@ def evaluate_run(
     """Evaluate a run's best adapter (and its base model) and write `eval/<split>/`.
 
     Args:
+        batch: prompts at a time; None: `usual_batch`.
         limit: only so many rows, spread over the split.
         lang: the language that the report opens in, ko or en.
         tick: told after each batch, for a progress bar.
@@ -132,7 +133,7 @@ class _Answering:
         tokenizer: Any,
         template: Template,
         folder: Path,
-        batch: int,
+        batch: int | None,
         say: Say,
         tick: Tick,
     ) -> None:
@@ -168,7 +169,8 @@ class _Answering:
         if settings.adapter:
             self.model = add_adapter(self.model, adapter, device=device)
         prompts = [self.prompts[i] for i in missing]
-        batch = safe_batch(self.model, self.tokenizer, prompts, batch=self.batch, warn=self.say)
+        wanted = self.batch or usual_batch(self.model, prompts, max_new_tokens=settings.max_new_tokens)
+        batch = safe_batch(self.model, self.tokenizer, prompts, batch=wanted, warn=self.say)
         begin(path, asdict(settings), answered.values())
         with path.open("a", encoding="utf-8", newline="\n") as f:
 
