@@ -18,7 +18,7 @@ MEASURED = ROOT / "docs" / "measured"
 
 WORDS = {
     "en": {
-        "head": "| | base model | after `make train` |\n|---|---|---|",
+        "head": "| | base model | after training |\n|---|---|---|",
         "bucket_head": "| test bucket | rows | tool name | JSON | exact match | no-model probe |\n"
         "|---|---|---|---|---|---|",
         "epoch_head": "| epoch | train loss | val loss | tool name | JSON | parameters | hallucinated | verdict |\n"
@@ -39,7 +39,7 @@ WORDS = {
         "T5": "T5 no call is right",
     },
     "ko": {
-        "head": "| | 학습 전 | `make train` 후 |\n|---|---|---|",
+        "head": "| | 학습 전 | 학습 후 |\n|---|---|---|",
         "bucket_head": "| 시험 묶음 | 문항 | 도구 이름 | JSON | 완전 일치 | 모델 없이 |\n|---|---|---|---|---|---|",
         "epoch_head": "| epoch | 학습 loss | 검증 loss | 도구 이름 | JSON | 매개변수 | 환각 | 판정 |\n"
         "|---|---|---|---|---|---|---|---|",
