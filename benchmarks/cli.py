@@ -88,17 +88,15 @@ app.command("record")(record_command)
 
 
 def _start(arguments: list[str] | None, json: bool) -> tuple[Any, "Console"]:
-    """The base config, and the console; on a pipe rich would wrap at 80 columns and break figures apart."""
-    from rich.console import Console
-
+    """The base config, and the console."""
+    from data.console import terminal
     from finetune.config import load_config
     from finetune.device import has_cuda
 
     words = list(arguments or [])
     source = words.pop(0) if words and "=" not in words[0] else "6gb" if has_cuda() else "cpu"
     config = load_config(source, words)
-    width = None if sys.stdout.isatty() else 120
-    console = Console(highlight=False, stderr=json, width=width)
+    console = terminal(stderr=json)
     console.print(f"Base config: {source}")
     return config, console
 

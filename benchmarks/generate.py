@@ -53,12 +53,10 @@ def generate_command(
 ) -> None:
     """Samples a second of an evaluation, in batches and one by one."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
         from benchmarks.machine import machine
         from benchmarks.report import table, write_report
         from benchmarks.report.verdict import verdict
-        from data.console import progress, quiet
+        from data.console import progress, quiet, terminal
         from data.files import dump_json
 
         sizes = batch_sizes(batches)
@@ -76,7 +74,7 @@ def generate_command(
         if json:
             typer.echo(dump_json(result, indent=2))
             return
-        console = Console(highlight=False)
+        console = terminal()
         console.print(table(result))
         console.print(verdict(result).headline.text("en"))
         console.print(f"Report: {written[-1]}")

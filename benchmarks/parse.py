@@ -49,11 +49,10 @@ def parse_command(
 ) -> None:
     """Outputs a second that the parsers read, each family on one core."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
         from benchmarks.machine import machine
         from benchmarks.report import table, write_report
         from benchmarks.report.verdict import verdict
+        from data.console import terminal
         from data.files import dump_json
 
         here = machine()
@@ -65,7 +64,7 @@ def parse_command(
         if json:
             typer.echo(dump_json(result, indent=2))
         else:
-            console = Console(highlight=False)
+            console = terminal()
             console.print(table(result))
             console.print(verdict(result).headline.text("en"))
 

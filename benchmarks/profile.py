@@ -49,12 +49,11 @@ def profile_command(
 ) -> None:
     """The operators that one arm's training steps spend their time in."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
+        from data.console import terminal
         from finetune.cli import split_arguments
         from finetune.config import load_config
 
-        console = Console(highlight=False, stderr=as_json)
+        console = terminal(stderr=as_json)
         source, overrides = split_arguments(arguments)
         config = load_config(source, overrides)
         result = profile(config, arm, shape, steps=steps, warmup=warmup, say=console.print)

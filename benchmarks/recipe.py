@@ -48,7 +48,6 @@ from benchmarks.recipe_result import (
     explained,
     fill,
     settle,
-    table,
     unmeasured,
 )
 from benchmarks.results import RESULTS, result_path, save
@@ -116,22 +115,21 @@ def recipe_command(
 ) -> None:
     """Time the shipped preset and the run of a plain Hugging Face tutorial to the same validation loss."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
-        from benchmarks.report import write_report
+        from benchmarks.report import table, write_report
+        from data.console import terminal
         from finetune.config import load_config
         from finetune.device import has_cuda
 
         words = list(arguments or [])
         source = words.pop(0) if words and "=" not in words[0] else "6gb" if has_cuda() else "cpu"
-        console = Console(highlight=False, stderr=as_json)
+        console = terminal(stderr=as_json)
         options = Options(target, samples, cap * 60, literal, out)
         result, path = recipe(load_config(source, words), options, console)
         reports = write_report(dict(result), path)
         if as_json:
             typer.echo(dump_json(result, indent=1))
         else:
-            console.print(table(result))
+            console.print(table(dict(result)))
             console.print(result["verdict"] + ".", markup=False)
             if result["factors"]:
                 console.print(explained(result["factors"]) + ".")

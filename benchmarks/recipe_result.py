@@ -186,32 +186,3 @@ def explained(factors: Factors) -> str:
         f"Of that: {factors['tokens_per_sample']:.2f}× in tokens a sample, "
         f"{factors['tokens_per_second']:.2f}× in tokens a second{samples}"
     )
-
-
-def table(result: RecipeResult) -> Any:
-    """The arms side by side, for the terminal."""
-    from rich.table import Table
-    from rich.text import Text
-
-    shown = Table(title=f"To validation loss {_number(result['target_loss'], 4)}", title_justify="left")
-    heads = ("seconds", "with set-up", "samples", "samples/s", "tokens/sample", "tokens/s", "peak GiB", "lowest loss")
-    for name in ("arm", "", *heads):
-        shown.add_column(name, justify="left" if name in ("arm", "") else "right")
-    for row in result["arms"]:
-        ended = "reached" if row["reached"] else "not reached" if row["status"] == "ok" else row["status"]
-        figures = [
-            (row["seconds_to_target"], 0),
-            (row["seconds_with_setup"], 0),
-            (row["samples_to_target"], 0),
-            (row["samples_per_second"], 3),
-            (row["tokens_per_sample"], 0),
-            (row["tokens_per_second"], 0),
-            (row["peak_memory_gib"], 2),
-            (min((point[2] for point in row["curve"]), default=None), 4),
-        ]
-        shown.add_row(Text(row["arm"]), Text(ended), *(_number(value, digits) for value, digits in figures))
-    return shown
-
-
-def _number(value: float | None, digits: int) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}"

@@ -36,6 +36,13 @@ def quiet(log: Path) -> Iterator[Console]:
         os.close(errors)
 
 
+def terminal(*, stderr: bool = False) -> Console:
+    """A console for a command's own output; on a pipe (CI, a log file) rich would wrap at 80 columns and break figures
+    apart."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, width=None if stream.isatty() else 120, highlight=False)
+
+
 def progress(console: Console) -> Progress:
     """A progress bar with elapsed time and ETA; nothing is drawn where the output is not a terminal."""
     return Progress(
