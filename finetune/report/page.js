@@ -227,7 +227,8 @@
     legend(curve, bars);
     const place = document.getElementById(`chart-${curve.key}`);
     place.setAttribute("aria-label", word(`panel.${curve.panels[0].key}`));
-    return Plotly.react(place, traces(curve, other, bars), layout(curve, other, bars), { displayModeBar: false, responsive: true, doubleClick: "reset" });
+    // Not react: drawing over a plot loses one of two annotations on the same axes.
+    return Plotly.newPlot(place, traces(curve, other, bars), layout(curve, other, bars), { displayModeBar: false, responsive: true, doubleClick: "reset" });
   }
 
   const drawAll = () => Promise.all(Object.values(data.curves).map(draw));

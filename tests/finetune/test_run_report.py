@@ -402,6 +402,9 @@ def test_language_and_theme_switch_and_last(quiet: Any, reference: Path) -> None
     assert "overfitting" in quiet.run("document.querySelector('h1').innerText")
     body = quiet.run("document.body.innerText")
     assert re.findall(r"[가-힣]+", body) == ["한국어"]
+    quiet.run(SETTLED)
+    labels = quiet.run("[...document.querySelectorAll('#chart-loss .annotation-text')].map((t) => t.textContent)")
+    assert labels == ["loss", "overfitting", "best, epoch 3"]
     ink = "getComputedStyle(document.querySelector('#chart-loss .xtick text')).fill"
     before = quiet.run(ink)
     quiet.run("document.getElementById('theme').click()")
