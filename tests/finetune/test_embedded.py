@@ -88,6 +88,7 @@ def test_a_few_dozen_steps_end_to_end(tmp_path: Path) -> None:
         "name=short",
         f"data.train={DATA / 'train.jsonl'}",
         f"data.validation={tmp_path / 'validation.jsonl'}",
+        "data.test=null",
         *short,
         "train.micro_batch=2",
         "train.accumulation=1",
