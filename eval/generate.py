@@ -130,7 +130,7 @@ def _run(model: Any, tokenizer: Any, prompts: list[list[int]], max_new_tokens: i
         max_new_tokens=max_new_tokens,
         do_sample=False,
         use_cache=True,
-        repetition_penalty=1.0,  # else the model's own applies (Qwen2.5: 1.1), and a call must repeat the prompt
+        repetition_penalty=1.0,  # else the model's own applies (Qwen2.5 brings one), and a call must repeat the prompt
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
         return_dict_in_generate=True,
