@@ -7,7 +7,7 @@ from typing import Any
 from benchmarks.report.tables import Table, tables, whole
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import render, say
-from eval.report.text import short
+from eval.page.text import short
 
 
 def markdown(result: dict[str, Any], lang: str) -> str:

@@ -1,59 +1,41 @@
-"""The page of a result: template, style, script and charts in one file that needs no network."""
+"""The page of a result: what its template needs."""
 
-import base64
-import hashlib
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
-import eval.report
 from benchmarks.report.charts import colours, groups
 from benchmarks.report.tables import arm_name, shape_name, status_of, tables
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import Phrase, say
 from data.files import atomic_write
-from eval.report.text import short, visible
+from eval.page import render
+from eval.page.text import short
 
 HERE = Path(__file__).parent
-HOUSE = Path(eval.report.__file__).parent / "page.css"
-"""The evaluation report's style: both pages are of one house."""
 
 
 def write_page(path: Path, result: dict[str, Any], *, lang: str = "ko") -> None:
-    """Write the page; its style and script are allowed by their hashes, so that no text of a result can ever run.
+    """Write the page.
 
     Args:
         lang: the language that the page opens in, ko or en; the reader can switch.
     """
-    script = (HERE / "page.js").read_text(encoding="utf-8")
-    style = HOUSE.read_text(encoding="utf-8") + (HERE / "bench.css").read_text(encoding="utf-8")
-    policy = [
-        "default-src 'none'",
-        f"script-src '{_hash(script)}'",
-        f"style-src '{_hash(style)}'",
-        "img-src data:",
-        "base-uri 'none'",
-        "form-action 'none'",
-    ]
-    page = (
-        _environment()
-        .get_template("page.html")
-        .render(
-            lang=lang,
-            policy="; ".join(policy),
-            script=Markup(script),
-            style=Markup(style),
-            result=result,
-            verdict=verdict(result),
-            groups=groups(result),
-            tables=tables(result),
-            failures=failures(result),
-            fused=fused(result),
-            warnings=warnings(result),
-            how=how(result),
-        )
+    page = render(
+        HERE,
+        lang=lang,
+        styles=("bench.css",),
+        filters={"cell": _cell},
+        say=say,
+        flat=flat,
+        colours=colours,
+        result=result,
+        verdict=verdict(result),
+        groups=groups(result),
+        tables=tables(result),
+        failures=failures(result),
+        fused=fused(result),
+        warnings=warnings(result),
+        how=how(result),
     )
     with atomic_write(path) as f:
         f.write(page)
@@ -126,19 +108,5 @@ def flat(values: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
     return found
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"visible": lambda text: visible(str(text)), "cell": _cell}
-    environment.globals |= {"say": say, "flat": flat, "colours": colours}
-    return environment
-
-
 def _cell(value: Any) -> Any:
     return value if isinstance(value, Phrase) else short(str(value))
-
-
-def _hash(text: str) -> str:
-    """The text's digest as a Content-Security-Policy names it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -12,7 +12,7 @@ from benchmarks.report.tables import Cell, median, memory_key, shape_name, statu
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import render
 from data.files import atomic_write, dump_json
-from eval.report.text import short
+from eval.page.text import short
 
 COLOURS = ("#d08a1d", "#17617f", "#9b4f8d", "#2c7752", "#6d8ad8", "#6b7780")
 """As on the page; blue and ochre stay apart for every kind of colour vision, and lines differ in dash as well."""

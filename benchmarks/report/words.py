@@ -2,23 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from markupsafe import Markup, escape
 
-from eval.report.text import short
+from eval.page import in_both, read_words
+from eval.page.text import short
 
 LANGUAGES = ("ko", "en")
 
 
-@cache
 def words() -> dict[str, list[str]]:
     """Key → [Korean, English], as `words.yaml` has them."""
-    read: dict[str, list[str]] = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
-    return read
+    return read_words(Path(__file__).with_name("words.yaml"))
 
 
 @dataclass(frozen=True)
@@ -35,8 +32,7 @@ class Phrase:
 
     def __html__(self) -> Markup:
         """Both languages as two spans, of which the page shows one."""
-        korean, english = (self.text(lang, _html) for lang in LANGUAGES)
-        return Markup(f'<span class="ko" lang="ko">{korean}</span><span class="en" lang="en">{english}</span>')
+        return in_both(*(Markup(self.text(lang, _html)) for lang in LANGUAGES))
 
 
 def say(key: str, **values: Any) -> Phrase:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from eval.report.text import short, value_text
+from eval.page.text import short, value_text
 from eval.scoring.equality import equal, equal_key
 from eval.scoring.gold import AnyOf
 from eval.scoring.match import Pair

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from eval.report.text import MAX_NAME, short, visible
+from eval.page.text import MAX_NAME, short, visible
 from eval.scoring.sample import NONE
 from eval.scoring.stats import rate
 

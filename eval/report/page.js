@@ -153,7 +153,6 @@
           : `${word(`filter.${kind}`)}: ${word("filter.any")}`;
       }
     }
-    document.querySelectorAll("#language button").forEach((b) => b.setAttribute("aria-pressed", String(b.value === root.lang)));
   }
 
   function change(some) {
@@ -335,16 +334,7 @@
     document.getElementById("samples").scrollIntoView();
   }
 
-  document.getElementById("language").addEventListener("click", (event) => {
-    const chosen = event.target.closest("button");
-    if (!chosen) return;
-    root.lang = chosen.value;
-    relabel();
-  });
-  document.getElementById("theme").addEventListener("click", () => {
-    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-  });
+  document.addEventListener("switched", relabel);
   document.querySelectorAll("tr[data-kind]").forEach((row) =>
     row.addEventListener("click", () => jump({ [row.dataset.kind]: row.dataset.value })),
   );

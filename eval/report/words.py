@@ -1,18 +1,16 @@
 """The page's sentences in Korean and English."""
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from markupsafe import Markup
 
+from eval.page import read_words, sentence
 
-@cache
+
 def words() -> dict[str, list[str]]:
     """Key → [Korean, English], as `words.yaml` has them."""
-    read: dict[str, list[str]] = yaml.safe_load(Path(__file__).with_name("words.yaml").read_text(encoding="utf-8"))
-    return read
+    return read_words(Path(__file__).with_name("words.yaml"))
 
 
 def say(key: str, **values: Any) -> Markup:
@@ -20,10 +18,7 @@ def say(key: str, **values: Any) -> Markup:
 
     A value that is itself Markup from `say` may be filled in: each language shows its own span of it.
     """
-    korean, english = words()[key]
-    return Markup('<span class="ko" lang="ko">{}</span><span class="en" lang="en">{}</span>').format(
-        Markup.escape(korean).format(**values), Markup.escape(english).format(**values)
-    )
+    return sentence(words()[key], values)
 
 
 def name_of(kind: str, name: str) -> Markup:

@@ -1,5 +1,5 @@
 "use strict";
-// The figures of a token beside it, and the page's switches. Every text goes in through textContent.
+// The figures of a token beside it. Every text goes in through textContent.
 (() => {
   const { parts, words } = JSON.parse(document.getElementById("data").textContent);
   const root = document.documentElement;
@@ -73,16 +73,5 @@
     next.focus();
   });
 
-  function pressed() {
-    document.querySelectorAll("#language button").forEach((b) => b.setAttribute("aria-pressed", String(b.value === root.lang)));
-  }
-  document.getElementById("language").addEventListener("click", (event) => {
-    const button = event.target.closest("button");
-    if (button) { root.lang = button.value; pressed(); show(null); }
-  });
-  document.getElementById("theme").addEventListener("click", () => {
-    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-  });
-  pressed();
+  document.addEventListener("switched", () => show(null));
 })();

@@ -1,30 +1,21 @@
 """The token view as one self-contained page, in Korean and English."""
 
-import base64
-import hashlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-import eval.report
 from data.files import atomic_write
 from data.render import Role
-from eval.report.text import script_json, visible
+from eval.page import read_words, render, sentence
+from eval.page.text import visible
 from finetune.explain.explained import Explained, Part
 from finetune.explain.subject import Subject
-from finetune.report.words import in_both
 
 HERE = Path(__file__).parent
-HOUSE = Path(eval.report.__file__).parent
-"""Where the style that all pages share lives."""
-
 HEAT = (0.9, 0.7, 0.5, 0.25, 0.05)
 """Probabilities of a part at which its ground becomes darker."""
 
@@ -36,26 +27,21 @@ SCRIPT_WORDS = ("worst.", "role.")
 
 def to_html(explained: Explained, subject: Subject, path: Path, *, lang: str = "ko") -> None:
     """Write the page; every text of the data and the model is escaped, and no script but the page's own can run."""
-    script, style = _asset(HERE / "page.js"), _asset(HOUSE / "page.css") + _asset(HERE / "page.css")
     data = {
         "parts": [_data(part) for part in explained.parts],
         "words": {key: both for key, both in _words().items() if key.startswith(SCRIPT_WORDS)},
     }
-    page = (
-        _environment()
-        .get_template("page.html")
-        .render(
-            lang=lang,
-            policy=f"default-src 'none'; script-src {_hash(script)}; style-src {_hash(style)}; img-src data:; "
-            "base-uri 'none'; form-action 'none'",
-            script=Markup(script),
-            style=Markup(style),
-            data=Markup(script_json(data)),
-            row=explained,
-            subject=subject,
-            share=_share(explained, subject),
-            stretches=_stretches(explained.parts),
-        )
+    page = render(
+        HERE,
+        lang=lang,
+        script=(HERE / "page.js").read_text(encoding="utf-8"),
+        data=data,
+        filters={"line": _line, "probability": _probability},
+        say=say,
+        row=explained,
+        subject=subject,
+        share=_share(explained, subject),
+        stretches=_stretches(explained.parts),
     )
     with atomic_write(path) as f:
         f.write(page)
@@ -63,8 +49,7 @@ def to_html(explained: Explained, subject: Subject, path: Path, *, lang: str = "
 
 def say(key: str, **values: Any) -> Markup:
     """A sentence in both languages; `values` are escaped."""
-    korean, english = _words()[key]
-    return in_both(Markup.escape(korean).format(**values), Markup.escape(english).format(**values))
+    return sentence(_words()[key], values)
 
 
 def _data(part: Part) -> dict[str, Any]:
@@ -101,29 +86,13 @@ def _share(explained: Explained, subject: Subject) -> dict[str, str] | None:
     }
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "visible": lambda text: visible(str(text)),
-        "line": lambda text: visible(str(text)).replace("\n", "⏎").replace("\t", "⇥"),
-        "probability": lambda p: "< 0.01%" if p < 0.0001 else f"{p:.2%}" if p < 0.01 or p > 0.99 else f"{p:.1%}",
-    }
-    environment.globals |= {"say": say}
-    return environment
+def _line(text: Any) -> str:
+    return visible(str(text)).replace("\n", "⏎").replace("\t", "⇥")
 
 
-@cache
+def _probability(p: float) -> str:
+    return "< 0.01%" if p < 0.0001 else f"{p:.2%}" if p < 0.01 or p > 0.99 else f"{p:.1%}"
+
+
 def _words() -> dict[str, list[str]]:
-    read: dict[str, list[str]] = yaml.safe_load(_asset(HERE / "words.yaml"))
-    return read
-
-
-def _asset(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """The text's digest as a Content-Security-Policy names it."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    return read_words(HERE / "words.yaml")

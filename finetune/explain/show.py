@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data.render import Role
-from eval.report.text import short, visible
+from eval.page.text import short, visible
 from finetune.explain.explained import Explained, Guess, Part
 from finetune.explain.subject import Subject
 from finetune.preview import STYLES

@@ -1,7 +1,5 @@
 """What the model sees and what is trained, token by token: in the terminal and as a page."""
 
-import base64
-import hashlib
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -12,8 +10,7 @@ from rich.text import Text
 
 from data.files import atomic_write
 from data.render import Example, Role
-from eval import report
-from eval.report.text import visible
+from eval.page.text import visible
 
 STYLES = {
     Role.MASKED: "dim",
@@ -29,8 +26,6 @@ ROLES = {
     Role.FORMAT: ("호출 형식과 끝 표시", "the form of a call, and the end"),
     Role.TEXT: ("말로 하는 답", "an answer in words"),
 }
-HOUSE = Path(report.__file__).parent
-"""Where the style sheet of all pages stands."""
 
 
 @dataclass(frozen=True)
@@ -113,21 +108,16 @@ def to_terminal(rows: list[Shown], facts: list[str], console: Console) -> None:
 
 def to_html(rows: list[Shown], facts: list[str], path: Path) -> None:
     """Write the same as one self-contained page; every text of the data is escaped."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
+    from eval.page import in_both, render
 
-    here = Path(__file__).parent
-    style = "".join((folder / "page.css").read_text(encoding="utf-8") for folder in (HOUSE, here))
-    environment = Environment(
-        loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["visible"] = visible
-    page = environment.get_template("page.html").render(
+    page = render(
+        Path(__file__).parent,
+        lang="ko",
+        script=None,
+        in_both=in_both,
         rows=rows,
         facts=facts,
         roles=[(role.name.lower(), *ROLES[role]) for role in STYLES],
-        style=Markup(style),
-        digest="sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
     )
     with atomic_write(path) as f:
         f.write(page)

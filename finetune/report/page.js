@@ -244,7 +244,6 @@
   }
 
   function relabel() {
-    document.querySelectorAll("#language button").forEach((b) => b.setAttribute("aria-pressed", String(b.value === root.lang)));
     const ago = document.getElementById("ago");
     const seconds = Date.now() / 1000 - data.recorded;
     const unit = [["days", 172800, 86400], ["hours", 7200, 3600], ["minutes", 60, 60]].find((one) => seconds >= one[1]);
@@ -255,17 +254,8 @@
   if (["ko", "en"].includes(address.get("lang"))) root.lang = address.get("lang");
   if (["light", "dark"].includes(address.get("theme"))) root.dataset.theme = address.get("theme");
 
-  document.getElementById("language").addEventListener("click", (event) => {
-    const chosen = event.target.closest("button");
-    if (!chosen) return;
-    root.lang = chosen.value;
-    keep();
-  });
-  document.getElementById("theme").addEventListener("click", () => {
-    const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-    root.dataset.theme = dark ? "light" : "dark";
-    keep();
-  });
+  document.dispatchEvent(new Event("switched"));
+  document.addEventListener("switched", keep);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   if (data.running) setTimeout(() => location.reload(), 30_000);
 

@@ -1,27 +1,23 @@
-"""The run page: template, style, script, curves and plotly in one file."""
+"""The run page: what its template and its script need, and plotly."""
 
-import base64
-import hashlib
 import re
 import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from data.files import atomic_write
-from eval.report.text import script_json, visible
+from eval.page import in_both, render
+from eval.page.text import visible
 from finetune.diagnose import Finding, findings
 from finetune.history import History, read_history
 from finetune.report import tables
 from finetune.report.curves import best_row, curves
-from finetune.report.words import in_both, say, words
+from finetune.report.words import say, words
 
 HERE = Path(__file__).parent
-HOUSE = Path(__file__).parents[2] / "eval" / "report"
-"""Where the style that all pages share lives."""
 
 SCRIPT_WORDS = ("line.", "panel.", "level.", "band.", "mark.", "region.", "axis.", "live.")
 """Keys that the page's script needs."""
@@ -30,9 +26,7 @@ SCRIPT_WORDS = ("line.", "panel.", "level.", "band.", "mark.", "region.", "axis.
 def write_run_page(run: Path, *, other: Path | None = None, lang: str = "ko") -> Path:
     """Write `report.html` in a run's folder, of a run that is done, going on or cut short alike.
 
-    The page needs nothing beside it and no network. Script and style are allowed by their hashes and nothing else, so
-    that no text of a config, a dataset or a run's name can ever run in it. While the run goes on, the page reloads
-    itself.
+    The page needs nothing beside it and no network (`eval.page`). While the run goes on, it reloads itself.
 
     Args:
         other: a run to compare with; the page is then `report-<its name>.html`.
@@ -57,7 +51,6 @@ def _render(run: Path, history: History, other: History | None, now: tables.Stat
     from plotly.offline import get_plotlyjs
 
     plotly = get_plotlyjs()
-    script, style = _asset(HERE / "page.js"), _asset(HOUSE / "page.css") + _asset(HERE / "page.css")
     drawn = curves(history)
     data = {
         "curves": {curve.key: asdict(curve) for curve in drawn},
@@ -71,54 +64,40 @@ def _render(run: Path, history: History, other: History | None, now: tables.Stat
     told = [_told(finding) for finding in found]
     faulty = bool(found) and found[0].level == "fault"
     key, values = tables.headline(history, now)
-    return (
-        _environment()
-        .get_template("page.html")
-        .render(
-            lang=lang,
-            policy=_policy([plotly, script], style),
-            script=Markup(script),
-            style=Markup(style),
-            plotly=Markup(plotly),
-            refused=re.findall(r'getElementById\("([0-9a-f]{64})"\)', plotly),
-            data=Markup(script_json(data)),
-            history=history,
-            other=other,
-            names=[visible(h.name) for h in (history, other) if h],
-            state=now,
-            title=told[0]["title"] if faulty else say(key, **values),
-            faulty=faulty,
-            progress=tables.progress(history),
-            figures=tables.key_figures(history),
-            findings=told,
-            usual=[_told(finding) for finding in usual],
-            epochs=tables.epoch_rows(history),
-            rates=tables.RATES[:4],
-            curves=drawn,
-            ends=tables.best_and_last(history),
-            best=best_row(history),
-            against=tables.against(history, other) if other else [],
-            differences=tables.differences(history, other) if other else [],
-            groups=tables.setting_groups(history),
-            facts=tables.facts(history),
-            packages=tables.packages(history),
-            data_files=tables.data_files(history),
-            evaluations=tables.evaluation_links(run),
-            config_path=visible(str(Path("runs") / history.name / "config.yaml")),
-        )
-    )
-
-
-def _policy(scripts: list[str], style: str) -> str:
-    return "; ".join(
-        [
-            "default-src 'none'",
-            f"script-src {' '.join(map(_hash, scripts))}",
-            f"style-src {_hash(style)}",
-            "img-src data:",
-            "base-uri 'none'",
-            "form-action 'none'",
-        ]
+    return render(
+        HERE,
+        lang=lang,
+        libraries=[plotly],
+        script=(HERE / "page.js").read_text(encoding="utf-8"),
+        data=data,
+        filters={"duration": tables.duration, "breakable": _breakable},
+        say=say,
+        in_both=in_both,
+        code=_code,
+        refused=re.findall(r'getElementById\("([0-9a-f]{64})"\)', plotly),
+        history=history,
+        other=other,
+        names=[visible(h.name) for h in (history, other) if h],
+        state=now,
+        title=told[0]["title"] if faulty else say(key, **values),
+        faulty=faulty,
+        progress=tables.progress(history),
+        figures=tables.key_figures(history),
+        findings=told,
+        usual=[_told(finding) for finding in usual],
+        epochs=tables.epoch_rows(history),
+        rates=tables.RATES[:4],
+        curves=drawn,
+        ends=tables.best_and_last(history),
+        best=best_row(history),
+        against=tables.against(history, other) if other else [],
+        differences=tables.differences(history, other) if other else [],
+        groups=tables.setting_groups(history),
+        facts=tables.facts(history),
+        packages=tables.packages(history),
+        data_files=tables.data_files(history),
+        evaluations=tables.evaluation_links(run),
+        config_path=visible(str(Path("runs") / history.name / "config.yaml")),
     )
 
 
@@ -134,20 +113,6 @@ def _with_code(text: str) -> Markup:
     return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(Markup.escape(visible(text)))))
 
 
-def _environment() -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    filters: dict[str, Any] = {
-        "visible": lambda text: visible(str(text)),
-        "duration": tables.duration,
-        "breakable": _breakable,
-    }
-    environment.filters |= filters
-    environment.globals |= {"say": say, "in_both": in_both, "code": _code}
-    return environment
-
-
 def _breakable(key: str) -> Markup:
     """A config key that may be broken after its dots and underscores."""
     return Markup(re.sub(r"([._])", r"\1<wbr>", str(Markup.escape(key))))
@@ -155,12 +120,3 @@ def _breakable(key: str) -> Markup:
 
 def _code(text: str) -> Markup:
     return Markup("<code>{}</code>").format(text)
-
-
-def _asset(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    """The text's digest as a Content-Security-Policy names it."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

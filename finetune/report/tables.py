@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from eval.report.text import short, visible
+from eval.page.text import short, visible
 from finetune.diagnose import verdict_word, verdicts
 from finetune.history import History
 from finetune.report.curves import best_row, memory_limit, memory_peak, number, overfitting_from

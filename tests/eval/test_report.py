@@ -12,10 +12,10 @@ from data import InputError, Record
 from data.files import read_jsonl
 from eval import ToolCall
 from eval.generate import Output
+from eval.page.text import script_json, shorten, visible
 from eval.parse import render_calls
 from eval.report import write_report
 from eval.report.differences import pair_rows
-from eval.report.text import script_json, shorten, visible
 from eval.report.words import words
 from eval.scoring.gold import read_gold
 from eval.scoring.match import match_calls

@@ -1,0 +1,71 @@
+"""A page as one file: the shell that all pages share, style and scripts, and a policy that lets nothing else in."""
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from eval.page.text import script_json, visible
+
+HERE = Path(__file__).parent
+
+
+def render(
+    folder: Path,
+    *,
+    lang: str,
+    styles: Sequence[str] = ("page.css",),
+    script: str | None = "",
+    libraries: Sequence[str] = (),
+    data: Any = None,
+    filters: Mapping[str, Any] | None = None,
+    **values: Any,
+) -> str:
+    """The page of a folder: its `page.html`, which fills the blocks of `shell.html`, with the house's style before its
+    own.
+
+    Style and scripts are allowed by their hashes and nothing else, so that no text of a model, a dataset or a run can
+    ever run in it. Values are escaped; the filter `visible` also writes out what would be invisible.
+
+    Args:
+        lang: the language that the page opens in, ko or en; the reader can switch.
+        styles: the folder's style sheets.
+        script: the page's JavaScript, which runs after that of the switches; None: none, the page switches without.
+        libraries: JavaScript that runs before it.
+        data: what the scripts read as JSON from the element `data`; None: there is no such element.
+        filters: the template's own.
+        values: what the template names.
+    """
+    scripts = [] if script is None else [*libraries, (HERE / "switches.js").read_text(encoding="utf-8") + script]
+    style = "".join(path.read_text(encoding="utf-8") for path in (HERE / "house.css", *(folder / s for s in styles)))
+    environment = Environment(
+        loader=ChoiceLoader([FileSystemLoader(folder), FileSystemLoader(HERE)]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"visible": lambda text: visible(str(text)), **(filters or {})}
+    return environment.get_template("page.html").render(
+        lang=lang,
+        policy=_policy(scripts, style),
+        style=Markup(style),
+        scripts=[Markup(one) for one in scripts],
+        data=None if data is None else Markup(script_json(data)),
+        **values,
+    )
+
+
+def _policy(scripts: Sequence[str], style: str) -> str:
+    allowed = [f"script-src {' '.join(map(_hash, scripts))}"] if scripts else []
+    sources = [*allowed, f"style-src {_hash(style)}", "img-src data:", "base-uri 'none'", "form-action 'none'"]
+    return "; ".join(["default-src 'none'", *sources])
+
+
+def _hash(text: str) -> str:
+    """The text's digest as a Content-Security-Policy names it."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
