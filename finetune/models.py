@@ -12,6 +12,7 @@ from typing import Any
 from data.errors import InputError, JobFailed
 from finetune.config import Config
 from finetune.device import Device, cap, keep_freed_memory
+from finetune.exact import keep_positions_exact
 
 
 @dataclass
@@ -69,6 +70,7 @@ def load(config: Config, folder: Path, dtype: str, device: Device) -> Loaded:
             where="model.load_in_4bit",
             fix="reinstall it with `make setup`, or train 16-bit LoRA with model.load_in_4bit=false",
         )
+    keep_positions_exact(model)
     return Loaded(model, dtype, model.config._attn_implementation)
 
 

@@ -25,11 +25,13 @@ def scorer(
     from eval import Sample, score
     from eval.generate import generate, safe_batch
     from eval.load import dense_copy
+    from finetune.exact import full_precision
 
     prompts = [render_prompt(r, prepared.tokenizer, prepared.template) for r in records]
     copied = device.kind == "cpu" and config.model.load_in_4bit
     safe: list[int] = []  # found at the first call
 
+    @full_precision()
     def run(model: Any) -> dict[str, float]:
         asked = dense_copy(model, prepared.folder, trained=dtype) if copied else model
         if not safe:
