@@ -80,6 +80,30 @@ def length(
         _show(result, path, console, json)
 
 
+@app.command()
+def planner(
+    arguments: Arguments = None,
+    models: Annotated[
+        str | None, typer.Option(help="comma-separated names or folders; Qwen2.5 of 0.5, 1.5, 3B")
+    ] = None,
+    shapes: Annotated[str | None, typer.Option(help="comma-separated ROWSxTOKENS")] = None,
+    arms: Annotated[str | None, typer.Option(help="comma-separated: hf, hf-trainer, unsloth; all")] = None,
+    budget_gb: Annotated[float | None, typer.Option(min=0.5, help="GiB of the card that a run may take")] = None,
+    timeout: Timeout = 600,
+    out: Out = RESULTS,
+    json: Json = False,
+    debug: Debug = DEBUG,
+) -> None:
+    """The memory plan against what the card's allocator counted (needs a GPU)."""
+    with errors_as_lines(debug):
+        from benchmarks.planner import ENGINES, MODELS, SHAPES, Options
+        from benchmarks.planner import planner as measure
+
+        config, console = _start(arguments, json)
+        options = Options(models or MODELS, shapes or SHAPES, arms or ",".join(ENGINES), budget_gb, timeout, out)
+        _show(*measure(config, options, console), console, json)
+
+
 app.command("generate")(generate_command)
 app.command("parse")(parse_command)
 app.command("recipe")(recipe_command)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.report.geometry import Bar, Bars, Lines, Series, lines
-from benchmarks.report.numbers import figure, times
+from benchmarks.report.numbers import figure, signed, times
 from benchmarks.report.tables import Cell, arm_name, longest_of, median, memory_key, shape_name, status_of, summary_of
 from benchmarks.report.words import Phrase, say
 
@@ -289,10 +289,36 @@ def as_repeats(arm: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     return {"arm": arm["arm"], "status": arm.get("status", "ok"), "runs": [], "summary": summary}
 
 
+def _planner(result: dict[str, Any]) -> list[Group]:
+    """A group a model: bars are what was allocated, dots what was planned."""
+    budget, found = result["budget_gib"], []
+    for model in dict.fromkeys(case["model"] for case in result["arms"]):
+        cases = [case for case in result["arms"] if case["model"] == model]
+        colour = colours([case["engine"] for case in cases])
+        sizes = [case[key] or 0 for case in cases for key in ("planned_gib", "allocated_gib")]
+        scale = 100 / (max([*sizes, budget or 0]) * 1.04)
+        rows = [
+            Bar(
+                name=str(case["arm"]).split(", ", 1)[-1],
+                colour=colour[case["engine"]],
+                width=round(case["allocated_gib"] * scale, 2) if case["allocated_gib"] else None,
+                dots=[round(case["planned_gib"] * scale, 2)],
+                text=figure(case["allocated_gib"]) if case["status"] == "ok" else status_of(case),
+                ratio=signed(case["error"]) if case["error"] is not None else "",
+            )
+            for case in cases
+        ]
+        rule = round(budget * scale, 2) if budget else None
+        chart = Bars(say("chart.planner"), say("chart.planner.what"), rows, rule)
+        found.append(Group(str(model).rsplit("/", 1)[-1], [chart], []))
+    return found
+
+
 _CHARTS: dict[str, Callable[[dict[str, Any]], list[Group]]] = {
     "train": _train,
     "length": _length,
     "generate": _generate,
     "parse": _parse,
     "recipe": _recipe,
+    "planner": _planner,
 }

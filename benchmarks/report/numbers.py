@@ -35,3 +35,8 @@ def spread(figures: dict[str, Any] | None) -> str:
 def times(ratio: float) -> str:
     """A ratio of speeds with two decimals: 1.62."""
     return f"{ratio:.2f}"
+
+
+def signed(share: float | None) -> str:
+    """A share with its sign, one decimal: +1.8%, −0.8%."""
+    return "–" if share is None else f"{100 * share:+.1f}%".replace("-", "−")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report.charts import as_repeats, colours, curve, is_promised, misses, peaks
-from benchmarks.report.numbers import figure, times
+from benchmarks.report.numbers import figure, signed, times
 from benchmarks.report.tables import Cell, median, memory_key, shape_name, status_of
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import render
@@ -225,6 +225,28 @@ def _parse(picture: Any, result: dict[str, Any]) -> None:
             axes.axvline(result["promise"]["outputs_per_second"], color=BAD, linestyle="--", linewidth=1.2)
 
 
+def _planner(picture: Any, result: dict[str, Any]) -> None:
+    axes = picture.subplots(1, 1, gridspec_kw=_frame(picture))
+    cases = result["arms"]
+    colour = colours([case["engine"] for case in cases])
+    widest = max([case[key] or 0 for case in cases for key in ("planned_gib", "allocated_gib")], default=1)
+    for i, case in enumerate(cases):
+        c = COLOURS[colour[case["engine"]]]
+        axes.text(0, i - 0.3, _clip(short(case["arm"]), 70), va="bottom", color=INK)
+        if case["allocated_gib"]:
+            axes.barh(i, case["allocated_gib"], height=0.42, color=c, alpha=0.9)
+        axes.plot([case["planned_gib"]] * 2, [i - 0.26, i + 0.26], color=INK, linewidth=2)
+        said = f"{figure(case['allocated_gib'])}  {signed(case['error'])}" if case["allocated_gib"] else ""
+        text = said or _text(status_of(case))
+        place = max(case["planned_gib"], case["allocated_gib"] or 0) + widest * 0.02
+        axes.text(place, i, text, va="center", weight="bold", color=INK if said else BAD)
+    axes.set(xlim=(0, widest * 1.2), ylim=(len(cases) - 0.55, -0.85), yticks=[])
+    axes.set_title("Peak allocated memory, GiB; the mark is the plan", loc="left", fontsize=10.5, weight="bold")
+    if result["budget_gib"]:
+        axes.axvline(result["budget_gib"], color=BAD, linestyle="--", linewidth=1.2)
+    _plain(axes)
+
+
 def _line(axes: Any, points: list[tuple[float, float]], colour: int, name: str) -> None:
     axes.plot(
         *zip(*points, strict=True),
@@ -268,4 +290,5 @@ _DRAW: dict[str, Callable[[Any, dict[str, Any]], None]] = {
     "generate": _generate,
     "parse": _parse,
     "recipe": _recipe,
+    "planner": _planner,
 }

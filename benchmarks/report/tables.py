@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.report.numbers import figure, percent, spread, times
+from benchmarks.report.numbers import figure, percent, signed, spread, times
 from benchmarks.report.words import Phrase, say
 
 Cell = str | Phrase
@@ -202,4 +202,33 @@ def _recipe(result: dict[str, Any]) -> list[Table]:
     return [Table(say("table.recipe"), columns, rows)]
 
 
-_TABLES = {"train": _train, "length": _length, "generate": _generate, "parse": _parse, "recipe": _recipe}
+def _planner(result: dict[str, Any]) -> list[Table]:
+    rows: list[list[Cell]] = [
+        [
+            str(case["model"]).rsplit("/", 1)[-1],
+            str(case["shape"]).replace("x", " × "),
+            str(case["engine"]),
+            figure(case["planned_gib"]),
+            figure(case["allocated_gib"]) if case["status"] == "ok" else status_of(case),
+            signed(case["error"]),
+            figure(case["reserved_gib"]),
+            figure(case["expected_gib"]),
+            figure(case["gate_gib"]),
+            say(f"plan.{case['verdict']}") if case["verdict"] else "–",
+        ]
+        for case in result["arms"]
+    ]
+    words = ("model", "shape", "arm")
+    heads = ("planned", "allocated", "error", "reserved", "expected", "gate")
+    columns = [*((say(f"column.{k}"), False) for k in words), *((say(f"column.{k}"), True) for k in heads)]
+    return [Table(say("table.planner"), [*columns, (say("column.plan_says"), False)], rows)]
+
+
+_TABLES = {
+    "train": _train,
+    "length": _length,
+    "generate": _generate,
+    "parse": _parse,
+    "recipe": _recipe,
+    "planner": _planner,
+}

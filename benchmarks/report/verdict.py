@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from benchmarks.report.numbers import figure, percent, times
+from benchmarks.report.numbers import figure, percent, signed, times
 from benchmarks.report.tables import longest_of, median, memory_key, shape_name, status_of
 from benchmarks.report.words import Phrase, say
 
@@ -180,6 +180,49 @@ def _recipe(result: dict[str, Any]) -> Verdict:
     return Verdict("good", phrase, [*found, *missed, *failed])
 
 
+def _planner(result: dict[str, Any]) -> Verdict:
+    trained = [case for case in result["arms"] if case["error"] is not None]
+    ended = [
+        say("fact.ended", arm=case["arm"], status=status_of(case))
+        for case in result["arms"]
+        if case["status"] not in ("ok", "out of memory")
+    ]
+    mistaken = [
+        say("fact.plan_mistaken", case=case["arm"], gate=figure(case["gate_gib"]))
+        for case in result["arms"]
+        if case["verdict"] == "fits" and case["status"] == "out of memory"
+    ]
+    if not trained:
+        return Verdict("plain", say("headline.nothing"), [*mistaken, *ended])
+    limit, errors = result["limit"], [case["error"] for case in trained]
+    within = sum(abs(error) <= limit for error in errors)
+    worst = max(trained, key=lambda case: abs(case["error"]))
+    phrase = say(
+        "headline.planner",
+        within=within,
+        cases=len(errors),
+        limit=percent(limit),
+        low=signed(min(errors)),
+        high=signed(max(errors)),
+    )
+    fact = say(
+        "fact.plan_worst",
+        case=worst["arm"],
+        planned=figure(worst["planned_gib"]),
+        allocated=figure(worst["allocated_gib"]),
+        error=signed(worst["error"]),
+    )
+    good = within == len(errors) and not mistaken
+    return Verdict("good" if good else "bad", phrase, [fact, *mistaken, *ended])
+
+
 FACTORS = ("tokens_per_sample", "tokens_per_second", "samples")
 
-_VERDICTS = {"train": _train, "length": _length, "generate": _generate, "parse": _parse, "recipe": _recipe}
+_VERDICTS = {
+    "train": _train,
+    "length": _length,
+    "generate": _generate,
+    "parse": _parse,
+    "recipe": _recipe,
+    "planner": _planner,
+}

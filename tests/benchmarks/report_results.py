@@ -221,6 +221,32 @@ def recipe() -> dict[str, Any]:
             "factors": factors}  # fmt: skip
 
 
+def plans() -> dict[str, Any]:
+    """Two models under a budget: one plan too low, one run out of memory that was planned to fit, one as planned."""
+
+    def case(model: str, shape: str, arm: str, planned: float, allocated: float | None) -> dict[str, Any]:
+        rows, length = shape.split("x")
+        gate = planned * 1.25 + 0.6
+        return {
+            "arm": f"{model}, {rows} × {int(length):,}, {arm}", "model": f"Qwen/{model}", "engine": arm, "shape": shape,
+            "status": "ok" if allocated else "out of memory", "reason": None if allocated else "CUDA out of memory",
+            "labelled": 0.2, "planned_gib": planned, "expected_gib": planned * 1.2 + 0.3, "gate_gib": gate,
+            "phase": "backward", "verdict": "fits" if gate <= 6 else "does not fit", "allocated_gib": allocated,
+            "reserved_gib": allocated and allocated + 0.3, "error": allocated and round(planned / allocated - 1, 4),
+        }  # fmt: skip
+
+    arms = [
+        case("Qwen2.5-0.5B-Instruct", "1x512", "unsloth", 0.71, 0.7),
+        case("Qwen2.5-0.5B-Instruct", "4x1024", "hf", 2.4, 2.39),
+        case("Qwen2.5-1.5B-Instruct", "1x2048", "hf-trainer", 6.2, None),
+        case("Qwen2.5-1.5B-Instruct", "1x1024", "hf", 3.0, 3.3),
+        case("Qwen2.5-1.5B-Instruct", "1x2048", "unsloth", 2.9, None),
+    ]
+    head = copy.deepcopy(HEAD) | {"settings": {"steps": 3, "random_weights": ["Qwen/Qwen2.5-0.5B-Instruct"]}}
+    card = {"kind": "cuda", "name": "NVIDIA A100", "memory_gib": 79.3}
+    return {"kind": "planner", **head, "device": card, "budget_gib": 6, "emulated": True, "limit": 0.05, "arms": arms}
+
+
 ALL = {
     "train": train,
     "invalid": lambda: train(0.4),
@@ -230,4 +256,5 @@ ALL = {
     "generate": generation,
     "parse": parsing,
     "recipe": recipe,
+    "planner": plans,
 }

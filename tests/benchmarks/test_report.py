@@ -50,7 +50,7 @@ def test_every_sentence_has_two_languages_with_the_same_holes() -> None:
 def test_every_sentence_is_used() -> None:
     folder = Path(report_results.__file__).parents[2] / "benchmarks" / "report"
     code = "".join(p.read_text(encoding="utf-8") for p in [*folder.glob("*.py"), folder / "page.html"])
-    built = ("status.", "page.title.", "column.", "fact.tokens", "fact.samples")  # put together from a name
+    built = ("status.", "page.title.", "column.", "fact.tokens", "fact.samples", "plan.")  # put together from a name
     assert [key for key in words() if f'"{key}"' not in code and not key.startswith(built)] == []
 
 
@@ -103,6 +103,18 @@ def test_both_rates_are_named_and_explained(reports: dict[str, Path]) -> None:
     page = reports["train"].read_text(encoding="utf-8")
     assert say("chart.samples").text("en") in page and "train_samples_per_second" in page
     assert say("chart.two_rates").text("ko") in page
+
+
+def test_a_plan_that_was_wrong_is_said(reports: dict[str, Path]) -> None:
+    result = ALL["planner"]()
+    top = verdict(result)
+    said = " ".join(fact.text("en") for fact in top.facts)
+    assert top.tone == "bad" and top.headline.text("en").startswith("2 of 3 plans are within 5%")
+    assert "Qwen2.5-1.5B-Instruct, 1 × 1,024, hf, planned 3.00 GiB, allocated 3.30 (−9.1%)" in said
+    assert "1 × 2,048, unsloth: the plan said it fits" in said and "hf-trainer: the plan said" not in said
+    assert [group.name for group in groups(result)] == ["Qwen2.5-0.5B-Instruct", "Qwen2.5-1.5B-Instruct"]
+    text = markdown(result, "en")
+    assert "out of memory" in text and "| −9.1% |" in text and "+1.4%" in printed(result, 200)
 
 
 def test_step_times_mark_the_warm_up_and_write_out_what_lies_beyond() -> None:
