@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from finetune.diagnose import verdicts
+from finetune.diagnose import best_row, verdicts
 from finetune.history import History
 
 Colour = Literal["accent", "good", "bad", "probe", "soft"]
@@ -108,16 +108,6 @@ def curves(history: History) -> list[Curve]:
         _speed(history),
     ]
     return [curve for curve in drawn if curve.panels]
-
-
-def best_row(history: History) -> dict[str, Any] | None:
-    """The evaluation whose checkpoint is, or so far would be, the best; None before the first."""
-    key = history.config.eval.select_by
-    rows = [row for row in history.epochs if number(row.get(key)) is not None]
-    marked = [row for row in rows if row.get("best")]
-    if marked or not rows:
-        return marked[0] if marked else None
-    return min(rows, key=lambda row: row[key]) if key == "eval_loss" else max(rows, key=lambda row: row[key])
 
 
 def overfitting_from(history: History) -> float | None:

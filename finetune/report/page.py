@@ -11,10 +11,10 @@ from markupsafe import Markup
 from data.files import atomic_write
 from eval.page import in_both, render
 from eval.page.text import visible
-from finetune.diagnose import Finding, findings
+from finetune.diagnose import Finding, best_row, findings
 from finetune.history import History, read_history
 from finetune.report import tables
-from finetune.report.curves import best_row, curves
+from finetune.report.curves import curves
 from finetune.report.words import say, words
 
 HERE = Path(__file__).parent

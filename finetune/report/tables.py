@@ -6,9 +6,9 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from eval.page.text import short, visible
-from finetune.diagnose import verdict_word, verdicts
+from finetune.diagnose import best_row, verdict_word, verdicts
 from finetune.history import History
-from finetune.report.curves import best_row, memory_limit, memory_peak, number, overfitting_from
+from finetune.report.curves import memory_limit, memory_peak, number, overfitting_from
 
 State = Literal["finished", "running", "stopped"]
 
