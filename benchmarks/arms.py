@@ -44,12 +44,12 @@ Arm = Callable[[Config, str], Setup]  # (base config, "cuda" or "cpu")
 def hf(base: Config, device: str) -> Setup:
     """transformers + peft + bitsandbytes + TRL's SFTTrainer, as the reference recipe has it."""
     _needs_gpu(device, "TRL computes the loss in a Triton kernel")
-    return Setup(_with(base, "model", backend="hf"), trl=True)
+    return Setup(base.changed({"model.backend": "hf"}), trl=True)
 
 
 def hf_trainer(base: Config, device: str) -> Setup:
     """The same with transformers' Trainer and full logits: what most tutorials run."""
-    return Setup(_with(base, "model", backend="hf"), trl=False)
+    return Setup(base.changed({"model.backend": "hf"}), trl=False)
 
 
 def hf_liger(base: Config, device: str) -> Setup:
@@ -57,19 +57,19 @@ def hf_liger(base: Config, device: str) -> Setup:
     _needs_gpu(device, "Liger's kernels are Triton")
     if find_spec("liger_kernel") is None:
         raise Unavailable("liger-kernel is not installed (pip install liger-kernel)")
-    return Setup(_with(base, "model", backend="hf"), trl=True, arguments={"use_liger_kernel": True})
+    return Setup(base.changed({"model.backend": "hf"}), trl=True, arguments={"use_liger_kernel": True})
 
 
 def unsloth(base: Config, device: str) -> Setup:
     """Unsloth's FastLanguageModel and its SFTTrainer."""
-    return Setup(_with(base, "model", backend="unsloth"), trl=True)
+    return Setup(base.changed({"model.backend": "unsloth"}), trl=True)
 
 
 def unsloth_compile(base: Config, device: str) -> Setup:
     """`unsloth` with compiled decoder layers, as the `cpu` preset trains; no other arm has it on a CPU."""
     if device != "cpu":
         raise Unavailable("train.compile is for a CPU; on a GPU Unsloth compiles what it will by itself")
-    return Setup(_with(_with(base, "model", backend="unsloth"), "train", compile=True), trl=True)
+    return Setup(base.changed({"model.backend": "unsloth", "train.compile": True}), trl=True)
 
 
 ARMS: dict[str, Arm] = {
@@ -100,17 +100,20 @@ def base_config(config: Config) -> Config:
 
     Compiling is off in all arms, because on a CPU only Unsloth has it; every step is logged, for the loss of each.
     """
-    config = _with(config, "train", compile=False, logging_steps=1, group_by_length=False, epochs=1)
-    config = _with(config, "eval", generate=0, early_stopping_patience=None, select_by="eval_loss")
-    config = _with(config, "memory", recoveries=0)
-    config = _with(config, "loss", role_weights={"name": 1, "arguments": 1, "format": 1, "text": 1})
-    return _with(config, "report", tensorboard=False, wandb=False, trackio=False)
-
-
-def _with(config: Config, section: str, **changes: Any) -> Config:
-    values = config.model_dump()
-    values[section] |= changes
-    return Config.model_validate(values)
+    return config.changed(
+        {
+            "train.compile": False,
+            "train.logging_steps": 1,
+            "train.group_by_length": False,
+            "train.epochs": 1,
+            "eval.generate": 0,
+            "eval.early_stopping_patience": None,
+            "eval.select_by": "eval_loss",
+            "memory.recoveries": 0,
+            "loss.role_weights": {"name": 1, "arguments": 1, "format": 1, "text": 1},
+            "report": {"tensorboard": False, "wandb": False, "trackio": False},
+        }
+    )
 
 
 def _needs_gpu(device: str, why: str) -> None:

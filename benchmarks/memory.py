@@ -122,7 +122,7 @@ def length(config: Config, options: Options, console: Console) -> tuple[LengthRe
         "kind": "length",
         "date": time.strftime("%Y-%m-%d"),
         **here,  # type: ignore[typeddict-item]
-        "config": base.model_copy(update={"model": config.model}).model_dump(mode="json"),
+        "config": base.changed({"model.name": config.model.name}).model_dump(mode="json"),
         "budget_gib": options.budget_gib,
         "emulated": device == "cuda",
         "random_weights": random,

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
@@ -242,6 +241,4 @@ def _lines(path: Path) -> int:
 
 def base_of(config: Config, folder: Path) -> Config:
     """The base config with the model's folder in place of its name."""
-    values: dict[str, Any] = base_config(config).model_dump()
-    values["model"]["name"] = str(folder)
-    return Config.model_validate(values)
+    return base_config(config).changed({"model.name": str(folder)})

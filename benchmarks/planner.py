@@ -123,7 +123,7 @@ def planner(
     if strange := set(chosen) - set(ENGINES):
         raise InputError(f"no plan is made for {strange.pop()!r}", where="--arms", fix="of " + ", ".join(ENGINES))
     config = with_budget(config, options.budget_gib, device)
-    folders = {name: model_folder(_named(config, name), console.print) for name in names}
+    folders = {name: model_folder(config.changed({"model.name": name}), console.print) for name in names}
     result: PlannerResult = {
         "kind": "planner",
         "date": time.strftime("%Y-%m-%d"),
@@ -151,10 +151,6 @@ def planner(
         pass
     save(result, path)
     return result, path
-
-
-def _named(config: Config, name: str) -> Config:
-    return config.model_copy(update={"model": config.model.model_copy(update={"name": name})})
 
 
 def fixed_shapes(names: str, config: Config, device: str) -> list[shapes.Shape]:

@@ -302,49 +302,54 @@ def read_events(path: Path, start: int) -> tuple[list[Event], int]:
 
 def preset_config(config: Config) -> Config:
     """The preset as shipped, with what is no training left out; out of memory is a result, not mended."""
-    changes: dict[str, dict[str, Any]] = {
-        "eval": {"generate": 0, "select_by": "eval_loss", "micro_batch": config.train.micro_batch},
-        "memory": {"recoveries": 0},
-        "report": {"tensorboard": False, "wandb": False, "trackio": False},
-    }
-    return _with(config, changes)
+    return config.changed(
+        {
+            "eval.generate": 0,
+            "eval.select_by": "eval_loss",
+            "eval.micro_batch": config.train.micro_batch,
+            "memory.recoveries": 0,
+            "report": {"tensorboard": False, "wandb": False, "trackio": False},
+        }
+    )
 
 
 def plain_config(config: Config) -> Config:
     """The same training as a plain Hugging Face script runs it; see the top of this file."""
-    data: dict[str, Any] = {
-        "tools_style": "json",
-        "descriptions": True,
-        "max_tools": None,
-        "max_length": PLAIN_LENGTH,
-        "too_long": "fail",
+    changes: dict[str, Any] = {
+        "model.backend": "hf",
+        "model.attention": "sdpa",
+        "model.fast_matmul": False,
+        "data.tools_style": "json",
+        "data.descriptions": True,
+        "data.max_tools": None,
+        "data.max_length": PLAIN_LENGTH,
+        "data.too_long": "fail",
+        "train.micro_batch": 1,
+        "train.accumulation": 8,
+        "train.gradient_checkpointing": "on",
+        "train.group_by_length": False,
+        "train.compile": False,
+        "loss.role_weights": {"name": 1, "arguments": 1, "format": 1, "text": 1},
+        "memory.offload_embedding": False,
+        "memory.offload_layers": 0,
+        "eval.micro_batch": 1,
     }
     if config.data.tools_style == "signature":
-        data["template"] = "project"  # which signatures have anyway: so the answers are the same text
-    changes: dict[str, dict[str, Any]] = {
-        "model": {"backend": "hf", "attention": "sdpa", "fast_matmul": False},
-        "data": data,
-        "train": {
-            "micro_batch": 1,
-            "accumulation": 8,
-            "gradient_checkpointing": "on",
-            "group_by_length": False,
-            "compile": False,
-        },
-        "loss": {"role_weights": {"name": 1, "arguments": 1, "format": 1, "text": 1}},
-        "memory": {"offload_embedding": False, "offload_layers": 0},
-    }
-    plain = _with(preset_config(config), changes)
-    return _with(plain, {"eval": {"micro_batch": 1}})
+        changes["data.template"] = "project"  # which signatures have anyway: so the answers are the same text
+    return preset_config(config).changed(changes)
 
 
 def literal_config(plain: Config) -> Config:
     """The plain arm with the reference recipe's own figures."""
-    changes: dict[str, dict[str, Any]] = {
-        "lora": {"r": 8, "alpha": 16},
-        "train": {"learning_rate": 2e-4, "schedule": "linear", "epochs": 3},
-    }
-    return _with(plain, changes)
+    return plain.changed(
+        {
+            "lora.r": 8,
+            "lora.alpha": 16,
+            "train.learning_rate": 2e-4,
+            "train.schedule": "linear",
+            "train.epochs": 3,
+        }
+    )
 
 
 def notes(configs: dict[str, Config]) -> list[str]:
@@ -357,10 +362,3 @@ def notes(configs: dict[str, Config]) -> list[str]:
             "the preset's rows, validation too, are the easier task."
         )
     return lines
-
-
-def _with(config: Config, changes: dict[str, dict[str, Any]]) -> Config:
-    values = config.model_dump()
-    for section, new in changes.items():
-        values[section] |= new
-    return Config.model_validate(values)

@@ -55,11 +55,14 @@ def _parse(name: str, config: Config) -> Shape:
 
 def config_for(config: Config, shape: Shape, steps: int) -> Config:
     """The config of a run of exactly `steps` optimizer steps on this shape."""
-    values = config.model_dump()
-    values["train"] |= {"micro_batch": shape.micro_batch, "accumulation": shape.accumulation, "max_steps": steps}
-    if shape.length:
-        values["data"] |= {"max_length": shape.length}
-    return Config.model_validate(values)
+    return config.changed(
+        {
+            "train.micro_batch": shape.micro_batch,
+            "train.accumulation": shape.accumulation,
+            "train.max_steps": steps,
+            "data.max_length": shape.length or config.data.max_length,
+        }
+    )
 
 
 def rows_for(

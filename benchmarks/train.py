@@ -61,7 +61,7 @@ def train(config: Config, options: Options, console: Console) -> tuple[Result, P
         "kind": "train",
         "date": time.strftime("%Y-%m-%d"),
         **here,  # type: ignore[typeddict-item]
-        "config": base.model_copy(update={"model": config.model}).model_dump(mode="json"),
+        "config": base.changed({"model.name": config.model.name}).model_dump(mode="json"),
         "settings": {
             "repeats": options.repeats,
             "steps": steps,
@@ -93,7 +93,7 @@ def with_budget(config: Config, budget_gib: float | None, device: str) -> Config
     """The config with the card's budget; on a CPU the budget is watched from outside."""
     if budget_gib is None or device == "cpu":
         return config
-    return config.model_copy(update={"memory": config.memory.model_copy(update={"budget_gb": budget_gib})})
+    return config.changed({"memory.budget_gb": budget_gib})
 
 
 def memory_limit(budget_gib: float | None, device: str) -> float:

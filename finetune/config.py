@@ -5,6 +5,7 @@ backends get every value explicitly, because Unsloth rewrites a dozen of the tra
 """
 
 import difflib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -189,6 +190,21 @@ class Config(Section):
         if self.eval.select_by != "eval_loss" and not self.eval.generate:
             raise ValueError(f"eval.select_by={self.eval.select_by} needs eval.generate > 0")
         return self
+
+    def changed(self, values: Mapping[str, Any]) -> "Config":
+        """The config with other values under dotted keys, checked as a whole: `config.changed({"train.epochs": 2})`.
+
+        Raises:
+            ValidationError: an unknown key, a value out of range, or values that do not go together.
+        """
+        whole = self.model_dump()
+        for key, value in values.items():
+            *sections, leaf = key.split(".")
+            target = whole
+            for section in sections:
+                target = target.setdefault(section, {})
+            target[leaf] = value
+        return Config.model_validate(whole)
 
     def save(self, path: Path) -> None:
         """Write the config so that `finetune train PATH` runs it again."""

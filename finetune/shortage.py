@@ -90,15 +90,6 @@ def describe(config: Config, change: Change) -> str:
     return ", ".join(f"{key} {_get(config, key)} → {value}" for key, value in change.items())
 
 
-def apply(config: Config, change: Change) -> Config:
-    """The config with the change made, checked again."""
-    values = config.model_dump()
-    for key, value in change.items():
-        section, name = key.split(".")
-        values[section][name] = value
-    return Config.model_validate(values)
-
-
 def _halve_micro_batch(config: Config, **_: Any) -> Change | None:
     micro = config.train.micro_batch
     if micro == 1:

@@ -26,7 +26,7 @@ from finetune.manifest import make_manifest, refuse_mismatch
 from finetune.rows import Prepared, describe_rows, prepare, read_rows
 from finetune.runs import adapter_digest, create_run, last_checkpoint
 from finetune.scoring import scorer
-from finetune.shortage import OutOfMemory, apply, describe, next_change, phase, release
+from finetune.shortage import OutOfMemory, describe, next_change, phase, release
 from finetune.trackers import check_trackers
 
 
@@ -115,7 +115,7 @@ def _recover(job: Job, where: str, said: str) -> Config:
     checkpoint = last_checkpoint(job.run)
     step = int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
     job.recoveries.append({"step": step, "phase": where, "change": change, "said": said})
-    return apply(job.config, change)
+    return job.config.changed(change)
 
 
 def _attempt(job: Job, checkpoint: Path | None) -> Path:
@@ -265,18 +265,14 @@ def _first_look(
     with phase("probe"):
         seconds = probe(trainer, config, loaded, prepared.tokenizer, prepared.train.examples, device)
     longest = sorted(prepared.validation.examples, key=lambda e: -len(e.input_ids))[: config.eval.micro_batch]
-    few = scorer(_brief(config), loaded.dtype, device, prepared, prepared.scored[:2], say)
+    brief = config.changed({"eval.max_new_tokens": 8})  # enough to see that generating works
+    few = scorer(brief, loaded.dtype, device, prepared, prepared.scored[:2], say)
     metrics = evaluate(trainer, config, prepared.tokenizer, longest, few)
     if not math.isfinite(metrics["eval_loss"]):
         raise JobFailed(f"eval_loss is {metrics['eval_loss']} before training", "try another model.dtype")
     say(f"  well, in {time.perf_counter() - started:.0f} s; eval_loss of the longest rows {metrics['eval_loss']:.3f}")
     minutes = seconds * config.train.accumulation * length.steps / 60
     say(f"  {length.steps} steps should take about {max(1, round(minutes))} min, evaluations apart")
-
-
-def _brief(config: Config) -> Config:
-    """The config with short generations: enough to see that generating works."""
-    return config.model_copy(update={"eval": config.eval.model_copy(update={"max_new_tokens": 8})})
 
 
 def _resume(job: Job, trainer: Any, watch: Watch, length: Length, checkpoint: Path | None) -> None:

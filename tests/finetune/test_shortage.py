@@ -10,7 +10,7 @@ import torch
 
 from data.files import read_jsonl
 from finetune.config import Config, load_config
-from finetune.shortage import OutOfMemory, apply, describe, next_change, phase
+from finetune.shortage import OutOfMemory, describe, next_change, phase
 from tests.tiny import TINY, environment, finetune, losses
 
 PHASES = ["probe", "step", "optimizer", "evaluation", "generation", "merge", "save"]
@@ -74,7 +74,7 @@ def test_changes_come_in_the_order_of_what_they_cost() -> None:
     said = []
     while change := next_change(config, "step", **CARD):
         said.append(describe(config, change))
-        config = apply(config, change)
+        config = config.changed(change)
         assert config.train.micro_batch * config.train.accumulation == 12
     assert said == [
         "train.micro_batch 6 → 3, train.accumulation 2 → 4",
@@ -94,7 +94,7 @@ def test_what_a_machine_cannot_do_is_not_tried() -> None:
         keys: set[str] = set()
         while change := next_change(config, "step", **machine):  # type: ignore[arg-type]
             keys |= set(change)
-            config = apply(config, change)
+            config = config.changed(change)
         return keys
 
     on_cpu = all_changes(load_config("cpu"), gpu=False, tied=True, layers=30)
