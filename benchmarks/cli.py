@@ -114,15 +114,12 @@ app.command("record")(record_command)
 def _start(arguments: list[str] | None, json: bool) -> tuple[Any, "Console"]:
     """The base config, and the console."""
     from data.console import terminal
+    from finetune.arguments import named_or_default
     from finetune.config import load_config
-    from finetune.device import has_cuda
 
-    words = list(arguments or [])
-    source = words.pop(0) if words and "=" not in words[0] else "6gb" if has_cuda() else "cpu"
-    config = load_config(source, words)
     console = terminal(stderr=json)
-    console.print(f"Base config: {source}")
-    return config, console
+    source, overrides = named_or_default(arguments, console.print)
+    return load_config(source, overrides), console
 
 
 def _show(result: Any, path: Path, console: "Console", json: bool) -> None:

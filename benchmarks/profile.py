@@ -50,11 +50,11 @@ def profile_command(
     """The operators that one arm's training steps spend their time in."""
     with errors_as_lines(debug):
         from data.console import terminal
-        from finetune.cli import split_arguments
+        from finetune.arguments import named_or_default
         from finetune.config import load_config
 
         console = terminal(stderr=as_json)
-        source, overrides = split_arguments(arguments)
+        source, overrides = named_or_default(arguments, console.print)
         config = load_config(source, overrides)
         result = profile(config, arm, shape, steps=steps, warmup=warmup, say=console.print)
         if as_json:

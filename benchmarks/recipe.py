@@ -117,14 +117,13 @@ def recipe_command(
     with errors_as_lines(debug):
         from benchmarks.report import table, write_report
         from data.console import terminal
+        from finetune.arguments import named_or_default
         from finetune.config import load_config
-        from finetune.device import has_cuda
 
-        words = list(arguments or [])
-        source = words.pop(0) if words and "=" not in words[0] else "6gb" if has_cuda() else "cpu"
         console = terminal(stderr=as_json)
         options = Options(target, samples, cap * 60, literal, out)
-        result, path = recipe(load_config(source, words), options, console)
+        source, overrides = named_or_default(arguments, console.print)
+        result, path = recipe(load_config(source, overrides), options, console)
         reports = write_report(dict(result), path)
         if as_json:
             typer.echo(dump_json(result, indent=1))

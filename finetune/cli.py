@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from data.cli import DEBUG, Debug, errors_as_lines
+from finetune.arguments import named_or_default
 from finetune.config import load_config
 from finetune.doctor.command import doctor
 from finetune.explain.command import explain_command
@@ -43,7 +44,7 @@ def train(
             folder = find_run(resume)
             run_training(load_config(str(folder / "config.yaml"), arguments), folder.name, resume=folder)
             return
-        source, overrides = split_arguments(arguments)
+        source, overrides = named_or_default(arguments, typer.echo)
         run_training(load_config(source, overrides), Path(source).stem)
 
 
@@ -64,7 +65,7 @@ def preview(
         from finetune.preview import show, to_html, to_terminal
         from finetune.rows import describe_rows, prepare, read_rows
 
-        source, overrides = split_arguments(arguments)
+        source, overrides = named_or_default(arguments, typer.echo)
         config = load_config(source, overrides)
         facts: list[str] = []
         prepared = prepare(config, read_rows(config), facts.append)
@@ -96,16 +97,3 @@ app.command()(doctor)
 app.command("runs")(runs_command)
 app.command("explain")(explain_command)
 app.command("report")(report_command)
-
-
-def split_arguments(arguments: list[str] | None) -> tuple[str, list[str]]:
-    """The preset or file, chosen by the device and said when it is not given, and the overrides."""
-    arguments = list(arguments or [])
-    if arguments and "=" not in arguments[0]:
-        return arguments[0], arguments[1:]
-    from finetune.device import has_cuda
-
-    cuda = has_cuda()
-    preset = "6gb" if cuda else "cpu"
-    typer.echo(f"Preset: {preset} ({'an NVIDIA GPU is here' if cuda else 'no NVIDIA GPU was found'})")
-    return preset, arguments

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data.cli import DEBUG, Debug, errors_as_lines
+from finetune.arguments import named
 
 if TYPE_CHECKING:
     from finetune.memory.calibration import Finished
@@ -56,9 +57,8 @@ def plan(
             for path in write_docs():
                 typer.echo(f"Written: {path}")
             return
-        words = list(arguments or [])
-        source = words.pop(0) if words and "=" not in words[0] else "6gb"
-        _plan(source, words, Options(budget, fit, table, labelled, turing, as_json))
+        source, overrides = named(arguments)
+        _plan(source or "6gb", overrides, Options(budget, fit, table, labelled, turing, as_json))
 
 
 def preset_budget(source: str) -> float | None:

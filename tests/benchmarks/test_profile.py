@@ -1,12 +1,15 @@
 """The profile of an arm: operators by their own time, on the worker's own training steps."""
 
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
+from benchmarks.cli import app
 from benchmarks.profile import heard, operator_table, profile
 from data import InputError
 from finetune.config import load_config
@@ -55,3 +58,9 @@ def test_an_arm_that_cannot_run_here_is_the_user_s_error(tiny_model: Path) -> No
     config = load_config("cpu", [*TINY, f"model.name={tiny_model}", "model.load_in_4bit=false"])
     with pytest.raises(InputError, match="no such arm"):
         profile(config, "nope", "mix", steps=1, warmup=1, say=lambda _: None)
+
+
+def test_nothing_but_json_goes_to_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.profile.profile", lambda *_, **__: {"kind": "profile"})
+    done = CliRunner().invoke(app, ["profile", "--json", "train.epochs=1"])  # the preset is chosen, and said
+    assert json.loads(done.stdout) == {"kind": "profile"} and "Preset: " in done.stderr

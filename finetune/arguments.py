@@ -1,0 +1,22 @@
+"""`[PRESET|FILE] [KEY=VALUE ...]`, as every command that starts from a config takes it."""
+
+from collections.abc import Callable
+
+
+def named(arguments: list[str] | None) -> tuple[str | None, list[str]]:
+    """The preset or file, None when it is left out, and the overrides."""
+    words = list(arguments or [])
+    return (words[0], words[1:]) if words and "=" not in words[0] else (None, words)
+
+
+def named_or_default(arguments: list[str] | None, say: Callable[[str], None]) -> tuple[str, list[str]]:
+    """The same, the preset chosen by the device and said when it is left out."""
+    source, overrides = named(arguments)
+    if source is not None:
+        return source, overrides
+    from finetune.device import has_cuda
+
+    cuda = has_cuda()
+    preset = "6gb" if cuda else "cpu"
+    say(f"Preset: {preset} ({'an NVIDIA GPU is here' if cuda else 'no NVIDIA GPU was found'})")
+    return preset, overrides
