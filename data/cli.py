@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,6 +11,7 @@ from data.errors import InputError, JobFailed
 
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 DEBUG = False
+Lang = Annotated[Literal["ko", "en"], typer.Option(help="the language that the page opens in")]
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from data.cli import DEBUG, Debug, errors_as_lines
+from data.cli import DEBUG, Debug, Lang, errors_as_lines
 from eval.commands.bfcl import bfcl
 from eval.commands.compare import compare_runs
 from eval.commands.endpoint import endpoint
@@ -25,7 +25,7 @@ def run(
     base: Annotated[bool, typer.Option(help="evaluate the base model too")] = True,
     limit: Annotated[int | None, typer.Option(min=1, help="only so many rows, spread over the split")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="prompts at a time; what fits when left out")] = None,
-    lang: Annotated[str, typer.Option(help="the report's language: ko or en")] = "ko",
+    lang: Lang = "ko",
     debug: Debug = DEBUG,
 ) -> None:
     """Generate on a split with a run's best adapter and its base model, parse, score and report."""

@@ -4,9 +4,13 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from eval.cli import app as eval_app
+from finetune.cli import app as finetune_app
 from finetune.config import load_config, preset_names
 
 ROOT = Path(__file__).parent.parent
@@ -46,6 +50,12 @@ def test_help_needs_no_heavy_library(module: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert "heavy: []" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("app", "command"), [(eval_app, "run"), (finetune_app, "report"), (finetune_app, "explain")])
+def test_a_language_that_no_page_has_is_refused(app: Any, command: str) -> None:
+    done = CliRunner().invoke(app, [command, "--lang", "fr"])
+    assert done.exit_code == 2 and all(word in done.stderr for word in ("--lang", "'fr'", "'ko'", "'en'"))
 
 
 def test_presets_load() -> None:

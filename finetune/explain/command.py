@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from data.cli import DEBUG, Debug, errors_as_lines
+from data.cli import DEBUG, Debug, Lang, errors_as_lines
 
 
 def explain_command(
@@ -14,19 +14,16 @@ def explain_command(
     adapter: Annotated[str, typer.Option(help="best, last, or base (the model before training)")] = "best",
     split: Annotated[str, typer.Option(help="validation, train or test")] = "validation",
     html: Annotated[Path | None, typer.Option(help="write a page instead of printing")] = None,
-    lang: Annotated[str, typer.Option(help="the language that the page opens in: ko or en")] = "ko",
+    lang: Lang = "ko",
     debug: Debug = DEBUG,
 ) -> None:
     """Show the probability of every right token of a row, its loss, and how they add up to eval_loss."""
     with errors_as_lines(debug):
         from data.console import quiet
-        from data.errors import InputError
         from data.runs import find_run
         from finetune.explain import explain, read_subject, to_html, to_terminal
         from finetune.explain.subject import load_weights
 
-        if lang not in ("ko", "en"):
-            raise InputError(f"no language {lang!r}", where="--lang", fix="ko or en")
         folder = find_run(run)
         subject = read_subject(folder, row, adapter=adapter, split=split)
         with quiet(folder / "log.txt") as console:

@@ -5,24 +5,21 @@ from typing import Annotated
 
 import typer
 
-from data.cli import DEBUG, Debug, errors_as_lines
+from data.cli import DEBUG, Debug, Lang, errors_as_lines
 
 
 def report_command(
     run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
     other: Annotated[str | None, typer.Argument(help="another run, drawn over it and compared with it")] = None,
-    lang: Annotated[str, typer.Option(help="the language that the page opens in: ko or en")] = "ko",
+    lang: Lang = "ko",
     open: Annotated[bool, typer.Option("--open/--no-open", help="show the page in the browser")] = True,
     debug: Debug = DEBUG,
 ) -> None:
     """Write a run's report.html and plots/*.png, and open the page."""
     with errors_as_lines(debug):
-        from data.errors import InputError
         from data.runs import find_run
         from finetune.report import write_plots, write_run_page
 
-        if lang not in ("ko", "en"):
-            raise InputError(f"no language {lang!r}", where="--lang", fix="ko or en")
         folder = find_run(run)
         page = write_run_page(folder, other=find_run(other) if other else None, lang=lang)
         pictures = write_plots(folder, lang=lang)
