@@ -15,10 +15,7 @@ from typing import Any, TypedDict
 from data.errors import InputError, JobFailed
 from data.files import dump_json, write_json
 from finetune.config import Config
-
-CE_TARGET_GB = "0.5"
-"""Unsloth sizes its cross-entropy blocks by the card's free memory, which an emulated budget does not lower and which
-differs from run to run: the size is pinned (the same value as `finetune.device.cap`)."""
+from finetune.device import CE_TARGET_GB
 
 
 class Spec(TypedDict):
@@ -40,7 +37,7 @@ def main(path: str) -> None:
     spec: Spec = json.loads(Path(path).read_text(encoding="utf-8"))
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    os.environ["UNSLOTH_CE_LOSS_TARGET_GB"] = CE_TARGET_GB
+    os.environ["UNSLOTH_CE_LOSS_TARGET_GB"] = CE_TARGET_GB  # else it differs from run to run
     write_json(spec["result"], outcome(spec))
 
 

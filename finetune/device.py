@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from data.errors import InputError
 
 GIB = 1024**3
+CE_TARGET_GB = "0.5"
+"""Unsloth sizes its cross-entropy blocks by the card's free memory, which differs from run to run and which a cap does
+not lower. Where it is pinned, it is to what a card with the budget would choose at most (VRAM: logits and loss)."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +73,7 @@ def keep_freed_memory() -> bool:
 
 
 def cap(budget_gib: float, device: Device) -> None:
-    """Let this process use at most so much of the card, as a card of that size would.
-
-    Unsloth sizes its cross-entropy blocks by the card's free memory, which a cap does not lower: the size is pinned to
-    what a card with this budget would choose at most (VRAM: logits and loss).
+    """Let this process use at most so much of the card, as a card of that size would. Pins `CE_TARGET_GB`.
 
     Raises:
         InputError: the card has less.
@@ -91,7 +91,7 @@ def cap(budget_gib: float, device: Device) -> None:
             fix="null uses all of the card",
         )
     torch.cuda.set_per_process_memory_fraction((budget_gib * GIB - CONTEXT) / (device.memory_gib * GIB))
-    os.environ.setdefault("UNSLOTH_CE_LOSS_TARGET_GB", "0.5")
+    os.environ.setdefault("UNSLOTH_CE_LOSS_TARGET_GB", CE_TARGET_GB)
 
 
 def precision(wanted: str, device: Device) -> tuple[str, str]:
