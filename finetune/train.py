@@ -196,10 +196,12 @@ def _tell(config: Config, prepared: Prepared, length: Length, say: Any) -> None:
 
 def _tell_plan(plan: dict[str, Any] | None, budget_gib: float | None, say: Any) -> None:
     """What the plan expects of a GPU, and a warning where less is free than should be."""
+    if plan is None:  # of a processor
+        return
     from finetune.memory.card import find_card
 
     card = find_card()
-    if plan is None or card is None:
+    if card is None:
         return
     free = min(card.free / GIB, budget_gib or math.inf)
     say(f"Memory: {plan['expected_gib']:.1f} GiB expected at the peak ({plan['peak_phase']}), {free:.1f} GiB are free")
