@@ -4,13 +4,29 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from data.render import Example, Role
+from data.render import IGNORED, Example, Role
 from finetune.config import RoleWeights
 
 HEAD_ROWS = 128
 """Supervised tokens that meet the LM head at once: with a vocabulary of 150,000 their logits take 190 MiB, where
 those of a batch of long answers would take gigabytes, and a run that trained well would be out of memory at its
 evaluation."""
+
+
+def supervised_states(base: Any, ids: Any, mask: Any, labels: Any) -> tuple[Any, Any, Any]:
+    """The hidden states that meet the LM head, those that predict a supervised token, and what they should predict.
+
+    Args:
+        base: a causal LM without PEFT's wrapper.
+        ids, mask, labels: [rows, tokens] on its device; mask None: nothing is padding.
+
+    Returns:
+        states [supervised, hidden], answers [supervised], and where they lie, as a mask [rows, tokens - 1].
+    """
+    hidden = base.model(input_ids=ids, attention_mask=mask, use_cache=False)[0]
+    targets = labels[:, 1:]
+    keep = targets != IGNORED
+    return hidden[:, :-1][keep], targets[keep], keep
 
 
 def evaluation_loss(model: Any, examples: Sequence[Example], micro_batch: int, pad_token_id: int) -> dict[str, float]:
@@ -40,20 +56,16 @@ def evaluation_loss(model: Any, examples: Sequence[Example], micro_batch: int, p
     for start in range(0, len(order), micro_batch):
         rows = [examples[i] for i in order[start : start + micro_batch]]
         batch = collate([features(r) for r in rows], pad_token_id)
-        hidden = base.model(
-            input_ids=batch["input_ids"].to(device), attention_mask=batch["attention_mask"].to(device), use_cache=False
-        )[0]
-        targets = batch["labels"][:, 1:]
+        inputs = (batch[key].to(device) for key in ("input_ids", "attention_mask", "labels"))
+        states, answers, keep = supervised_states(base, *inputs)
         width = batch["labels"].shape[1]
-        roles = torch.tensor([[*r.roles[1:], *[0] * (width - len(r.roles))] for r in rows])
-        keep = targets != -100
-        states, answers = hidden[:, :-1][keep.to(device)], targets[keep].to(device)
+        roles = torch.tensor([[*r.roles[1:], *[0] * (width - len(r.roles))] for r in rows])[keep.cpu()]
         blocks = zip(states.split(HEAD_ROWS), answers.split(HEAD_ROWS), strict=True)
         losses = torch.cat(
             [torch.nn.functional.cross_entropy(head(x).float(), y, reduction="none").double().cpu() for x, y in blocks]
         )
-        for role in roles[keep].unique().tolist():
-            chosen = losses[roles[keep] == role]
+        for role in roles.unique().tolist():
+            chosen = losses[roles == role]
             nll[role] = nll.get(role, 0.0) + chosen.sum().item()
             count[role] = count.get(role, 0) + len(chosen)
     metrics = {"eval_loss": sum(nll.values()) / sum(count.values())}
@@ -90,15 +102,13 @@ def weighted_loss(model: Any, batch: dict[str, Any], items: Any) -> Any:
 
     base = model.get_base_model()
     head = base.get_output_embeddings()
-    hidden = base.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False)[0]
-    targets = batch["labels"][:, 1:]
-    keep = targets != -100
+    states, answers, keep = supervised_states(base, batch["input_ids"], batch["attention_mask"], batch["labels"])
 
     def block(states: Any, answers: Any, weights: Any) -> Any:
         losses = torch.nn.functional.cross_entropy(head(states).float(), answers, reduction="none")
         return (losses * weights).sum()
 
-    parts = (hidden[:, :-1][keep], targets[keep], batch["weights"][:, 1:][keep])
+    parts = (states, answers, batch["weights"][:, 1:][keep])
     blocks = zip(*(part.split(HEAD_ROWS) for part in parts), strict=True)
     total = torch.stack([checkpoint(block, *each, use_reentrant=False) for each in blocks]).sum()
     return total / (keep.sum() if items is None else items)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data.render import Example, Role
-from finetune.losses import HEAD_ROWS
+from finetune.losses import HEAD_ROWS, supervised_states
 from finetune.preview import pieces
 
 WORST = 10
@@ -136,13 +136,11 @@ def guess(model: Any, tokenizer: Any, example: Example) -> list[Guess]:
 
     base = model.get_base_model() if isinstance(model, PeftModel) else model
     head, device = base.get_output_embeddings(), next(base.parameters()).device
-    labels = torch.tensor(example.labels[1:])
-    keep = labels >= 0
     found = []
     with torch.no_grad():
-        ids = torch.tensor([example.input_ids], device=device)
-        states = base.model(input_ids=ids, use_cache=False)[0][0, :-1][keep.to(device)]
-        for block, right in zip(states.split(HEAD_ROWS), labels[keep].to(device).split(HEAD_ROWS), strict=True):
+        ids, labels = (torch.tensor([row], device=device) for row in (example.input_ids, example.labels))
+        states, answers, _ = supervised_states(base, ids, None, labels)
+        for block, right in zip(states.split(HEAD_ROWS), answers.split(HEAD_ROWS), strict=True):
             logs = head(block).float().log_softmax(-1)
             mine = logs.gather(1, right[:, None])
             best, choice = logs.max(-1)
