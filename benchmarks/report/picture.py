@@ -12,21 +12,13 @@ from benchmarks.report.tables import Cell, median, memory_key, shape_name, statu
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import render
 from data.files import atomic_write, dump_json
+from eval.page.picture import BAD, INK, PAPER, RULE, SOFT, hangul_fonts
 from eval.page.text import short
 
 COLOURS = ("#d08a1d", "#17617f", "#9b4f8d", "#2c7752", "#6d8ad8", "#6b7780")
 """As on the page; blue and ochre stay apart for every kind of colour vision, and lines differ in dash as well."""
 
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 1)))
-INK, SOFT, RULE, BAD, PAPER = "#20272b", "#5a656b", "#e2e0d9", "#b0412b", "#fffefb"
-FONTS = (  # for Hangul, which DejaVu lacks
-    "Pretendard",
-    "Noto Sans CJK KR",
-    "Noto Sans KR",
-    "Apple SD Gothic Neo",
-    "Malgun Gothic",
-    "NanumBarunGothic",
-)
 
 
 def write_picture(path: Path, result: dict[str, Any]) -> None:
@@ -35,7 +27,7 @@ def write_picture(path: Path, result: dict[str, Any]) -> None:
     from matplotlib.figure import Figure
 
     style: Any = {
-        "font.family": ["DejaVu Sans", *(_installed(FONTS) if re.search("[가-힣]", dump_json(result)) else [])],
+        "font.family": ["DejaVu Sans", *(hangul_fonts() if re.search("[가-힣]", dump_json(result)) else [])],
         "font.size": 9.5,
         "axes.unicode_minus": True,
         "text.color": INK,
@@ -57,13 +49,6 @@ def _bar_count(result: dict[str, Any]) -> int:
     if result["kind"] == "train":
         return sum(len(shape["arms"]) for shape in result["shapes"])
     return -(-len(result["arms"]) // 2) if result["kind"] == "parse" else len(result["arms"])
-
-
-def _installed(names: tuple[str, ...]) -> list[str]:
-    from matplotlib import font_manager
-
-    have = {font.name for font in font_manager.fontManager.ttflist}
-    return [name for name in names if name in have]
 
 
 def _frame(picture: Any) -> dict[str, float]:

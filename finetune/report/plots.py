@@ -1,29 +1,18 @@
 """The curves as pictures, for papers and chats: one PNG a curve in `plots/`, 150 dpi, on white."""
 
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from data.files import atomic_write
+from eval.page.picture import ACCENT, BAD, GOOD, INK, RULE, SOFT, hangul_fonts
 from finetune.history import read_history
 from finetune.report.curves import Curve, Line, Panel, curves
 from finetune.report.words import words
 
-COLOURS = {"accent": "#17617f", "good": "#2c7752", "bad": "#b0412b", "probe": "#a67614", "soft": "#5a656b"}
-INK, SOFT, RULE = "#20272b", "#5a656b", "#e2e0d9"
+COLOURS = {"accent": ACCENT, "good": GOOD, "bad": BAD, "probe": "#a67614", "soft": SOFT}
 MARKERS = ("o", "s", "D", "^")
 BELOW = ("memory_limit", "mean_speed")
 """Levels whose name stands under the line, where there is room."""
-
-HANGUL_FONTS = (
-    "Pretendard",
-    "Noto Sans CJK KR",
-    "Noto Sans KR",
-    "Apple SD Gothic Neo",
-    "Malgun Gothic",
-    "NanumBarunGothic",
-    "NanumGothic",
-)
 
 
 def write_plots(run: Path, *, lang: str = "ko") -> list[Path]:
@@ -36,7 +25,7 @@ def write_plots(run: Path, *, lang: str = "ko") -> list[Path]:
         InputError: the folder holds no run that began to train.
     """
     history = read_history(run)
-    font = hangul_font() if lang == "ko" else None
+    font = next(iter(hangul_fonts()), None) if lang == "ko" else None
     paths = []
     for curve in curves(history):
         path = run / "plots" / f"{curve.key}.png"
@@ -45,15 +34,6 @@ def write_plots(run: Path, *, lang: str = "ko") -> list[Path]:
             figure.savefig(f, format="png", dpi=150)
         paths.append(path)
     return paths
-
-
-@cache
-def hangul_font() -> str | None:
-    """The first Hangul font that this machine has; None where it has none of those known here."""
-    from matplotlib.font_manager import fontManager
-
-    installed = {entry.name for entry in fontManager.ttflist}
-    return next((name for name in HANGUL_FONTS if name in installed), None)
 
 
 def _draw(curve: Curve, font: str | None) -> Any:
