@@ -27,17 +27,14 @@ def _find(check: str, state: State, says: Text, mend: Text | None = None) -> Fin
     return Finding("libraries", check, state, says, mend or Text("", ""))
 
 
-def _absent(check: str) -> Finding:
-    return _find(check, "fault", Text("not installed", "설치되어 있지 않습니다"), SETUP)
-
-
-def _broken(check: str, probe: Probe) -> Finding:
-    return _find(
-        check,
-        "fault",
-        Text(f"does not work: {probe.failure}", f"동작하지 않습니다: {probe.failure}"),
-        SETUP,
-    )
+def _unusable(check: str, probe: Probe) -> Finding | None:
+    """The fault of a library that is not there or did not come to an answer; None where it did."""
+    if probe.missing:
+        return _find(check, "fault", Text("not installed", "설치되어 있지 않습니다"), SETUP)
+    if probe.failure:
+        says = Text(f"does not work: {probe.failure}", f"동작하지 않습니다: {probe.failure}")
+        return _find(check, "fault", says, SETUP)
+    return None
 
 
 def _versions(facts: Facts) -> Finding:
@@ -69,10 +66,8 @@ def _versions(facts: Facts) -> Finding:
 
 def _torch(facts: Facts) -> Finding:
     probe = facts.probes["torch"]
-    if probe.missing:
-        return _absent("torch")
-    if probe.failure:
-        return _broken("torch", probe)
+    if fault := _unusable("torch", probe):
+        return fault
     version, answer = facts.packages.get("torch", ""), probe.answer
     if not facts.card:
         return _find("torch", "fine", Text(f"{version}, on the processor", f"{version}, CPU에서 계산"))
@@ -111,10 +106,8 @@ def _torch(facts: Facts) -> Finding:
 
 def _bitsandbytes(facts: Facts) -> Finding:
     probe = facts.probes["bitsandbytes"]
-    if probe.missing:
-        return _absent("bitsandbytes")
-    if probe.failure:
-        return _broken("bitsandbytes", probe)
+    if fault := _unusable("bitsandbytes", probe):
+        return fault
     answer = probe.answer
     kernel, loss = max(answer["kernel"], answer["gradient"]), answer["loss"]
     # Written so that NaN fails.
