@@ -87,14 +87,20 @@ def _print_engines(console: Console, plans: list[Plan], budget: float) -> None:
     console.print("[dim]filled: expected in use; shaded: must be free; the line: the budget[/dim]\n")
 
 
-def _print_terms(console: Console, plans: list[Plan]) -> None:
-    chosen = plans[0]
-    scale, width = max(term.size for term in chosen.terms), _width(console, TERM_COLUMNS)
-    table = Table(title="Where it goes", title_justify="left", box=None, padding=(0, 2, 0, 0))
+def _beside(title: str, plans: list[Plan]) -> Table:
+    """A table with a name, a column a plan, and a bar."""
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("")
     for plan in plans:
         table.add_column(ENGINES[plan.setup.engine], justify="right")
     table.add_column("")
+    return table
+
+
+def _print_terms(console: Console, plans: list[Plan]) -> None:
+    chosen = plans[0]
+    scale, width = max(term.size for term in chosen.terms), _width(console, TERM_COLUMNS)
+    table = _beside("Where it goes", plans)
     for always, heading in ((True, "all the time"), (False, "at its time")):
         table.add_row(f"[dim]{heading}[/dim]")
         for number, term in enumerate(chosen.terms):
@@ -107,11 +113,7 @@ def _print_terms(console: Console, plans: list[Plan]) -> None:
 
 def _print_phases(console: Console, plans: list[Plan]) -> None:
     chosen = plans[0]
-    table = Table(title="When it is highest (tensors alive)", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("")
-    for plan in plans:
-        table.add_column(ENGINES[plan.setup.engine], justify="right")
-    table.add_column("")
+    table = _beside("When it is highest (tensors alive)", plans)
     scale, width = max(chosen.phases.values()), _width(console, TERM_COLUMNS)
     for phase, size in chosen.phases.items():
         highest = phase == chosen.peak
