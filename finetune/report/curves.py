@@ -1,11 +1,11 @@
 """The curves of a run as plain data, for the page's script and for the pictures alike. METRICS, "Curves to draw"."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from finetune.diagnose import best_row, verdicts
+from finetune.diagnose.reading import is_number
 from finetune.history import History
 
 Colour = Literal["accent", "good", "bad", "probe", "soft"]
@@ -126,7 +126,7 @@ def overfitting_from(history: History) -> float | None:
 
 def number(value: Any) -> float | None:
     """A finite number, or None: a run that broke has the text "nan" in its place."""
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    return float(value) if is_number(value) else None
 
 
 def _loss(history: History) -> Curve:
