@@ -7,6 +7,8 @@ from typing import Any
 
 from data.errors import InputError
 
+MEND = "put the file back from a copy, or train again; the adapters in best/ and last/ load without it"
+
 
 def runs_dir() -> Path:
     """Where runs live: `$TOOLTUNE_RUNS`, else `runs/` in the current folder."""
@@ -52,6 +54,20 @@ def find_run(name: str | None = None) -> Path:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run."""
-    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    """The manifest of a run.
+
+    Raises:
+        InputError: the run has not begun to train, or the file is missing or broken.
+    """
+    path = folder / "manifest.json"
+    if not path.is_file() and not (folder / "metrics.jsonl").is_file():
+        raise InputError("this run has not begun to train", where=str(folder), fix="see its log.txt")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("this file of the run is missing", where=str(path), fix=MEND) from None
+    except (OSError, ValueError, RecursionError) as e:
+        raise InputError(f"the file is broken ({e})", where=str(path), fix=MEND) from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("device"), dict):
+        raise InputError("this is not the manifest of a run", where=str(path), fix=MEND)
     return manifest

@@ -1,12 +1,13 @@
 """The plan against finished runs on this machine: what goes into a run's manifest, and what the next plan learns."""
 
-import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from data.errors import InputError
+from data.runs import read_manifest
 from finetune.config import Config
 from finetune.memory.overheads import GIB, UNCALIBRATED, Calibration
 from finetune.memory.plan import make_plan
@@ -53,25 +54,36 @@ def planned_memory(config: Config, *, longest: int, labelled: float, turing: boo
     return {**{name: round(size / GIB, 3) for name, size in sizes.items()}, "peak_phase": plan.peak}
 
 
-def finished_runs(runs: Path, device: str | None = None) -> list[Finished]:
-    """The runs whose manifest has a plan and a measured GPU peak, oldest first; if `device` is given, on that card."""
+def finished_runs(runs: Path, device: str | None = None, say: Callable[[str], None] = lambda _: None) -> list[Finished]:
+    """The runs whose manifest has a plan and a measured GPU peak, oldest first; if `device` is given, on that card.
+
+    Args:
+        say: told of each run whose manifest cannot be read; a plan is made without it.
+    """
     found = []
     manifests = [path for path in runs.glob("*/manifest.json") if not path.parent.is_symlink()]
     for path in sorted(manifests, key=lambda path: path.stat().st_mtime):
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        plan, peak = manifest.get("planned_memory"), manifest.get("peak_memory")
-        if not plan or not peak or not peak["gpu_reserved_gib"] or device not in (None, manifest["device"]["name"]):
-            continue
-        found.append(
-            Finished(
-                path.parent.name,
-                plan["tensors_gib"],
-                plan["expected_gib"],
-                peak["gpu_allocated_gib"],
-                peak["gpu_reserved_gib"],
-            )
-        )
+        try:
+            run = _finished(path.parent, device)
+        except InputError as e:
+            say(f"left out: {e}")
+        except (KeyError, TypeError, AttributeError, ValueError):  # a manifest of another program or version
+            say(f"left out: {path}: this is not the manifest of a run")
+        else:
+            found += [run] if run else []
     return found
+
+
+def _finished(run: Path, device: str | None) -> Finished | None:
+    manifest = read_manifest(run)
+    plan, peak = manifest.get("planned_memory"), manifest.get("peak_memory")
+    if not plan or not peak or not peak["gpu_reserved_gib"] or device not in (None, manifest["device"]["name"]):
+        return None
+    planned, measured = (
+        (plan["tensors_gib"], plan["expected_gib"]),
+        (peak["gpu_allocated_gib"], peak["gpu_reserved_gib"]),
+    )
+    return Finished(run.name, *(float(size) for size in (*planned, *measured)))
 
 
 def calibrate(runs: list[Finished]) -> Calibration:

@@ -69,7 +69,8 @@ def preset_budget(source: str) -> float | None:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is printed. The plans are those of the three engines, the chosen one first; `budget` in bytes."""
+    """What is printed. The plans are those of the three engines, the chosen one first; `budget` in bytes; `left_out`
+    says which runs could not be read, and why."""
 
     source: str
     model: str
@@ -78,6 +79,7 @@ class Answer:
     budget: float
     card: "Card | None"
     runs: list["Finished"]
+    left_out: list[str]
 
 
 def _plan(source: str, overrides: list[str], options: Options) -> None:
@@ -93,7 +95,8 @@ def _plan(source: str, overrides: list[str], options: Options) -> None:
     config = load_config(source, overrides)
     shape, origin = shape_of(config.model.name)
     card = find_card()
-    runs = finished_runs(runs_dir(), card.name if card else None)
+    left_out: list[str] = []
+    runs = finished_runs(runs_dir(), card.name if card else None, left_out.append)
     calibration = calibrate(runs if card else [])  # a ratio of another machine's card would not hold here
     turing = options.turing or bool(card and card.turing)
     chosen = "unsloth" if config.model.backend == "unsloth" else "trl"
@@ -102,7 +105,7 @@ def _plan(source: str, overrides: list[str], options: Options) -> None:
         for engine in sorted(ENGINES, key=lambda e: e != chosen)
     ]
     gib = options.budget or config.memory.budget_gb or preset_budget(source) or (card.free / GIB if card else 6)
-    answer = Answer(source, config.model.name, origin, plans, gib * GIB, card, runs)
+    answer = Answer(source, config.model.name, origin, plans, gib * GIB, card, runs, left_out)
     if options.json:
         typer.echo(json.dumps(_json(answer, options), indent=1))
     else:
@@ -121,6 +124,7 @@ def _json(answer: Answer, options: Options) -> dict[str, Any]:
         "plan": as_json(first, answer.budget, advise(first, answer.budget)),
         "others": [as_json(p, answer.budget, []) for p in others],
         "runs": [asdict(run) | {"error": run.error} for run in answer.runs],
+        "left_out": answer.left_out,
     }
     if options.fit:
         found["fit"] = asdict(find_fit(first.setup, answer.budget, first.calibration))
@@ -153,6 +157,8 @@ def _print(answer: Answer, options: Options) -> None:
     else:
         show.print_plan(console, answer.plans, budget, advise(first, budget))
         show.print_runs(console, answer.runs)
+        for line in answer.left_out:
+            console.print(line, markup=False, style="dim", soft_wrap=True)
     if answer.card:
         free = f"{show.amount(answer.card.free)} free of {show.amount(answer.card.total)}"
         console.print(f"This machine: {answer.card.name}, {free}: {first.verdict(answer.card.free)}.")

@@ -54,7 +54,7 @@ def test_what_is_no_run_is_a_row_with_the_reason(folder: Path) -> None:
     problems = {row.name: row.problem for row in list_runs(folder) if row.state == UNREADABLE}
     assert problems.keys() == {"[red]notes", "foreign", "torn"}
     assert problems["[red]notes"] == "not a run: it has no config.yaml"
-    assert "not those of a run" in str(problems["foreign"])
+    assert "manifest.json: this is not the manifest of a run" in str(problems["foreign"])
     assert "metrics.jsonl:2: the line is not JSON" in str(problems["torn"])
 
 

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from finetune.cli import app
 from finetune.config import load_config
 from finetune.memory.calibration import calibrate, finished_runs, planned_memory
 from finetune.memory.overheads import CONTEXT, GIB, MIB, UNCALIBRATED, Calibration, expected, gate
@@ -73,6 +75,23 @@ def test_the_ratio_is_the_median_of_this_cards_finished_runs(tmp_path: Path) -> 
     assert calibrate(runs) == Calibration(pytest.approx(1.2), 3)  # type: ignore[arg-type]
     assert runs[0].error == pytest.approx(2.0 / 1.9 - 1)
     assert len(finished_runs(tmp_path)) == 4
+
+
+BROKEN = ("", '{"device": {"na', "[]", "{}", '{"device": {}, "planned_memory": {"a": 1}, "peak_memory": 3}', "\\ud800")
+
+
+@pytest.mark.parametrize("text", BROKEN)
+def test_a_broken_run_is_left_out_and_said(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plan names no run: none may stop it."""
+    finished(tmp_path, "good", 2.4)
+    finished(tmp_path, "torn", 2.4)
+    (tmp_path / "torn" / "manifest.json").write_text(text, encoding="utf-8")
+    said: list[str] = []
+    assert [run.name for run in finished_runs(tmp_path, say=said.append)] == ["good"]
+    assert len(said) == 1 and str(tmp_path / "torn" / "manifest.json") in said[0]
+    monkeypatch.setenv("TOOLTUNE_RUNS", str(tmp_path))
+    done = CliRunner().invoke(app, ["plan", "6gb"])
+    assert done.exit_code == 0 and "good" in done.output and f"left out: {tmp_path / 'torn'}" in done.output
 
 
 def test_nothing_finished_means_the_assumed_ratio(tmp_path: Path) -> None:
