@@ -24,7 +24,13 @@ class Ended:
 
 
 def run_watched(
-    command: list[str], log: Path, *, timeout_s: float, limit_gib: float | None, tick: Callable[[], None]
+    command: list[str],
+    log: Path,
+    *,
+    timeout_s: float,
+    limit_gib: float | None,
+    tick: Callable[[], None],
+    env: dict[str, str] | None = None,
 ) -> Ended:
     """Run a command to its end, or end it: after `timeout_s`, above `limit_gib` of resident memory, or on Ctrl-C.
 
@@ -32,6 +38,7 @@ def run_watched(
         log: gets its output.
         limit_gib: of the process and its children together; None: whatever the system allows.
         tick: called a few times a second.
+        env: the process's environment; None: this one's.
 
     Raises:
         KeyboardInterrupt: the user's; the process has been ended.
@@ -41,7 +48,9 @@ def run_watched(
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     with log.open("ab") as sink:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, **apart)
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, env=env, **apart
+        )
         try:
             return _wait(process, timeout_s, limit_gib, tick, log)
         finally:

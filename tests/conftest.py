@@ -9,7 +9,7 @@ from tests import tiny
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """gpu-marked tests skip where there is no CUDA."""
-    gpu = [item for item in items if "gpu" in item.keywords]
+    gpu = [item for item in items if item.get_closest_marker("gpu")]
     if gpu:
         from finetune.device import has_cuda
 
