@@ -52,10 +52,10 @@ def test_a_budget_is_a_wall() -> None:
     code = """
 import torch
 from finetune.device import cap, detect
-cap(1.0, detect())
-held = torch.empty(700 * 2**20, dtype=torch.uint8, device="cuda")
+cap(2.0, detect())
+held = torch.empty(900 * 2**20, dtype=torch.uint8, device="cuda")
 try:
-    torch.empty(700 * 2**20, dtype=torch.uint8, device="cuda")
+    torch.empty(900 * 2**20, dtype=torch.uint8, device="cuda")
 except torch.OutOfMemoryError:
     print("held")
 """
