@@ -1,14 +1,16 @@
 """The rows of a run: read, checked, rendered."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from data.load import load_splits, spread
 from data.pretrained import load_tokenizer, resolve
 from data.record import Record
-from data.render import Rendered, align_end_token, render_all
+from data.render import IGNORED, Example, Rendered, align_end_token, render_all
 from data.template import Template
 from data.tools import shown
 from finetune.config import Config
@@ -47,9 +49,23 @@ def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any)
     limits = partial(render_all, max_length=config.data.max_length, too_long=config.data.too_long)
     rendered_train, rendered_validation = (limits(rows, tokenizer, template) for rows in splits)
     align_end_token(tokenizer, rendered_train.examples)
+    if line := cut_answers(rendered_validation.examples, config.eval.max_new_tokens):
+        say(line)
     kept = {example.id for example in rendered_validation.examples}
     scored = spread([r for r in validation if r.id in kept], config.eval.generate)
     return Prepared(folder, tokenizer, template, rendered_train, rendered_validation, scored)
+
+
+def cut_answers(examples: Sequence[Example], most: int) -> str | None:
+    """What to say where right answers have more than `most` tokens: generation would cut them off."""
+    lengths = [sum(1 for _ in takewhile(lambda label: label != IGNORED, reversed(e.labels))) for e in examples]
+    long = [n for n in lengths if n > most]
+    if not long:
+        return None
+    return (
+        f"{len(long)} of {len(lengths)} right answers in validation are longer than eval.max_new_tokens={most} and can only "
+        f"count as wrong; eval.max_new_tokens={max(long)} holds them all"
+    )
 
 
 def describe_rows(name: str, rendered: Rendered, max_length: int) -> str:
