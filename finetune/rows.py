@@ -63,8 +63,8 @@ def cut_answers(examples: Sequence[Example], most: int) -> str | None:
     if not long:
         return None
     return (
-        f"{len(long)} of {len(lengths)} right answers in validation are longer than eval.max_new_tokens={most} and can only "
-        f"count as wrong; eval.max_new_tokens={max(long)} holds them all"
+        f"{len(long)} of {len(lengths)} right answers in validation are longer than eval.max_new_tokens={most} and can "
+        f"only count as wrong; eval.max_new_tokens={max(long)} holds them all"
     )
 
 
