@@ -15,7 +15,8 @@ SMALL, MIDDLE, LARGE, LARGEST = (f"Qwen/Qwen2.5-{size}B-Instruct" for size in ("
 PLAIN_AND_UNSLOTH = ("hf", "hf-trainer", "unsloth")
 BATCH = ["train.micro_batch=4", "train.accumulation=1"]  # of the dataset's mix: 75 steps of 4 rows
 BIG = ["train.micro_batch=8", "train.accumulation=1", "eval.generate_batch=64"]  # the preset's effective batch of 8
-MINIATURE = ["data.limit=16", "train.max_steps=2", "eval.generate=2", "eval.max_new_tokens=8", "train.compile=false"]
+FEW = ["data.train=data/structural/validation.jsonl", "data.validation=null", "data.test=null", "data.limit=16"]
+MINIATURE = [*FEW, "train.max_steps=2", "eval.generate=2", "eval.max_new_tokens=8", "train.compile=false"]
 
 
 @dataclass(frozen=True)
