@@ -13,6 +13,7 @@ from data.errors import InputError
 from data.files import atomic_write, write_json
 from finetune.diagnose import Language, verdict_word, verdicts
 from finetune.history import read_history
+from finetune.report.trained import trained
 
 MEASURED = ROOT / "docs" / "measured"
 
@@ -25,7 +26,8 @@ WORDS = {
         "|---|---|---|---|---|---|---|---|",
         "line": "{device}: {rows} rows, {steps} steps{time}, peak memory {memory} GiB",
         "time": " in {minutes:.1f} min ({rate} samples/s with its evaluations)",
-        "evaluated": "; evaluation of 250 rows: base {base:.0f} s, tuned {tuned:.0f} s",
+        "parts": " in {minutes:.1f} min of steps ({rate} samples/s; trained in parts, evaluations apart)",
+        "evaluated": "; evaluation of {n} rows: base {base:.0f} s, tuned {tuned:.0f} s",
         "tool_name_accuracy": "Tool Name Accuracy",
         "parameter_accuracy": "Parameter Accuracy",
         "json_validity": "JSON Validity",
@@ -45,7 +47,8 @@ WORDS = {
         "|---|---|---|---|---|---|---|---|",
         "line": "{device}: {rows}행, {steps}스텝{time}, 최대 메모리 {memory} GiB",
         "time": "({minutes:.1f}분, 평가 포함 초당 {rate}행)",
-        "evaluated": "; 250문항 평가에 학습 전 모델 {base:.0f}초, 학습한 모델 {tuned:.0f}초",
+        "parts": "(스텝만 {minutes:.1f}분, 초당 {rate}행; 나누어 한 학습이라 평가 시간은 뺌)",
+        "evaluated": "; {n}문항 평가에 학습 전 모델 {base:.0f}초, 학습한 모델 {tuned:.0f}초",
         "tool_name_accuracy": "도구 이름 정확도",
         "parameter_accuracy": "매개변수 정확도",
         "json_validity": "JSON 유효성",
@@ -62,7 +65,20 @@ WORDS = {
 
 
 def record(run: Path) -> Path:
+    """Write `docs/measured/<preset>.json` from a finished run and renew the READMEs; returns that file.
+
+    Raises:
+        InputError: the run is not finished.
+    """
+    write_record(run)
+    return MEASURED / f"{_preset(run)}.json"
+
+
+def write_record(run: Path) -> list[Path]:
     """Write `docs/measured/<preset>.json` from a finished run and its evaluation, if any, and renew the READMEs.
+
+    Returns:
+        The files that are not as they were: a README without a block of this name, say, is not among them.
 
     Raises:
         InputError: the run is not finished.
@@ -71,27 +87,33 @@ def record(run: Path) -> Path:
     end, manifest = history.end, history.manifest
     if end is None or "best" not in manifest:
         raise InputError("the run is not finished", where=str(run), fix="RESUME=1 make train")
-    trained = end["train_runtime"] * end["train_samples_per_second"]  # rows, since the last resumption
-    whole = trained > 0.99 * history.evaluations[-1]["epoch"] * manifest["rows"]["train"]
-    preset = run.name.rsplit("-", 2)[0] if re.search(r"-\d{8}-\d{6}$", run.name) else run.name
+    took = trained(history)
+    whole = took if took and not took.parts else None
     measured = {
-        "preset": preset,
+        "preset": _preset(run),
         "config": history.config.model_dump(mode="json") | {"name": None},
         "device": manifest["device"],
         "packages": manifest["packages"],
         "git_commit": manifest["git_commit"],
         "rows": manifest["rows"],
         "steps": end["global_step"],
-        "train_runtime": end["train_runtime"] if whole else None,  # a resumed run has the time of its last part only
-        "train_samples_per_second": end["train_samples_per_second"] if whole else None,
+        "train_runtime": whole.seconds if whole else None,
+        "train_samples_per_second": whole.samples_per_second if whole else None,
+        "parts": {"step_seconds": round(took.seconds, 1), "samples_per_second": took.samples_per_second}
+        if took and took.parts
+        else None,  # of a resumed run the trainer's clock knows the last part only
         "peak_memory": manifest["peak_memory"],
         "epochs": history.epochs,
         "evaluation": _evaluation(run),
     }
-    path = MEASURED / f"{preset}.json"
+    path = MEASURED / f"{_preset(run)}.json"
+    before = path.read_bytes() if path.is_file() else None
     write_json(path, measured)
-    renew_readmes()
-    return path
+    return [*([] if path.read_bytes() == before else [path]), *renew_readmes()]
+
+
+def _preset(run: Path) -> str:
+    return run.name.rsplit("-", 2)[0] if re.search(r"-\d{8}-\d{6}$", run.name) else run.name
 
 
 def _evaluation(run: Path) -> dict[str, Any] | None:
@@ -106,6 +128,7 @@ def _evaluation(run: Path) -> dict[str, Any] | None:
         for name in models:
             headline[name]["execution_accuracy"] = scores["execution"][name]["strict"]
     return {
+        "n": scores["tuned"]["n"],
         "seconds": scores["seconds"],
         "headline": headline,
         "buckets": scores["tuned"]["slices"]["bucket"],
@@ -113,12 +136,16 @@ def _evaluation(run: Path) -> dict[str, Any] | None:
     }
 
 
-def renew_readmes() -> None:
-    """Put every measured file's tables between its marks in both READMEs."""
+def renew_readmes() -> list[Path]:
+    """Put every measured file's tables between its marks in both READMEs; returns those that changed."""
+    changed = []
     for language, readme in READMES.items():
-        text = filled(readme.read_text(encoding="utf-8"), language)
-        with atomic_write(readme) as f:
-            f.write(text)
+        before = readme.read_text(encoding="utf-8")
+        if (text := filled(before, language)) != before:
+            with atomic_write(readme) as f:
+                f.write(text)
+            changed.append(readme)
+    return changed
 
 
 def filled(text: str, language: Language) -> str:
@@ -132,20 +159,27 @@ def filled(text: str, language: Language) -> str:
 def tables(measured: dict[str, Any], language: Language) -> str:
     """Markdown: one line on the run, base beside tuned and the test's buckets where it was evaluated, the epochs."""
     words = WORDS[language]
-    memory, seconds = measured["peak_memory"], measured["train_runtime"]
-    rate = measured["train_samples_per_second"]
+    memory = measured["peak_memory"]
     line = words["line"].format(
         device=measured["device"]["name"],
         rows=measured["rows"]["train"],
         steps=measured["steps"],
-        time=words["time"].format(minutes=seconds / 60, rate=rate) if seconds else "",
+        time=_time(measured, words),
         memory=memory["gpu_reserved_gib"] or memory["rss_gib"],
     )
     scores: list[str] = []
     if evaluation := measured["evaluation"]:
-        line += words["evaluated"].format(**evaluation["seconds"])
+        line += words["evaluated"].format(n=evaluation.get("n", 250), **evaluation["seconds"])
         scores = [*_scores(evaluation, words), ""]
     return "\n".join([f"{line}.", "", *scores, *_epochs(measured["epochs"], language)])
+
+
+def _time(measured: dict[str, Any], words: dict[str, str]) -> str:
+    if seconds := measured["train_runtime"]:
+        return words["time"].format(minutes=seconds / 60, rate=measured["train_samples_per_second"])
+    if parts := measured.get("parts"):
+        return words["parts"].format(minutes=parts["step_seconds"] / 60, rate=parts["samples_per_second"])
+    return ""
 
 
 def _scores(evaluation: dict[str, Any], words: dict[str, str]) -> list[str]:

@@ -9,6 +9,7 @@ from eval.page.text import short, visible
 from finetune.diagnose import best_row, verdict_word, verdicts
 from finetune.history import History
 from finetune.report.curves import memory_limit, memory_peak, number, overfitting_from
+from finetune.report.trained import trained
 
 State = Literal["finished", "running", "stopped"]
 
@@ -18,7 +19,7 @@ SILENT = 1800.0
 RATES = ("tool_name_accuracy", "parameter_accuracy", "json_validity", "hallucination_rate", "exact_match")
 ROLES = ("name", "arguments", "format", "text")
 LOWER_IS_BETTER = ("loss", "hallucination", "memory")
-NEITHER_IS_BETTER = ("epoch", "seconds", "train_loss")
+NEITHER_IS_BETTER = ("epoch", "seconds", "step_seconds", "train_loss")
 
 
 def state(history: History, idle: float) -> State:
@@ -67,7 +68,7 @@ def headline(history: History, now: State) -> tuple[str, dict[str, Any]]:
 
 def key_figures(history: History) -> list[dict[str, Any]]:
     """The few figures that stand first: key, value as text, and a note's key with its values."""
-    best, end = best_row(history), history.end or {}
+    best, took = best_row(history), trained(history)
     found: list[dict[str, Any]] = []
     if best:
         at = {"epoch": f"{best['epoch']:g}"}
@@ -80,10 +81,10 @@ def key_figures(history: History) -> list[dict[str, Any]]:
     elif history.steps and (loss := number(history.steps[-1]["loss"])) is not None:
         values = {"step": history.steps[-1]["step"]}
         found.append({"key": "train_loss", "value": f"{loss:.3f}", "note": "figure.at_step", "values": values})
-    speed = number(end.get("train_samples_per_second"))
-    if speed is not None and (seconds := number(end.get("train_runtime"))) is not None:
-        values = {"speed": f"{speed:.2f}"}
-        found.append({"key": "seconds", "value": duration(seconds), "note": "figure.speed", "values": values})
+    if took:
+        values = {"speed": f"{took.samples_per_second:.2f}"}
+        note = "figure.parts" if took.parts else "figure.speed"
+        found.append({"key": "seconds", "value": duration(took.seconds), "note": note, "values": values})
     elif history.steps and (speed := number(history.steps[-1].get("samples_per_second"))):
         found.append({"key": "samples", "value": f"{speed:.2f}", "note": "figure.unit_speed", "values": {}})
     peak, limit = memory_peak(history), memory_limit(history)
@@ -131,18 +132,18 @@ def best_and_last(history: History) -> list[dict[str, Any]]:
 def against(history: History, other: History) -> list[dict[str, Any]]:
     """The best figures of two runs, and what they took."""
     one, two = _summary(history), _summary(other)
-    keys = ["epoch", *_figures(one, two), "seconds", "speed", "memory"]
+    keys = ["epoch", *_figures(one, two), "seconds", "step_seconds", "speed", "memory"]
     return [
         _pair(key, one, two) for key in keys if number(one.get(key)) is not None or number(two.get(key)) is not None
     ]
 
 
 def _summary(history: History) -> dict[str, Any]:
-    end = history.end or {}
+    took = trained(history)
     return {
         **(best_row(history) or {}),
-        "seconds": end.get("train_runtime"),
-        "speed": end.get("train_samples_per_second"),
+        "seconds" if took and not took.parts else "step_seconds": took.seconds if took else None,
+        "speed": took.samples_per_second if took and not took.parts else None,
         "memory": memory_peak(history),
     }
 
@@ -168,7 +169,7 @@ def _value(key: str, value: float | None) -> str:
         return "–"
     if key in RATES:
         return percent(value)
-    if key == "seconds":
+    if key in ("seconds", "step_seconds"):
         return duration(value)
     return {"epoch": f"{value:g}", "speed": f"{value:.2f}", "memory": f"{value:.1f} GiB"}.get(key, f"{value:.3f}")
 
@@ -176,7 +177,7 @@ def _value(key: str, value: float | None) -> str:
 def _change(key: str, difference: float, before: float) -> str:
     if key in RATES:
         text = f"{100 * difference:+.1f} %p"
-    elif key in ("seconds", "speed"):
+    elif key in ("seconds", "step_seconds", "speed"):
         text = f"{100 * difference / before:+.0f}%" if before else ""
     else:
         text = f"{difference:+.1f} GiB" if key == "memory" else f"{difference:+.3f}"
@@ -262,11 +263,15 @@ def setting(value: Any) -> str:
 
 
 def evaluation_links(run: Path) -> list[dict[str, Any]]:
-    """The evaluation reports in the run's folder: split, address beside the page, and two figures where they are."""
+    """The reports of whole splits in the run's folder: split, address beside the page, two figures where they are."""
     links = []
     for page in sorted(run.glob("eval/*/report.html")):
         split, measured = page.parent.name, page.with_name("metrics.json")
-        headline = json.loads(measured.read_text(encoding="utf-8"))["tuned"]["headline"] if measured.is_file() else {}
+        metrics = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else {}
+        rows = metrics.get("rows")
+        if rows and rows["scored"] < rows["of"]:
+            continue
+        headline = metrics["tuned"]["headline"] if metrics else {}
         figures = [(key, percent(headline[key]["value"])) for key in ("tool_name_accuracy", "exact_match") if headline]
         links.append({"split": short(split), "href": f"eval/{quote(split)}/report.html", "figures": figures})
     return links

@@ -250,6 +250,11 @@ def test_evaluations_are_linked(runs: Path) -> None:
     (folder / "report.html").write_text("there", encoding="utf-8")
     rate = {"value": 0.9, "count": 9, "n": 10, "low": 0.6, "high": 0.98}
     write_json(folder / "metrics.json", {"tuned": {"headline": {"tool_name_accuracy": rate, "exact_match": rate}}})
+    part = run / "eval" / "test-limit-2"
+    part.mkdir()
+    (part / "report.html").write_text("there", encoding="utf-8")
+    looked = {"tuned": {"headline": {"tool_name_accuracy": rate}}, "rows": {"scored": 2, "of": 10}}
+    write_json(part / "metrics.json", looked)
     (link,) = evaluation_links(run)
     assert link["href"] == "eval/test/report.html" and ("exact_match", "90.0%") in link["figures"]
     assert 'href="eval/test/report.html"' in write_run_page(run).read_text(encoding="utf-8")

@@ -1,0 +1,48 @@
+"""How long a run trained, of one that was interrupted and went on too."""
+
+from dataclasses import dataclass
+
+from finetune.diagnose.reading import is_number
+from finetune.history import History
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The time that a finished run's training took.
+
+    Attributes:
+        seconds: of the whole training with its evaluations; of a run trained in parts, of all parts' steps alone, for
+            the trainer's own clock starts anew with each part.
+        samples_per_second: the rows that trained over those seconds.
+        parts: whether the run was trained in parts.
+    """
+
+    seconds: float
+    samples_per_second: float
+    parts: bool
+
+
+def trained(history: History) -> Trained | None:
+    """What is known of it; None while the run goes on, or where its log lacks what it takes."""
+    end = history.end or {}
+    clock = [end.get(key) for key in ("train_runtime", "train_samples_per_second", "epoch")]
+    if not all(is_number(value) for value in clock):
+        return None
+    runtime, speed, epochs = map(float, clock)  # type: ignore[arg-type]
+    rows = epochs * history.manifest["rows"]["train"]
+    if runtime * speed > 0.99 * rows:  # the trainer's rows are those since the last resumption
+        return Trained(runtime, speed, parts=False)
+    seconds = _step_seconds(history)
+    return Trained(seconds, round(rows / seconds, 3), parts=True) if seconds else None
+
+
+def _step_seconds(history: History) -> float | None:
+    """Seconds inside training steps; an event's speed is that of the steps since the event before it."""
+    seconds, before = 0.0, 0
+    for event in history.steps:
+        speed = event.get("samples_per_second")
+        if not is_number(speed) or not speed:
+            return None
+        seconds += (event["step"] - before) * history.manifest["effective_batch"] / speed
+        before = event["step"]
+    return seconds or None

@@ -1,0 +1,64 @@
+"""Recording a run: which files change, and the time of a run that was trained in parts."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from data.files import read_jsonl, write_jsonl
+from finetune import record
+from finetune.history import read_history
+from finetune.report.tables import key_figures
+from finetune.report.trained import trained
+from tests.finetune import run_samples
+
+
+@pytest.fixture
+def readmes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """READMEs with a block for `cpu` and none for anything else, and an empty folder of measured files."""
+    paths = {language: tmp_path / f"README.{language}.md" for language in ("en", "ko")}
+    for path in paths.values():
+        path.write_text("before\n<!-- measured: cpu -->\n<!-- end -->\nafter\n", encoding="utf-8")
+    monkeypatch.setattr(record, "READMES", paths)
+    monkeypatch.setattr(record, "MEASURED", tmp_path / "measured")
+    (tmp_path / "measured").mkdir()
+    return paths
+
+
+def test_only_what_changed_is_said_to_be_written(tmp_path: Path, readmes: dict[str, Path]) -> None:
+    other = run_samples.healthy_run(tmp_path, "mine-20261125-123317")
+    assert record.write_record(other) == [tmp_path / "measured" / "mine.json"], "no README has a block for it"
+    cpu = run_samples.cpu_run(tmp_path)
+    assert record.write_record(cpu) == [tmp_path / "measured" / "cpu.json", *readmes.values()]
+    assert record.write_record(cpu) == [], "it is all there already"
+    assert record.record(cpu) == tmp_path / "measured" / "cpu.json"
+
+
+def in_parts(run: Path) -> Path:
+    """The run as a resumption leaves it: the clock and the rate of its last half."""
+    events = [event for _, event in read_jsonl(run / "metrics.jsonl")]
+    events[-1]["train_runtime"] /= 2
+    write_jsonl(run / "metrics.jsonl", events)
+    return run
+
+
+def test_time_of_a_run_in_parts_is_that_of_all_its_steps(tmp_path: Path, readmes: dict[str, Path]) -> None:
+    whole = trained(read_history(run_samples.cpu_run(tmp_path, "whole")))
+    run = in_parts(run_samples.cpu_run(tmp_path))
+    parts = trained(read_history(run))
+    assert whole and parts and not whole.parts and parts.parts
+    assert parts.seconds == pytest.approx(1000 / 1.49, rel=0.1), "the rows over their speed"
+    assert parts.samples_per_second == pytest.approx(1000 / parts.seconds, rel=0.01)
+    (figure,) = (figure for figure in key_figures(read_history(run)) if figure["key"] == "seconds")
+    assert figure["note"] == "figure.parts"
+    record.write_record(run)
+    measured = json.loads((tmp_path / "measured" / "cpu.json").read_text(encoding="utf-8"))
+    assert measured["train_runtime"] is None and measured["parts"]["step_seconds"] == round(parts.seconds, 1)
+    assert f"{parts.seconds / 60:.1f} min of steps" in readmes["en"].read_text(encoding="utf-8")
+    assert "나누어 한 학습" in readmes["ko"].read_text(encoding="utf-8")
+
+
+def test_a_run_in_parts_without_speeds_has_no_time(tmp_path: Path) -> None:
+    run = in_parts(run_samples.cpu_run(tmp_path))
+    run_samples.change_events(run, lambda event: event.pop("samples_per_second", None))
+    assert trained(read_history(run)) is None
