@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from finetune.diagnose.finding import Finding
-from finetune.diagnose.reading import best_row, evaluated, is_number, now, series, start
+from finetune.diagnose.reading import best_row, evaluated, is_number, now, scored_rows, series, start
 from finetune.diagnose.verdict import FAST, PAST_THE_BEST, verdict
 from finetune.history import History
 
@@ -16,6 +16,8 @@ FLAT = 0.1
 
 HIGH = 1.0
 """METRICS, "Verdicts": 0.5 to 1.0 is "in progress", so a loss that is flat above it has not got there."""
+
+CALLS = ("tool_name_accuracy", "parameter_accuracy", "exact_match")
 
 ENOUGH_STEPS = 50
 """Optimizer steps after which a flat loss means something: half of the reference recipe's first epoch is 125."""
@@ -53,14 +55,28 @@ def in_progress(history: History) -> Finding | None:
 def well_learnt(history: History) -> Finding | None:
     """A training loss below 0.3, unless it was bought with overfitting."""
     losses = series(history, "loss")
-    if not losses or now(losses) >= WELL or overfitting(history):
+    if not losses or now(losses) >= WELL or _past_the_best(history):
         return None
     end = now(losses)
     return Finding("well_learnt", "good", {"start": start(losses), "now": end, "p": math.exp(-end)})
 
 
 def overfitting(history: History) -> Finding | None:
-    """Validation loss well above its lowest while training loss falls: from which epoch on, and which one to keep.
+    """Validation loss well above its lowest while training loss falls: from which epoch on, and which one to keep."""
+    figures = _past_the_best(history)
+    return Finding("overfitting", "warning", figures) if figures and not _calls_since_the_lowest(history) else None
+
+
+def overfitting_by_loss(history: History) -> Finding | None:
+    """The same where the calls that were generated say otherwise: some of their figures rose meanwhile."""
+    figures = _past_the_best(history)
+    if not figures or not (calls := _calls_since_the_lowest(history)):
+        return None
+    return Finding("overfitting_by_loss", "warning", figures | {"calls": calls, "scored": scored_rows(history)})
+
+
+def _past_the_best(history: History) -> dict[str, Any] | None:
+    """The figures of overfitting, where there is any.
 
     It rises from the first evaluation after the lowest on; it is called overfitting from the first whose verdict says
     so, because a rise of some percent is within what another seed would give.
@@ -73,7 +89,7 @@ def overfitting(history: History) -> Finding | None:
     if not past:
         return None
     best, last = table[lowest], table[-1]
-    figures = {
+    return {
         "epoch": table[past[0]]["epoch"],
         "step": table[past[0]]["step"],
         "rises_from": table[lowest + 1]["epoch"],
@@ -83,7 +99,15 @@ def overfitting(history: History) -> Finding | None:
         "last_train": now(losses) if last["train_loss"] is None else last["train_loss"],
         "next_epochs": max(1, round(best["epoch"])),
     }
-    return Finding("overfitting", "warning", figures)
+
+
+def _calls_since_the_lowest(history: History) -> dict[str, tuple[float, float]]:
+    """What the generated calls scored at the lowest validation loss and at the end; empty where nothing rose."""
+    table = evaluated(history)
+    best, last = table[_lowest(table)], table[-1]
+    known = [key for key in CALLS if is_number(best.get(key)) and is_number(last.get(key))]
+    moved = {key: (float(best[key]), float(last[key])) for key in known if best[key] != last[key]}
+    return moved if any(after > before for before, after in moved.values()) else {}
 
 
 def best_epoch(history: History) -> Finding | None:

@@ -1,6 +1,6 @@
 """A finding: what a rule saw in a run's figures, and its words in Korean and English."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -55,6 +55,9 @@ _AT = {"ko": 0, "en": 1}
 
 
 def _value(value: Any, lang: Language) -> Any:
+    if isinstance(value, Mapping):
+        names = _words()["calls"]
+        return ", ".join(f"{names[key][_AT[lang]]} {a:.0%} → {b:.0%}" for key, (a, b) in value.items())
     if not isinstance(value, Sequence) or isinstance(value, str):
         return value
     unknown, more = (_words()[key][_AT[lang]] for key in ("unknown_rows", "more_rows"))

@@ -43,6 +43,11 @@ def best_row(history: History) -> dict[str, Any] | None:
     return better(rows, key=lambda row: row[metric]) if rows else None
 
 
+def scored_rows(history: History) -> int:
+    """Validation rows that each evaluation generates and scores."""
+    return min(history.config.eval.generate, history.manifest.get("rows", {}).get("validation", math.inf))
+
+
 def start(points: Sequence[Point]) -> float:
     """The mean of the first tenth."""
     return mean(head(points))

@@ -15,6 +15,7 @@ RULES: tuple[Rule, ...] = (
     steps.lr_too_high,
     steps.lr_too_low,
     curves.overfitting,
+    curves.overfitting_by_loss,
     curves.best_epoch,
     tools.format_not_tool,
     tools.format_not_name,

@@ -3,7 +3,7 @@
 import math
 
 from finetune.diagnose.finding import Finding
-from finetune.diagnose.reading import evaluated, is_number
+from finetune.diagnose.reading import evaluated, is_number, scored_rows
 from finetune.history import History
 
 JSON_LEARNT, NAME_LOW = 0.9, 0.75
@@ -33,6 +33,7 @@ def format_not_tool(history: History) -> Finding | None:
         "json": best["json_validity"],
         "name": best["tool_name_accuracy"],
         "eval_loss": best["eval_loss"],
+        "scored": scored_rows(history),
     }
     return Finding("format_not_tool", "warning", figures)
 

@@ -149,6 +149,37 @@ def test_overfitting_begins_a_tenth_above_the_best() -> None:
     assert not found(risen, "overfitting"), "training loss does not fall"
 
 
+def test_calls_that_rose_while_the_loss_rose_are_said_with_their_figures() -> None:
+    """The loss says that it is surer of its wrong answers, and not that there are more of them."""
+    overrides = ["eval.generate=32"]
+    risen = make(evaluations=(0.3, 0.24, 0.28), train=(0.5, 0.1, 0.02), tools=(0.34, 0.92), overrides=overrides)
+    risen.manifest["rows"] = {"train": 2000, "validation": 250}
+    risen.epochs[-1]["tool_name_accuracy"] = 0.47
+    figure = figures(risen, "overfitting_by_loss")
+    assert figure["calls"] == {"tool_name_accuracy": (0.34, 0.47)} and figure["scored"] == 32
+    assert figure["best_loss"] == 0.24 and not found(risen, "overfitting") and not found(risen, "well_learnt")
+    english, korean = (found(risen, "overfitting_by_loss").text(lang) for lang in ("en", "ko"))  # type: ignore[union-attr]
+    assert "tool name 34% → 47%, on 32 rows" in english.meaning and "make eval" in english.advice
+    assert "도구 이름 34% → 47%" in korean.meaning and "32문항" in korean.meaning
+    risen.epochs[-1]["tool_name_accuracy"] = 0.33
+    assert not found(risen, "overfitting_by_loss")
+    words = found(risen, "overfitting").text("ko")  # type: ignore[union-attr]
+    assert "더 틀리는" not in words.meaning and "더 확신" in words.meaning
+
+
+def test_choosing_by_calls_is_not_advised_on_few_rows() -> None:
+    advice = found(make(tools=(0.55, 0.99), overrides=["eval.generate=32"]), "format_not_tool").text("en").advice  # type: ignore[union-attr]
+    assert "only where 100 rows or more are scored (eval.generate, now 32)" in advice
+
+
+def test_a_loss_says_which_steps_it_is_the_mean_of() -> None:
+    """The table on the same page has the mean of an epoch, which is another figure."""
+    for end in (0.2, 0.4):
+        for lang, words in (("en", "of the last tenth"), ("ko", "마지막 10% 스텝의 평균")):
+            rule = "well_learnt" if end < 0.3 else "in_progress"
+            assert words in found(make(falling(end)), rule).text(lang).meaning  # type: ignore[union-attr, arg-type]
+
+
 def test_best_epoch_is_by_what_the_run_selects_by() -> None:
     history = make(evaluations=(0.7, 0.5, 0.52), overrides=["eval.select_by=tool_name_accuracy"])
     history.epochs[0]["tool_name_accuracy"] = 0.99
@@ -379,7 +410,7 @@ def test_run_folders_read_without_false_alarms(build: str, tmp_path: Path) -> No
 
 def test_every_rule_has_whole_words_in_both_languages() -> None:
     names = {rule.__name__ for rule in RULES + NORMAL}
-    assert names == _words().keys() - {"verdicts", "unknown_rows", "more_rows"}
+    assert names == _words().keys() - {"verdicts", "calls", "unknown_rows", "more_rows"}
     for name in names:
         for part in ("title", "meaning", "advice"):
             korean, english = _words()[name][part]
