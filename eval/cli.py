@@ -32,7 +32,7 @@ def run(
     with errors_as_lines(debug):
         from data.console import quiet
         from data.runs import find_run
-        from eval.run import evaluate_run
+        from eval.run import evaluate_run, evaluation_folder
         from eval.tables import bucket_table, headline_table
 
         folder = find_run(run)
@@ -53,7 +53,13 @@ def run(
                 bar.stop()
             console.print(headline_table(metrics))
             console.print(bucket_table(metrics))
-            console.print(f"Every answer, with what is wrong in it: {folder / 'eval' / split / 'report.html'}")
+            scored, whole = metrics["rows"]["scored"], metrics["rows"]["of"]
+            if scored < whole:
+                console.print(
+                    f"Only {scored} of {whole} rows: a look, not a result. The run's figures stay as they were."
+                )
+            where = evaluation_folder(folder, split, scored if scored < whole else None)
+            console.print(f"Every answer, with what is wrong in it: {where / 'report.html'}")
 
 
 class _Bars:

@@ -55,11 +55,11 @@ def evaluate_run(
     say: Say,
     tick: Tick,
 ) -> dict[str, Any]:
-    """Evaluate a run's best adapter (and its base model) and write `eval/<split>/`.
+    """Evaluate a run's best adapter (and its base model) and write the folder that `evaluation_folder` names.
 
     Args:
         batch: prompts at a time; None: `usual_batch`.
-        limit: only so many rows, spread over the split.
+        limit: only so many rows, spread over the split; what they give is kept apart from the whole split's figures.
         lang: the language that the report opens in, ko or en.
         tick: told after each batch, for a progress bar.
 
@@ -75,7 +75,8 @@ def evaluate_run(
     manifest = read_manifest(run)
     training, whole = _rows(config, split)
     records = spread(whole, limit)
-    folder = run / "eval" / split
+    limited = len(records) if len(records) < len(whole) else None
+    folder = evaluation_folder(run, split, limited)
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = load_tokenizer(run / "best")
     template = Template(tokenizer.chat_template, manifest["template"]["family"], manifest["template"]["origin"])
@@ -107,6 +108,7 @@ def evaluate_run(
     metrics = {
         "run": run.name,
         "split": split,
+        "rows": {"scored": len(records), "of": len(whole)},
         "model": config["model"]["name"],
         "family": template.family,
         "settings": {k: v for k, v in asdict(settings).items() if k not in ("template", "adapter")},
@@ -120,6 +122,11 @@ def evaluate_run(
     write_json(folder / "metrics.json", metrics)
     write_report(folder / "report.html", metrics, records, answers, lang=lang)
     return metrics
+
+
+def evaluation_folder(run: Path, split: str, limited: int | None = None) -> Path:
+    """Where the evaluation of a split is kept: `eval/<split>/`, of a part of its rows `eval/<split>-limit-<rows>/`."""
+    return run / "eval" / (f"{split}-limit-{limited}" if limited else split)
 
 
 class _Answering:

@@ -43,7 +43,7 @@ def test_figures_answers_and_report(evaluated: Path) -> None:
     folder = evaluated / "runs" / "run" / "eval" / "validation"
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["tuned"]["n"] == metrics["base"]["n"] == 8 and metrics["compare"]["n"] == 8
-    assert metrics["probe"] is None and metrics["settings"]["max_new_tokens"] == 256
+    assert metrics["probe"] is None and metrics["settings"]["max_new_tokens"] == 384
     for name in ("generations.jsonl", "generations.base.jsonl"):
         rows = [row for _, row in read_jsonl(folder / name)]
         assert set(rows[0]) == {"settings"} and len(rows) == 9
@@ -64,6 +64,22 @@ def test_killed_evaluation_goes_on(evaluated: Path) -> None:
     assert sorted(json.loads(line)["id"] for line in again[1:]) == sorted(json.loads(line)["id"] for line in lines[1:])
 
 
+def test_limited_evaluation_leaves_the_whole_one_as_it_was(evaluated: Path) -> None:
+    """A look at two rows once took the place of the whole split's figures, and stood in the README next."""
+    folder = evaluated / "runs" / "run" / "eval"
+    kept = {path.name: path.read_bytes() for path in (folder / "validation").iterdir()}
+    said = evaluate(evaluated, "run", "--split", "validation", "--limit", "2")
+    assert {path.name: path.read_bytes() for path in (folder / "validation").iterdir()} == kept
+    metrics = json.loads((folder / "validation-limit-2" / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["rows"] == {"scored": 2, "of": 8} and metrics["tuned"]["n"] == 2
+    assert "Only 2 of 8 rows" in said and "validation-limit-2" in "".join(said.split())
+    page = (folder / "validation-limit-2" / "report.html").read_text(encoding="utf-8")
+    assert "2 of the 8 rows" in page and "of the 8 rows" not in kept["report.html"].decode()
+    _, all_of_it = evaluated_here(evaluated / "runs" / "run", split="validation", base=False, limit=8)
+    assert all_of_it["rows"] == {"scored": 8, "of": 8}
+    assert sorted(path.name for path in folder.iterdir()) == ["validation", "validation-limit-2"]
+
+
 def test_other_settings_start_anew_and_the_old_answers_stay(evaluated: Path) -> None:
     path = evaluated / "runs" / "run" / "eval" / "validation" / "generations.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -72,7 +88,7 @@ def test_other_settings_start_anew_and_the_old_answers_stay(evaluated: Path) -> 
     path.write_text(json.dumps(head) + "\n" + "".join(lines[1:]), encoding="utf-8")
     said, _ = evaluated_here(evaluated / "runs" / "run", split="validation", base=False)
     assert said == ["tuned: asking anew, for max_new_tokens changed (the old answers: generations.old.jsonl)"]
-    assert next(row for _, row in read_jsonl(path))["settings"]["max_new_tokens"] == 256
+    assert next(row for _, row in read_jsonl(path))["settings"]["max_new_tokens"] == 384
     old = path.with_name("generations.old.jsonl").read_text(encoding="utf-8")
     assert old.splitlines()[1:] == "".join(lines[1:]).splitlines()
 
