@@ -85,8 +85,10 @@ def convert(
 
 
 def _build(out: Path | None, limit: int) -> None:
+    from data.files import writable
     from data.structural import build
 
+    writable(out or build.HERE, folder=True)
     try:
         rows, refused = build.build(out or build.HERE, limit=limit)
     except ImportError as e:

@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -16,10 +16,15 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` and rename it onto `path` when the block ends well.
 
     A reader sees the old file or the whole new one, never a part; on an error the old file stays.
+
+    Raises:
+        InputError: nothing can be written there.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with _told(path):
+        writable(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     text: Any = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     try:
         with os.fdopen(fd, mode, **text) as f:
@@ -27,10 +32,37 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             f.flush()
             os.fsync(f.fileno())
         Path(name).chmod(0o644)
-        Path(name).replace(path)
+        with _told(path):
+            Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def writable(path: Path, *, folder: bool = False) -> None:
+    """See that a file (or a folder of files) can be written here, before hours are spent on what goes into it.
+
+    Raises:
+        InputError: it is a folder (or a file), or stands in what is no folder or cannot be written to.
+    """
+    with _told(path):
+        if path.exists() and path.is_dir() != folder:
+            there, wanted = ("a file", "a folder") if folder else ("a folder", "a file")
+            raise InputError(f"cannot be written: this is {there}", where=str(path), fix=f"name {wanted}")
+        inside = path if path.is_dir() else next(p for p in path.absolute().parents if p.exists())
+        if not inside.is_dir():
+            raise NotADirectoryError(f"{inside} is a file")
+        if not os.access(inside, os.W_OK):
+            raise PermissionError(f"{inside} cannot be written to")
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as e:
+        fix = "name another place, where you may write"
+        raise InputError(f"cannot be written ({e.strerror or e})", where=str(path), fix=fix) from None
 
 
 def dump_json(value: Any, *, indent: int | None = None) -> str:
@@ -51,10 +83,14 @@ def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
             f.write(dump_json(row) + "\n")
 
 
-def read_jsonl(path: str | Path) -> Iterator[tuple[int, Any]]:
+def read_jsonl(path: str | Path, *, torn: Callable[[str], None] | None = None) -> Iterator[tuple[int, Any]]:
     """Yield (line number from 1, value) for each non-empty line.
 
     Read with `json` and never through Arrow, which merges structs and fills absent keys with null.
+
+    Args:
+        torn: told of a last line that was cut off while it was written (it is not JSON and has no end), which is then
+            left out; None: such a line is an error like any other.
 
     Raises:
         InputError: the file is missing, not UTF-8, or a line is not JSON (with file:line and column).
@@ -64,19 +100,24 @@ def read_jsonl(path: str | Path) -> Iterator[tuple[int, Any]]:
         raw = path.read_bytes()
     except FileNotFoundError:
         raise InputError("no such file", where=str(path), fix="check the path") from None
-    except (IsADirectoryError, PermissionError) as e:
-        raise InputError(f"cannot be read as a file ({e.strerror})", where=str(path)) from None
-    for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+    except OSError as e:
+        raise InputError(f"cannot be read as a file ({e.strerror})", where=str(path), fix="check the path") from None
+    lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            yield number, json.loads(line)
-        except UnicodeDecodeError:
-            raise InputError(
-                "the line is not UTF-8", where=f"{path}:{number}", fix="save the file as UTF-8 (not CP949 / EUC-KR)"
-            ) from None
-        except (json.JSONDecodeError, RecursionError) as e:
-            detail = f"{e.msg}, column {e.colno}" if isinstance(e, json.JSONDecodeError) else "nested too deeply"
-            raise InputError(
-                f"the line is not JSON ({detail})", where=f"{path}:{number}", fix="each line must be one JSON object"
-            ) from None
+            value = json.loads(line)
+        except (ValueError, RecursionError) as e:
+            if not torn or number < len(lines):
+                raise _no_json(e, f"{path}:{number}") from None
+            torn(f"{path}:{number}: the last line was cut off while it was written; it is left out")
+        else:
+            yield number, value
+
+
+def _no_json(e: Exception, where: str) -> InputError:
+    if isinstance(e, UnicodeDecodeError):
+        return InputError("the line is not UTF-8", where=where, fix="save the file as UTF-8 (not CP949 / EUC-KR)")
+    detail = f"{e.msg}, column {e.colno}" if isinstance(e, json.JSONDecodeError) else "nested too deeply"
+    return InputError(f"the line is not JSON ({detail})", where=where, fix="each line must be one JSON object")

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from data.cli import DEBUG, Debug, errors_as_lines
-from finetune.arguments import named_or_default
+from data.errors import InputError
+from finetune.arguments import named, named_or_default
 from finetune.config import load_config
 from finetune.doctor.command import doctor
 from finetune.explain.command import explain_command
@@ -41,8 +42,15 @@ def train(
 
         resume = resume or ("latest" if os.environ.get("RESUME", "0") not in ("", "0") else None)
         if resume:
+            source, overrides = named(arguments)
+            if source is not None:
+                raise InputError(
+                    "a preset or file cannot be given with --resume",
+                    where=source,
+                    fix="leave it out: a run goes on with its own config.yaml",
+                )
             folder = find_run(resume)
-            run_training(load_config(str(folder / "config.yaml"), arguments), folder.name, resume=folder)
+            run_training(load_config(str(folder / "config.yaml"), overrides), folder.name, resume=folder)
             return
         source, overrides = named_or_default(arguments, typer.echo)
         run_training(load_config(source, overrides), Path(source).stem)
@@ -61,10 +69,13 @@ def preview(
     with errors_as_lines(debug):
         from rich.console import Console
 
+        from data.files import writable
         from data.load import spread
         from finetune.preview import show, to_html, to_terminal
         from finetune.rows import describe_rows, prepare, read_rows
 
+        if html:
+            writable(html)
         source, overrides = named_or_default(arguments, typer.echo)
         config = load_config(source, overrides)
         facts: list[str] = []

@@ -33,7 +33,7 @@ def endpoint(
         from rich.console import Console
 
         from data.console import progress
-        from data.files import dump_json, write_json
+        from data.files import dump_json, writable, write_json
         from data.load import load_records, spread
         from data.runs import runs_dir
         from data.tools import shown
@@ -48,6 +48,7 @@ def endpoint(
         parse_tool_calls("", family)  # a family that does not exist is told before anything is asked
         records = [shown(r, max_tools=max_tools, descriptions=descriptions) for r in spread(load_records(data), limit)]
         folder = out or runs_dir() / f"endpoint-{re.sub(r'[^A-Za-z0-9.]+', '-', model).strip('-')}"
+        writable(folder, folder=True)
         asked = Asked(model, str(data), max_tools, descriptions, max_tokens, raw)
         console = Console(stderr=json_out)
         console.print(f"Asking {model} at {server.endpoint}, {len(records)} rows …", highlight=False)

@@ -20,10 +20,13 @@ def explain_command(
     """Show the probability of every right token of a row, its loss, and how they add up to eval_loss."""
     with errors_as_lines(debug):
         from data.console import quiet
+        from data.files import writable
         from data.runs import find_run
         from finetune.explain import explain, read_subject, to_html, to_terminal
         from finetune.explain.subject import load_weights
 
+        if html:
+            writable(html)
         folder = find_run(run)
         subject = read_subject(folder, row, adapter=adapter, split=split)
         with quiet(folder / "log.txt") as console:
