@@ -47,7 +47,8 @@ def read_tools(path: Path) -> Tools:
     except FileNotFoundError:
         raise InputError("no such file", where=str(path), fix="check the path") from None
     except (OSError, ValueError, RecursionError) as e:
-        raise InputError(f"the tools cannot be read as JSON ({e})", where=str(path)) from None
+        what = f"cannot be read as a file ({e.strerror})" if isinstance(e, OSError) else f"this is not JSON ({e})"
+        raise InputError(what, where=str(path), fix="name a file with a JSON list of function schemas") from None
     try:
         tools = tools_of(value)
     except InputError as e:

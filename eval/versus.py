@@ -79,7 +79,8 @@ def _read(where: str, split: str) -> tuple[dict[str, Any], Path]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as e:
-        raise InputError(f"cannot be read as JSON ({e})", where=str(path)) from None
+        what = f"cannot be read as JSON ({e})"
+        raise InputError(what, where=str(path), fix="evaluate again, or give another file") from None
     if not isinstance(value, dict) or not isinstance(_tuned(value).get("samples"), list):
         raise InputError(
             "this is no evaluation", where=str(path), fix="give a run, a metrics.json, or what `score --json` wrote"

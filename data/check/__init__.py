@@ -67,7 +67,10 @@ def check_files(
     Raises:
         InputError: a file cannot be read at all, or the tokenizer cannot.
     """
-    loaded = [read_file(path) for path in dict.fromkeys(paths)]
+    once = {path.resolve(): path for path in reversed(paths)}
+    for path in (path for path, given in Counter(path.resolve() for path in paths).items() if given > 1):
+        say(f"{once[path]} is given twice and checked once")
+    loaded = [read_file(path) for path in dict.fromkeys(once[path.resolve()] for path in paths)]
     placed = [
         Placed(file.path, line, _split(file, record.meta, len(loaded)), record)
         for file in loaded

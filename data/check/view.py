@@ -22,7 +22,11 @@ def show(report: Report, console: Console) -> None:
         _finding(finding, console)
     kinds = {level: sum(f.level == level for f in report.findings) for level in ("error", "warning")}
     verdict = "[green]Fit to train on.[/]" if not report.errors else "[red]Not fit to train on as it is.[/]"
-    console.print(f"{verdict} {kinds['error']} kinds of errors, {kinds['warning']} of warnings.")
+    console.print(f"{verdict} {_kinds(kinds['error'], 'error')}, {_kinds(kinds['warning'], 'warning')}.")
+
+
+def _kinds(n: int, of: str) -> str:
+    return f"{n} kind{'' if n == 1 else 's'} of {of}s"
 
 
 def _files(report: Report) -> Table:

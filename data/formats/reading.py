@@ -69,7 +69,12 @@ def read_file(path: str | Path, *, mend: bool = False) -> Loaded:
     if rows and not readable:
         assert rows[0].error
         raise rows[0].error
-    module = detect(readable, path)
+    try:
+        module = detect(readable, path)
+    except InputError:
+        if broken := rows and (rows[0].error or rows[-1].error):  # cut off, or no JSON at all: that comes first
+            raise broken from None
+        raise
     loaded = Loaded(path, module.NAME, len(rows))
     beside, lines = Beside(path), dict[str, int]()
     native = module.NAME == "records"

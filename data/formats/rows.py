@@ -82,7 +82,7 @@ def _bytes(path: Path) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         raise InputError("no such file", where=str(path), fix="check the path") from None
     except OSError as e:
-        raise InputError(f"cannot be read as a file ({e.strerror})", where=str(path)) from None
+        raise InputError(f"cannot be read as a file ({e.strerror})", where=str(path), fix="check the path") from None
     except ValueError:  # a zero byte in the path
         raise InputError("no such file", where=repr(str(path)), fix="check the path") from None
 

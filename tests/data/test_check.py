@@ -234,3 +234,25 @@ def test_lengths_in_tokens():
     for style in tokens.styles.values():
         assert 0 < style["median"] <= style["p95"] <= style["longest"] and style["over"][4096] == 0
     assert tokens.styles["signature"]["median"] < tokens.styles["json"]["median"]
+
+
+def test_a_file_given_twice_is_said(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.jsonl", [row(1), row(2)])
+    monkeypatch.chdir(tmp_path)
+    said = []
+    report = check_files([path, Path("a.jsonl"), path], "none", said.append)
+    assert [file["path"] for file in report.files] == [str(path)]
+    assert said == [f"{path} is given twice and checked once"]
+
+
+def test_one_kind_of_errors_is_one_kind(tmp_path):
+    path = write(tmp_path / "a.jsonl", [row(1), row(1)])
+    printed = CliRunner().invoke(app, ["check", str(path), "--tokenizer", "none"]).stdout
+    assert "1 kind of errors, 0 kinds of warnings" in printed or "1 kind of errors, 1 kind of warnings" in printed
+
+
+def test_a_file_that_was_cut_off_is_broken_before_it_is_unknown(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('[{"version": 1}, {"data": [{"id"', encoding="utf-8")
+    done = CliRunner().invoke(app, ["check", str(path)])
+    assert done.exit_code == 2 and "a.json:1: the rest of the file is not JSON" in done.stderr

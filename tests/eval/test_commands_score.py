@@ -186,3 +186,11 @@ def test_compare_refuses_what_is_no_pair(results):
 )
 def test_verdict(only_a, only_b, p, says):
     assert says in verdict({"only_a": only_a, "only_b": only_b, "p_value": p}, "a", "b")
+
+
+def test_a_folder_where_a_file_is_wanted(tmp_path, rows):
+    outputs = write(tmp_path / "o.jsonl", rows)
+    code, _, error = call("score", outputs, "--tools", tmp_path)
+    assert code == 2 and "cannot be read as a file" in error and "name a file with a JSON list" in error
+    code, _, error = call("score", tmp_path)
+    assert code == 2 and "cannot be read as a file" in error and "check the path" in error
