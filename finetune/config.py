@@ -5,18 +5,21 @@ backends get every value explicitly, because Unsloth rewrites a dozen of the tra
 """
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from data.errors import InputError
 from data.files import atomic_write
 
 PRESETS = Path(__file__).parent / "presets"
 EMBEDDED = "embedded"
+
+START = "start from a preset: finetune/presets/cpu.yaml"
 
 Positive = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -31,7 +34,7 @@ def _switch(value: Any) -> Any:
 class Section(BaseModel):
     """A group of settings: unknown keys are errors, values are checked when they are set."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Model(Section):
@@ -174,7 +177,7 @@ class Report(Section):
 class Config(Section):
     """A whole run, as it stands in `runs/<name>/config.yaml`."""
 
-    name: str | None = Field(None, pattern=r"^[\w.\-가-힣]+$")
+    name: str | None = None
     """The run folder's name; None: preset and time."""
     model: Model
     lora: Lora
@@ -184,6 +187,17 @@ class Config(Section):
     memory: Memory
     eval: Eval
     report: Report
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def _names_a_folder(cls, name: Any) -> Any:
+        text = str(name) if type(name) is int else name  # as YAML reads name=2
+        if isinstance(text, str) and (not re.fullmatch(r"\w[\w.\-]*", text) or text.lower() == "latest"):
+            raise ValueError(
+                "a run's name is of letters, digits, '-', '_' and '.', a letter or digit first, and is not 'latest'; "
+                "for example name=beams-2"
+            )
+        return text
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
@@ -234,16 +248,17 @@ def load_config(source: str, overrides: list[str] | None = None) -> Config:
     except (yaml.YAMLError, UnicodeDecodeError) as e:
         raise InputError(f"not a YAML file: {' '.join(str(e).split())}", where=str(path)) from None
     if not isinstance(values, dict):
-        raise InputError("a config must be a mapping of sections", where=str(path))
-    for override in overrides or []:
-        _override(values, override)
+        what = "the file is empty" if values is None else "this is no mapping of sections"
+        raise InputError(f"{what}; a config file holds every section", where=str(path), fix=START)
+    overridden = [_override(values, override) for override in overrides or []]
     try:
         return Config.model_validate(values)
     except ValidationError as e:
-        raise _explain(e, path) from None
+        raise _explain(e, path, overridden) from None
 
 
-def _override(values: dict[str, Any], override: str) -> None:
+def _override(values: dict[str, Any], override: str) -> str:
+    """Set one value; returns its key."""
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise InputError(f"{override!r} is not key=value", fix="for example train.learning_rate=1e-4")
@@ -260,6 +275,7 @@ def _override(values: dict[str, Any], override: str) -> None:
     except yaml.YAMLError:
         value = text
     target[leaf] = value  # YAML reads 2e-4 as text; pydantic makes it the number
+    return key
 
 
 def _keys(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
@@ -278,13 +294,25 @@ def _did_you_mean(word: str, known: list[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _explain(error: ValidationError, path: Path) -> InputError:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part not in ("literal['epoch']", "constrained-int"))
+def _explain(error: ValidationError, path: Path, overridden: list[str]) -> InputError:
+    """The first fault; an unknown key before the missing one that it may be meant for."""
+    errors = error.errors()
+    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
+    key = _key(first)
+    where = key if key in overridden else f"{path} {key}".strip()
     if first["type"] == "extra_forbidden":
-        return InputError(f"unknown config key{_did_you_mean(key, _keys())}", where=f"{path} {key}")
+        return InputError(f"unknown config key{_did_you_mean(key, [*_keys(), *Config.model_fields])}", where=where)
     if first["type"] == "missing":
-        return InputError("this key is missing", where=f"{path} {key}", fix="copy it from a preset")
+        kind = "section" if key in Config.model_fields else "key"
+        return InputError(
+            f"this {kind} is missing", where=where, fix="copy it from a preset: finetune/presets/cpu.yaml"
+        )
+    if first["type"] == "model_type":
+        return InputError(f"this section must hold keys (got {first['input']!r})", where=where, fix=START)
     shown = f" (got {first['input']!r})" if key else ""
-    message = first["msg"].removeprefix("Value error, ")
-    return InputError(message[0].lower() + message[1:] + shown, where=key or str(path))
+    ways = [e["msg"].removeprefix("Value error, ") for e in errors if _key(e) == key]  # several where a key has kinds
+    return InputError(", or ".join(way[0].lower() + way[1:] for way in ways) + shown, where=where)
+
+
+def _key(error: Any) -> str:
+    return ".".join(str(part) for part in error["loc"] if part not in ("literal['epoch']", "constrained-int"))

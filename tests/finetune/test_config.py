@@ -1,10 +1,15 @@
 """A config with other values, checked as a whole; the words of a command line that name one."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+import yaml
 from pydantic import ValidationError
 
+from data.errors import InputError
 from finetune.arguments import named, named_or_default
-from finetune.config import load_config
+from finetune.config import PRESETS, load_config
 
 
 def test_changed_values_stand_under_dotted_keys() -> None:
@@ -41,3 +46,62 @@ def test_a_preset_chosen_by_the_device_is_said(monkeypatch: pytest.MonkeyPatch) 
     assert named_or_default(["train.epochs=2"], said.append) == ("cpu", ["train.epochs=2"])
     assert said == ["Preset: cpu (no NVIDIA GPU was found)"]
     assert named_or_default(["4gb"], said.append) == ("4gb", []) and len(said) == 1
+
+
+@pytest.mark.parametrize("name", ["beams-2", "보_1.2", "3", "2026"])
+def test_a_run_can_be_called(name: str) -> None:
+    assert load_config("cpu", [f"name={name}"]).name == name
+
+
+@pytest.mark.parametrize("name", [".", "..", "latest", "Latest", ".hidden", "-x", "a/b", "a\\\\b", "x y", "true"])
+def test_a_run_cannot_be_called(name: str) -> None:
+    with pytest.raises(InputError, match=r"^name: ") as e:
+        load_config("cpu", [f"name={name}"])
+    assert "for example name=beams-2" in str(e.value) or name == "true"
+
+
+@pytest.mark.parametrize("key", ["train.learning_rate", "train.weight_decay", "train.epochs", "memory.budget_gb"])
+@pytest.mark.parametrize("value", ["nan", ".nan", "inf", "-.inf"])
+def test_a_number_is_finite(key: str, value: str) -> None:
+    with pytest.raises(InputError, match=f"{key}: input should be a finite number"):
+        load_config("cpu", [f"{key}={value}"])
+
+
+def test_a_key_of_two_kinds_says_both() -> None:
+    with pytest.raises(InputError, match=r"eval\.every: input should be 'epoch', or .* greater than 0 \(got 0\)"):
+        load_config("cpu", ["eval.every=0"])
+
+
+def preset(**changes: Any) -> str:
+    whole = yaml.safe_load((PRESETS / "cpu.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_dump({key: value for key, value in (whole | changes).items() if value != "absent"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", ": the file is empty; a config file holds every section"),
+        ("# only a remark\n", ": the file is empty"),
+        ("- model\n", ": this is no mapping of sections"),
+        ("a: [", ": not a YAML file"),
+        ("trian: {}\n", " trian: unknown config key; did you mean train?"),
+        (preset(train="absent", trian={}), " trian: unknown config key; did you mean train?"),
+        (preset(train="absent"), " train: this section is missing"),
+        (preset(model=3), " model: this section must hold keys (got 3)"),
+        (preset(name=".."), " name: a run's name"),
+        (preset(lora={"r": 8}), " lora.alpha: this key is missing"),
+    ],
+)
+def test_a_fault_in_a_file_names_the_file(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as e:
+        load_config(str(path))
+    assert str(e.value).startswith(f"{path}{message}")
+    assert "presets/cpu.yaml" in e.value.fix or "did you mean" in str(e.value) or "name" in message or "[" in text
+
+
+def test_what_was_given_on_the_command_line_is_not_the_files_fault(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(preset(), encoding="utf-8")
+    with pytest.raises(InputError, match=r"^train\.epochs: "):
+        load_config(str(tmp_path / "mine.yaml"), ["train.epochs=-1"])
