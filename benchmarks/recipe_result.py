@@ -180,9 +180,12 @@ def _verdict(result: RecipeResult, plain: ArmRow, preset: ArmRow) -> str:
 
 
 def explained(factors: Factors) -> str:
-    """Where the ratio comes from, in one line."""
-    samples = f", {factors['samples']:.2f}× in samples to the target" if factors["samples"] else ""
+    """What sets the arms apart, in one line.
+
+    The factors multiply to the ratio only where plain arrived, and `samples` is there: not to a lower bound of it.
+    """
+    samples = f", and the target takes {factors['samples']:.2f}× fewer samples" if factors["samples"] else ""
     return (
-        f"Of that: {factors['tokens_per_sample']:.2f}× in tokens a sample, "
-        f"{factors['tokens_per_second']:.2f}× in tokens a second{samples}"
+        f"A sample has {factors['tokens_per_sample']:.2f}× fewer tokens, "
+        f"tokens go through {factors['tokens_per_second']:.2f}× faster{samples}"
     )

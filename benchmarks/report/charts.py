@@ -273,9 +273,17 @@ def _recipe(result: dict[str, Any]) -> list[Group]:
         y=(0, max(y for _, y in points) * 1.05),
         rule=target,
     )
-    known = [as_repeats(arm, ("seconds_to_target",)) for arm in arms if arm["seconds_to_target"] is not None]
-    bars = [_bars(known, "seconds_to_target", say("chart.to_target"), say("chart.to_target.what"))] if known else []
-    return [Group(None, bars, [[chart]])]
+    known = [as_repeats(arm, ("seconds_to_target",)) for arm in arms]
+    bars = _bars(known, "seconds_to_target", say("chart.to_target"), say("chart.to_target.what"))
+    rows = [replace(row, text=not_reached(arm) or row.text) for row, arm in zip(bars.rows, arms, strict=True)]
+    return [Group(None, [replace(bars, rows=rows)], [[chart]])]
+
+
+def not_reached(arm: dict[str, Any]) -> Phrase | None:
+    """What stands for the bar of a recipe's arm that trained and did not reach the target; None for any other."""
+    if arm["status"] != "ok" or arm["seconds_to_target"] is not None or not arm.get("seconds"):
+        return None
+    return say("cell.not_reached_in", seconds=f"{arm['seconds']:,.0f}")
 
 
 def curve(arm: dict[str, Any]) -> list[tuple[float, float]]:

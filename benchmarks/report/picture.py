@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report.charts import as_repeats, colours, curve, is_promised, misses, peaks
+from benchmarks.report.charts import as_repeats, colours, curve, is_promised, misses, not_reached, peaks
 from benchmarks.report.numbers import figure, signed, times
 from benchmarks.report.tables import Cell, median, memory_key, shape_name, status_of
 from benchmarks.report.verdict import verdict
@@ -111,8 +111,8 @@ def _bars(axes: Any, rows: list[tuple[str, int, dict[str, Any]]], key: str, titl
     for i, ((name, colour, arm), value) in enumerate(zip(rows, values, strict=True)):
         axes.text(0, i - 0.3, name, va="bottom", color=INK)
         if value is None:
-            status = arm.get("status", "ok")
-            axes.text(0, i, "–" if status == "ok" else _text(status_of(arm)), va="center", color=BAD)
+            missing = arm.get("missing") or ("–" if arm.get("status", "ok") == "ok" else status_of(arm))
+            axes.text(0, i, _text(missing), va="center", color=BAD)
             continue
         axes.barh(i, value, height=0.3 if len(rows) < 4 else 0.42, color=COLOURS[colour], alpha=0.9)
         repeats = [run[key] for run in arm["runs"] if run.get(key) is not None]
@@ -174,7 +174,11 @@ def _recipe(picture: Any, result: dict[str, Any]) -> None:
     left, right = picture.subplots(1, 2, gridspec_kw=_frame(picture) | {"wspace": 0.18})
     colour = colours([arm["arm"] for arm in result["arms"]])
     rows = [
-        (_clip(short(arm["arm"]), 30), colour[arm["arm"]], as_repeats(arm, ("seconds_to_target",)))
+        (
+            _clip(short(arm["arm"]), 30),
+            colour[arm["arm"]],
+            as_repeats(arm, ("seconds_to_target",)) | {"missing": not_reached(arm)},
+        )
         for arm in result["arms"]
     ]
     _bars(left, rows, "seconds_to_target", f"Seconds to loss {figure(result['target_loss'])}", compared=True)

@@ -167,8 +167,7 @@ def _recipe(result: dict[str, Any]) -> Verdict:
     missed = [say("fact.missed", arm=arm["arm"]) for arm in arms if arm["status"] == "ok" and not arm["reached"]]
     if ratio is None or not result["valid"]:
         return Verdict("plain", say("headline.recipe_none"), [*missed, *failed])
-    factors = result["factors"] or {}
-    found = [say(f"fact.{name}", ratio=times(factors[name])) for name in FACTORS if factors.get(name)]
+    found = _factors(result)
     key = (
         "headline.recipe_at_least"
         if result["at_least"]
@@ -178,6 +177,18 @@ def _recipe(result: dict[str, Any]) -> Verdict:
     )
     phrase = say(key, arm=arms[-1]["arm"], against=arms[0]["arm"], ratio=times(ratio), target=figure(target))
     return Verdict("good", phrase, [*found, *missed, *failed])
+
+
+def _factors(result: dict[str, Any]) -> list[Phrase]:
+    """What sets the arms apart: parts of the ratio where both arrived, and no parts of a lower bound."""
+    factors = {name: times(value) for name, value in (result["factors"] or {}).items() if value}
+    if not factors:
+        return []
+    if "samples" in factors and not result["at_least"]:
+        return [say("fact.factors.whole", **factors)]
+    against = result["arms"][0]["arm"]
+    bound = [say("fact.factors.bound", against=against)] if result["at_least"] else []
+    return [say("fact.factors", **{name: value for name, value in factors.items() if name != "samples"}), *bound]
 
 
 def _planner(result: dict[str, Any]) -> Verdict:
@@ -215,8 +226,6 @@ def _planner(result: dict[str, Any]) -> Verdict:
     good = within == len(errors) and not mistaken
     return Verdict("good" if good else "bad", phrase, [fact, *mistaken, *ended])
 
-
-FACTORS = ("tokens_per_sample", "tokens_per_second", "samples")
 
 _VERDICTS = {
     "train": _train,

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from benchmarks.recipe import Options, arm_command, literal_config, notes, plain_config, preset_config, recipe
 from benchmarks.recipe_arm import Task
-from benchmarks.recipe_result import LITERAL, PLAIN, PRESET
+from benchmarks.recipe_result import LITERAL, PLAIN, PRESET, explained
 from benchmarks.report import table
 from finetune.config import Config, load_config
 from tests.tiny import ROOT, TINY
@@ -183,6 +183,8 @@ def test_not_reached_is_at_least(act: Any) -> None:
     result = act("late")
     assert result["ratio"] == 10 and result["at_least"] and not result["arms"][0]["reached"]
     assert "at least 10.0×" in result["verdict"] and result["factors"]["samples"] is None
+    said = explained({"samples": None, "tokens_per_sample": 5.224, "tokens_per_second": 3.729})
+    assert said == "A sample has 5.22× fewer tokens, tokens go through 3.73× faster"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

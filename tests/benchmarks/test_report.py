@@ -50,7 +50,7 @@ def test_every_sentence_has_two_languages_with_the_same_holes() -> None:
 def test_every_sentence_is_used() -> None:
     folder = Path(report_results.__file__).parents[2] / "benchmarks" / "report"
     code = "".join(p.read_text(encoding="utf-8") for p in [*folder.glob("*.py"), folder / "page.html"])
-    built = ("status.", "page.title.", "column.", "fact.tokens", "fact.samples", "plan.")  # put together from a name
+    built = ("status.", "page.title.", "column.", "plan.")  # put together from a name
     assert [key for key in words() if f'"{key}"' not in code and not key.startswith(built)] == []
 
 
@@ -68,6 +68,35 @@ def test_a_difference_is_claimed_only_where_the_repeats_agree(low: float, high: 
     result = report_results.train()
     result["shapes"][0]["speedup"][0] |= {"ratio": (low + high) / 2, "low": low, "high": high}
     assert said in verdict(result).headline.text("en")
+
+
+def stopped() -> dict[str, Any]:
+    """A recipe whose plain arm was stopped before it arrived."""
+    result = report_results.recipe()
+    plain = result["arms"][0]
+    plain |= {"reached": False, "seconds_to_target": None, "seconds_with_setup": None, "samples_to_target": None}
+    plain["seconds"] = 517.2
+    factors = {"samples": None, "tokens_per_sample": 5.224, "tokens_per_second": 3.729}
+    return result | {"ratio": 4.517, "at_least": True, "factors": factors}
+
+
+def test_factors_are_no_parts_of_a_lower_bound() -> None:
+    """5.22 and 3.73 multiply to 19.5: to say "of that" of a ratio of 4.52 was wrong."""
+    top = verdict(stopped())
+    for lang, lower in (("en", "lower bound"), ("ko", "하한")):
+        said = " ".join(fact.text(lang) for fact in top.facts)
+        assert "5.22" in said and "3.73" in said and lower in said and "Of that" not in said and "가운데" not in said
+    whole = " ".join(fact.text("en") for fact in verdict(report_results.recipe()).facts)
+    assert "1.00 times fewer samples" in whole and "make the ratio" in whole and "lower bound" not in whole
+
+
+def test_arm_that_did_not_arrive_has_its_place_in_the_chart(tmp_path: Path) -> None:
+    (group,) = groups(stopped())
+    plain, preset = group.bars[0].rows
+    assert plain.width is None and plain.text.text("en") == "not reached in 517 s"  # type: ignore[union-attr]
+    assert preset.width and preset.text == "291"
+    assert [path.suffix for path in write_report(stopped(), tmp_path / "r.json")] == [".md", ".png", ".html"]
+    assert "517초 안에 도달하지 못함" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
 def test_an_invalid_run_is_never_faster(reports: dict[str, Path]) -> None:
