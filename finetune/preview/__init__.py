@@ -1,5 +1,6 @@
 """What the model sees and what is trained, token by token: in the terminal and as a page."""
 
+import re
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -26,6 +27,15 @@ ROLES = {
     Role.FORMAT: ("호출 형식과 끝 표시", "the form of a call, and the end"),
     Role.TEXT: ("말로 하는 답", "an answer in words"),
 }
+
+SPLITS = {"train": "학습", "validation": "검증"}
+FACTS = (
+    (r"Chat template: tokenizer \((.+?)\)(.*)", r"대화 템플릿: 모델의 것 (\1)\2"),
+    (r"Chat template: project \((.+?)\)(.*)", r"대화 템플릿: 이 프로젝트의 것 (\1)\2"),
+    (r"(\w+): (\d+) rows, median (\d+) tokens, longest (\d+)(.*)", r"\1: \2행, 토큰 수 중앙값 \3, 가장 긴 행 \4\5"),
+    (r"(.*); (\d+) longer than (\d+) tokens were left out: (.*)", r"\1; \3토큰보다 긴 \2행은 뺐음: \4"),
+)
+"""What the command says of the rows, as patterns, and the same in Korean; anything else stays as it was said."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +116,15 @@ def to_terminal(rows: list[Shown], facts: list[str], console: Console) -> None:
         console.print(text)
 
 
+def in_korean(fact: str) -> str:
+    """A line on the rows or the template in Korean, as far as it is known; a reason in it stays English."""
+    for pattern, korean in FACTS:
+        fact = re.sub(rf"^{pattern}$", korean, fact, flags=re.DOTALL)
+    for name, korean in SPLITS.items():
+        fact = fact.replace(f"{name}: ", f"{korean}: ", 1) if fact.startswith(f"{name}: ") else fact
+    return fact
+
+
 def to_html(rows: list[Shown], facts: list[str], path: Path) -> None:
     """Write the same as one self-contained page; every text of the data is escaped."""
     from eval.page import in_both, render
@@ -116,7 +135,7 @@ def to_html(rows: list[Shown], facts: list[str], path: Path) -> None:
         script=None,
         in_both=in_both,
         rows=rows,
-        facts=facts,
+        facts=[in_both(visible(in_korean(fact)), visible(fact)) for fact in facts],
         roles=[(role.name.lower(), *ROLES[role]) for role in STYLES],
     )
     with atomic_write(path) as f:

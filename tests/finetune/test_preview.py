@@ -10,7 +10,7 @@ from data.load import load_records
 from data.record import Record, tool_call
 from data.render import Role, render, render_all
 from data.template import Template, project_template
-from finetune.preview import Shown, show, to_html, to_terminal
+from finetune.preview import Shown, in_korean, show, to_html, to_terminal
 from finetune.rows import describe_rows
 from tests.eval.chromium import browser, find_chromium
 from tests.eval.report_samples import HOSTILE
@@ -89,6 +89,17 @@ def test_page_and_terminal_tell_lengths_dropped_rows_and_the_template(tokenizer,
     for text in (terminal, html):
         assert all(fact in text for fact in facts)
         assert f"{shown[0].tokens} tokens, {shown[0].supervised} trained" in text
+
+
+def test_what_is_said_of_the_rows_is_korean_too(tokenizer, template, page: Path) -> None:
+    rendered = render_all(load_records(FIXTURES / "train.jsonl"), tokenizer, template, max_length=320)
+    korean = in_korean(describe_rows("validation", rendered, 320))
+    assert korean.startswith("검증: ") and f"320토큰보다 긴 {len(rendered.dropped)}행은 뺐음: " in korean
+    assert "rows" not in korean and "longest" not in korean
+    assert in_korean("Chat template: project (hermes); why") == "대화 템플릿: 이 프로젝트의 것 (hermes); why"
+    assert in_korean("something else: 3 rows") == "something else: 3 rows"
+    text = page.read_text(encoding="utf-8")
+    assert "도구 이름" in text and ">arguments</span>" in text and ">masked</span>" not in text
 
 
 @pytest.mark.skipif(not find_chromium(), reason="no chromium, chromium-browser or google-chrome on PATH")
