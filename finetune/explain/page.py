@@ -91,7 +91,7 @@ def _line(text: Any) -> str:
 
 
 def _probability(p: float) -> str:
-    return "< 0.01%" if p < 0.0001 else f"{p:.2%}" if p < 0.01 or p > 0.99 else f"{p:.1%}"
+    return "< 0.01%" if p < 0.0001 else f"{p:.2%}"
 
 
 def _words() -> dict[str, list[str]]:
