@@ -1,11 +1,11 @@
 """The curves of a run as plain data, for the page's script and for the pictures alike. METRICS, "Curves to draw"."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from finetune.diagnose import best_row, verdicts
-from finetune.diagnose.reading import is_number
+from finetune.diagnose.reading import evaluated, head, is_number, series, warmup_steps
 from finetune.history import History
 
 Colour = Literal["accent", "good", "bad", "probe", "soft"]
@@ -17,6 +17,12 @@ MAX_POINTS = 1500
 NORMAL_NORM = (0.1, 2.0)
 UNSTABLE_NORM = 10.0
 """METRICS, "Verdicts": grad_norm between 0.1 and 2.0 is normal, above 10 unstable."""
+
+HEADROOM = 1.6
+"""The losses' axis ends at least so many times above the highest validation loss."""
+
+CROWDED = 1.25
+"""The first steps are left out of it where they would make it so many times higher, or more."""
 
 PAST_THE_BEST = ("overfitting", "worse", "much worse")
 
@@ -58,7 +64,13 @@ class Band:
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. `log`: values too far apart for a plain axis."""
+    """One pair of axes.
+
+    Attributes:
+        log: values too far apart for a plain axis.
+        top: the value that the axis ends at; None: the highest.
+        beyond: the highest value of the first steps that `top` leaves out.
+    """
 
     key: str
     unit: Unit
@@ -66,6 +78,8 @@ class Panel:
     levels: list[Level]
     bands: list[Band]
     log: bool = False
+    top: float | None = None
+    beyond: float | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +153,24 @@ def _loss(history: History) -> Curve:
     if turn is not None:
         before = max((row["epoch"] for row in history.epochs if row["epoch"] < turn), default=turn)
         regions.append(Region("overfitting", (before + turn) / 2, float(history.epochs[-1]["epoch"])))
-    return Curve("loss", "epoch", _panels(Panel("loss", "loss", lines, [], [])), marks, regions)
+    top, beyond = _top(history)
+    return Curve("loss", "epoch", _panels(Panel("loss", "loss", lines, [], [], top=top, beyond=beyond)), marks, regions)
+
+
+def _top(history: History) -> tuple[float | None, float | None]:
+    """Where the axis of the losses ends, and the highest loss that it leaves out; None where it leaves out nothing.
+
+    The first steps of a run start many times higher than it ever gets again, and set by them the axis would lay flat
+    what is to be seen: the turn of the validation loss. Later values, a spike too, stay inside.
+    """
+    steps = series(history, "loss")
+    begin = {point.step for point in head(steps)}
+    later = [p.value for p in steps if p.step not in begin and p.step > warmup_steps(history)]
+    measured = [row["eval_loss"] for row in evaluated(history)]
+    if not measured or not later:
+        return None, None
+    top, highest = max([HEADROOM * max(measured), *later]), max(p.value for p in steps)
+    return (top, highest) if highest > CROWDED * top else (None, None)
 
 
 def _learning(history: History) -> Curve:
@@ -294,7 +325,7 @@ def _panels(*panels: Panel) -> list[Panel]:
     for panel in panels:
         lines = [line for line in panel.lines if any(y is not None for y in line.y)]
         if lines:
-            kept.append(Panel(panel.key, panel.unit, lines, panel.levels, panel.bands, panel.log))
+            kept.append(replace(panel, lines=lines))
     return kept
 
 

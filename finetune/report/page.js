@@ -145,8 +145,9 @@
       const y = i ? `y${i + 1}` : "y";
       const share = 1 / panels.length;
       const gap = panels.length > 1 ? 0.075 : 0;
-      const values = [curve, other].filter(Boolean).flatMap((c) => c.panels.filter((p) => p.key === panel.key)).flatMap((p) => p.lines.flatMap((l) => l.y)).filter((v) => v !== null);
-      const top = Math.max(...values, ...panel.levels.filter((l) => panel.unit === "gib" || l.key === "mean_speed").map((l) => l.value));
+      const both = [curve, other].filter(Boolean).flatMap((c) => c.panels.filter((p) => p.key === panel.key));
+      const tops = both.map((p) => p.top ?? Math.max(...p.lines.flatMap((l) => l.y).filter((v) => v !== null)));
+      const top = Math.max(...tops, ...panel.levels.filter((l) => panel.unit === "gib" || l.key === "mean_speed").map((l) => l.value));
       drawn[i ? `yaxis${i + 1}` : "yaxis"] = {
         ...axis,
         domain: [1 - share * (i + 1) + (i < panels.length - 1 ? gap : 0), 1 - share * i - (i ? gap : 0)],
@@ -159,6 +160,8 @@
         ...(panel.log ? { type: "log", dtick: 1, tickformat: "~g" } : { range: [0, panel.unit === "share" ? 1.03 : top * 1.08] }),
       };
       notes.push(annotation(word(`panel.${panel.key}`), { xref: "paper", x: 0, xanchor: "left", xshift: -44, yref: `${y} domain`, y: 1, yanchor: "bottom", yshift: 6 }));
+      const beyond = Math.max(...both.map((p) => p.beyond ?? 0));
+      if (beyond > top * 1.08) notes.push(annotation(word("beyond.first_steps", { value: short(beyond) }), { xref: "paper", x: 0.16, xanchor: "left", yref: `${y} domain`, y: 1, yanchor: "top" }));
       const shown = (value) => (panel.log ? Math.log10(value) : value);
       for (const band of panel.bands) {
         const high = panel.log ? band.high : Math.min(band.high, top * 1.08);

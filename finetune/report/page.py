@@ -19,7 +19,7 @@ from finetune.report.words import say, words
 
 HERE = Path(__file__).parent
 
-SCRIPT_WORDS = ("line.", "panel.", "level.", "band.", "mark.", "region.", "axis.", "live.")
+SCRIPT_WORDS = ("line.", "panel.", "level.", "band.", "mark.", "region.", "axis.", "beyond.", "live.")
 """Keys that the page's script needs."""
 
 
@@ -37,17 +37,24 @@ def write_run_page(run: Path, *, other: Path | None = None, lang: str = "ko") ->
     """
     history = read_history(run)
     compared = read_history(other) if other else None
-    events = run / "metrics.jsonl"
-    recorded = events.stat().st_mtime if events.is_file() else (run / "manifest.json").stat().st_mtime
-    now = tables.state(history, time.time() - recorded)
+    recorded = _recorded(run)
+    sides = [_side(history, recorded), *([_side(compared, _recorded(other))] if compared and other else [])]
     path = run / (f"report-{compared.name}.html" if compared else "report.html")
-    page = _render(run, history, compared, now, recorded, lang)
+    page = _render(run, history, compared, sides, recorded, lang)
     with atomic_write(path) as f:
         f.write(page)
     return path
 
 
-def _render(run: Path, history: History, other: History | None, now: tables.State, recorded: float, lang: str) -> str:
+def _recorded(run: Path) -> float:
+    """When the run wrote its last figure."""
+    events = run / "metrics.jsonl"
+    return (events if events.is_file() else run / "manifest.json").stat().st_mtime
+
+
+def _render(
+    run: Path, history: History, other: History | None, sides: list[dict[str, Any]], recorded: float, lang: str
+) -> str:
     from plotly.offline import get_plotlyjs
 
     plotly = get_plotlyjs()
@@ -56,14 +63,9 @@ def _render(run: Path, history: History, other: History | None, now: tables.Stat
         "curves": {curve.key: asdict(curve) for curve in drawn},
         "other": {curve.key: asdict(curve) for curve in curves(other)} if other else {},
         "words": {key: both for key, both in words().items() if key.startswith(SCRIPT_WORDS)},
-        "running": now == "running",
+        "running": sides[0]["state"] == "running",
         "recorded": recorded,
     }
-    found = findings(history)
-    usual = [finding for finding in findings(history, normal=True) if finding not in found]
-    told = [_told(finding) for finding in found]
-    faulty = bool(found) and found[0].level == "fault"
-    key, values = tables.headline(history, now)
     return render(
         HERE,
         lang=lang,
@@ -78,13 +80,11 @@ def _render(run: Path, history: History, other: History | None, now: tables.Stat
         history=history,
         other=other,
         names=[visible(h.name) for h in (history, other) if h],
-        state=now,
-        title=told[0]["title"] if faulty else say(key, **values),
-        faulty=faulty,
+        state=sides[0]["state"],
+        sides=sides,
+        whose=Markup(' <span class="faint">{}</span>').format(sides[0]["name"]) if other else "",
         progress=tables.progress(history),
         figures=tables.key_figures(history),
-        findings=told,
-        usual=[_told(finding) for finding in usual],
         epochs=tables.epoch_rows(history),
         rates=tables.RATES[:4],
         curves=drawn,
@@ -99,6 +99,23 @@ def _render(run: Path, history: History, other: History | None, now: tables.Stat
         evaluations=tables.evaluation_links(run),
         config_path=visible(str(Path("runs") / history.name / "config.yaml")),
     )
+
+
+def _side(history: History, recorded: float) -> dict[str, Any]:
+    """What is said of one run: its name, how it stands, a sentence, the findings, and what is as it should be."""
+    now = tables.state(history, time.time() - recorded)
+    found = findings(history)
+    told = [_told(finding) for finding in found]
+    faulty = bool(found) and found[0].level == "fault"
+    key, values = tables.headline(history, now)
+    return {
+        "name": visible(history.name),
+        "state": now,
+        "title": told[0]["title"] if faulty else say(key, **values),
+        "faulty": faulty,
+        "findings": told,
+        "usual": [_told(finding) for finding in findings(history, normal=True) if finding not in found],
+    }
 
 
 def _told(finding: Finding) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def _panel(ax: Any, panel: Panel, language: int) -> None:
         _line(ax, line, MARKERS[pointed.index(line) % 4] if line in pointed else None, language)
     top = max(y for line in panel.lines for y in line.y if y is not None)
     named = [level.value for level in panel.levels if panel.unit == "gib" or level.key == "mean_speed"]
-    top = 1.0 if panel.unit == "share" else max([top, *named])
+    top = 1.0 if panel.unit == "share" else panel.top or max([top, *named])
     if panel.log:
         ax.set_yscale("log")
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -103,13 +103,33 @@ def _panel(ax: Any, panel: Panel, language: int) -> None:
                 fontsize=8.5,
                 color=COLOURS[level.colour],
             )
+    if panel.beyond is not None:
+        _beyond(ax, panel.beyond, language)
     if panel.unit == "share":
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
     elif panel.unit == "rate":
-        ax.yaxis.set_major_formatter(lambda value, _: f"{value:.1e}" if value else "0")
+        ax.yaxis.set_major_formatter(lambda value, _: rate_text(value))
     ax.set_ylabel(_word(f"panel.{panel.key}", language), color=SOFT)
     if sum(line.look != "faint" for line in panel.lines) > 1:
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1.06), ncols=4, frameon=False, borderaxespad=0.1, fontsize=9)
+
+
+def rate_text(rate: float) -> str:
+    """A learning rate as an axis has it: 1.25e-03, 2e-04, 0."""
+    digits, power = f"{rate:.2e}".split("e")
+    return f"{float(digits):g}e{power}" if rate else "0"
+
+
+def _beyond(ax: Any, highest: float, language: int) -> None:
+    ax.annotate(
+        _word("beyond.first_steps", language).format(value=f"{highest:.4g}"),
+        (0.16, 1),
+        xycoords="axes fraction",
+        xytext=(0, -11),
+        textcoords="offset points",
+        fontsize=8.5,
+        color=SOFT,
+    )
 
 
 def _line(ax: Any, line: Line, marker: str | None, language: int) -> None:

@@ -15,6 +15,7 @@ from finetune.cli import app
 from finetune.history import read_history
 from finetune.report import write_plots, write_run_page
 from finetune.report.curves import MAX_POINTS, Curve, curves, overfitting_from
+from finetune.report.plots import rate_text
 from finetune.report.tables import against, differences, duration, epoch_rows, evaluation_links, headline, state
 from finetune.report.words import words
 from tests.eval.chromium import browser, find_chromium
@@ -129,6 +130,29 @@ def test_every_curve_of_the_contract_is_drawn(reference: Path) -> None:
     assert levels == {"memory_limit": 6.0, "memory_peak": 5.1}
 
 
+def test_first_steps_do_not_flatten_the_turn_of_the_validation_loss(
+    runs: Path, reference: Path, running: Path, cut: Path
+) -> None:
+    """Of a study that begins at 1.8, 0.239 → 0.279 is what is to be seen."""
+    train = ((0, 2.2), (0.1, 0.9), (0.5, 0.45), (1.5, 0.25), (5, 0.1), (10, 0.003))
+    evaluations = [
+        (loss, 0.4, 0.9, 0.1, 0.0) for loss in (0.298, 0.290, 0.257, 0.241, 0.239, 0.244, 0.258, 0.27, 0.279)
+    ]
+    study = run_samples.write_run(runs / "flat", run_samples.Plan("6gb-overfit-study", [], train, evaluations))
+    (panel,) = drawn(study)["loss"].panels
+    highest = max(y for line in panel.lines for y in line.y if y is not None)
+    assert panel.top == pytest.approx(1.6 * 0.298) and panel.beyond == highest > 1.2
+    assert all(p.top is None for curve in drawn(study).values() for p in curve.panels if curve.key != "loss")
+    change_events(study, lambda event: event.update(loss=3.0) if event["step"] == 1500 else None)
+    assert drawn(study)["loss"].panels[0].top is None, "a spike is no first step"
+    assert drawn(cut)["loss"].panels[0].top is None, "nothing was evaluated"
+    assert drawn(reference)["loss"].panels[0].beyond == pytest.approx(2.9, abs=0.5)
+
+
+def test_rates_are_written_as_they_are() -> None:
+    assert [rate_text(rate) for rate in (1.25e-3, 2e-4, 0.0, 7.5e-5)] == ["1.25e-03", "2e-04", "0", "7.5e-05"]
+
+
 def test_best_epoch_and_overfitting_are_marked(reference: Path, healthy: Path) -> None:
     loss = drawn(reference)["loss"]
     assert [(mark.key, mark.x) for mark in loss.marks] == [("best", 3.0)]
@@ -241,6 +265,18 @@ def test_two_runs_beside_each_other(reference: Path, healthy: Path) -> None:
     page = write_run_page(reference, other=healthy)
     assert page.name == f"report-{healthy.name}.html"
     assert set(embedded(page)["other"]) == set(embedded(page)["curves"])
+
+
+def test_a_page_of_two_runs_speaks_of_both(reference: Path, healthy: Path) -> None:
+    text = write_run_page(reference, other=healthy, lang="en").read_text(encoding="utf-8")
+    h1 = re.search(r"<h1>(.*?)</h1>", text)[1]  # type: ignore[index]
+    assert reference.name in h1 and healthy.name in h1 and "epoch" not in h1
+    section = text.split('id="findings"')[1].split("</section>")[0]
+    one, two = section.split(f'<h3 class="side">{healthy.name}</h3>')
+    assert f'<h3 class="side">{reference.name}</h3>' in one and "Overfitting from epoch 5" in one
+    assert "Overfitting from epoch" not in two and "Still improving at the last epoch" in two
+    alone = write_run_page(reference, lang="en").read_text(encoding="utf-8")
+    assert 'class="side"' not in alone and 'class="strip"' in alone
 
 
 def test_evaluations_are_linked(runs: Path) -> None:
@@ -389,6 +425,15 @@ def test_another_run_lies_over_every_curve(quiet: Any, reference: Path, healthy:
 
 
 @needs_browser
+def test_heads_of_two_runs_do_not_overprint_on_a_phone(quiet: Any, reference: Path, runs: Path) -> None:
+    other = run_samples.healthy_run(runs, "cpu-overfit-study-20261125-123317")
+    quiet.look(390)
+    show(quiet, reference, other=other)
+    heads = "[...document.querySelectorAll('.differences thead th')]"
+    assert quiet.run(f"{heads}.every((th) => th.scrollWidth <= th.clientWidth)")
+
+
+@needs_browser
 def test_a_name_switches_its_line_off(quiet: Any, reference: Path) -> None:
     show(quiet, reference)
     quiet.run("document.querySelector('#legend-tools button').click()")
@@ -409,7 +454,8 @@ def test_language_and_theme_switch_and_last(quiet: Any, reference: Path) -> None
     assert re.findall(r"[가-힣]+", body) == ["한국어"]
     quiet.run(SETTLED)
     labels = quiet.run("[...document.querySelectorAll('#chart-loss .annotation-text')].map((t) => t.textContent)")
-    assert labels == ["loss", "overfitting", "best, epoch 3"]
+    assert labels == ["loss", labels[1], "overfitting", "best, epoch 3"]
+    assert re.fullmatch(r"↑ first steps up to 2\.\d+ are off the chart", labels[1])
     ink = "getComputedStyle(document.querySelector('#chart-loss .xtick text')).fill"
     before = quiet.run(ink)
     quiet.run("document.getElementById('theme').click()")
