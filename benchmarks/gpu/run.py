@@ -20,7 +20,7 @@ from data.errors import InputError
 from data.files import atomic_write, write_json
 
 WEIGHTS = {".safetensors", ".bin", ".pt", ".pth"}
-"""What no archive holds: adapters and optimizer states stay where they were trained."""
+"""What no archive holds, besides checkpoints: adapters and optimizer states stay where they were trained."""
 
 
 class Ran(TypedDict):
@@ -157,7 +157,8 @@ def pack(folder: Path, archive: Path) -> None:
     """Put a step's files into an archive to take home, weights left out."""
 
     def small(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        return None if Path(entry.name).suffix in WEIGHTS or entry.issym() else entry
+        path = Path(entry.name)
+        return None if path.suffix in WEIGHTS or "checkpoints" in path.parts or entry.issym() else entry
 
     with atomic_write(archive, "wb") as f, tarfile.open(fileobj=f, mode="w:gz") as tar:
         tar.add(folder, arcname=folder.name, filter=small)

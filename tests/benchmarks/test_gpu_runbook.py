@@ -95,6 +95,8 @@ def test_an_unknown_step_is_told_before_anything_runs(tmp_path: Path) -> None:
 def test_weights_stay_behind(tmp_path: Path) -> None:
     step = tmp_path / "training"
     (step / "best").mkdir(parents=True)
+    (step / "checkpoints" / "checkpoint-2").mkdir(parents=True)
+    (step / "checkpoints" / "checkpoint-2" / "trainer_state.json").write_text("x")
     for name in ("best/adapter_model.safetensors", "best/optimizer.pt", "best/adapter_config.json", "metrics.jsonl"):
         (step / name).write_text("x")
     pack(step, tmp_path / "training.tar.gz")
