@@ -17,7 +17,7 @@
     return node;
   }
 
-  const share = (p) => (p < 0.0001 ? "< 0.01%" : `${(100 * p).toFixed(p > 0.99 || p < 0.01 ? 2 : 1)}%`);
+  const share = (p) => (p < 0.0001 ? "< 0.01%" : `${(100 * p).toFixed(2)}%`);
 
   function choice(guess) {
     if (guess.rank === 1) return word("worst.this");

@@ -323,6 +323,18 @@ def test_the_policy_stops_any_other_script(page, report):
 
 
 @needs_browser
+def test_a_table_that_goes_on_beyond_the_edge_shows_it(quiet, report):
+    """Its shadow stays at the edge while the cover that hides it scrolls with the table."""
+    quiet.look(390)
+    quiet.open(report)
+    quiet.run("place = document.querySelector('#confusion').parentElement")
+    assert quiet.run("place.scrollWidth > place.clientWidth")
+    assert quiet.run("getComputedStyle(place).backgroundAttachment") == "local, local, scroll, scroll"
+    assert quiet.run("getComputedStyle(place).backgroundImage.split('linear-gradient').length") == 5
+    assert quiet.run("getComputedStyle(place).scrollbarWidth") == "thin"
+
+
+@needs_browser
 def test_a_phone_needs_no_sideways_scrolling(quiet, report):
     quiet.look(390)
     quiet.open(report, "outcome=wrong")

@@ -14,6 +14,7 @@ from data.files import read_jsonl
 from data.render import Role
 from finetune.explain import Explained, explain, read_subject, to_html, to_terminal
 from finetune.explain.explained import Guess, Part, _by_role, _worst
+from finetune.explain.page import _probability
 from finetune.explain.subject import Subject, load_weights
 from finetune.history import read_history
 from tests.eval.chromium import browser, find_chromium
@@ -130,6 +131,12 @@ def test_page_holds_no_foreign_markup_and_needs_nothing(tmp_path: Path) -> None:
     assert page.count("data-i=") == 4 and '<details class="masked">' in page
 
 
+def test_probabilities_have_one_format() -> None:
+    assert [_probability(p) for p in (0.981, 0.9903, 1.0, 0.004, 0.00001)] == [
+        "98.10%", "99.03%", "100.00%", "0.40%", "< 0.01%"
+    ]  # fmt: skip
+
+
 @pytest.mark.skipif(not find_chromium(), reason="no Chromium")
 def test_a_tokens_figures_appear_beside_it(tmp_path: Path) -> None:
     row, subject = made()
@@ -140,7 +147,7 @@ def test_a_tokens_figures_appear_beside_it(tmp_path: Path) -> None:
         assert page.run("document.getElementById('tip').hidden")
         page.run("document.querySelectorAll('.row .token')[1].focus()")
         shown = page.run("document.getElementById('tip').innerText")
-        assert "tool name" in shown and "5.0%" in shown and "2.996" in shown and HOSTILE in shown
+        assert "tool name" in shown and "5.00%" in shown and "2.996" in shown and HOSTILE in shown
         page.run("document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'End', bubbles: true}))")
         assert "(part of a character)" in page.run("document.getElementById('tip').innerText")
         page.run("document.querySelector('#language [value=ko]').click()")
