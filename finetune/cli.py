@@ -100,7 +100,10 @@ def record(
         from data.runs import find_run
         from finetune.record import record as write_record
 
-        typer.echo(f"Written: {write_record(find_run(run))}, README.md, README.ko.md")
+        changed = write_record(find_run(run))
+        typer.echo(
+            "Written: " + ", ".join(map(str, changed)) if changed else "Nothing changed: it is all there already"
+        )
 
 
 app.command()(plan)

@@ -37,8 +37,8 @@ class RunRow:
         rows: training rows.
         epochs: made so far.
         best_epoch, eval_loss, tool_name_accuracy, exact_match: of the best evaluation so far.
-        seconds: of the whole training.
-        samples_per_second: of the whole training; of the last logged steps while it goes on.
+        seconds, samples_per_second: of the whole training (see `report.trained`); the speed is that of the last logged
+            steps while it goes on.
         memory_gib: the most that was held, on the GPU or else of main memory.
         changed: when the run last wrote a figure, in seconds since 1970.
     """
@@ -100,7 +100,9 @@ def describe(run: Path) -> RunRow:
 
 def _row(run: Path, history: History) -> RunRow:
     from finetune.report.tables import state
+    from finetune.report.trained import trained
 
+    took = trained(history)
     events = run / "metrics.jsonl"
     changed = (events if events.is_file() else run / "manifest.json").stat().st_mtime
     best, last, end = best_row(history) or {}, history.steps[-1] if history.steps else {}, history.end or {}
@@ -123,8 +125,8 @@ def _row(run: Path, history: History) -> RunRow:
         eval_loss=best.get("eval_loss"),
         tool_name_accuracy=best.get("tool_name_accuracy"),
         exact_match=best.get("exact_match"),
-        seconds=end.get("train_runtime"),
-        samples_per_second=end.get("train_samples_per_second", last.get("samples_per_second")),
+        seconds=took.seconds if took else None,
+        samples_per_second=took.samples_per_second if took else last.get("samples_per_second"),
         memory_gib=_memory(history),
         changed=changed,
     )

@@ -64,17 +64,7 @@ WORDS = {
 }
 
 
-def record(run: Path) -> Path:
-    """Write `docs/measured/<preset>.json` from a finished run and renew the READMEs; returns that file.
-
-    Raises:
-        InputError: the run is not finished.
-    """
-    write_record(run)
-    return MEASURED / f"{_preset(run)}.json"
-
-
-def write_record(run: Path) -> list[Path]:
+def record(run: Path) -> list[Path]:
     """Write `docs/measured/<preset>.json` from a finished run and its evaluation, if any, and renew the READMEs.
 
     Returns:

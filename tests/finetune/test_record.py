@@ -27,11 +27,10 @@ def readmes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
 
 def test_only_what_changed_is_said_to_be_written(tmp_path: Path, readmes: dict[str, Path]) -> None:
     other = run_samples.healthy_run(tmp_path, "mine-20261125-123317")
-    assert record.write_record(other) == [tmp_path / "measured" / "mine.json"], "no README has a block for it"
+    assert record.record(other) == [tmp_path / "measured" / "mine.json"], "no README has a block for it"
     cpu = run_samples.cpu_run(tmp_path)
-    assert record.write_record(cpu) == [tmp_path / "measured" / "cpu.json", *readmes.values()]
-    assert record.write_record(cpu) == [], "it is all there already"
-    assert record.record(cpu) == tmp_path / "measured" / "cpu.json"
+    assert record.record(cpu) == [tmp_path / "measured" / "cpu.json", *readmes.values()]
+    assert record.record(cpu) == [], "it is all there already"
 
 
 def in_parts(run: Path) -> Path:
@@ -51,7 +50,7 @@ def test_time_of_a_run_in_parts_is_that_of_all_its_steps(tmp_path: Path, readmes
     assert parts.samples_per_second == pytest.approx(1000 / parts.seconds, rel=0.01)
     (figure,) = (figure for figure in key_figures(read_history(run)) if figure["key"] == "seconds")
     assert figure["note"] == "figure.parts"
-    record.write_record(run)
+    record.record(run)
     measured = json.loads((tmp_path / "measured" / "cpu.json").read_text(encoding="utf-8"))
     assert measured["train_runtime"] is None and measured["parts"]["step_seconds"] == round(parts.seconds, 1)
     assert f"{parts.seconds / 60:.1f} min of steps" in readmes["en"].read_text(encoding="utf-8")
