@@ -5,7 +5,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from data.errors import InputError
+
+NONE = "none yet"
+SHOWN = 20
+"""Runs that a message names."""
 
 MEND = "put the file back from a copy, or train again; the adapters in best/ and last/ load without it"
 
@@ -26,31 +32,64 @@ def point_latest(folder: Path) -> None:
     temporary.replace(latest)
 
 
-def forget_run(folder: Path) -> None:
-    """After a run was taken away: `runs/latest` names the newest that is left, or nothing."""
-    left = sorted(folder.parent.glob("*/manifest.json"), key=lambda p: p.stat().st_mtime)
-    (folder.parent / "latest").unlink(missing_ok=True)
-    if left:
-        point_latest(left[-1].parent)
-
-
 def find_run(name: str | None = None) -> Path:
-    """The folder of a run given by name or path; None: the newest.
+    """The folder of a run given by name or path; None: the newest that began to train.
 
     Raises:
-        InputError: there is no such run.
+        InputError: there is no such run, or it never began.
     """
-    if name is None or name == "latest":
-        latest = runs_dir() / "latest"
-        if not latest.exists():
-            raise InputError("there is no run yet", where=str(runs_dir()), fix="`make train` makes one")
-        folder = latest.resolve() if latest.is_dir() else runs_dir() / latest.read_text(encoding="utf-8").strip()
-    else:
-        folder = Path(name) if Path(name).is_dir() else runs_dir() / name
+    folder = _newest() if name is None or name == "latest" else _named(name)
     if not (folder / "config.yaml").is_file():
-        known = sorted(p.parent.name for p in runs_dir().glob("*/config.yaml") if p.parent.name != "latest")
-        raise InputError(f"no run {name!r}", where=str(folder), fix=f"runs: {', '.join(known[-5:]) or 'none yet'}")
+        if (folder / "manifest.json").is_file():
+            raise InputError("this file of the run is missing", where=str(folder / "config.yaml"), fix=MEND)
+        what = "the run never began to train" if (folder / "log.txt").is_file() else f"no run {name!r}"
+        raise InputError(what, where=str(folder), fix=f"runs: {_known()}")
     return folder
+
+
+def _named(name: str) -> Path:
+    return Path(name) if Path(name).is_dir() else runs_dir() / name
+
+
+def _newest() -> Path:
+    latest = runs_dir() / "latest"
+    as_text = latest.is_file()  # where links are not allowed
+    folder = runs_dir() / latest.read_text(encoding="utf-8").strip() if as_text else latest.resolve()
+    if (folder / "config.yaml").is_file() or (folder / "manifest.json").is_file():
+        return folder
+    known = _known()
+    if known == NONE:
+        raise InputError("no run has begun to train yet", where=str(runs_dir()), fix="`make train` makes one")
+    what = "the newest run never began to train" if folder.is_dir() else "it names no run"
+    raise InputError(what, where=str(latest), fix=f"name one of: {known}")
+
+
+def _known() -> str:
+    """The names of all runs, the newest first, or `NONE`."""
+    configs = [path for path in runs_dir().glob("*/config.yaml") if path.parent.name != "latest"]
+    names = [path.parent.name for path in sorted(configs, key=lambda path: -path.stat().st_mtime)]
+    more = [f"and {len(names) - SHOWN} more (python -m finetune runs)"] if len(names) > SHOWN else []
+    return ", ".join(names[:SHOWN] + more) or NONE
+
+
+def read_recipe(folder: Path) -> dict[str, Any]:
+    """The config.yaml of a run, as it stands there.
+
+    Raises:
+        InputError: it is missing or broken.
+    """
+    path = folder / "config.yaml"
+    try:
+        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("this file of the run is missing", where=str(path), fix=MEND) from None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:
+        raise InputError(f"the file is broken ({' '.join(str(e).split())})", where=str(path), fix=MEND) from None
+    if not isinstance(recipe, dict) or not isinstance(recipe.get("model"), dict):
+        raise InputError(
+            "the file is empty" if not recipe else "this is not the config of a run", where=str(path), fix=MEND
+        )
+    return recipe
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

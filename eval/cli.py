@@ -31,11 +31,12 @@ def run(
     """Generate on a split with a run's best adapter and its base model, parse, score and report."""
     with errors_as_lines(debug):
         from data.console import quiet
-        from data.runs import find_run
+        from data.runs import find_run, read_recipe
         from eval.run import evaluate_run, evaluation_folder
         from eval.tables import bucket_table, headline_table
 
         folder = find_run(run)
+        read_recipe(folder)  # a broken one is told before the run's log is opened
         with quiet(folder / "log.txt") as console:
             bar = _Bars(console)
             try:

@@ -47,7 +47,7 @@ class Recorder(TrainerCallback):
 
         for path in (self.events, self.epochs):
             if path.exists():
-                write_jsonl(path, [row for _, row in read_jsonl(path) if known(row)])
+                write_jsonl(path, [row for _, row in read_jsonl(path, torn=print) if known(row)])
         self.logged_at = step
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -217,9 +217,9 @@ class StopOnInterrupt(TrainerCallback):
         self.console = console
         self.asked = False
 
-    def install(self) -> Any:
-        """Take over SIGINT; returns the handler that was there."""
-        return signal.signal(signal.SIGINT, self._ask)
+    def install(self) -> None:
+        """Take over SIGINT."""
+        signal.signal(signal.SIGINT, self._ask)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if self.asked:

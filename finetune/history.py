@@ -1,13 +1,15 @@
 """What a run has written so far, read back: for the report, the findings and the table of runs."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
 from data.files import read_jsonl
-from data.runs import read_manifest
+from data.load import to_stderr
+from data.runs import read_manifest, read_recipe
 from finetune.config import Config, load_config
 
 
@@ -34,25 +36,28 @@ class History:
     rows: list[dict[str, Any]]
 
 
-def read_history(run: Path) -> History:
+def read_history(run: Path, say: Callable[[str], None] = to_stderr) -> History:
     """Read a run folder; a run that is still going on is read as far as it got.
 
+    Args:
+        say: told of a last line that was cut off, as a power cut leaves it.
+
     Raises:
-        InputError: the folder holds no run that began to train.
+        InputError: the folder holds no run that began to train, or a file of it is missing or broken.
     """
-    if not (run / "manifest.json").is_file():
-        raise InputError("this run has not begun to train", where=str(run), fix="see its log.txt")
-    events = _rows(run / "metrics.jsonl")
+    manifest = read_manifest(run)
+    read_recipe(run)
+    events = _rows(run / "metrics.jsonl", say)
     ends = [e for e in events if "train_runtime" in e]
     return History(
         name=run.name,
         config=load_config(str(run / "config.yaml")),
-        manifest=read_manifest(run),
+        manifest=manifest,
         steps=[e for e in events if "loss" in e],
         evaluations=[e for e in events if "eval_loss" in e],
-        epochs=_rows(run / "epochs.jsonl"),
+        epochs=_rows(run / "epochs.jsonl", say),
         end=ends[-1] if ends else None,
-        rows=json.loads((run / "rows.json").read_text(encoding="utf-8")) if (run / "rows.json").is_file() else [],
+        rows=_row_ids(run / "rows.json"),
     )
 
 
@@ -71,5 +76,15 @@ def rows_of_step(history: History, step: int) -> list[str]:
     return [history.rows[i]["id"] for i in order.order()[at : at + batch]]
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return [row for _, row in read_jsonl(path)] if path.is_file() else []
+def _rows(path: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+    return [row for _, row in read_jsonl(path, torn=say)] if path.is_file() else []
+
+
+def _row_ids(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    try:
+        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as e:
+        raise InputError(f"the file is broken ({e})", where=str(path), fix="delete it: it only names rows") from None
+    return rows

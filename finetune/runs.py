@@ -5,26 +5,33 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
-from data.runs import point_latest, runs_dir
+from data.runs import runs_dir
 
 PACKAGES = ("torch", "unsloth", "unsloth_zoo", "transformers", "trl", "peft", "datasets", "bitsandbytes", "accelerate")
 NEEDED_BYTES = 500 * 1024**2
 
 
 def create_run(name: str | None, preset: str) -> Path:
-    """Make a new run folder and point `runs/latest` at it.
+    """Make a new run folder; `runs/latest` names it only when it begins to train.
 
     Raises:
         InputError: the name is taken, or the disk is too full for checkpoints.
     """
     runs = runs_dir()
-    runs.mkdir(parents=True, exist_ok=True)
     folder = runs / (name or f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}")
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise InputError(
+            f"runs cannot be kept here ({e.strerror})", where=str(runs), fix="set TOOLTUNE_RUNS to another folder"
+        ) from None
     free = shutil.disk_usage(runs).free
     if free < NEEDED_BYTES:
         raise InputError(
@@ -35,13 +42,46 @@ def create_run(name: str | None, preset: str) -> Path:
     try:
         folder.mkdir()
     except FileExistsError:
+        begun = (folder / "config.yaml").is_file()
+        way = (
+            f"go on with it: python -m finetune train --resume {folder}" if begun else "delete it: nothing was trained"
+        )
         raise InputError(
-            "a run of this name exists",
+            "a run of this name exists" if begun else "a folder of this name exists",
             where=str(folder),
-            fix="choose another name=…, or go on with it: python -m finetune train --resume " + str(folder),
+            fix=f"choose another name=…, or {way}",
         ) from None
-    point_latest(folder)
+    except OSError as e:
+        raise InputError(f"the run's folder cannot be made ({e.strerror})", where=str(folder)) from None
     return folder
+
+
+@contextmanager
+def hold(run: Path) -> Iterator[None]:
+    """Keep a run's folder for this process while it trains; what a process that is gone left there does not count.
+
+    Raises:
+        InputError: another process trains this run.
+    """
+    import psutil
+
+    path = run / "training.pid"
+    me = psutil.Process()
+    try:
+        pid, started = path.read_text(encoding="utf-8").split()
+        other = psutil.Process(int(pid))
+        alive = other.status() != psutil.STATUS_ZOMBIE and abs(other.create_time() - float(started)) < 2
+        if alive and other != me:  # a process's number is given again, with the time when it began it is its own
+            raise InputError(
+                f"this run is being trained by process {pid}", where=str(run), fix="wait for it, or stop it with Ctrl-C"
+            )
+    except (FileNotFoundError, ValueError, psutil.Error):
+        pass
+    path.write_text(f"{me.pid} {me.create_time()}\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def last_checkpoint(folder: Path) -> Path | None:

@@ -15,7 +15,7 @@ from data.console import quiet
 from data.errors import InputError, JobFailed
 from data.files import read_jsonl, write_json, write_jsonl
 from data.record import Record
-from data.runs import forget_run, point_latest, read_manifest
+from data.runs import point_latest, read_manifest
 from finetune.adapter import keep_best
 from finetune.closing import tell, write_pages
 from finetune.config import Config
@@ -24,7 +24,7 @@ from finetune.diagnose import verdicts
 from finetune.length import Length, run_length
 from finetune.manifest import make_manifest, refuse_mismatch
 from finetune.rows import Prepared, describe_rows, prepare, read_rows
-from finetune.runs import adapter_digest, create_run, last_checkpoint
+from finetune.runs import adapter_digest, create_run, hold, last_checkpoint
 from finetune.scoring import scorer
 from finetune.shortage import OutOfMemory, describe, next_change, phase, release
 from finetune.trackers import check_trackers
@@ -36,6 +36,8 @@ class Job:
 
     Attributes:
         recoveries: what was changed after each shortage of memory, as it stands in the manifest.
+        begun: whether it came to the first step; before that there is nothing to keep.
+        stopped: whether Ctrl-C was pressed before that; libraries that are being imported may swallow it.
     """
 
     config: Config
@@ -43,6 +45,18 @@ class Job:
     splits: tuple[list[Record], list[Record]]
     console: Console
     recoveries: list[dict[str, Any]] = field(default_factory=list)
+    begun: bool = False
+    stopped: bool = False
+
+    def interrupt(self, number: int, frame: Any) -> None:
+        """The handler of Ctrl-C until the first step."""
+        self.stopped = True
+        raise KeyboardInterrupt
+
+    def heed(self) -> None:
+        """Stop now if Ctrl-C was pressed and swallowed."""
+        if self.stopped:
+            raise KeyboardInterrupt
 
     def say(self, line: Any) -> None:
         """Print to the terminal, past the libraries' noise."""
@@ -64,16 +78,27 @@ def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
     check_trackers(config.report)
     splits = read_rows(config)
     run = resume or create_run(config.name, preset)
+    begun = False
     try:
-        with quiet(run / "log.txt") as console:
+        with hold(run), quiet(run / "log.txt") as console:
             job = Job(config, run, splits, console)
-            if resume and (run / "manifest.json").is_file():
-                job.recoveries = read_manifest(run)["recoveries"]
-            return _until_done(job)
-    except InputError:
-        if not resume and not (run / "manifest.json").exists():
-            shutil.rmtree(run, ignore_errors=True)  # nothing was trained: leave no husk behind
-            forget_run(run)
+            before = signal.signal(signal.SIGINT, job.interrupt)
+            try:
+                if resume and (run / "manifest.json").is_file():
+                    job.recoveries = read_manifest(run)["recoveries"]
+                return _until_done(job)
+            except KeyboardInterrupt:
+                if not job.begun:
+                    job.say(
+                        "Stopped before the first step; " + ("nothing was changed" if resume else "nothing was trained")
+                    )
+                raise
+            finally:
+                signal.signal(signal.SIGINT, before)
+                begun = job.begun
+    except (InputError, KeyboardInterrupt):
+        if not (resume or begun):
+            shutil.rmtree(run, ignore_errors=True)  # leave no husk behind
         raise
 
 
@@ -129,6 +154,7 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     if config.memory.budget_gb:
         say(f"Budget: {config.memory.budget_gb:g} GiB of the card (emulated; its speed is not that of a smaller card)")
     prepare_backend(config, device)
+    job.heed()
     prepared = prepare(config, job.splits, say)
     length = run_length(config, prepared.train.examples)
     _tell(config, prepared, length, say)
@@ -137,12 +163,17 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     say(f"Loading {config.model.name} with {config.model.backend} …")
     with phase("load"):
         loaded = load(config, prepared.folder, dtype, device)
+    job.heed()
     _write_down(job, manifest | {"attention": loaded.attention}, prepared, checkpoint)
     trainer, watch = _trainer(job, prepared, loaded, device, length)
-    before = watch.interrupt.install()
+    before = signal.getsignal(signal.SIGINT)
     try:
         _first_look(config, trainer, loaded, prepared, device, length, say)
         _resume(job, trainer, watch, length, checkpoint)
+        watch.interrupt.install()
+        job.heed()
+        job.begun = True
+        point_latest(run)
         _run(trainer, checkpoint)
     finally:
         watch.line.close()
@@ -161,10 +192,11 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
 
 def _write_down(job: Job, manifest: dict[str, Any], prepared: Prepared, checkpoint: Path | None) -> None:
     """The run's recipe, environment and rows; a resumed run must match what stands there."""
-    job.config.save(job.run / "config.yaml")
     if checkpoint:
-        refuse_mismatch(read_manifest(job.run), manifest)
-        manifest = read_manifest(job.run) | {"planned_memory": manifest["planned_memory"]}
+        before = read_manifest(job.run)
+        refuse_mismatch(before, manifest)
+        manifest = before | {"planned_memory": manifest["planned_memory"]}
+    job.config.save(job.run / "config.yaml")
     write_json(job.run / "manifest.json", manifest | {"recoveries": job.recoveries})
     rows = [{"id": e.id, "tokens": len(e.input_ids)} for e in prepared.train.examples]
     write_json(job.run / "rows.json", rows)
@@ -188,10 +220,13 @@ def _tell(config: Config, prepared: Prepared, length: Length, say: Any) -> None:
     say(describe_rows("validation", prepared.validation, config.data.max_length))
     t = config.train
     share = length.supervised / length.tokens
-    say(
-        f"{length.steps} steps = {len(prepared.train.examples)} rows × {t.epochs:g} epochs / (micro-batch "
-        f"{t.micro_batch} × accumulation {t.accumulation}); {length.tokens:,} tokens an epoch, {share:.0%} supervised"
-    )
+    rows = f"{len(prepared.train.examples)} rows"
+    batch = f"(micro-batch {t.micro_batch} × accumulation {t.accumulation})"
+    if t.max_steps:
+        steps = f"{length.steps} steps (train.max_steps), an epoch being {length.steps_per_epoch} = {rows} / {batch}"
+    else:
+        steps = f"{length.steps} steps = {rows} × {t.epochs:g} epochs / {batch}"
+    say(f"{steps}; {length.tokens:,} tokens an epoch, {share:.0%} supervised")
 
 
 def _tell_plan(plan: dict[str, Any] | None, budget_gib: float | None, say: Any) -> None:
@@ -272,7 +307,7 @@ def _first_look(
     metrics = evaluate(trainer, config, prepared.tokenizer, longest, few)
     if not math.isfinite(metrics["eval_loss"]):
         raise JobFailed(f"eval_loss is {metrics['eval_loss']} before training", "try another model.dtype")
-    say(f"  well, in {time.perf_counter() - started:.0f} s; eval_loss of the longest rows {metrics['eval_loss']:.3f}")
+    say(f"  fine, in {time.perf_counter() - started:.0f} s; eval_loss of the longest rows {metrics['eval_loss']:.3f}")
     minutes = seconds * config.train.accumulation * length.steps / 60
     say(f"  {length.steps} steps should take about {max(1, round(minutes))} min, evaluations apart")
 
@@ -288,7 +323,6 @@ def _resume(job: Job, trainer: Any, watch: Watch, length: Length, checkpoint: Pa
     watch.recorder.forget_after(step, evaluated=evaluated)
     if not evaluated and _is_evaluation_step(job.config, length, step):
         watch.late.owed = lambda: trainer.evaluate_late(str(checkpoint))
-    point_latest(job.run)
     job.say(f"Going on from step {step}, epoch {state['epoch']:.2f}")
 
 

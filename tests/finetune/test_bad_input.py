@@ -110,9 +110,27 @@ def test_hub_model_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_run_name_that_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "runs" / "taken").mkdir(parents=True)
+    taken = tmp_path / "runs" / "taken"
+    taken.mkdir(parents=True)
     error = refuse(tmp_path, monkeypatch, "name=taken", clean=False)
-    assert "exists" in error and "--resume" in error
+    assert "a folder of this name exists" in error and "delete it" in error
+    (taken / "config.yaml").touch()
+    error = refuse(tmp_path, monkeypatch, "name=taken", clean=False)
+    assert "a run of this name exists" in error and "--resume" in error
+
+
+def test_a_refused_run_leaves_latest_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs" / "good").mkdir(parents=True)
+    (tmp_path / "runs" / "latest").symlink_to("good")
+    refuse(tmp_path, monkeypatch, f"model.name={FIXTURES}", clean=False)
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["good", "latest"]
+    assert (tmp_path / "runs" / "latest").resolve().name == "good"
+
+
+def test_runs_where_nothing_can_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "runs").write_text("a file", encoding="utf-8")
+    error = refuse(tmp_path, monkeypatch, clean=False)
+    assert "runs cannot be kept here" in error and "TOOLTUNE_RUNS" in error
 
 
 def test_no_disk_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,3 +152,9 @@ def test_preset_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["train", "6g"])
     assert result.exit_code == 2 and "did you mean 6gb?" in result.stderr
+
+
+def test_a_preset_beside_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["train", "cpu", "--resume", "any"])
+    assert result.exit_code == 2 and "a preset or file cannot be given with --resume" in result.stderr

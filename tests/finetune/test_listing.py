@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(runs / "cpu", runs / "foreign")
     (runs / "foreign" / "manifest.json").write_text("[]", encoding="utf-8")
     shutil.copytree(runs / "cpu", runs / "torn")
-    (runs / "torn" / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo', encoding="utf-8")
+    (runs / "torn" / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0}\n{"step": 2, "lo\n', encoding="utf-8")
     return runs
 
 

@@ -1,5 +1,6 @@
 """A run is never lost: killed, interrupted, or out of its checkpoint, it goes on as if nothing had happened."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from data.files import read_jsonl
+from finetune.config import load_config
+from finetune.history import read_history
+from finetune.runs import hold
 from tests.tiny import TINY, environment, finetune, losses
 
 
@@ -76,10 +80,71 @@ def test_resume_refuses_another_run(whole: tuple[Path, list[str]]) -> None:
     cwd, _ = whole
     output = finetune(cwd, "train", "--resume", "whole", "lora.r=8", expect=2)
     assert "lora" in output and "start a new run" in output
+    assert load_config(str(cwd / "runs" / "whole" / "config.yaml")).lora.r == 4, "what was refused is not kept"
 
 
 def test_resume_without_a_run(tmp_path: Path) -> None:
-    assert "there is no run yet" in finetune(tmp_path, "train", "--resume", "latest", expect=2)
+    assert "no run has begun to train yet" in finetune(tmp_path, "train", "--resume", "latest", expect=2)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to a child is POSIX")
+def test_ctrl_c_while_loading_leaves_nothing(whole: tuple[Path, list[str]]) -> None:
+    cwd, settings = whole
+    before, newest = sorted((cwd / "runs").iterdir()), (cwd / "runs" / "latest").resolve()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "finetune", "train", "cpu", "name=early", *settings],
+        cwd=cwd,
+        env=environment(cwd),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+    )
+    assert process.stdout
+    said = process.stdout.readline()
+    assert said.startswith("Run ") and (cwd / "runs" / "early").is_dir()
+    assert (cwd / "runs" / "latest").resolve() == newest, "a run that has not begun is not the latest"
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 130, output
+    assert "Stopped before the first step; nothing was trained" in output
+    assert sorted((cwd / "runs").iterdir()) == before
+
+
+def test_a_run_that_another_process_trains_is_not_resumed(whole: tuple[Path, list[str]]) -> None:
+    cwd, _ = whole
+    run = cwd / "runs" / "whole"
+    recorded = (run / "metrics.jsonl").read_bytes()
+    with hold(run):
+        output = finetune(cwd, "train", "--resume", "whole", expect=2)
+    assert f"this run is being trained by process {os.getpid()}" in output
+    assert (run / "metrics.jsonl").read_bytes() == recorded
+
+
+@pytest.mark.parametrize("left", ["999999999 1.0", "", "x y", f"{os.getpid()} 1.0", f"{os.getppid()} 1.0"])
+def test_what_a_dead_process_left_does_not_hold(tmp_path: Path, left: str) -> None:
+    (tmp_path / "training.pid").write_text(left, encoding="utf-8")
+    with hold(tmp_path):
+        pid, _ = (tmp_path / "training.pid").read_text(encoding="utf-8").split()
+        assert int(pid) == os.getpid()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_whose_log_was_cut_in_mid_line_goes_on(whole: tuple[Path, list[str]]) -> None:
+    cwd, _ = whole
+    torn = cwd / "runs" / "torn"
+    shutil.copytree(cwd / "runs" / "whole", torn)
+    events = (torn / "metrics.jsonl").read_bytes()
+    (torn / "metrics.jsonl").write_bytes(events[: events.rindex(b'"train_runtime"') + 6])
+    checkpoints = sorted((torn / "checkpoints").glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
+    for later in checkpoints[1:]:
+        shutil.rmtree(later)
+    said: list[str] = []
+    assert read_history(torn, said.append).end is None and "was cut off" in said[0]
+    finetune(cwd, "train", "--resume", "torn")
+    assert losses(torn) == losses(cwd / "runs" / "whole")
+    said.clear()
+    assert read_history(torn, said.append).end and not said
 
 
 def test_a_run_that_died_in_its_last_evaluation_makes_up_for_it(tmp_path: Path, tiny_model: Path) -> None:

@@ -1,0 +1,117 @@
+"""A run is found by name, by folder, or as the newest; what is broken in it is one line with the file and the mend."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from data.errors import InputError
+from data.runs import find_run, point_latest, read_manifest, read_recipe
+from eval.cli import app
+
+CONFIG = "model:\n  name: embedded\n"
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of runs, with nothing in it."""
+    monkeypatch.setenv("TOOLTUNE_RUNS", str(tmp_path))
+    return tmp_path
+
+
+def begun(runs: Path, name: str, age: int = 0) -> Path:
+    run = runs / name
+    run.mkdir()
+    (run / "config.yaml").write_text(CONFIG, encoding="utf-8")
+    (run / "manifest.json").write_text('{"device": {"name": "a card"}}', encoding="utf-8")
+    os.utime(run / "config.yaml", (2e9 - age, 2e9 - age))
+    return run
+
+
+def loading(runs: Path, name: str) -> Path:
+    """What a run that was killed while it loaded leaves."""
+    run = runs / name
+    run.mkdir()
+    (run / "log.txt").touch()
+    return run
+
+
+def refused(name: str | None = None) -> str:
+    with pytest.raises(InputError) as e:
+        find_run(name)
+    return " ".join(e.value.lines())
+
+
+def test_no_run_has_begun(runs: Path) -> None:
+    assert "no run has begun to train yet" in refused() and "make train" in refused("latest")
+    point_latest(loading(runs, "killed"))
+    assert "no run has begun to train yet" in refused()
+
+
+def test_the_newest_is_the_one_that_latest_names(runs: Path) -> None:
+    begun(runs, "new")
+    point_latest(begun(runs, "old", age=5))
+    assert find_run().name == find_run("latest").name == "old"
+    (runs / "latest").unlink()
+    (runs / "latest").write_text("new\n", encoding="utf-8")
+    assert find_run().name == "new"
+
+
+def test_a_newest_that_never_began_names_the_others(runs: Path) -> None:
+    begun(runs, "old", age=5)
+    begun(runs, "new")
+    assert "it names no run → name one of: new, old" in refused()
+    point_latest(loading(runs, "killed"))
+    assert "the newest run never began to train → name one of: new, old" in refused()
+    assert "killed: the run never began to train → runs: new, old" in refused("killed")
+
+
+def test_every_run_is_named_up_to_a_screenful(runs: Path) -> None:
+    assert "no run 'absent'" in refused("absent") and "none yet" in refused("absent")
+    for age in range(23):
+        begun(runs, f"run-{age:02}", age)
+    assert "run-00, run-01, " in refused("absent")
+    assert "run-19, and 3 more (python -m finetune runs)" in refused("absent")
+
+
+BROKEN_CONFIGS = ["", "model: 3\n", "- a\n", "a: [", "\t"]
+
+
+@pytest.mark.parametrize("text", BROKEN_CONFIGS)
+def test_a_broken_config_names_the_file_and_the_mend(runs: Path, text: str) -> None:
+    run = begun(runs, "torn")
+    (run / "config.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"config\.yaml: ") as e:
+        read_recipe(run)
+    assert "put the file back" in e.value.fix
+    done = CliRunner().invoke(app, ["run", "torn"])
+    assert done.exit_code == 2 and str(e.value) in done.stderr
+
+
+def test_a_run_without_its_config(runs: Path) -> None:
+    run = begun(runs, "torn")
+    (run / "config.yaml").unlink()
+    assert "config.yaml: this file of the run is missing → put the file back" in refused("torn")
+    with pytest.raises(InputError, match="this file of the run is missing"):
+        read_recipe(run)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", json.dumps({"device": 1})])
+def test_a_broken_manifest_names_the_file_and_the_mend(runs: Path, text: str) -> None:
+    run = begun(runs, "torn")
+    (run / "manifest.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=r"manifest\.json") as e:
+        read_manifest(run)
+    assert "train again" in e.value.fix
+
+
+def test_a_manifest_that_is_gone_is_no_run_that_never_began(runs: Path) -> None:
+    run = begun(runs, "torn")
+    (run / "manifest.json").unlink()
+    with pytest.raises(InputError, match="has not begun to train"):
+        read_manifest(run)
+    (run / "metrics.jsonl").touch()
+    with pytest.raises(InputError, match=r"manifest\.json: this file of the run is missing"):
+        read_manifest(run)
