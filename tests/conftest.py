@@ -1,10 +1,16 @@
 """Fixtures that several packages' tests share."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from tests import tiny
+
+
+def pytest_configure() -> None:
+    """A shell's background job starts with SIGINT ignored, and the tests of Ctrl-C would wait for nothing."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
