@@ -114,12 +114,11 @@ app.command("record")(record_command)
 def _start(arguments: list[str] | None, json: bool) -> tuple[Any, "Console"]:
     """The base config, and the console."""
     from data.console import terminal
-    from finetune.arguments import named_or_default
-    from finetune.config import load_config
+    from finetune.arguments import config_from
 
     console = terminal(stderr=json)
-    source, overrides = named_or_default(arguments, console.print)
-    return load_config(source, overrides), console
+    _, config = config_from(arguments, console.print)
+    return config, console
 
 
 def _show(result: Any, path: Path, console: "Console", json: bool) -> None:

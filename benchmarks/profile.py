@@ -50,12 +50,10 @@ def profile_command(
     """The operators that one arm's training steps spend their time in."""
     with errors_as_lines(debug):
         from data.console import terminal
-        from finetune.arguments import named_or_default
-        from finetune.config import load_config
+        from finetune.arguments import config_from
 
         console = terminal(stderr=as_json)
-        source, overrides = named_or_default(arguments, console.print)
-        config = load_config(source, overrides)
+        _, config = config_from(arguments, console.print)
         result = profile(config, arm, shape, steps=steps, warmup=warmup, say=console.print)
         if as_json:
             typer.echo(dump_json(result, indent=2))

@@ -117,13 +117,12 @@ def recipe_command(
     with errors_as_lines(debug):
         from benchmarks.report import table, write_report
         from data.console import terminal
-        from finetune.arguments import named_or_default
-        from finetune.config import load_config
+        from finetune.arguments import config_from
 
         console = terminal(stderr=as_json)
         options = Options(target, samples, cap * 60, literal, out)
-        source, overrides = named_or_default(arguments, console.print)
-        result, path = recipe(load_config(source, overrides), options, console)
+        _, config = config_from(arguments, console.print)
+        result, path = recipe(config, options, console)
         reports = write_report(dict(result), path)
         if as_json:
             typer.echo(dump_json(result, indent=1))

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from finetune.config import Config, load_config
+
 
 def named(arguments: list[str] | None) -> tuple[str | None, list[str]]:
     """The preset or file, None when it is left out, and the overrides."""
@@ -20,3 +22,13 @@ def named_or_default(arguments: list[str] | None, say: Callable[[str], None]) ->
     preset = "6gb" if cuda else "cpu"
     say(f"Preset: {preset} ({'an NVIDIA GPU is here' if cuda else 'no NVIDIA GPU was found'})")
     return preset, overrides
+
+
+def config_from(arguments: list[str] | None, say: Callable[[str], None]) -> tuple[str, Config]:
+    """The preset or file, chosen as above, and the config that it makes with the overrides.
+
+    Raises:
+        InputError: see `load_config`.
+    """
+    source, overrides = named_or_default(arguments, say)
+    return source, load_config(source, overrides)

@@ -8,7 +8,7 @@ import typer
 
 from data.cli import DEBUG, Debug, errors_as_lines
 from data.errors import InputError
-from finetune.arguments import named, named_or_default
+from finetune.arguments import config_from, named
 from finetune.config import load_config
 from finetune.doctor.command import doctor
 from finetune.explain.command import explain_command
@@ -52,8 +52,8 @@ def train(
             folder = find_run(resume)
             run_training(load_config(str(folder / "config.yaml"), overrides), folder.name, resume=folder)
             return
-        source, overrides = named_or_default(arguments, typer.echo)
-        run_training(load_config(source, overrides), Path(source).stem)
+        source, config = config_from(arguments, typer.echo)
+        run_training(config, Path(source).stem)
 
 
 @app.command()
@@ -76,8 +76,7 @@ def preview(
 
         if html:
             writable(html)
-        source, overrides = named_or_default(arguments, typer.echo)
-        config = load_config(source, overrides)
+        _, config = config_from(arguments, typer.echo)
         facts: list[str] = []
         prepared = prepare(config, read_rows(config), facts.append)
         for name, rendered in (("train", prepared.train), ("validation", prepared.validation)):
