@@ -7,7 +7,7 @@ phases of the plan are left out. The share of trained tokens is the one that the
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -59,6 +59,8 @@ class Case(TypedDict):
     model: str
     engine: str
     shape: str
+    micro_batch: int
+    length: int | None
     status: Status
     reason: str | None
     labelled: float
@@ -145,7 +147,11 @@ def planner(
             with tempfile.TemporaryDirectory(prefix="benchmark-") as work:
                 job = Job(base, device, STEPS, 1, options.timeout_s, limit, Path(work), command)
                 write_shapes(wanted, read_examples(base, console.print), base, warmup=1, steps=STEPS, work=job.work)
-                _measure(job, name, chosen, wanted, result, lambda: save(result, path), console.print)
+                for case in _cases(job, name, chosen, wanted, options.budget_gib, console.print):
+                    result["arms"].append(case)
+                    result["verdict"] = judge(result["arms"])
+                    save(result, path)
+                    console.print(f"  {case['arm']}: {_said(case)}")
         result["complete"] = True
     except KeyboardInterrupt:
         pass
@@ -165,15 +171,14 @@ def fixed_shapes(names: str, config: Config, device: str) -> list[shapes.Shape]:
     return found
 
 
-def _measure(
+def _cases(
     job: Job,
     model: str,
     chosen: dict[str, arms.Arm],
     wanted: list[shapes.Shape],
-    result: PlannerResult,
-    written: Callable[[], None],
+    budget_gib: float | None,
     say: Callable[[str], None],
-) -> None:
+) -> Iterator[Case]:
     card = find_card()
     turing = bool(card and card.turing)
     for shape in wanted:
@@ -184,11 +189,7 @@ def _measure(
                 continue
             run = run_one(job, arm, setup, shape, lambda _: None)
             ran = config_for(setup.config, shape, STEPS)
-            case = compare(model, arm, shape, ran, run, budget_gib=result["budget_gib"], turing=turing)
-            result["arms"].append(case)
-            result["verdict"] = judge(result["arms"])
-            written()
-            say(f"  {case['arm']}: {_said(case)}")
+            yield compare(model, arm, shape, ran, run, budget_gib, turing=turing)
 
 
 def compare(
@@ -218,6 +219,8 @@ def compare(
         "model": model,
         "engine": arm,
         "shape": shape.name,
+        "micro_batch": shape.micro_batch,
+        "length": shape.length,
         "status": run["status"],
         "reason": run["reason"],
         "labelled": round(labelled, 4),

@@ -1,7 +1,8 @@
 """A model of a known shape with random weights: speed and memory depend on the shape alone, and nothing is downloaded.
 
-The folder is written once, in bfloat16 shards, and loaded like any other. Its tokenizer is the embedded model's: every
-id it gives is in the larger vocabulary, but Korean takes more tokens than with the real one, so `mix` has longer rows.
+The folder is written once, in bfloat16 shards, and loaded like any other. Its tokenizer is SmolLM2's, with the smallest
+vocabulary: every id it gives is in the others too (Gemma's 262,144 would enlarge them, and so the LM head that is
+measured), but Korean takes more tokens than with the real one, so `mix` has longer rows.
 """
 
 import shutil
@@ -11,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data.embedded import models_dir
+from data.embedded import SMOLLM2, embedded_model, models_dir
 from data.errors import InputError
-from data.pretrained import EMBEDDED, load_tokenizer, resolve
+from data.pretrained import load_tokenizer
 from finetune.memory.shapes import Shape, shape_of
 
 POSITIONS = 32_768
@@ -33,7 +34,7 @@ def random_model(name: str, say: Callable[[str], None]) -> Path:
     if shutil.disk_usage(models_dir()).free < 2.5 * shape.parameters:
         raise InputError(f"{2 * shape.parameters / 1e9:.1f} GB of disk are needed", where=str(models_dir()))
     say(f"Writing {shape.parameters / 1e6:,.0f} M random weights in the shape of {name} ({origin}, once) …")
-    tokenizer = load_tokenizer(resolve(EMBEDDED, say))
+    tokenizer = load_tokenizer(embedded_model(SMOLLM2, say))
     with tempfile.TemporaryDirectory(dir=models_dir(), prefix=".random-") as temporary:
         _write(replace(shape, vocab=max(shape.vocab, len(tokenizer))), tokenizer, Path(temporary) / "model")
         (Path(temporary) / "model").replace(folder)

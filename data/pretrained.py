@@ -1,15 +1,17 @@
-"""From a model's name to a local folder: a folder as it is, the embedded model, the hub's cache, or the hub."""
+"""From a model's name to a local folder: a folder as it is, an embedded model, the hub's cache, or the hub."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from data.embedded import embedded_model
+from data.embedded import EMBEDDED, embedded, embedded_model
 from data.errors import InputError
+from data.licence import PATTERNS
 
-EMBEDDED = "embedded"
-_WEIGHTS = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model"]
+__all__ = ["EMBEDDED", "embedded", "load_tokenizer", "resolve"]
+
+_WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", *PATTERNS]
 _WAYS_OUT = (
     "give a local folder (model.name=PATH), fetch it once where there is a network, or use the embedded model "
     "(model.name=embedded)"
@@ -24,8 +26,8 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None) -> Path:
     Raises:
         InputError: the folder is not a model, or a hub model can be neither reached nor found in the cache.
     """
-    if name == EMBEDDED:
-        return embedded_model(say)
+    if model := embedded(name):
+        return embedded_model(model, say)
     folder = Path(name).expanduser()
     if folder.exists():
         return _checked(folder.resolve())
@@ -53,14 +55,14 @@ def _from_hub(name: str, say: Callable[[str], None]) -> Path:
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 
     try:
-        return Path(snapshot_download(name, local_files_only=True, allow_patterns=_WEIGHTS)).resolve()
+        return Path(snapshot_download(name, local_files_only=True, allow_patterns=_WANTED)).resolve()
     except LocalEntryNotFoundError:
         pass
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("0", ""):
         raise InputError(f"{name} is not in the cache, and HF_HUB_OFFLINE is set", where="model.name", fix=_WAYS_OUT)
     say(f"Fetching {name} from the hub (once) …")
     try:
-        return Path(snapshot_download(name, allow_patterns=_WEIGHTS)).resolve()
+        return Path(snapshot_download(name, allow_patterns=_WANTED)).resolve()
     except GatedRepoError:
         raise InputError(f"{name} is gated: accept its licence on the hub and log in", where="model.name") from None
     except RepositoryNotFoundError:

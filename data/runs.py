@@ -9,7 +9,6 @@ import yaml
 
 from data.errors import InputError
 
-NONE = "none yet"
 SHOWN = 20
 """Runs that a message names."""
 
@@ -43,7 +42,7 @@ def find_run(name: str | None = None) -> Path:
         if (folder / "manifest.json").is_file():
             raise InputError("this file of the run is missing", where=str(folder / "config.yaml"), fix=MEND)
         what = "the run never began to train" if (folder / "log.txt").is_file() else f"no run {name!r}"
-        raise InputError(what, where=str(folder), fix=f"runs: {_known()}")
+        raise InputError(what, where=str(folder), fix=f"runs: {_listed(_begun()) or 'none yet'}")
     return folder
 
 
@@ -57,19 +56,22 @@ def _newest() -> Path:
     folder = runs_dir() / latest.read_text(encoding="utf-8").strip() if as_text else latest.resolve()
     if (folder / "config.yaml").is_file() or (folder / "manifest.json").is_file():
         return folder
-    known = _known()
-    if known == NONE:
+    begun = _begun()
+    if not begun:
         raise InputError("no run has begun to train yet", where=str(runs_dir()), fix="`make train` makes one")
     what = "the newest run never began to train" if folder.is_dir() else "it names no run"
-    raise InputError(what, where=str(latest), fix=f"name one of: {known}")
+    raise InputError(what, where=str(latest), fix=f"name one of: {_listed(begun)}")
 
 
-def _known() -> str:
-    """The names of all runs, the newest first, or `NONE`."""
+def _begun() -> list[str]:
+    """The names of all runs, the newest first."""
     configs = [path for path in runs_dir().glob("*/config.yaml") if path.parent.name != "latest"]
-    names = [path.parent.name for path in sorted(configs, key=lambda path: -path.stat().st_mtime)]
+    return [path.parent.name for path in sorted(configs, key=lambda path: -path.stat().st_mtime)]
+
+
+def _listed(names: list[str]) -> str:
     more = [f"and {len(names) - SHOWN} more (python -m finetune runs)"] if len(names) > SHOWN else []
-    return ", ".join(names[:SHOWN] + more) or NONE
+    return ", ".join(names[:SHOWN] + more)
 
 
 def read_recipe(folder: Path) -> dict[str, Any]:

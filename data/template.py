@@ -1,4 +1,4 @@
-"""Chat templates: the tokenizer's own, or the project's ChatML/Hermes one.
+"""Chat templates: the tokenizer's own, or the project's Hermes one.
 
 Whichever is used is saved with the adapter, so a server that calls `apply_chat_template(messages, tools=…)` builds the
 very prompt that was trained, signatures included.
@@ -29,15 +29,33 @@ class Template:
 
 
 def project_template(tokenizer: Any, style: ToolsStyle, reason: str = "") -> Template:
-    """The project's ChatML/Hermes template in one of its two styles.
+    """The project's Hermes template in one of its two styles, with the tokenizer's own turn tokens.
 
-    `signature` writes a tool as one typed line (`f(x: int, y?: num) # what it does`), `json` as its JSON schema.
-    A turn ends with `<|im_end|>` where the vocabulary has it, else with the tokenizer's own end token.
+    `signature` writes a tool as one typed line (`f(x: int, y?: num) # what it does`), `json` as its JSON schema. Turns
+    are ChatML's, or Gemma's where the vocabulary has those: a marker of one token is read as one and learnt as one.
+    Where the vocabulary has neither, a turn ends with the tokenizer's own end token.
     """
-    turn_end = "<|im_end|>" if "<|im_end|>" in tokenizer.get_vocab() else tokenizer.eos_token
-    head = f'{{%- set tools_style = "{style}" -%}}{{%- set turn_end = "{turn_end}" -%}}\n'
+    vocabulary = tokenizer.get_vocab()
+    if "<start_of_turn>" in vocabulary:
+        start, end, assistant = "<start_of_turn>", "<end_of_turn>", "model"
+    else:
+        end = "<|im_end|>" if "<|im_end|>" in vocabulary else tokenizer.eos_token
+        start, assistant = "<|im_start|>", "assistant"
+    marks = {
+        "tools_style": style,
+        "bos": tokenizer.bos_token if writes_bos(tokenizer) else "",
+        "turn_start": start,
+        "turn_end": end,
+        "assistant": assistant,
+    }
+    head = "".join(f'{{%- set {name} = "{mark}" -%}}' for name, mark in marks.items())
     body = (Path(__file__).parent / "templates" / "hermes.jinja").read_text(encoding="utf-8")
-    return Template(head + body, "hermes", "project", reason)
+    return Template(head + "\n" + body, "hermes", "project", reason)
+
+
+def writes_bos(tokenizer: Any) -> bool:
+    """Whether the tokenizer itself puts its begin token before a text: then a prompt must begin with it, once."""
+    return tokenizer.bos_token_id is not None and tokenizer("x")["input_ids"][:1] == [tokenizer.bos_token_id]
 
 
 def apply(

@@ -7,7 +7,8 @@ from typing import Any
 
 from data.errors import JobFailed
 from data.files import write_json
-from data.pretrained import EMBEDDED
+from data.licence import copy_licence
+from data.pretrained import embedded
 from finetune.config import Config
 from finetune.rows import Prepared
 from finetune.runs import adapter_digest, last_checkpoint, tensors_digest
@@ -41,17 +42,18 @@ def keep_best(config: Config, run: Path, trainer: Any, prepared: Prepared) -> Pa
 
 
 def _save_adapter(config: Config, checkpoint: Path, folder: Path, prepared: Prepared) -> None:
-    """Copy a checkpoint's adapter, with the tokenizer and template that it was trained with."""
+    """Copy a checkpoint's adapter, with the tokenizer and template that it was trained with and the base's licence."""
     temporary = folder.with_name(f".{folder.name}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     shutil.copy(checkpoint / "adapter_model.safetensors", temporary)
     adapter = json.loads((checkpoint / "adapter_config.json").read_text(encoding="utf-8"))
-    local = config.model.name == EMBEDDED or Path(config.model.name).exists()
+    local = embedded(config.model.name) is not None or Path(config.model.name).exists()
     adapter["base_model_name_or_path"] = str(prepared.folder) if local else config.model.name
     adapter["inference_mode"] = True
     write_json(temporary / "adapter_config.json", adapter)
     prepared.tokenizer.chat_template = prepared.template.source
     prepared.tokenizer.save_pretrained(temporary)
+    copy_licence(prepared.folder, temporary)
     shutil.rmtree(folder, ignore_errors=True)
     temporary.replace(folder)

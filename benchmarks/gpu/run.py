@@ -136,21 +136,26 @@ def _side_by_side(
 
 
 def _command(words: Words, log: Path, left: float, tick: Any) -> Ran:
-    command = "python -m " + " ".join(words)
+    ran: Ran = {
+        "command": "python -m " + " ".join(words),
+        "status": "not reached",
+        "reason": None,
+        "seconds": 0.0,
+        "log": log.name,
+    }
     if left <= 0:
-        return {"command": command, "status": "not reached", "reason": None, "seconds": 0.0, "log": log.name}
+        return ran
     log.unlink(missing_ok=True)
     started = time.monotonic()
     env = os.environ | {"TOOLTUNE_RUNS": str(log.parent / "runs")}  # so that a step's runs travel with it
     command_line = [sys.executable, "-m", *words]
     ended = run_watched(command_line, log, timeout_s=left, limit_gib=None, tick=tick, env=env)
-    seconds = round(time.monotonic() - started, 1)
-    if ended.status == "ok":
-        return {"command": command, "status": "ok", "reason": None, "seconds": seconds, "log": log.name}
+    ran["seconds"] = round(time.monotonic() - started, 1)
     if ended.status == "hung":
-        reason = f"the step's time was over; last said: {last_words(log)}"
-        return {"command": command, "status": "cut", "reason": reason, "seconds": seconds, "log": log.name}
-    return {"command": command, "status": "failed", "reason": ended.reason, "seconds": seconds, "log": log.name}
+        ran["status"], ran["reason"] = "cut", f"the step's time was over; last said: {last_words(log)}"
+    else:
+        ran["status"], ran["reason"] = "ok" if ended.status == "ok" else "failed", ended.reason
+    return ran
 
 
 def pack(folder: Path, archive: Path) -> None:

@@ -67,10 +67,13 @@ def check_files(
     Raises:
         InputError: a file cannot be read at all, or the tokenizer cannot.
     """
-    once = {path.resolve(): path for path in reversed(paths)}
-    for path in (path for path, given in Counter(path.resolve() for path in paths).items() if given > 1):
-        say(f"{once[path]} is given twice and checked once")
-    loaded = [read_file(path) for path in dict.fromkeys(once[path.resolve()] for path in paths)]
+    given: dict[Path, list[Path]] = {}
+    for path in paths:
+        given.setdefault(path.resolve(), []).append(path)
+    for first, *again in given.values():
+        if again:
+            say(f"{first} is given twice and checked once")
+    loaded = [read_file(first) for first, *_ in given.values()]
     placed = [
         Placed(file.path, line, _split(file, record.meta, len(loaded)), record)
         for file in loaded

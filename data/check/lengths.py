@@ -33,9 +33,9 @@ def token_lengths(records: Sequence[Record], name: str | None, say: Callable[[st
     Raises:
         InputError: the tokenizer cannot be found or loaded.
     """
-    from data.embedded import NAME, models_dir
+    from data.embedded import converted
 
-    if name is None and not (models_dir() / NAME / "config.json").exists():
+    if name is None and not converted():
         say("Token lengths were left out: give --tokenizer FOLDER, a hub name, or 'embedded'.")
         return None
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")

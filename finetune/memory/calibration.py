@@ -79,11 +79,13 @@ def _finished(run: Path, device: str | None) -> Finished | None:
     plan, peak = manifest.get("planned_memory"), manifest.get("peak_memory")
     if not plan or not peak or not peak["gpu_reserved_gib"] or device not in (None, manifest["device"]["name"]):
         return None
-    planned, measured = (
-        (plan["tensors_gib"], plan["expected_gib"]),
-        (peak["gpu_allocated_gib"], peak["gpu_reserved_gib"]),
+    return Finished(
+        run.name,
+        planned=float(plan["tensors_gib"]),
+        expected=float(plan["expected_gib"]),
+        allocated=float(peak["gpu_allocated_gib"]),
+        reserved=float(peak["gpu_reserved_gib"]),
     )
-    return Finished(run.name, *(float(size) for size in (*planned, *measured)))
 
 
 def calibrate(runs: list[Finished]) -> Calibration:

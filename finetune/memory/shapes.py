@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from data.embedded import embedded
 from data.errors import InputError
 
 LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -125,8 +126,6 @@ KNOWN: dict[str, Shape] = {
 }
 """The models' own config.json, as published on the hub."""
 
-_EMBEDDED = "SmolLM2-135M"
-
 
 def shape_of(name: str) -> tuple[Shape, str]:
     """The shape of a model and where it was read: a local folder, the hub's cache, or the built-in table.
@@ -134,8 +133,8 @@ def shape_of(name: str) -> tuple[Shape, str]:
     Raises:
         InputError: none of the three knows the model.
     """
-    if name == "embedded":
-        return KNOWN[_EMBEDDED], "built-in table"
+    if model := embedded(name):
+        name = model.folder  # as the table knows it
     folder = Path(name).expanduser()
     if folder.is_dir():
         return read_config(folder / "config.json"), str(folder / "config.json")

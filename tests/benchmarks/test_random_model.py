@@ -17,7 +17,7 @@ def test_random_model_has_the_shape(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     make_tokenizer(tmp_path / "tokenizer")
     monkeypatch.setenv("TOOLTUNE_MODELS", str(tmp_path))
     monkeypatch.setattr(random_model, "shape_of", lambda name: (SHAPE, "the test"))
-    monkeypatch.setattr(random_model, "resolve", lambda name, say: tmp_path / "tokenizer")
+    monkeypatch.setattr(random_model, "embedded_model", lambda model, say: tmp_path / "tokenizer")
     said: list[str] = []
     folder = random_model.random_model("Someone/Model-1B", said.append)
     assert folder == tmp_path / "random-model-1b" and len(said) == 1

