@@ -7,13 +7,14 @@ import argparse
 import hashlib
 import json
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from data.files import atomic_write, write_json
-from data.structural import checks
+from data.structural import checks, sessions
 from data.structural.rows import make_row
-from data.structural.splits import SPLITS, quota
+from data.structural.splits import SPLITS, Bucket, quota
 
 SEED = 20261
 HERE = Path(__file__).parent
@@ -24,9 +25,32 @@ def build_split(split: str, seed: int, seen: "checks.Seen", limit: int = 0) -> I
     number = 0
     for bucket in SPLITS[split]:
         kinds = quota(bucket)
-        for kind in kinds[:limit] if limit else kinds:
-            yield make_row(split, bucket, kind, number, seed, seen)
+        kinds = kinds[:limit] if limit else kinds
+        if split == "train":
+            yield from _in_sessions(bucket, kinds, seed, seen)
+            continue
+        for kind in kinds:
+            row = make_row(split, bucket, kind, number, seed, seen)
+            assert row
+            yield row
             number += 1
+
+
+def _in_sessions(bucket: Bucket, kinds: list[str], seed: int, seen: "checks.Seen") -> Iterator[dict[str, Any]]:
+    """Training rows, session by session; their kinds come in the order of the quota, so each session has a mix."""
+    drawn, done = sessions.Drawn(), 0
+    for session_number in count():
+        session = sessions.start(session_number, seed, drawn)
+        for number, kind in list(enumerate(kinds))[done : done + session.size]:
+            row = make_row("train", bucket, kind, number, seed, seen, session)
+            if row is None:
+                break
+            session.add(row)
+        seen.toolsets.add(tuple(sorted(session.close())))
+        yield from session.rows
+        done += len(session.rows)
+        if done == len(kinds):
+            return
 
 
 def build(out_dir: str | Path, seed: int = SEED, limit: int = 0) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:

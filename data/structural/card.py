@@ -17,7 +17,7 @@ _HEAD = """# Requests for a structural-analysis program (건축구조)
 
 2,500 requests as an engineer types them, mostly in Korean, each with the tool calls they mean. Every file is written by
 this package; this card too (`python -m data.structural.card`). Rows are records of `data.record`: `messages` (a system
-turn with one line on the model's state, earlier turns, the request, the gold answer), 4–8 `tools`, and `meta`.
+turn with one line on the model's state, earlier turns, the request, the gold answer), 4–14 `tools`, and `meta`.
 
 Rebuild with `python -m data build` (seed {seed}; needs the `structural` extra). The same bytes come out on every Python
 from 3.11 to 3.13; `digests.json` holds their SHA-256, and `python -m data build --check` builds again and compares.
@@ -25,10 +25,20 @@ from 3.11 to 3.13; `digests.json` holds their SHA-256, and `python -m data build
 **Origin**: synthetic throughout. A grammar of this package writes every sentence, model and call; no row comes from
 another dataset or out of a language model, and no person's data is in it. The tools are modelled on what
 structural programs offer (nodes, members, supports, loads, analyses, results). 134 requests written by hand
-(`tests/data/utterances.jsonl`) served as examples of how engineers phrase things; they test the engine and the scorer
-and are no rows: a check keeps them out of every split.
+(`utterances.jsonl`) served as examples of how engineers phrase things; they test the engine and the scorer. They are in
+no split, which a check sees to; as rows of their own (`handwritten.jsonl`, by `python -m data.structural.handwritten`)
+they can be scored: `python -m eval run --data data/structural/handwritten.jsonl`.
 
 **Licence**: Apache-2.0, as the project.
+"""
+_SESSIONS = """## Sessions
+
+Training rows come in {} sessions: an engineer at one model has one list of tools for everything asked there. The rows
+of a session stand together and have the same system turn and the same tools in the same order, so whoever trains on
+them can read both once. A list holds what its rows need, look-alikes of that and a few others. A session is Korean
+(with mixed rows) or English, and renamed or without parameter descriptions as a whole; its rows are of all kinds, and
+any first part of the file has about the mix of the whole. Rows of validation and test have a list each.
+
 """
 _HOW = """
 ## How a row is made
@@ -47,7 +57,10 @@ Each row was checked twice, independently of what wrote it: the engine carries t
 ids in the text (`meta.verified`). Calls to something that does not exist were refused by the engine.
 
 `meta`: split, bucket, lang, phenomena, template_id, model_id, model, relevant_tools, verified; `renamed` maps a row's
-renamed tools and parameters back to the project's names.
+renamed tools and parameters back to the project's names; `session` names a training row's session.
+
+Tools are described in one language, that of the request: Korean for Korean and mixed rows, English for English ones.
+A description says what the schema cannot: that a beam load without a direction acts down.
 
 ## How the splits differ
 
@@ -87,7 +100,18 @@ _LIMITS = """
 def card(rows: Rows) -> str:
     """The card's text for these rows."""
     parts = [_HEAD.format(seed=SEED), "\n## What is in it\n\n", _mix(rows), "\n", _languages(rows), "\n", _tools(rows)]
-    parts += ["\n", _phenomena(rows), _HOW, "\n## Leaks and look-up\n\n", _leaks(rows), "\n", _probe(rows), _LIMITS]
+    parts += [
+        "\n",
+        _phenomena(rows),
+        "\n",
+        _sessions(rows),
+        _HOW,
+        "\n## Leaks and look-up\n\n",
+        _leaks(rows),
+        "\n",
+        _probe(rows),
+        _LIMITS,
+    ]
     return "".join(parts)
 
 
@@ -131,6 +155,20 @@ def _tools(rows: Rows) -> str:
 def _phenomena(rows: Rows) -> str:
     found = Counter(p for r in rows["train"] for p in r["meta"]["phenomena"] if p not in KINDS)
     return "Phenomena in training rows: " + ", ".join(f"{p} {n}" for p, n in sorted(found.items())) + ".\n"
+
+
+def _sessions(rows: Rows) -> str:
+    sessions: dict[str, list[dict[str, Any]]] = {}
+    for row in rows["train"]:
+        sessions.setdefault(row["meta"]["session"], []).append(row)
+    counts = {
+        "rows of a session": [len(mine) for mine in sessions.values()],
+        "sessions of a model": list(Counter(mine[0]["meta"]["model_id"] for mine in sessions.values()).values()),
+        "tools of a session": [len(mine[0]["tools"]) for mine in sessions.values()],
+        "tools of a row of validation or test": [len(r["tools"]) for s in ("validation", "test") for r in rows[s]],
+    }
+    lines: list[list[object]] = [[what, min(n), max(n), f"{sum(n) / len(n):.1f}"] for what, n in counts.items()]
+    return _SESSIONS.format(len(sessions)) + _table(["", "fewest", "most", "on average"], lines)
 
 
 def _leaks(rows: Rows) -> str:

@@ -107,7 +107,7 @@ class Seen:
     sentences: set[str] = field(default_factory=set)
     skeletons: dict[str, str] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
-    toolsets: set[tuple[str, ...]] = field(default_factory=set)
+    toolsets: set[tuple[str, ...]] = field(default_factory=set)  # of the training sessions
     training: list[frozenset[str]] = field(default_factory=list)
     shapes: list[frozenset[str]] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
@@ -132,7 +132,6 @@ class Seen:
         if meta["split"] == "train":
             self.training.append(found)
             self.shapes.append(bare)
-            self.toolsets.add(toolset(row))
         return True
 
 

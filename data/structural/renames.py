@@ -3,8 +3,10 @@
 A rename is the same in the offered schema, in the calls and in the tool turns; `meta.renamed` maps it back.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
+from data.structural.toolsets import offer, schemas
 from data.structural.voice import Voice
 
 _VERBS = {
@@ -51,45 +53,79 @@ _PARAMETERS = {
 }
 
 
-def rename(voice: Voice, row: dict[str, Any], taken: set[str]) -> None:
-    """Rename the tools of a row (and half the time their parameters) in place; `taken` are names never to be used."""
-    style, with_parameters = voice.at(("snake", "camel", "suffix")), voice.chance(0.5)
-    back: dict[str, Any] = {}
-    names: dict[str, str] = {}
-    maps: dict[str, dict[str, str]] = {}
-    for tool in row["tools"]:
-        function = tool["function"]
-        old = function["name"]
-        new = _new_name(voice, old, style)
-        if new in taken or new in names.values():
-            new = old + "_cmd"
-        names[old], function["name"] = new, new
-        maps[old] = _new_parameters(voice, function["parameters"]) if with_parameters else {}
-        back[new] = {"name": old, "parameters": {v: k for k, v in maps[old].items()}}
-    for message in row["messages"]:
-        for call in message.get("tool_calls") or []:
-            function = call["function"]
-            renamed = maps[function["name"]]
-            function["arguments"] = {renamed.get(k, k): v for k, v in function["arguments"].items()}
-            function["name"] = names[function["name"]]
-        if message["role"] == "tool":
-            message["name"] = names[message["name"]]
-    row["meta"]["relevant_tools"] = [names.get(n, n) for n in row["meta"]["relevant_tools"]]
-    if accepted := row["meta"].get("acceptable"):
-        row["meta"]["acceptable"] = {
-            names[tool]: {maps[tool].get(key, key): values for key, values in parameters.items()}
-            for tool, parameters in accepted.items()
+@dataclass(frozen=True)
+class Renaming:
+    """New names for the tools of a list: `names` by tool, `parameters` by tool and parameter that changes."""
+
+    names: dict[str, str]
+    parameters: dict[str, dict[str, str]]
+
+    def tools(self, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The offered schemas under their new names."""
+        return [tool | {"function": self._function(tool["function"])} for tool in tools]
+
+    def _function(self, function: dict[str, Any]) -> dict[str, Any]:
+        new, parameters = self.parameters[function["name"]], function["parameters"]
+        renamed = {
+            "properties": {new.get(k, k): v for k, v in parameters["properties"].items()},
+            "required": [new.get(k, k) for k in parameters["required"]],
         }
-    row["meta"]["renamed"] = back
-    row["meta"]["phenomena"].append("renamed")
+        return function | {"name": self.names[function["name"]], "parameters": parameters | renamed}
+
+    def apply(self, row: dict[str, Any]) -> None:
+        """Rename what a row calls and is about, in place; its tools are renamed by `tools`."""
+        for message in row["messages"]:
+            for call in message.get("tool_calls") or []:
+                function = call["function"]
+                renamed = self.parameters[function["name"]]
+                function["arguments"] = {renamed.get(k, k): v for k, v in function["arguments"].items()}
+                function["name"] = self.names[function["name"]]
+            if message["role"] == "tool":
+                message["name"] = self.names[message["name"]]
+        meta = row["meta"]
+        meta["relevant_tools"] = [self.names[n] for n in meta["relevant_tools"]]
+        if accepted := meta.get("acceptable"):
+            meta["acceptable"] = {
+                self.names[tool]: {self.parameters[tool].get(key, key): values for key, values in arguments.items()}
+                for tool, arguments in accepted.items()
+            }
+        meta["renamed"] = {
+            new: {"name": old, "parameters": {v: k for k, v in self.parameters[old].items()}}
+            for old, new in self.names.items()
+        }
 
 
-def bare(row: dict[str, Any]) -> None:
-    """Drop every parameter description of a row's tools."""
-    for tool in row["tools"]:
-        for schema in tool["function"]["parameters"]["properties"].values():
-            schema.pop("description", None)
-    row["meta"]["phenomena"].append("no_descriptions")
+def draw(voice: Voice, offered: list[str], taken: set[str]) -> Renaming:
+    """New names for these tools, and half the time for their parameters; never one that is in `taken`."""
+    style, with_parameters = voice.at(("snake", "camel", "suffix")), voice.chance(0.5)
+    names: dict[str, str] = {}
+    parameters: dict[str, dict[str, str]] = {}
+    for old in offered:
+        new = _new_name(voice, old, style)
+        names[old] = old + "_cmd" if new in taken or new in names.values() else new
+        parameters[old] = (
+            _new_parameters(voice, list(schemas()[old]["parameters"]["properties"])) if with_parameters else {}
+        )
+    return Renaming(names, parameters)
+
+
+def offer_to(
+    rows: list[dict[str, Any]], names: list[str], lang: str, style: str, voice: Voice, taken: set[str]
+) -> None:
+    """Give rows their common tools in a language and a style of `splits.STYLES`, in place; `taken` as for `draw`."""
+    tools = offer(names, lang)
+    if style == "renamed":
+        renaming = draw(voice, names, taken)
+        tools = renaming.tools(tools)
+        for row in rows:
+            renaming.apply(row)
+    elif style == "no_descriptions":
+        for tool in tools:
+            for schema in tool["function"]["parameters"]["properties"].values():
+                del schema["description"]
+    for row in rows:
+        row["tools"] = tools
+        row["meta"]["phenomena"] += [style] if style else []
 
 
 def _new_name(voice: Voice, old: str, style: str) -> str:
@@ -101,12 +137,9 @@ def _new_name(voice: Voice, old: str, style: str) -> str:
     return "_".join([*rest, first]) if style == "suffix" and rest else "_".join([first, *rest])
 
 
-def _new_parameters(voice: Voice, parameters: dict[str, Any]) -> dict[str, str]:
-    properties = parameters["properties"]
+def _new_parameters(voice: Voice, known: list[str]) -> dict[str, str]:
     renamed: dict[str, str] = {}
-    for name in properties:
+    for name in known:
         new = voice.at(_PARAMETERS[name].split("|")) if name in _PARAMETERS and voice.chance(0.7) else name
-        renamed[name] = new if new not in renamed.values() and (new == name or new not in properties) else name
-    parameters["properties"] = {renamed[k]: v for k, v in properties.items()}
-    parameters["required"] = [renamed[k] for k in parameters["required"]]
+        renamed[name] = new if new not in renamed.values() and (new == name or new not in known) else name
     return {k: v for k, v in renamed.items() if k != v}

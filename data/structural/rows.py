@@ -10,7 +10,8 @@ from data.structural.intents import HELDOUT, INTENTS, PARALLEL, by_weight
 from data.structural.models import COUNTS, make_model
 from data.structural.multitool import chain
 from data.structural.multiturn import called, multi_turn, user
-from data.structural.splits import LANGUAGES, RENAMED, UNDESCRIBED, WANTS, Bucket
+from data.structural.sessions import Session
+from data.structural.splits import LANGUAGES, STYLES, WANTS, Bucket
 from data.structural.verify import verdict
 from data.structural.voice import Voice
 
@@ -20,39 +21,64 @@ FORMULAIC = ("run_modal_analysis", "generate_code_combinations", "define_materia
 TRIES = 400
 
 
-def make_row(split: str, bucket: Bucket, kind: str, number: int, seed: int, seen: "checks.Seen") -> dict[str, Any]:
-    """One row: drawn again, from the same source of randomness, until it is new and shows what its bucket asks for."""
+def make_row(
+    split: str, bucket: Bucket, kind: str, number: int, seed: int, seen: "checks.Seen", session: Session | None = None
+) -> dict[str, Any] | None:
+    """One row: drawn again, from the same source of randomness, until it is new and shows what its bucket asks for.
+
+    Args:
+        session: whose model, language and tools the row is to have. It then offers no more tools than it needs, until
+            the session closes.
+
+    Returns:
+        The row, or None when no draft fits into the session besides the rows that it has.
+    """
     rng = random.Random(f"{seed}:{split}:{number}")
-    lang = by_weight(rng.random(), LANGUAGES)
+    languages = session.languages if session else LANGUAGES
+    lang, usual = by_weight(rng.random(), languages), next(iter(languages))
     if bucket.compose and bucket.pool == "val" and kind == "parallel":
         lang = "ko"  # number words
     for attempt in range(TRIES):
         # Evenly spread over the tools; held through the retries, or the tools that are hard to word would be rare.
         place = (number * 0.6180339887 + 0.5 * (attempt // 60)) % 1
-        row = _draw(split, bucket, kind, number, rng, lang if attempt < TRIES / 2 else "ko", seen, place)
+        said = lang if attempt < TRIES / 2 else usual
+        row = _draw(split, bucket, kind, number, rng, said, seen, place, session, attempt)
         if row and seen.take(row):
             return row
+    if session and session.rows:
+        return None
     raise RuntimeError(f"no new {kind} row for {bucket.name} of {split}, number {number}")
 
 
 def _draw(
-    split: str, bucket: Bucket, kind: str, number: int, rng: random.Random, lang: str, seen: "checks.Seen", place: float
+    split: str,
+    bucket: Bucket,
+    kind: str,
+    number: int,
+    rng: random.Random,
+    lang: str,
+    seen: "checks.Seen",
+    place: float,
+    session: Session | None,
+    attempt: int,
 ) -> dict[str, Any] | None:
     voice = Voice(rng, lang, bucket.pool, want=_wants(rng, bucket, kind))
     if bucket.name == "T2":
         voice.detail = 0.2
     if bucket.compose:
         voice.novelty = voice.plan_novelty = 0.15
-    model = make_model(split, int(rng.random() * COUNTS[split]))
+    model = session.model if session else make_model(split, int(rng.random() * COUNTS[split]))
     scene = Scene(model, split, voice, many=voice.at(MANY) if kind == "parallel" else 1)
     try:
-        request = _request(scene, bucket, kind, place)
+        request = _request(scene, bucket, kind, place, session.weights(kind) if session else None)
     except LookupError:  # the plan that was drawn cannot say these slots
+        return None
+    if session and not session.fits(kind, request.tools, attempt):
         return None
     if len(voice.held) < bucket.held or (bucket.compose and not _composed(voice, kind)):
         return None
     text = noise.smudge(voice, request.text)
-    names = toolsets.choose(voice, request.tools, seen.toolsets if split != "train" else None)
+    names = request.tools if session else toolsets.choose(voice, request.tools, seen=seen.toolsets)
     row: dict[str, Any] = {
         "id": f"{split}-{number:04d}",
         "messages": [
@@ -61,7 +87,7 @@ def _draw(
             user(text),
             called(request.calls) if request.calls else {"role": "assistant", "content": request.answer},
         ],
-        "tools": toolsets.offer(names),
+        "tools": toolsets.offer(names, lang),
         "meta": {
             "split": split,
             "bucket": bucket.name,
@@ -73,23 +99,21 @@ def _draw(
             "relevant_tools": list(dict.fromkeys([name for name, _ in request.calls] or request.concerns)),
         },
     }
+    if session:
+        row["meta"]["session"] = session.name
     if request.acceptable:
         row["meta"]["acceptable"] = request.acceptable
     row["meta"]["verified"] = verdict(row, request.refused)
     if not row["meta"]["verified"]["ok"]:
         seen.failed.append(f"{row['id']} {text} {request.calls} {row['meta']['verified']}")
         return None
-    if bucket.name in ("train", "T1"):
-        share = rng.random()
-        if share < RENAMED:
-            renames.rename(voice, row, set(HELDOUT))
-        elif share < RENAMED + UNDESCRIBED:
-            renames.bare(row)
+    if bucket.name == "T1":
+        renames.offer_to([row], names, lang, by_weight(rng.random(), STYLES), voice, set(HELDOUT))
     return row
 
 
-def _request(scene: Scene, bucket: Bucket, kind: str, place: float) -> Request:
-    """A request of a kind; `place` in [0, 1) picks the tool of a single or parallel one."""
+def _request(scene: Scene, bucket: Bucket, kind: str, place: float, weights: dict[str, float] | None = None) -> Request:
+    """A request of a kind; `place` in [0, 1) picks the tool of a single or parallel one, by `weights` if given."""
     if kind in nocall.KINDS:
         return nocall.KINDS[kind](scene)
     if kind == "multi_turn":
@@ -100,7 +124,7 @@ def _request(scene: Scene, bucket: Bucket, kind: str, place: float) -> Request:
         name = tuple(HELDOUT)[int(place * len(HELDOUT))]
         act = HELDOUT[name](scene)
     else:
-        name = _tool(scene.voice, bucket, kind, place)
+        name = by_weight(place, weights) if weights else _tool(scene.voice, bucket, kind, place)
         act = INTENTS[name][0](scene)
     if kind == "parallel" and not 2 <= len(act.calls) <= MANY[-1]:
         raise LookupError(name)

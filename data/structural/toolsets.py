@@ -1,4 +1,7 @@
-"""Which tools a row offers: the gold ones, their look-alikes and a few others, in any order."""
+"""Which tools are offered: those that are needed, their look-alikes and a few others, in any order.
+
+`tools.json` describes every tool and parameter in both languages, `한국어 / English`; what is offered is in one.
+"""
 
 import copy
 import json
@@ -54,16 +57,30 @@ def ordered(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {key: arguments[key] for key in schemas()[name]["parameters"]["properties"] if key in arguments}
 
 
-def choose(voice: Voice, needed: list[str], seen: set[tuple[str, ...]] | None = None) -> list[str]:
-    """4–8 tool names around the needed ones, shuffled; never a set in `seen`, so that splits share no tool set."""
+def choose(
+    voice: Voice,
+    needed: list[str],
+    sizes: tuple[int, ...] = (4, 4, 4, 4, 4, 5, 5, 6, 8),
+    alike: tuple[int, ...] = (1, 2, 2, 3),
+    others: int = 2,
+    seen: set[tuple[str, ...]] | None = None,
+) -> list[str]:
+    """The names of a list of tools: the needed ones and others, shuffled.
+
+    Args:
+        sizes: one of these is the list's length, where the needed ones leave room for it.
+        alike: one of these is how many of the others look like a needed one.
+        others: the fewest that are not needed.
+        seen: sets of names that must not come out again, so that splits share no tool set.
+    """
     while True:
         names = list(dict.fromkeys(needed))
-        size = max(len(names) + 2, voice.at((4, 4, 4, 4, 4, 5, 5, 6, 8)))
+        size = max(len(names) + others, voice.at(sizes))
         near = [
             n for family in FAMILIES if any(m in family for m in names) for n in family if n in CORE and n not in names
         ]
         near = list(dict.fromkeys(near))
-        for pool, count in ((near, voice.at((1, 2, 2, 3))), (list(CORE), size)):
+        for pool, count in ((near, voice.at(alike)), (list(CORE), size)):
             left = [n for n in pool if n not in names]
             for _ in range(count):
                 if left and len(names) < size:
@@ -73,6 +90,12 @@ def choose(voice: Voice, needed: list[str], seen: set[tuple[str, ...]] | None = 
             return names
 
 
-def offer(names: list[str]) -> list[dict[str, Any]]:
-    """The schemas of these tools, as a row offers them."""
-    return [{"type": "function", "function": copy.deepcopy(schemas()[name])} for name in names]
+def offer(names: list[str], lang: str) -> list[dict[str, Any]]:
+    """The schemas of these tools as a row offers them: described in English for `en`, else in Korean."""
+    tools = [{"type": "function", "function": copy.deepcopy(schemas()[name])} for name in names]
+    for tool in tools:
+        function: Any = tool["function"]
+        for described in (function, *function["parameters"]["properties"].values()):
+            korean, english = described["description"].split(" / ")
+            described["description"] = english if lang == "en" else korean
+    return tools

@@ -1,6 +1,8 @@
 """The committed dataset: its size and mix, its leak checks, and that every row is a record whose calls hold."""
 
+import re
 from collections import Counter
+from itertools import groupby
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,18 @@ def rows():
     return {s: [r for _, r in read_jsonl(HERE / f"{s}.jsonl")] for s in NAMES}
 
 
+@pytest.fixture(scope="module")
+def sessions(rows):
+    """The runs of training rows that name the same session."""
+    return [list(mine) for _, mine in groupby(rows["train"], key=lambda r: r["meta"]["session"])]
+
+
+def offered(row):
+    """The project's names of the tools that a row offers."""
+    back = row["meta"].get("renamed", {})
+    return tuple(sorted(back.get(n, {"name": n})["name"] for n in checks.toolset(row)))
+
+
 def test_sizes_and_buckets_are_as_the_plan_says(rows):
     for split, buckets in SPLITS.items():
         found = Counter(r["meta"]["bucket"] for r in rows[split])
@@ -33,8 +47,80 @@ def test_every_row_is_a_valid_record(rows):
         for row in rows[split]:
             record = Record.from_dict(row, where=row["id"])
             assert row["meta"]["verified"]["ok"], row["id"]
-            assert 4 <= len(record.tools) <= 8
+            assert 4 <= len(record.tools) <= (14 if split == "train" else 8)
             assert len({t["function"]["name"] for t in record.tools}) == len(record.tools)
+
+
+def test_rows_of_a_session_share_system_turn_tools_and_language(sessions):
+    assert len({mine[0]["meta"]["session"] for mine in sessions}) == len(sessions)  # each stands together
+    for first, *others in sessions:
+        for row in others:
+            assert row["messages"][0] == first["messages"][0] and row["tools"] == first["tools"], row["id"]
+            assert row["meta"]["model"] == first["meta"]["model"]
+            assert row["meta"].get("renamed") == first["meta"].get("renamed")
+            assert (row["meta"]["lang"] == "en") == (first["meta"]["lang"] == "en"), row["id"]
+
+
+def test_sessions_have_1_to_16_rows_of_mixed_kinds_and_a_model_several(sessions):
+    sizes = [len(mine) for mine in sessions]
+    assert min(sizes) == 1 and max(sizes) == 16 and 7 < sum(sizes) / len(sizes) < 9
+    lists = {(mine[0]["meta"]["model_id"], offered(mine[0])) for mine in sessions}
+    assert min(Counter(model for model, _ in lists).values()) >= 3
+    kinds = [len({r["meta"]["phenomena"][0] for r in mine}) for mine in sessions if len(mine) >= 8]
+    assert min(kinds) >= 3
+
+
+def test_lists_of_sessions_differ_in_length_and_hold_tools_that_no_row_needs(sessions):
+    lengths = Counter(len(mine[0]["tools"]) for mine in sessions)
+    assert min(lengths) == 4 and max(lengths) == 14 and max(lengths.values()) < 0.25 * len(sessions)
+    for mine in sessions:
+        needed = {c["function"]["name"] for r in mine for m in r["messages"] for c in m.get("tool_calls") or []}
+        needed |= {name for r in mine for name in r["meta"]["relevant_tools"]}
+        assert needed < {t["function"]["name"] for t in mine[0]["tools"]}, mine[0]["meta"]["session"]
+
+
+def test_any_first_part_of_the_training_file_has_the_mix_of_the_whole(rows):
+    whole = Counter(r["meta"]["phenomena"][0] for r in rows["train"])
+    for n in (100, 250, 500, 1000):
+        part = Counter(r["meta"]["phenomena"][0] for r in rows["train"][:n])
+        assert all(abs(part[kind] - whole[kind] * n / 2000) <= 1 for kind in whole)
+        assert abs(sum(r["meta"]["lang"] == "en" for r in rows["train"][:n]) / n - 0.12) < 0.06
+
+
+def test_every_tool_that_is_called_or_meant_is_offered(rows):
+    for split in NAMES:
+        for row in rows[split]:
+            called = {c["function"]["name"] for m in row["messages"] for c in m.get("tool_calls") or []}
+            meant = set(row["meta"]["relevant_tools"]) | set(row["meta"].get("acceptable", {}))
+            assert called | meant <= {t["function"]["name"] for t in row["tools"]}, row["id"]
+
+
+def test_tools_are_described_in_the_language_of_the_request_alone(rows):
+    for split in NAMES:
+        for row in rows[split]:
+            functions = [t["function"] for t in row["tools"]]
+            said = [f["description"] for f in functions]
+            said += [p.get("description") for f in functions for p in f["parameters"]["properties"].values()]
+            texts = [text for text in said if text]
+            assert len(texts) == (len(functions) if "no_descriptions" in row["meta"]["phenomena"] else len(said))
+            for text in texts:
+                assert " / " not in text and bool(re.search("[가-힣]", text)) == (row["meta"]["lang"] != "en"), row[
+                    "id"
+                ]
+
+
+def test_renamed_and_undescribed_rows_keep_their_shares(rows):
+    shown = Counter(p for r in rows["train"] for p in r["meta"]["phenomena"])
+    assert abs(shown["renamed"] / 2000 - 0.13) < 0.01 and abs(shown["no_descriptions"] / 2000 - 0.09) < 0.01
+    assert shown["renamed"] == sum("renamed" in r["meta"] for r in rows["train"])
+
+
+def test_rows_of_validation_and_test_have_lists_of_their_own(rows):
+    train = {offered(row) for row in rows["train"]}
+    for split in ("validation", "test"):
+        lists = [offered(row) for row in rows[split]]
+        assert not train & set(lists) and len(set(lists)) > 230
+        assert not any("session" in row["meta"] for row in rows[split])
 
 
 def test_arguments_stand_in_schema_order(rows):
@@ -56,12 +142,14 @@ def test_languages_and_tools_keep_their_shares(rows):
 
 
 def test_the_gold_tool_stands_anywhere_in_the_list(rows):
-    places = Counter()
+    places, by_chance = Counter(), Counter()
     for row in rows["train"]:
         names = [t["function"]["name"] for t in row["tools"]]
         for call in (row["messages"][-1].get("tool_calls") or [])[:1]:
-            places[int(4 * names.index(call["function"]["name"]) / len(names))] += 1
-    assert min(places.values()) > 0.7 * max(places.values())
+            places[4 * names.index(call["function"]["name"]) // len(names)] += 1
+            for i in range(len(names)):
+                by_chance[4 * i // len(names)] += 1 / len(names)
+    assert all(0.8 < places[quarter] / by_chance[quarter] < 1.2 for quarter in range(4))
 
 
 def test_leak_a_no_sentence_in_two_splits(rows):

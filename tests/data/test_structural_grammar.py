@@ -1,12 +1,13 @@
 """The grammar: number words, particles, verbs, plans, noise, renames, and a sample that is the same every time."""
 
+import copy
 import random
 import re
 from itertools import islice
 
 import pytest
 
-from data.structural import build, checks, noise, renames, toolsets
+from data.structural import build, checks, noise, renames, sessions, toolsets
 from data.structural.act import Scene
 from data.structural.intents import HELDOUT, INTENTS
 from data.structural.models import COUNTS, make_model
@@ -129,12 +130,16 @@ def test_every_tool_can_be_said_in_every_language():
 
 
 def test_renames_map_back_to_the_schema():
-    row = {
-        "tools": toolsets.offer(["add_nodal_load", "undo"]),
-        "messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "undo", "arguments": {"steps": 2}}}]}],
-        "meta": {"relevant_tools": ["undo"], "phenomena": []},
-    }
-    renames.rename(voice("r"), row, set(HELDOUT))
+    calls = [{"function": {"name": "undo", "arguments": {"steps": 2}}}]
+    row, other = (
+        {
+            "messages": [{"role": "assistant", "tool_calls": copy.deepcopy(calls)}],
+            "meta": {"relevant_tools": ["undo"], "phenomena": []},
+        }
+        for _ in range(2)
+    )
+    renames.offer_to([row, other], ["add_nodal_load", "undo"], "ko", "renamed", voice("r"), set(HELDOUT))
+    assert row == other
     back = row["meta"]["renamed"]
     assert sorted(b["name"] for b in back.values()) == ["add_nodal_load", "undo"]
     called = row["messages"][0]["tool_calls"][0]["function"]
@@ -144,6 +149,42 @@ def test_renames_map_back_to_the_schema():
         known = toolsets.schemas()[back[function["name"]]["name"]]["parameters"]["properties"]
         names = [back[function["name"]]["parameters"].get(p, p) for p in function["parameters"]["properties"]]
         assert names == list(known)
+
+
+def test_every_description_is_there_in_both_languages():
+    for tool in (*toolsets.core_tools(), *toolsets.heldout_tools()):
+        function = tool["function"]
+        for described in (function, *function["parameters"]["properties"].values()):
+            korean, english = described["description"].split(" / ")
+            assert re.search("[가-힣]", korean) and english and not re.search("[가-힣]", english), described
+
+
+def test_a_tool_is_offered_in_one_language():
+    described = {lang: toolsets.offer(["undo"], lang)[0]["function"]["description"] for lang in ("ko", "mixed", "en")}
+    assert described == {
+        "ko": "최근 작업을 되돌린다.",
+        "mixed": "최근 작업을 되돌린다.",
+        "en": "Undo the last operations.",
+    }
+
+
+def test_a_session_is_in_the_way_and_about_the_tool_that_are_behind():
+    drawn = sessions.Drawn()
+    drawn.ways.update({("ko", ""): 700, ("ko", "renamed"): 115, ("ko", "no_descriptions"): 80, ("en", ""): 60})
+    drawn.singles.update({name: int(1000 * weight) for name, weight in sessions._SINGLE.items()})
+    drawn.singles["move_node"] = 0
+    session = sessions.start(5, 1, drawn)
+    assert session.way == ("en", "") and list(session.languages) == ["en"]
+    assert session.about[0] == "move_node" and 1 <= session.size <= 16
+
+
+def test_a_list_widens_for_conversations_and_for_what_nothing_else_fits():
+    session = sessions.start(0, 1, sessions.Drawn())
+    session.about = ["undo", "add_node"]
+    assert session.fits("single", ["undo"], 0) and not session.fits("single", ["move_node"], 0)
+    assert session.fits("multi_turn", ["move_node", "undo"], 0) and session.fits("missing", ["move_node"], 60)
+    session.about = list(toolsets.CORE[: sessions.NEEDED])
+    assert not session.fits("multi_turn", [toolsets.CORE[-1]], 399)
 
 
 def test_models_of_the_splits_do_not_meet():
