@@ -1,4 +1,8 @@
-"""Ask a model for its answers: many at a time, greedy."""
+"""Ask a model for its answers: many at a time, greedy.
+
+On a CPU `eval.decoding` reads once what prompts have in common. transformers' own generation, which answers on a GPU,
+reads every prompt whole.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,8 +37,8 @@ def generate(
 ) -> list[Output]:
     """Greedy answers to `prompts` (token ids), in their order.
 
-    Prompts are taken by length, longest first, so that an out-of-memory shows at once and little is padding. On a CPU
-    the answers come from `eval.decoding` where that knows the model, else (and for a batch of 1) from transformers.
+    The longest prompts come first, so that an out-of-memory shows at once and little is padding. On a CPU the answers
+    come from `eval.decoding` where that knows the model, else (and for a batch of 1) from transformers.
 
     Args:
         model: in evaluation mode, with `generate`.

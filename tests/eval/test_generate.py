@@ -7,19 +7,34 @@ from typing import Any
 
 import pytest
 
-from eval.decoding import FAMILIES, decode, decodes, slots_that_fit
+from eval.decoding import FAMILIES, _greedy, decode, decodes, slots_that_fit
 from eval.generate import Output, generate, safe_batch, usual_batch
+from eval.prefixes import reading_order
+from eval.slots import Reading, Slots
 
 LENGTHS = (5, 60, 64, 65, 1, 130, 33, 200, 12, 13)  # on both sides of the cache's block of 64
+SHARED = ((0, 70, 20), (0, 70, 8), (0, 700, 1), (1, 70, 30), (1, 130, 30), (1, 130, 30))  # whose first so many, own
 NEW = 70  # more than a block
+GEMMA: dict[str, Any] = {
+    "layer_types": ["sliding_attention", "full_attention"],
+    "query_pre_attn_scalar": 2,  # other than the head size; and what is attended to decides
+    "tie_word_embeddings": False,  # else the random model repeats its last token
+}
+WINDOWS: dict[str, dict[str, Any]] = {  # of 16 tokens and of 100: prompts and answers cross both
+    "gemma3_text": {**GEMMA, "sliding_window": 16},
+    "gemma3_text, wide": {**GEMMA, "sliding_window": 100},
+    "qwen2": {"use_sliding_window": True, "max_window_layers": 1, "sliding_window": 16},
+    "qwen3": {},
+}
 
 
 def make(family: str) -> Any:
-    """A random model of a family: two layers, 100 tokens, two heads to a key."""
+    """A random model of a family: two layers, 100 tokens, two heads to a key; the windows that `WINDOWS` has."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(0)
+    family, windows = family.partition(",")[0], WINDOWS.get(family, {})
     config = AutoConfig.for_model(
         family,
         vocab_size=100,
@@ -31,15 +46,23 @@ def make(family: str) -> Any:
         head_dim=8,
         initializer_range=0.3,
         eos_token_id=None,
+        **windows,
     )
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
 
 
 def make_prompts() -> list[list[int]]:
+    """Random ones, and some that begin alike, as far as a system turn, a tool list, or to the end."""
     import torch
 
     source = torch.Generator().manual_seed(0)
-    return [torch.randint(1, 100, (n,), generator=source).tolist() for n in LENGTHS]
+
+    def some(n: int) -> list[int]:
+        return torch.randint(1, 100, (n,), generator=source).tolist()  # type: ignore[no-any-return]
+
+    beginnings = [some(700), some(200)]
+    shared = [beginnings[which][:n] + some(own) for which, n, own in SHARED]
+    return [some(n) for n in LENGTHS] + shared + shared[-1:]
 
 
 def by_transformers(model: Any, prompt: list[int]) -> list[int]:
@@ -66,7 +89,7 @@ class Case:
         self.outputs = [Output(" ".join(map(str, a)), len(a), truncated=self.end not in a) for a in self.expected]
 
 
-@pytest.fixture(scope="module", params=FAMILIES)
+@pytest.fixture(scope="module", params=[*FAMILIES, "gemma3_text, wide"])
 def case(request: pytest.FixtureRequest) -> Case:
     return Case(request.param)
 
@@ -76,10 +99,18 @@ def llama() -> Case:
     return Case("llama")
 
 
-@pytest.mark.parametrize("slots", [1, 3, len(LENGTHS) + 1])
+@pytest.mark.parametrize("slots", [1, 3, len(LENGTHS) + len(SHARED) + 2])
 def test_slots_write_what_transformers_writes(case: Case, slots: int) -> None:
     answers: dict[int, list[int]] = {}
     decode(case.model, case.prompts, end=case.end, max_new_tokens=NEW, slots=slots, done=answers.__setitem__)
+    assert [answers[i] for i in range(len(case.prompts))] == case.expected
+
+
+def test_prompts_read_in_parts_give_the_same(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eval.slots._QUERIES", 7)  # at a time
+    monkeypatch.setattr("eval.decoding.TOGETHER", 100)
+    answers: dict[int, list[int]] = {}
+    decode(case.model, case.prompts, end=case.end, max_new_tokens=NEW, slots=4, done=answers.__setitem__)
     assert [answers[i] for i in range(len(case.prompts))] == case.expected
 
 
@@ -107,10 +138,52 @@ def test_answers_are_told_as_they_end_and_a_stop_leaves_the_model_as_it_was(llam
 
     with pytest.raises(KeyboardInterrupt):
         decode(llama.model, llama.prompts, end=llama.end, max_new_tokens=NEW, slots=3, done=done)
-    first = sorted(range(len(LENGTHS)), key=lambda i: -LENGTHS[i])[:7]
+    first = reading_order(llama.prompts)[:7]
     assert len(set(told)) == 4 and set(told) < set(first)  # nobody waits for the whole batch
     assert llama.model.config._attn_implementation == "sdpa"
     assert by_transformers(llama.model, llama.prompts[0])[: len(llama.expected[0])] == llama.expected[0]
+
+
+@pytest.mark.parametrize("slots", [1, 3, 20])
+def test_what_prompts_have_in_common_is_read_once(llama: Case, slots: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Reading] = []
+    right = Slots.prepare
+
+    def told(cache: Slots, used: int, readings: list[Reading]) -> Any:
+        read.extend(readings)
+        return right(cache, used, readings)
+
+    monkeypatch.setattr(Slots, "prepare", told)
+    decode(llama.model, llama.prompts, end=llama.end, max_new_tokens=2, slots=slots, done=lambda i, answer: None)
+    beginnings = {tuple(prompt[: n + 1]) for prompt in llama.prompts for n in range(len(prompt))}
+    again = len(llama.prompts) - len({tuple(prompt) for prompt in llama.prompts})  # its last token, for the logits
+    assert sum(reading.length - reading.shared for reading in read) == len(beginnings) + again
+    assert again
+
+
+def test_no_mask_is_made_of_a_prompt(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    import eval.decoding
+
+    masks: list[Any] = []
+    right = eval.decoding._attend
+
+    def attend(*args: Any, **rest: Any) -> Any:
+        masks.append(args[4])
+        return right(*args, **rest)
+
+    monkeypatch.setattr("eval.decoding._attend", attend)
+    decode(case.model, case.prompts, end=case.end, max_new_tokens=2, slots=4, done=lambda i, answer: None)
+    assert masks and set(masks) == {None}
+
+
+@pytest.mark.parametrize("vocabulary", [1, 97, 1024, 1280])
+def test_greedy_token_is_the_first_of_the_greatest(vocabulary: int) -> None:
+    import torch
+
+    source = torch.Generator().manual_seed(0)
+    for values in (4, 1000):  # many ties, few
+        logits = torch.randint(values, (50, vocabulary), generator=source).to(torch.bfloat16) - 2
+        assert _greedy(logits).tolist() == [row.index(max(row)) for row in logits.tolist()]
 
 
 def test_nothing_to_ask(llama: Case) -> None:
@@ -142,19 +215,22 @@ def _padding_seen(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
 
 def _columns_seen(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
     """A cache that shows a row what another one left behind it."""
-    from eval.decoding import _Cache
+    right = Slots.prepare
 
-    right = _Cache.prepare_step
-
-    def wrong(cache: _Cache, used: int) -> Any:
-        positions = right(cache, used)
+    def wrong(cache: Slots, used: int, readings: list[Reading]) -> Any:
+        prepared = right(cache, used, readings)
         cache.hidden.zero_()
-        return positions
+        return prepared
 
-    monkeypatch.setattr(_Cache, "prepare_step", wrong)
+    monkeypatch.setattr(Slots, "prepare", wrong)
 
 
-@pytest.mark.parametrize("fault", [_padding_seen, _columns_seen])
+def _other_beginning(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
+    """A prompt that goes on from another one's beginning."""
+    monkeypatch.setattr("eval.decoding.shared_tokens", lambda before, prompt: min(len(before), len(prompt) - 1))
+
+
+@pytest.mark.parametrize("fault", [_padding_seen, _columns_seen, _other_beginning])
 def test_batch_that_answers_otherwise_falls_back_to_single_prompts(
     llama: Case, fault: Callable[[pytest.MonkeyPatch, Any], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,18 +246,23 @@ def test_models_that_are_left_to_transformers(llama: Case, tmp_path: Path) -> No
     assert not decodes(llama.model)
     llama.model.set_attn_implementation("sdpa")
     assert not decodes(make("gemma2"))
-    sliding = make("qwen3")
-    sliding.config.layer_types = ["full_attention", "sliding_attention"]
-    assert not decodes(sliding)
+    chunked = make("qwen3")
+    chunked.config.layer_types = ["full_attention", "chunked_attention"]
+    assert not decodes(chunked)
+    gemma = make("gemma3_text")
+    assert decodes(gemma)
+    gemma.config.use_bidirectional_attention = True
+    assert not decodes(gemma)
     assert not decodes(object())  # an adapter on a model, say
     assert usual_batch(object(), llama.prompts, max_new_tokens=NEW) == 16
 
 
 def test_batch_fits_in_a_quarter_of_the_free_memory(llama: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     a_token = 2 * 2 * (2 * 8) * 4  # layers, keys and values, key heads of 8, bytes
-    free = SimpleNamespace(available=7 * 4 * a_token * (max(LENGTHS) + NEW))
+    longest = max(map(len, llama.prompts)) + NEW
+    free = SimpleNamespace(available=7 * 4 * a_token * longest)
     monkeypatch.setattr("psutil.virtual_memory", lambda: free)
-    assert slots_that_fit(llama.model, max(LENGTHS) + NEW) == 7
+    assert slots_that_fit(llama.model, longest) == 7
     assert usual_batch(llama.model, llama.prompts, max_new_tokens=NEW) == 7
     free.available = 1
     assert usual_batch(llama.model, llama.prompts, max_new_tokens=NEW) == 1
