@@ -10,6 +10,9 @@ METRICS = {
     "json_validity": "JSON Validity",
     "hallucination_rate": "Hallucination Rate",
     "exact_match": "Exact Match",
+    "must_call_exact": "Must-call Exact (a call is due)",
+    "abstention": "Abstention (none is due)",
+    "balanced": "Balanced (harmonic mean)",
 }
 BUCKETS = {
     "T1": "same kind of sentence",
@@ -21,7 +24,7 @@ BUCKETS = {
 
 
 def headline_table(metrics: dict[str, Any]) -> Table:
-    """The five headline metrics with 95 % intervals, base beside tuned; then execution, on the rows it can ask."""
+    """The headline metrics with 95 % intervals, base beside tuned; then execution, on the rows it can ask."""
     tuned, base = metrics["tuned"], metrics["base"]
     columns = {name: m["headline"] for name, m in (("base", base), ("tuned", tuned)) if m}
     return rates_table(f"{metrics['run']} on {metrics['split']}, {tuned['n']} rows", columns, metrics.get("execution"))
@@ -59,21 +62,30 @@ def apart_table(apart: dict[str, Any]) -> Table:
 
 
 def compare_table(result: dict[str, Any], labels: dict[str, str]) -> Table:
-    """What `scoring.compare` gives for the figures in `labels`, under the names `result["a"]` and `result["b"]`."""
+    """What `scoring.compare` gives for the figures in `labels`, under the names `result["a"]` and `result["b"]`.
+
+    A figure a row: both rates, the difference in points, the samples that one alone gets right, McNemar's p-value.
+    """
     a, b = result["a"], result["b"]
     title = f"{a} against {b} on the same {result['n']} rows, strict reading"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", caption="p: McNemar, exact", caption_justify="left")
     table.add_column("")
+    for column in (a, b):
+        table.add_column(column, justify="right", min_width=len("(10.0–20.0)"))  # 80 columns wrap it there, at worst
+    for column in ("points", f"only\n{a}", f"only\n{b}", "p"):
+        table.add_column(column, justify="right")
     for key, label in labels.items():
-        n = result[key]["a"]["n"]
-        table.add_column(label if n == result["n"] else f"{label} ({n} rows)", justify="right")
-    pairs = [result[key] for key in labels]
-    table.add_row(a, *[_rate(pair["a"]) for pair in pairs])
-    table.add_row(b, *[_rate(pair["b"]) for pair in pairs])
-    table.add_row("difference", *[f"{100 * pair['difference']:+.1f} points" for pair in pairs])
-    table.add_row(f"right only in {a}", *[str(pair["only_a"]) for pair in pairs])
-    table.add_row(f"right only in {b}", *[str(pair["only_b"]) for pair in pairs])
-    table.add_row("p (McNemar, exact)", *[f"{pair['p_value']:.4f}" for pair in pairs])
+        pair = result[key]
+        n = pair["a"]["n"]
+        table.add_row(
+            label if n == result["n"] else f"{label}\n({n} rows)",
+            _rate(pair["a"]),
+            _rate(pair["b"]),
+            f"{100 * pair['difference']:+.1f}",
+            str(pair["only_a"]),
+            str(pair["only_b"]),
+            f"{pair['p_value']:.4f}",
+        )
     return table
 
 
@@ -93,7 +105,8 @@ def bucket_table(metrics: dict[str, Any]) -> Table:
 def _rate(rate: dict[str, Any]) -> str:
     if rate["value"] is None:
         return "–"
-    return f"{rate['value']:.1%} ({100 * rate['low']:.1f}–{100 * rate['high']:.1f})"
+    interval = f" ({100 * rate['low']:.1f}–{100 * rate['high']:.1f})" if rate["low"] is not None else ""
+    return f"{rate['value']:.1%}{interval}"
 
 
 def _short(rate: dict[str, Any]) -> str:

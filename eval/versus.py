@@ -11,6 +11,8 @@ LEVEL = 0.05
 """Below this p-value a difference is called one."""
 COMPARED = {
     "exact_match": "Exact Match",
+    "must_call_exact": "Must-call Exact",
+    "abstention": "Abstention",
     "tool_name": "Tool Name Accuracy",
     "execution": "Execution Accuracy",
 }

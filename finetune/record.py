@@ -33,6 +33,9 @@ WORDS = {
         "json_validity": "JSON Validity",
         "hallucination_rate": "Hallucination Rate",
         "exact_match": "Exact Match",
+        "must_call_exact": "Must-call Exact",
+        "abstention": "Abstention",
+        "balanced": "Balanced",
         "execution_accuracy": "Execution Accuracy",
         "T1": "T1 same kind of sentence",
         "T2": "T2 unseen phrasing",
@@ -54,6 +57,9 @@ WORDS = {
         "json_validity": "JSON 유효성",
         "hallucination_rate": "환각률",
         "exact_match": "완전 일치",
+        "must_call_exact": "호출 정답률",
+        "abstention": "호출 안 함 정답률",
+        "balanced": "균형 점수",
         "execution_accuracy": "실행 정확도",
         "T1": "T1 같은 종류의 문장",
         "T2": "T2 처음 보는 표현",
@@ -159,7 +165,7 @@ def tables(measured: dict[str, Any], language: Language) -> str:
     )
     scores: list[str] = []
     if evaluation := measured["evaluation"]:
-        line += words["evaluated"].format(n=evaluation.get("n", 250), **evaluation["seconds"])
+        line += words["evaluated"].format(n=evaluation["n"], **evaluation["seconds"])
         scores = [*_scores(evaluation, words), ""]
     return "\n".join([f"{line}.", "", *scores, *_epochs(measured["epochs"], language)])
 
@@ -196,7 +202,10 @@ def _epochs(table: list[dict[str, Any]], language: Language) -> list[str]:
 
 
 def _rate(rate: dict[str, Any]) -> str:
-    return "–" if rate["value"] is None else f"{rate['value']:.1%} ({100 * rate['low']:.0f}–{100 * rate['high']:.0f})"
+    if rate["value"] is None:
+        return "–"
+    interval = f" ({100 * rate['low']:.0f}–{100 * rate['high']:.0f})" if rate["low"] is not None else ""
+    return f"{rate['value']:.1%}{interval}"
 
 
 def _short(rate: dict[str, Any]) -> str:

@@ -7,8 +7,24 @@ from eval.page.text import MAX_NAME, short, visible
 from eval.scoring.sample import NONE
 from eval.scoring.stats import rate
 
-METRICS = ("exact_match", "tool_name_accuracy", "parameter_accuracy", "json_validity", "hallucination_rate")
-COMPARED = {"exact_match": "exact_match", "tool_name": "tool_name_accuracy", "execution": "execution"}
+KINDS = ("must_call_exact", "abstention", "balanced")
+"""Exact Match apart, by whether a call is due: says something where there are rows of both kinds."""
+
+METRICS = (
+    "exact_match",
+    *KINDS,
+    "tool_name_accuracy",
+    "parameter_accuracy",
+    "json_validity",
+    "hallucination_rate",
+)
+COMPARED = {
+    "exact_match": "exact_match",
+    "must_call_exact": "must_call_exact",
+    "abstention": "abstention",
+    "tool_name": "tool_name_accuracy",
+    "execution": "execution",
+}
 ACCEPTED = ("coerced_integer", "order_differs")
 MAX_COLUMNS = 60
 MAX_ROWS = 100
@@ -32,7 +48,8 @@ def p_text(p: float) -> tuple[str, bool]:
 def metric_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """The headline figures, each with the tuned rate and, where there are, base, repaired and the probe's.
 
-    Execution stands last and brings its outcomes, where the rows have a structural model.
+    Those of `KINDS` are there where the split has both. Execution stands last and brings its outcomes, where the rows
+    have a structural model.
     """
     tuned, base = metrics["tuned"], metrics["base"]
     probe = probe_rate(metrics)
@@ -41,11 +58,12 @@ def metric_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
             "key": key,
             "tuned": tuned["headline"][key],
             "base": base["headline"][key] if base else None,
-            "repaired": tuned["repaired"].get(key) if key != "hallucination_rate" else None,
+            "repaired": tuned["repaired"].get(key) if key not in ("hallucination_rate", "abstention") else None,
             "probe": probe if key == "exact_match" else None,
             "lower": key == "hallucination_rate",
         }
         for key in METRICS
+        if key not in KINDS or tuned["headline"]["balanced"]["value"] is not None
     ]
     executed = metrics.get("execution")
     if executed and executed["tuned"]["n"]:
@@ -211,7 +229,6 @@ _MORE = {
     "calls_recall": "strict.calls.recall",
     "parameters_precision": "strict.parameters.precision",
     "parameters_recall": "strict.parameters.recall",
-    "no_call_recall": "no_call.recall",
 }
 
 

@@ -7,12 +7,14 @@ from eval.scoring.stats import mcnemar, rate
 
 
 def compare(scores_a: dict[str, Any], scores_b: dict[str, Any]) -> dict[str, Any]:
-    """Paired comparison of two results of `score`, strict reading, for `exact_match` and `tool_name`; and for
-    `execution` where both carry the result of `execution_accuracy` under that key, made on the same samples.
+    """Paired comparison of two results of `score`, strict reading, for `exact_match` and `tool_name`; for
+    `must_call_exact` and `abstention`, which are Exact Match of the samples whose gold has a call and of the others,
+    where there are both; and for `execution` where both carry the result of `execution_accuracy` under that key, made
+    on the same samples.
 
     Each is `{"a", "b", "difference", "both", "only_a", "only_b", "neither", "p_value"}`: both rates, b minus
     a as a fraction, the four counts of samples by which run was right, and the two-sided exact McNemar p-value. `n`
-    counts the samples; execution has its own, smaller number in its rates.
+    counts the samples; what is asked of a part of them has its own, smaller number in its rates.
 
     Raises:
         InputError: the two were not made on samples of the same ids and gold calls.
@@ -29,11 +31,15 @@ def compare(scores_a: dict[str, Any], scores_b: dict[str, Any]) -> dict[str, Any
         raise InputError(
             f"the sample {changed!r} has other gold calls in the two runs", fix="evaluate both on the same data"
         )
-    result = {
+    exact = {i: (row["strict"]["exact_match"], b[i]["strict"]["exact_match"]) for i, row in a.items()}
+    result: dict[str, Any] = {
         "n": len(a),
-        "exact_match": _paired([(row["strict"]["exact_match"], b[i]["strict"]["exact_match"]) for i, row in a.items()]),
+        "exact_match": _paired(list(exact.values())),
         "tool_name": _paired([(row["strict"]["tool_name"], b[i]["strict"]["tool_name"]) for i, row in a.items()]),
     }
+    due, none_due = ([exact[i] for i, row in a.items() if bool(row["gold"]) == called] for called in (True, False))
+    if due and none_due:
+        result |= {"must_call_exact": _paired(due), "abstention": _paired(none_due)}
     ran_a, ran_b = ((scores.get("execution") or {}).get("samples") or {} for scores in (scores_a, scores_b))
     if ran_a and ran_a.keys() == ran_b.keys():
         result["execution"] = _paired([(outcome == "strict", ran_b[i] == "strict") for i, outcome in ran_a.items()])

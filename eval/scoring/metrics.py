@@ -9,7 +9,7 @@ from eval.parsed import Parsed
 from eval.scoring.agreement import Leaves
 from eval.scoring.confusion import confusion_table
 from eval.scoring.sample import Reading, Sample, SampleScore, score_sample
-from eval.scoring.stats import f1, rate
+from eval.scoring.stats import f1, harmonic_mean, rate
 
 Scores = Sequence[SampleScore]
 ReadingOf = Callable[[SampleScore], Reading]
@@ -19,12 +19,12 @@ def score(samples: Iterable[Sample], family: str = "hermes") -> dict[str, Any]:
     """Score the outputs of a run.
 
     Every rate is `{"value", "count", "n", "low", "high"}`: a fraction from 0 to 1 with its Wilson 95 % interval, None
-    where n is 0. The result can be written as JSON:
+    where n is 0; `balanced` alone counts nothing and has no interval. The result can be written as JSON:
 
         n, family
-        headline       tool_name_accuracy, parameter_accuracy, json_validity, exact_match (all of the strict reading),
-                       hallucination_rate (of the repaired reading)
-        strict         tool_name_accuracy, parameter_accuracy, json_validity, exact_match;
+        headline       tool_name_accuracy, parameter_accuracy, json_validity, exact_match, must_call_exact, abstention,
+                       balanced (all of the strict reading), hallucination_rate (of the repaired reading)
+        strict         those of the strict reading;
                        parameter_accuracy_given_name (of the gold calls paired with a call of their name);
                        calls (names) and parameters (leaves), each precision, recall, f1
         repaired       the same without json_validity, with hallucination_rate
@@ -75,7 +75,11 @@ def summarise(scores: Scores) -> dict[str, Any]:
 
 
 def headline(scores: Scores) -> dict[str, Any]:
-    """The five rates that a run is known by: strict reading; hallucination is judged on the repaired one."""
+    """What a run is known by: strict reading; hallucination is judged on the repaired one.
+
+    Exact Match mixes samples where a call is due with samples where none is, and a model that never calls is right on
+    all of the latter. Therefore they stand apart too: `must_call_exact` and `abstention`, with their harmonic mean.
+    """
     n, gold_calls = len(scores), sum(len(s.gold) for s in scores)
     return {
         "tool_name_accuracy": rate(_count(s.strict.tool_name for s in scores), n),
@@ -83,6 +87,7 @@ def headline(scores: Scores) -> dict[str, Any]:
         "json_validity": _json_validity(scores),
         "hallucination_rate": rate(_count(s.hallucinated for s in scores), n),
         "exact_match": rate(_count(s.strict.exact_match for s in scores), n),
+        **_by_kind(scores, _strict),
     }
 
 
@@ -131,6 +136,7 @@ def _reading(scores: Scores, of: ReadingOf, **more: Any) -> dict[str, Any]:
         "parameter_accuracy": rate(right, gold_calls),
         **more,
         "exact_match": rate(_count(r.exact_match for r in readings), len(readings)),
+        **_by_kind(scores, of),
         "parameter_accuracy_given_name": rate(right, hits),
         "calls": f1(hits, made, hits, gold_calls),
         "parameters": f1(leaves.got_hits, leaves.got, leaves.wanted_hits, leaves.wanted),
@@ -148,6 +154,14 @@ def _repaired(score: SampleScore) -> Reading:
 def _json_validity(scores: Scores) -> dict[str, Any]:
     due = [s for s in scores if s.gold]
     return rate(_count(s.json_valid for s in due), len(due))
+
+
+def _by_kind(scores: Scores, of: ReadingOf) -> dict[str, Any]:
+    """Exact Match of the samples whose gold has a call and of those whose gold has none, and their harmonic mean."""
+    due, none_due = [s for s in scores if s.gold], [s for s in scores if not s.gold]
+    must_call_exact, abstention = (rate(_count(of(s).exact_match for s in kind), len(kind)) for kind in (due, none_due))
+    balanced = harmonic_mean(must_call_exact, abstention)
+    return {"must_call_exact": must_call_exact, "abstention": abstention, "balanced": balanced}
 
 
 def _hallucination(scores: Scores) -> dict[str, Any]:

@@ -27,6 +27,16 @@ def rate(count: int, n: int) -> dict[str, Any]:
     return {"value": count / n if n else None, "count": count, "n": n, "low": low, "high": high}
 
 
+def harmonic_mean(a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+    """2ab / (a + b) of two rates, in the shape of a `rate`; 0 where either is, None where either has no samples.
+
+    It counts nothing and has no interval of its own: those of its two parts say how sure it is.
+    """
+    x, y = a["value"], b["value"]
+    value = None if x is None or y is None else 2 * x * y / (x + y) if x and y else 0.0
+    return {"value": value, "count": None, "n": a["n"] + b["n"], "low": None, "high": None}
+
+
 def f1(hits_got: int, got: int, hits_wanted: int, wanted: int) -> dict[str, Any]:
     """`{"precision", "recall", "f1"}` of a set of things predicted and a set of things wanted.
 

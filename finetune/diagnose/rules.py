@@ -19,6 +19,8 @@ RULES: tuple[Rule, ...] = (
     curves.best_epoch,
     tools.format_not_tool,
     tools.format_not_name,
+    tools.calls_whatever,
+    tools.never_calls,
     tools.truncated,
     machine.memory_near,
     machine.memory_recovered,

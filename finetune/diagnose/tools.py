@@ -1,6 +1,7 @@
 """Rules on what the losses hide: the loss by role, and the calls that were generated at each evaluation."""
 
 import math
+from typing import Any
 
 from finetune.diagnose.finding import Finding
 from finetune.diagnose.reading import evaluated, is_number, scored_rows
@@ -14,12 +15,22 @@ FORMAT_LEARNT, NAME_HIGH = 0.1, 0.3
 """Nats a token, where nothing is generated. exp(-0.1) = 90 % for each format token; exp(-0.3) = 74 %, so that a name of
 five tokens is right in 0.74 ** 5 = 22 %."""
 
+RARELY, MOSTLY = 0.2, 0.8
+"""Shares of the rows of one kind, call due or none due. With fewer than a fifth of one kind right, a model that does
+well on the other has learnt one answer for all (this project's reading)."""
+
+CHOOSES = 0.5
+"""Must-call Exact from which it does choose tools: half of the due calls are right to the last value."""
+
 CUT_OFF = 0.05
 """The share of generations without an end token from which it is more than an odd row."""
 
 
 def format_not_tool(history: History) -> Finding | None:
-    """JSON almost always valid, and the tool name often wrong, at the best evaluation."""
+    """JSON almost always valid, and the tool name often wrong, at the best evaluation.
+
+    Tool Name Accuracy counts the rows without a call too: where the due calls are right, what it lacks is abstention.
+    """
     rows = [
         r for r in evaluated(history) if is_number(r.get("tool_name_accuracy")) and is_number(r.get("json_validity"))
     ]
@@ -27,6 +38,8 @@ def format_not_tool(history: History) -> Finding | None:
         return None
     best = min(rows, key=lambda row: row["eval_loss"])
     if best["json_validity"] < JSON_LEARNT or best["tool_name_accuracy"] >= NAME_LOW:
+        return None
+    if (best.get("must_call_exact") or 0) >= CHOOSES:
         return None
     figures = {
         "epoch": best["epoch"],
@@ -36,6 +49,34 @@ def format_not_tool(history: History) -> Finding | None:
         "scored": scored_rows(history),
     }
     return Finding("format_not_tool", "warning", figures)
+
+
+def calls_whatever(history: History) -> Finding | None:
+    """It has learnt to call, and calls where it should ask back or decline, at the best evaluation."""
+    best = _by_kind(history)
+    if not best or best["json_validity"] < JSON_LEARNT or best["abstention"] >= RARELY:
+        return None
+    return Finding("calls_whatever", "warning", _kinds(history, best))
+
+
+def never_calls(history: History) -> Finding | None:
+    """The other way round: hardly a due call that can be read, and none where none is due, at the best evaluation."""
+    best = _by_kind(history)
+    if not best or best["json_validity"] >= RARELY or best["abstention"] < MOSTLY:
+        return None
+    return Finding("never_calls", "warning", _kinds(history, best))
+
+
+def _by_kind(history: History) -> dict[str, Any] | None:
+    """The row of the lowest loss among those that scored rows of both kinds."""
+    needed = ("json_validity", "must_call_exact", "abstention")
+    rows = [row for row in evaluated(history) if all(is_number(row.get(key)) for key in needed)]
+    return min(rows, key=lambda row: row["eval_loss"]) if rows else None
+
+
+def _kinds(history: History, row: dict[str, Any]) -> dict[str, Any]:
+    figures = {key: row[key] for key in ("epoch", "must_call_exact", "abstention")}
+    return figures | {"json": row["json_validity"], "scored": scored_rows(history)}
 
 
 def format_not_name(history: History) -> Finding | None:

@@ -83,6 +83,23 @@ def test_execution_stands_beside_the_other_figures(report, records, outputs, tmp
     assert words()["execution"][1] not in (tmp_path / "r.html").read_text(encoding="utf-8").split('id="data"')[0]
 
 
+def test_rows_with_a_call_and_rows_without_stand_apart(report, records, outputs, tmp_path):
+    head = metrics_of(records, outputs)["tuned"]["headline"]
+    called, silent, balanced = (head[key] for key in ("must_call_exact", "abstention", "balanced"))
+    text = report.read_text(encoding="utf-8").split('id="data"')[0]
+    for key in ("must_call_exact", "abstention"):
+        assert text.count(f">{words()[key][1]}<") == 2, "among the figures and in the comparison"
+    assert text.count(f">{words()['balanced'][1]}<") == 1
+    assert f'<p class="big">{100 * balanced["value"]:.1f}%</p>' in text
+    assert f'{called["count"]}<span class="faint"> / 200</span>' in text and "None" not in text
+    counts = {"due": 200, "called": called["count"], "none_due": 50, "silent": silent["count"]}
+    shares = {"called_value": f"{100 * called['value']:.1f}%", "silent_value": f"{100 * silent['value']:.1f}%"}
+    assert words()["verdict.kinds"][1].format(**counts, **shares) in text
+    calls = [r for r in records if r.gold][:3]
+    write_report(tmp_path / "r.html", metrics_of(calls, outputs | {"base": outputs["tuned"]}), calls, outputs)
+    assert f">{words()['abstention'][1]}<" not in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
 def test_every_sample_is_there_with_its_reason(report, records):
     entries = embedded(report)["samples"]
     assert [e["id"] for e in entries] == [r.id for r in records]

@@ -93,6 +93,38 @@ def test_headline(scores):
     assert head["exact_match"]["low"] < 0.2 < head["exact_match"]["high"]
 
 
+def test_rows_with_a_call_and_rows_without_stand_apart(scores):
+    head, repaired = scores["headline"], scores["repaired"]
+    assert share(head["must_call_exact"]) == (1, 7)  # s1 of s1–s7
+    assert share(head["abstention"]) == (1, 3)  # s8 of s8–s10
+    assert head["abstention"]["low"] < 1 / 3 < head["abstention"]["high"]
+    # 2·(1/7)·(1/3) / (1/7 + 1/3) = (2/21) / (10/21)
+    assert head["balanced"] == {"value": pytest.approx(0.2), "count": None, "n": 10, "low": None, "high": None}
+    assert share(repaired["must_call_exact"]) == (3, 7) and share(repaired["abstention"]) == (1, 3)
+    assert repaired["balanced"]["value"] == pytest.approx(3 / 8)  # (2/7) / (16/21)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "must_call", "abstention", "balanced", "exact"),
+    [
+        ([SILENT] * 5, 0.0, 1.0, 0.0, 0.2),  # it never calls
+        ([clean(UNDONE)] * 5, 1.0, 0.0, 0.0, 0.8),  # it calls whatever is offered
+        ([clean(UNDONE), clean(UNDONE), SILENT, SILENT, SILENT], 0.5, 1.0, 2 / 3, 0.6),
+    ],
+)
+def test_one_habit_alone_is_worth_nothing(outputs, must_call, abstention, balanced, exact):
+    golds = [[UNDONE]] * 4 + [[]]
+    head = score(sample(i, *pair) for i, pair in enumerate(zip(golds, outputs, strict=True)))["headline"]
+    found = [head[key]["value"] for key in ("must_call_exact", "abstention", "balanced", "exact_match")]
+    assert found == pytest.approx([must_call, abstention, balanced, exact])
+
+
+def test_balanced_needs_rows_of_both_kinds():
+    for gold, other in (([UNDONE], "abstention"), ([], "must_call_exact")):
+        head = score([sample(1, gold, SILENT)])["headline"]
+        assert head["balanced"]["value"] is None and head[other]["value"] is None
+
+
 def test_strict_and_repaired(scores):
     strict, repaired = scores["strict"], scores["repaired"]
     for key in ("tool_name_accuracy", "parameter_accuracy", "json_validity", "exact_match"):
@@ -206,9 +238,9 @@ def test_the_result_is_json(scores):
 def test_nothing_to_score():
     empty = score([])
     assert empty["n"] == 0
-    assert all(
-        rate == {"value": None, "count": 0, "n": 0, "low": None, "high": None} for rate in empty["headline"].values()
-    )
+    nothing = {"value": None, "count": 0, "n": 0, "low": None, "high": None}
+    assert empty["headline"].pop("balanced") == nothing | {"count": None}
+    assert all(rate == nothing for rate in empty["headline"].values())
 
 
 def test_names_are_compared_as_written():
@@ -302,6 +334,20 @@ def test_compare():
     assert result["tool_name"]["p_value"] == 1.0 and result["tool_name"]["both"] == 8
     # a result read back from its file compares the same
     assert compare(json.loads(json.dumps(run(0, 1))), run(1, 2, 3, 4, 5, 6)) == result
+
+
+def test_compare_takes_rows_with_a_call_and_rows_without_apart():
+    def run(called, silent):
+        due = [sample(i, [UNDONE], clean(UNDONE) if i < called else SILENT) for i in range(4)]
+        return score(due + [sample(4 + i, [], SILENT if i < silent else clean(UNDONE)) for i in range(3)])
+
+    result = compare(run(4, 0), run(1, 3))
+    for key, n, counts, p in (("must_call_exact", 4, [1, 3, 0, 0], 2 / 8), ("abstention", 3, [0, 0, 3, 0], 2 / 8)):
+        assert [result[key][k] for k in ("both", "only_a", "only_b", "neither")] == counts
+        assert result[key]["a"]["n"] == n and result[key]["p_value"] == pytest.approx(p)
+    assert result["exact_match"]["p_value"] == 1.0, "three against three: mixed, it sees nothing"
+    of_one_kind = score([sample(1, [UNDONE], SILENT)])
+    assert not {"must_call_exact", "abstention"} & compare(of_one_kind, of_one_kind).keys()
 
 
 def test_compare_wants_the_same_samples():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.scoring.stats import f1, mcnemar, rate, wilson
+from eval.scoring.stats import f1, harmonic_mean, mcnemar, rate, wilson
 
 
 @pytest.mark.parametrize(("count", "low", "high"), [(245, 95.4, 99.1), (225, 85.7, 93.1)])
@@ -35,6 +35,15 @@ def test_wilson_holds_the_estimate_and_mirrors(n, data):
 def test_rate():
     assert rate(0, 0) == {"value": None, "count": 0, "n": 0, "low": None, "high": None}
     assert rate(1, 4) == {"value": 0.25, "count": 1, "n": 4, "low": wilson(1, 4)[0], "high": wilson(1, 4)[1]}
+
+
+def test_harmonic_mean():
+    assert harmonic_mean(rate(1, 2), rate(1, 4)) == {
+        "value": pytest.approx(1 / 3), "count": None, "n": 6, "low": None, "high": None
+    }  # fmt: skip
+    assert harmonic_mean(rate(3, 3), rate(2, 2))["value"] == 1.0
+    assert harmonic_mean(rate(0, 2), rate(2, 2))["value"] == harmonic_mean(rate(0, 2), rate(0, 2))["value"] == 0.0
+    assert harmonic_mean(rate(0, 0), rate(2, 2))["value"] is None
 
 
 def test_f1():

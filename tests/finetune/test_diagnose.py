@@ -330,6 +330,40 @@ def test_format_learnt_but_not_the_tool() -> None:
     assert not found(make(tools=(0.55, 0.89)), "format_not_tool")
 
 
+def test_a_tool_is_not_called_unlearnt_for_want_of_abstention() -> None:
+    """Of five rows one needs no call: with the due calls right, calling there too leaves the names at 70 %."""
+    lacking = {"tool_name_accuracy": 0.7, "json_validity": 0.99, "abstention": 0.0}
+    assert not found(make(row=lacking | {"must_call_exact": 0.5}), "format_not_tool")
+    assert found(make(row=lacking | {"must_call_exact": 0.49}), "format_not_tool")
+
+
+def test_calling_whatever_is_offered_and_never_calling() -> None:
+    def kinds(json: float, must_call: float, abstention: float) -> History:
+        row = {"json_validity": json, "must_call_exact": must_call, "abstention": abstention}
+        return make(row=row, overrides=["eval.generate=64"], manifest={"rows": {"validation": 250}})
+
+    figure = figures(kinds(0.97, 0.6, 0.19), "calls_whatever")
+    assert figure == {"epoch": 3, "must_call_exact": 0.6, "abstention": 0.19, "json": 0.97, "scored": 64}
+    assert "in only 19% (of 64 rows scored)" in found(kinds(0.97, 0.6, 0.19), "calls_whatever").text("en").meaning  # type: ignore[union-attr]
+    assert not found(kinds(0.97, 0.6, 0.2), "calls_whatever")
+    assert not found(kinds(0.89, 0.6, 0.19), "calls_whatever"), "it does not call well enough yet to say"
+
+    figure = figures(kinds(0.19, 0.1, 0.8), "never_calls")
+    assert (figure["json"], figure["must_call_exact"], figure["abstention"]) == (0.19, 0.1, 0.8)
+    assert not found(kinds(0.2, 0.1, 0.8), "never_calls")
+    assert not found(kinds(0.19, 0.1, 0.79), "never_calls"), "it calls, in no readable form"
+    assert not found(make(row={"json_validity": 0.0}), "never_calls"), "no row without a call was scored"
+
+
+def test_the_two_kinds_are_read_at_the_lowest_loss() -> None:
+    history = make(evaluations=(0.7, 0.48, 0.46))
+    for row, abstention in zip(history.epochs, (0.0, 0.0, 0.9), strict=True):
+        row |= {"must_call_exact": 0.8, "abstention": abstention}
+    assert not found(history, "calls_whatever")
+    history.epochs[1]["eval_loss"] = 0.4
+    assert figures(history, "calls_whatever")["epoch"] == 2
+
+
 def test_format_learnt_but_not_the_name_by_the_losses_alone() -> None:
     def by_role(form: float, name: float, tools: tuple[float, float] | None = None) -> History:
         return make(tools=tools, row={"eval_loss_format": form, "eval_loss_name": name})

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from data.files import read_jsonl, write_jsonl
+from data.files import read_jsonl, write_json, write_jsonl
+from eval.scoring.stats import harmonic_mean, rate
 from finetune import record
 from finetune.history import read_history
 from finetune.report.tables import key_figures
@@ -31,6 +32,25 @@ def test_only_what_changed_is_said_to_be_written(tmp_path: Path, readmes: dict[s
     cpu = run_samples.cpu_run(tmp_path)
     assert record.record(cpu) == [tmp_path / "measured" / "cpu.json", *readmes.values()]
     assert record.record(cpu) == [], "it is all there already"
+
+
+def test_rows_with_a_call_and_rows_without_are_recorded_apart(tmp_path: Path, readmes: dict[str, Path]) -> None:
+    run = run_samples.cpu_run(tmp_path)
+    rates = {"exact_match": rate(15, 50), "must_call_exact": rate(10, 40), "abstention": rate(5, 10)}
+    scores = {
+        "n": 50,
+        "headline": rates | {"balanced": harmonic_mean(rates["must_call_exact"], rates["abstention"])},
+        "slices": {"bucket": {}},
+    }
+    evaluation = {"base": scores, "tuned": scores, "execution": None, "probe": {"by_bucket": {}}}
+    (run / "eval" / "test").mkdir(parents=True)
+    write_json(run / "eval" / "test" / "metrics.json", evaluation | {"seconds": {"base": 1.0, "tuned": 1.0}})
+    record.record(run)
+    english, korean = (readmes[language].read_text(encoding="utf-8") for language in ("en", "ko"))
+    assert "| Must-call Exact | 25.0% (14–40) | **25.0% (14–40)** |" in english
+    assert "| Abstention | 50.0% (24–76) | **50.0% (24–76)** |" in english
+    assert "| Balanced | 33.3% | **33.3%** |" in english and "| 균형 점수 | 33.3% | **33.3%** |" in korean
+    assert "| 호출 정답률 | 25.0%" in korean and "| 호출 안 함 정답률 | 50.0%" in korean
 
 
 def in_parts(run: Path) -> Path:

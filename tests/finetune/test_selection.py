@@ -5,14 +5,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from data import InputError, Record
 from data.files import read_jsonl
+from finetune.config import load_config
+from finetune.device import Device
 from finetune.runs import adapter_digest
+from finetune.scoring import scorer
 from tests.tiny import TINY, environment
 
-RATES = {"exact_match": [0.25, 0.5, 0.5], "tool_name_accuracy": [0.9, 0.5, 0.2]}
+RATES = {"exact_match": [0.25, 0.5, 0.5], "tool_name_accuracy": [0.9, 0.5, 0.2], "balanced": [0.1, 0.4, 0.3]}
 """At the three evaluations; the loss meanwhile falls, so by it the last one is the best."""
 SCRIPT = """
 import sys
@@ -27,7 +33,7 @@ app(sys.argv[1:])
 """
 
 
-@pytest.mark.parametrize(("metric", "step"), [("exact_match", 16), ("tool_name_accuracy", 8)])
+@pytest.mark.parametrize(("metric", "step"), [("exact_match", 16), ("tool_name_accuracy", 8), ("balanced", 16)])
 def test_best_follows_the_chosen_metric(tmp_path: Path, tiny_model: Path, metric: str, step: int) -> None:
     arguments = [*TINY, f"model.name={tiny_model}", "model.backend=hf", "train.epochs=3", "eval.generate=4"]
     arguments += [f"eval.select_by={metric}", "train.learning_rate=0.005"]
@@ -49,3 +55,16 @@ def test_best_follows_the_chosen_metric(tmp_path: Path, tiny_model: Path, metric
     assert [row["step"] for row in table if row["best"]] == [best["step"]] == [step]
     assert best["metric"] == f"eval_{metric}" and best["value"] == pytest.approx(max(RATES[metric]))
     assert adapter_digest(run / "best") == best["sha256"] != adapter_digest(run / "last")
+
+
+@pytest.mark.parametrize("called", [True, False])
+def test_balanced_needs_rows_of_both_kinds_to_be_scored(called: bool) -> None:
+    """Told before training: the trainer would miss the figure after the first epoch."""
+    call = {"type": "function", "function": {"name": "go", "arguments": {}}}
+    answer = {"role": "assistant", "content": "?", **({"tool_calls": [call]} if called else {})}
+    rows = [Record(str(i), [{"role": "user", "content": "go"}, answer], [], {}) for i in range(3)]
+    prepared: Any = SimpleNamespace(scored=rows)
+    device = Device("cpu", "", (0, 0), 8.0, bf16=False)
+    with pytest.raises(InputError, match="the 3 validation rows") as error:
+        scorer(load_config("cpu", ["eval.select_by=balanced"]), "float32", device, prepared, rows[:2], print)
+    assert error.value.where == "eval.select_by=balanced"
