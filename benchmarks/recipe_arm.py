@@ -109,16 +109,17 @@ def run_arm(task: Task, emit: Emit) -> None:
         )
         start_alike(trainer.model, config.train.seed)
         _only_train(trainer)
-        emit({"event": "loaded", "seconds": round(time.perf_counter() - started, 2)})
+        computed = _computed(config, [train[row] for row in trainer._get_train_sampler().order()], device)
+        emit({"event": "loaded", "seconds": round(time.perf_counter() - started, 2), "computed_per_sample": computed})
         started = time.perf_counter()
         with phase("probe"):
-            probe(trainer, config, loaded, prepared.tokenizer, train, device)
+            probe(trainer, config, loaded, train, device)
         emit({"event": "warmed up", "seconds": round(time.perf_counter() - started, 2)})
         trainer.add_callback(
             _clock(
                 task,
                 emit,
-                lambda: _evaluate(trainer, config, prepared.tokenizer, validation),
+                lambda: _evaluate(trainer, config, validation),
                 lambda step: _samples(step, length.steps_per_epoch, len(train), config),
                 device,
             )
@@ -207,6 +208,18 @@ def _describe(prepared: Prepared, tokens: int) -> dict[str, Any]:
     }
 
 
+def _computed(config: Config, ordered: Sequence[Example], device: Any) -> float:
+    """Tokens a row that are computed in the first epoch, padding left out."""
+    from finetune.models import shares_prefixes
+    from finetune.shared_prefix import computed_tokens
+
+    if shares_prefixes(config, device):
+        tokens = computed_tokens(ordered, config.train.micro_batch, config.train.pass_tokens)
+    else:
+        tokens = sum(len(e.input_ids) for e in ordered)
+    return round(tokens / len(ordered), 1)
+
+
 def _supervised(examples: Sequence[Example]) -> dict[str, Any]:
     """How many tokens carry loss, and a digest of which they are, row by row in the order of the ids."""
     answers = {e.id: [label for label in e.labels if label != IGNORED] for e in examples}
@@ -223,19 +236,11 @@ def _only_train(trainer: Any) -> None:
     trainer.args.load_best_model_at_end = False
 
 
-def _evaluate(trainer: Any, config: Config, tokenizer: Any, rows: Sequence[Example]) -> float:
-    """Validation loss (nats), the same way in both arms: on a CPU with products in bfloat16, where it has them."""
-    import torch
-
+def _evaluate(trainer: Any, config: Config, rows: Sequence[Example]) -> float:
+    """Validation loss (nats)."""
     from finetune.trainer import evaluate
 
-    before = torch.get_float32_matmul_precision()
-    if trainer.args.use_cpu:
-        torch.set_float32_matmul_precision("medium")
-    try:
-        return evaluate(trainer, config, tokenizer, rows, None)["eval_loss"]
-    finally:
-        torch.set_float32_matmul_precision(before)
+    return evaluate(trainer, config, rows, None)["eval_loss"]
 
 
 def main(task_file: str, events: str) -> int:

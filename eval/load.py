@@ -47,8 +47,8 @@ def load_model(base: Path, *, dtype: str, load_in_4bit: bool, device: str) -> An
     return model.eval()
 
 
-def dense_copy(model: Any, base: Path, *, trained: str) -> Any:
-    """A copy of a 4-bit model in training that decodes fast on a CPU: the same numbers, dequantised and merged.
+def dense_copy(model: Any, base: Path, *, trained: str, load_in_4bit: bool) -> Any:
+    """A copy of a model in training that decodes fast on a CPU: the same numbers, dequantised and merged.
 
     Decoding with NF4 weights and separate adapters dequantises the whole model for every token; the copy costs seconds
     to make and half a gigabyte, and the model in training is not touched.
@@ -56,10 +56,11 @@ def dense_copy(model: Any, base: Path, *, trained: str) -> Any:
     Args:
         model: a PEFT model on the base of the folder `base`.
         trained: the dtype of its activations in training.
+        load_in_4bit: whether its frozen weights are NF4.
     """
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        dense = load_model(base, dtype=decoding_dtype(trained, "cpu"), load_in_4bit=True, device="cpu")
+        dense = load_model(base, dtype=decoding_dtype(trained, "cpu"), load_in_4bit=load_in_4bit, device="cpu")
         return add_adapter(dense, Path(folder), device="cpu")
 
 

@@ -17,7 +17,6 @@ from data.errors import InputError
 from data.files import atomic_write
 
 PRESETS = Path(__file__).parent / "presets"
-EMBEDDED = "embedded"
 
 START = "start from a preset: finetune/presets/cpu.yaml"
 
@@ -31,6 +30,11 @@ def _switch(value: Any) -> Any:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
+def _shared(value: Any) -> Any:
+    """YAML takes a bare `off` for a truth value."""
+    return "off" if value is False else value
+
+
 class Section(BaseModel):
     """A group of settings: unknown keys are errors, values are checked when they are set."""
 
@@ -41,7 +45,7 @@ class Model(Section):
     """What is fine-tuned, and with which library."""
 
     name: str
-    """A local folder, a name on the hub, or `embedded` (SmolLM2-135M-Instruct from PyPI)."""
+    """A local folder, a name on the hub, `embedded` (Gemma 3 270M from PyPI) or `smollm2` (SmolLM2-135M, likewise)."""
     backend: Literal["unsloth", "hf"]
     """`unsloth`: FastLanguageModel. `hf`: transformers + peft + bitsandbytes."""
     load_in_4bit: bool
@@ -51,7 +55,7 @@ class Model(Section):
     attention: Literal["auto", "sdpa", "eager"]
     """auto leaves it to the backend. eager needs O(length²) memory: for short rows on a CPU only."""
     fast_matmul: bool
-    """On a CPU: take float32 products in bfloat16 where the processor has it; sums and activations stay float32."""
+    """On a CPU: products in bfloat16 where the processor has it; sums, norms and residual stream stay float32."""
     random_weights: bool
     """Build the model's shape with random weights, no download: for benchmarks."""
 
@@ -109,6 +113,12 @@ class Train(Section):
     """unsloth: recompute, and keep layer inputs in host memory on a GPU. Off is faster and takes more memory."""
     group_by_length: bool
     """Batch rows of similar length, so that little is padding."""
+    share_prefix: Annotated[Literal["auto", "off"], BeforeValidator(_shared)]
+    """auto: rows whose prompts begin with the same tokens (system turn and tool list) are computed behind one copy of
+    them, with the same loss; without padding. On a CPU so far; off: each row by itself, padded."""
+    pass_tokens: Positive
+    """Rows that share prefixes are computed at most so many tokens at a time: what bounds memory. The gradient is that
+    of the whole micro-batch, whatever the number."""
     compile: bool
     """torch.compile the decoder layers on a CPU (needs a C++ compiler; without one it trains eagerly, and says so)."""
     seed: Annotated[int, Field(ge=0)]
@@ -155,8 +165,8 @@ class Eval(Section):
     micro_batch: Positive
     early_stopping_patience: Positive | None
     """Stop after so many evaluations in a row without a better one; None: never."""
-    select_by: Literal["eval_loss", "tool_name_accuracy", "exact_match"]
-    """What decides which checkpoint is the best."""
+    select_by: Literal["eval_loss", "tool_name_accuracy", "exact_match", "balanced"]
+    """What decides which checkpoint is the best; `balanced` is the harmonic mean of Must-call Exact and Abstention."""
     generate: Annotated[int, Field(ge=0)]
     """Rows of the validation split that are generated and scored at each evaluation; 0: none."""
     generate_batch: Positive
@@ -250,6 +260,15 @@ def load_config(source: str, overrides: list[str] | None = None) -> Config:
     if not isinstance(values, dict):
         what = "the file is empty" if values is None else "this is no mapping of sections"
         raise InputError(f"{what}; a config file holds every section", where=str(path), fix=START)
+    return checked(values, path, overrides)
+
+
+def checked(values: dict[str, Any], path: Path, overrides: list[str] | None = None) -> Config:
+    """The config of a file's values with `key=value` overrides applied.
+
+    Raises:
+        InputError: an unknown key (with a suggestion), or a value out of range.
+    """
     overridden = [_override(values, override) for override in overrides or []]
     try:
         return Config.model_validate(values)

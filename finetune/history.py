@@ -10,7 +10,7 @@ from data.errors import InputError
 from data.files import read_jsonl
 from data.load import to_stderr
 from data.runs import read_manifest, read_recipe
-from finetune.config import Config, load_config
+from finetune.config import Config, checked
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ def read_history(run: Path, say: Callable[[str], None] = to_stderr) -> History:
         InputError: the folder holds no run that began to train, or a file of it is missing or broken.
     """
     manifest = read_manifest(run)
-    read_recipe(run)
+    recipe = read_recipe(run)
     events = _rows(run / "metrics.jsonl", say)
     ends = [e for e in events if "train_runtime" in e]
     return History(
         name=run.name,
-        config=load_config(str(run / "config.yaml")),
+        config=checked(recipe, run / "config.yaml"),
         manifest=manifest,
         steps=[e for e in events if "loss" in e],
         evaluations=[e for e in events if "eval_loss" in e],
@@ -70,7 +70,15 @@ def rows_of_step(history: History, step: int) -> list[str]:
     train = history.config.train
     batch = train.micro_batch * train.accumulation
     per_epoch = -(-len(history.rows) // batch)
-    order = EpochOrder([row["tokens"] for row in history.rows], batch, seed=train.seed, group=train.group_by_length)
+    shared = history.manifest["attention"] == "packed"
+    order = EpochOrder(
+        [row["tokens"] for row in history.rows],
+        batch,
+        seed=train.seed,
+        group=train.group_by_length,
+        kin=[row["family"] for row in history.rows] if shared else None,
+        micro_batch=train.micro_batch,
+    )
     order.set_epoch((step - 1) // per_epoch)
     at = (step - 1) % per_epoch * batch
     return [history.rows[i]["id"] for i in order.order()[at : at + batch]]

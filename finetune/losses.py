@@ -1,43 +1,49 @@
 """The evaluation loss, split by what the tokens are, and the training loss with a weight a role."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from data.render import IGNORED, Example, Role
 from finetune.config import RoleWeights
+from finetune.shared_prefix import kin
 
 HEAD_ROWS = 128
-"""Supervised tokens that meet the LM head at once: with a vocabulary of 150,000 their logits take 190 MiB, where
-those of a batch of long answers would take gigabytes, and a run that trained well would be out of memory at its
-evaluation."""
+"""Supervised tokens that meet the LM head at once where their logits are kept: with a vocabulary of 150,000 they take
+190 MiB, where those of a batch of long answers would take gigabytes."""
 
 
-def supervised_states(base: Any, ids: Any, mask: Any, labels: Any) -> tuple[Any, Any, Any]:
+def supervised_states(base: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
     """The hidden states that meet the LM head, those that predict a supervised token, and what they should predict.
 
     Args:
         base: a causal LM without PEFT's wrapper.
-        ids, mask, labels: [rows, tokens] on its device; mask None: nothing is padding.
+        batch: on its device: a pass of what `shared_prefix.pack` returns, or what `batching.collate` does.
 
     Returns:
-        states [supervised, hidden], answers [supervised], and where they lie, as a mask [rows, tokens - 1].
+        states [supervised, hidden] and answers [supervised].
     """
-    hidden = base.model(input_ids=ids, attention_mask=mask, use_cache=False)[0]
-    targets = labels[:, 1:]
+    if "layout" in batch:
+        packed = {key: batch[key] for key in ("input_ids", "position_ids", "layout")}
+        return base.model(**packed, use_cache=False)[0][0][batch["predictors"]], batch["labels"]
+    hidden = base.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False)[0]
+    targets = batch["labels"][:, 1:]
     keep = targets != IGNORED
-    return hidden[:, :-1][keep], targets[keep], keep
+    return hidden[:, :-1][keep], targets[keep]
 
 
-def evaluation_loss(model: Any, examples: Sequence[Example], micro_batch: int, pad_token_id: int) -> dict[str, float]:
+def evaluation_loss(
+    model: Any, examples: Sequence[Example], micro_batch: int, join: Callable[[list[dict[str, Any]]], dict[str, Any]]
+) -> dict[str, float]:
     """Mean negative log-likelihood (nats) over all supervised tokens of `examples`, and the same by role.
 
     Every token counts once, whatever the batch it falls in: a mean of batch means would change with the batch size.
-    Only the hidden states of supervised positions meet the LM head, `HEAD_ROWS` at a time, so no
-    [tokens × vocabulary] tensor of a batch is ever built. Batches are taken by length.
+    Only the hidden states of supervised positions meet the LM head, a block at a time, so no [tokens × vocabulary]
+    tensor of a batch is ever built. Rows that share a prefix are neighbours, the others stand by length.
 
     Args:
         model: in evaluation mode.
+        join: makes a batch of rows, `pack` or `collate` with its padding token.
 
     Returns:
         `eval_loss`, and `eval_loss_name`, `…_arguments`, `…_format`, `…_text` for the roles that occur. The parts,
@@ -45,25 +51,28 @@ def evaluation_loss(model: Any, examples: Sequence[Example], micro_batch: int, p
     """
     import torch
 
-    from finetune.batching import collate, features
+    from finetune.batching import features
+    from finetune.head import token_losses
 
     base = model.get_base_model()
     head = base.get_output_embeddings()
-    device = next(model.parameters()).device
     nll: dict[int, float] = {}
     count: dict[int, int] = {}
-    order = sorted(range(len(examples)), key=lambda i: -len(examples[i].input_ids))
+    families = kin([e.input_ids for e in examples], [e.labels for e in examples])
+    longest = dict.fromkeys(families, 0)
+    for number, example in zip(families, examples, strict=True):
+        longest[number] = max(longest[number], len(example.input_ids))
+    order = sorted(range(len(examples)), key=lambda i: (-longest[families[i]], families[i]))
     for start in range(0, len(order), micro_batch):
         rows = [examples[i] for i in order[start : start + micro_batch]]
-        batch = collate([features(r) for r in rows], pad_token_id)
-        inputs = (batch[key].to(device) for key in ("input_ids", "attention_mask", "labels"))
-        states, answers, keep = supervised_states(base, *inputs)
-        width = batch["labels"].shape[1]
-        roles = torch.tensor([[*r.roles[1:], *[0] * (width - len(r.roles))] for r in rows])[keep.cpu()]
-        blocks = zip(states.split(HEAD_ROWS), answers.split(HEAD_ROWS), strict=True)
-        losses = torch.cat(
-            [torch.nn.functional.cross_entropy(head(x).float(), y, reduction="none").double().cpu() for x, y in blocks]
+        batch = join([features(r) for r in rows])
+        parts = batch.get("passes") or [{key: value.to(head.weight.device) for key, value in batch.items()}]
+        roles = torch.tensor([r.roles[t] for r in rows for t in range(1, len(r.labels)) if r.labels[t] != IGNORED])
+        found = (
+            token_losses(states, head, answers, block=HEAD_ROWS)
+            for states, answers in (supervised_states(base, part) for part in parts)
         )
+        losses = torch.cat(list(found)).double().cpu()
         for role in roles.unique().tolist():
             chosen = losses[roles == role]
             nll[role] = nll.get(role, 0.0) + chosen.sum().item()
@@ -89,26 +98,38 @@ def scaled_weights(wanted: RoleWeights, examples: Sequence[Example]) -> dict[int
     return {int(role): value / mean for role, value in values.items()}
 
 
-def weighted_loss(model: Any, batch: dict[str, Any], items: Any) -> Any:
-    """Training loss Σ w·nll / items (nats), without the logits of a whole batch: they are made again when needed.
+def training_loss(model: Any, batch: Mapping[str, Any], items: Any, *, compiled: bool = False) -> Any:
+    """Training loss Σ w·nll / items (nats), the LM head at supervised positions only and once.
+
+    What is packed in several passes is computed pass by pass: the gradients of all but the last are in the parameters
+    when this returns, so that no more than one pass is ever in memory; the caller's backward adds the last one's.
 
     Args:
         model: a PEFT model in training mode.
-        batch: input_ids, attention_mask, labels and weights, each [rows, tokens].
+        batch: what `shared_prefix.pack` or `batching.collate` returns; without weights every w is 1.
         items: supervised tokens of the optimizer step; None: of this batch.
+        compiled: see `head.summed_loss`.
     """
     import torch
-    from torch.utils.checkpoint import checkpoint
+
+    from finetune.head import summed_loss
 
     base = model.get_base_model()
-    head = base.get_output_embeddings()
-    states, answers, keep = supervised_states(base, batch["input_ids"], batch["attention_mask"], batch["labels"])
 
-    def block(states: Any, answers: Any, weights: Any) -> Any:
-        losses = torch.nn.functional.cross_entropy(head(states).float(), answers, reduction="none")
-        return (losses * weights).sum()
+    def loss(part: Mapping[str, Any]) -> Any:
+        states, answers = supervised_states(base, part)
+        weights = part.get("weights")
+        if weights is not None and weights.dim() == 2:  # padded rows
+            weights = weights[:, 1:][part["labels"][:, 1:] != IGNORED]
+        return summed_loss(states, base.get_output_embeddings(), answers, weights, compiled=compiled)
 
-    parts = (states, answers, batch["weights"][:, 1:][keep])
-    blocks = zip(*(part.split(HEAD_ROWS) for part in parts), strict=True)
-    total = torch.stack([checkpoint(block, *each, use_reentrant=False) for each in blocks]).sum()
-    return total / (keep.sum() if items is None else items)
+    if items is None:
+        items = (batch["labels"] != IGNORED).sum()
+    parts = batch.get("passes") or [batch]
+    before = 0.0
+    for part in parts[:-1]:
+        one = loss(part) / items
+        if torch.is_grad_enabled():
+            one.backward()
+        before = before + one.detach()
+    return loss(parts[-1]) / items + before

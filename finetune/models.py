@@ -5,14 +5,16 @@
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import InputError, JobFailed
+from finetune.attention import use_packed_attention
 from finetune.config import Config
 from finetune.device import Device, cap, keep_freed_memory
-from finetune.exact import keep_positions_exact
+from finetune.processor import compile_layers, fast, store_factors_in_bf16
 
 
 @dataclass
@@ -22,6 +24,8 @@ class Loaded:
     model: Any
     dtype: str
     attention: str
+    fast: bool  # products in bfloat16 on a processor, the rest in float32
+    compiled: bool
 
 
 def prepare_backend(config: Config, device: Device) -> None:
@@ -30,13 +34,11 @@ def prepare_backend(config: Config, device: Device) -> None:
     Raises:
         JobFailed: transformers, trl or peft is already there, so Unsloth could no longer patch it.
     """
-    import torch
 
     if device.kind == "cuda" and config.memory.budget_gb:
         cap(config.memory.budget_gb, device)
     if device.kind == "cpu":
         keep_freed_memory()
-        torch.set_float32_matmul_precision("medium" if config.model.fast_matmul else "highest")
     if config.model.backend == "hf":
         return
     early = [m for m in ("transformers", "trl", "peft") if m in sys.modules and "unsloth" not in sys.modules]
@@ -46,12 +48,15 @@ def prepare_backend(config: Config, device: Device) -> None:
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tooltune"
     # Compiled code of another version must never be picked up.
     os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(cache / f"unsloth-{_version('unsloth')}"))
-    os.environ["UNSLOTH_CPU_COMPILE"] = "1" if config.train.compile and device.kind == "cpu" else "0"
+    os.environ["UNSLOTH_CPU_COMPILE"] = "0"  # layers are compiled here, for both backends
     import unsloth  # noqa: F401
 
 
-def load(config: Config, folder: Path, dtype: str, device: Device) -> Loaded:
+def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable[[str], None] = print) -> Loaded:
     """Load the base model of `folder` in the wanted precision and put a fresh adapter on it.
+
+    Args:
+        say: told where layers that should be compiled cannot be.
 
     Raises:
         InputError: the folder cannot be loaded, or 4-bit weights cannot be computed on this machine.
@@ -70,8 +75,22 @@ def load(config: Config, folder: Path, dtype: str, device: Device) -> Loaded:
             where="model.load_in_4bit",
             fix="reinstall it with `make setup`, or train 16-bit LoRA with model.load_in_4bit=false",
         )
-    keep_positions_exact(model)
-    return Loaded(model, dtype, model.config._attn_implementation)
+    attention = model.config._attn_implementation
+    compiled = config.train.compile and device.kind == "cpu"
+    if fast(config, device):
+        store_factors_in_bf16(model)
+    if compiled and (reason := compile_layers(model)):
+        say(f"The layers cannot be compiled here ({reason}): training runs without, slower")
+        compiled = False
+    if shares_prefixes(config, device):
+        use_packed_attention(model, compiled=compiled)
+        attention = "packed"
+    return Loaded(model, dtype, attention, fast(config, device), compiled)
+
+
+def shares_prefixes(config: Config, device: Device) -> bool:
+    """Whether rows are packed behind the prefixes they share. On a GPU rows are padded as the backend does it."""
+    return config.train.share_prefix == "auto" and device.kind == "cpu"
 
 
 def _load_unsloth(config: Config, folder: Path, dtype: Any, device: Device) -> Any:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from data.errors import InputError
 from data.record import Record
 from data.render import render_prompt
 from finetune.config import Config
@@ -19,21 +20,31 @@ def scorer(
     warn: Callable[[str], None],
 ) -> Callable[[Any], dict[str, float]] | None:
     """A function from the model in training to the headline metrics of `records` and the share of answers without an
-    end token (`truncated`), all 0 to 1; None when there are no records."""
+    end token (`truncated`), all 0 to 1; None when there are no records.
+
+    Raises:
+        InputError: the best checkpoint is to be chosen by `balanced`, and the rows that each evaluation scores are all
+            of one kind, so that it will never be known.
+    """
+    if config.eval.select_by == "balanced" and len({bool(r.gold) for r in prepared.scored}) < 2:
+        raise InputError(
+            f"the {len(prepared.scored)} validation rows that each evaluation scores need both kinds: rows with a call "
+            "and rows without",
+            where="eval.select_by=balanced",
+            fix="raise eval.generate, add rows of the other kind to the validation split, or choose by exact_match",
+        )
     if not records:
         return None
     from eval import Sample, score
     from eval.generate import generate, safe_batch
     from eval.load import dense_copy
-    from finetune.exact import full_precision
 
     prompts = [render_prompt(r, prepared.tokenizer, prepared.template) for r in records]
-    copied = device.kind == "cpu" and config.model.load_in_4bit
+    copy: dict[str, Any] = {"trained": dtype, "load_in_4bit": config.model.load_in_4bit}
     safe: list[int] = []  # found at the first call
 
-    @full_precision()
     def run(model: Any) -> dict[str, float]:
-        asked = dense_copy(model, prepared.folder, trained=dtype) if copied else model
+        asked = dense_copy(model, prepared.folder, **copy) if device.kind == "cpu" else model
         if not safe:
             wanted = config.eval.generate_batch
             safe.append(safe_batch(asked, prepared.tokenizer, prompts, batch=wanted, warn=warn))

@@ -26,6 +26,7 @@ from finetune.manifest import make_manifest, refuse_mismatch
 from finetune.rows import Prepared, describe_rows, prepare, read_rows
 from finetune.runs import adapter_digest, create_run, hold, last_checkpoint
 from finetune.scoring import scorer
+from finetune.shared_prefix import kin
 from finetune.shortage import OutOfMemory, describe, next_change, phase, release
 from finetune.trackers import check_trackers
 
@@ -162,7 +163,7 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     _tell_plan(manifest["planned_memory"], config.memory.budget_gb, say)
     say(f"Loading {config.model.name} with {config.model.backend} …")
     with phase("load"):
-        loaded = load(config, prepared.folder, dtype, device)
+        loaded = load(config, prepared.folder, dtype, device, say)
     job.heed()
     _write_down(job, manifest | {"attention": loaded.attention}, prepared, checkpoint)
     trainer, watch = _trainer(job, prepared, loaded, device, length)
@@ -198,7 +199,11 @@ def _write_down(job: Job, manifest: dict[str, Any], prepared: Prepared, checkpoi
         manifest = before | {"planned_memory": manifest["planned_memory"]}
     job.config.save(job.run / "config.yaml")
     write_json(job.run / "manifest.json", manifest | {"recoveries": job.recoveries})
-    rows = [{"id": e.id, "tokens": len(e.input_ids)} for e in prepared.train.examples]
+    examples = prepared.train.examples
+    families = kin([e.input_ids for e in examples], [e.labels for e in examples])
+    rows = [
+        {"id": e.id, "tokens": len(e.input_ids), "family": family} for e, family in zip(examples, families, strict=True)
+    ]
     write_json(job.run / "rows.json", rows)
 
 
@@ -300,11 +305,11 @@ def _first_look(
     started = time.perf_counter()
     say("Checking: one step on the longest rows, one evaluation …")
     with phase("probe"):
-        seconds = probe(trainer, config, loaded, prepared.tokenizer, prepared.train.examples, device)
+        seconds = probe(trainer, config, loaded, prepared.train.examples, device)
     longest = sorted(prepared.validation.examples, key=lambda e: -len(e.input_ids))[: config.eval.micro_batch]
     brief = config.changed({"eval.max_new_tokens": 8})  # enough to see that generating works
     few = scorer(brief, loaded.dtype, device, prepared, prepared.scored[:2], say)
-    metrics = evaluate(trainer, config, prepared.tokenizer, longest, few)
+    metrics = evaluate(trainer, config, longest, few)
     if not math.isfinite(metrics["eval_loss"]):
         raise JobFailed(f"eval_loss is {metrics['eval_loss']} before training", "try another model.dtype")
     say(f"  fine, in {time.perf_counter() - started:.0f} s; eval_loss of the longest rows {metrics['eval_loss']:.3f}")

@@ -1,6 +1,7 @@
 """The trainer: TRL's SFTTrainer on rows that are tokenised already, with this project's evaluation and row order."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from data.errors import JobFailed
@@ -9,8 +10,10 @@ from finetune.batching import EpochOrder, collate, features, to_dataset
 from finetune.callbacks import mean_loss
 from finetune.config import Config
 from finetune.device import Device
-from finetune.losses import evaluation_loss, scaled_weights, weighted_loss
-from finetune.models import Loaded
+from finetune.losses import evaluation_loss, scaled_weights, training_loss
+from finetune.models import Loaded, shares_prefixes
+from finetune.processor import products
+from finetune.shared_prefix import computed_tokens, kin, pack
 from finetune.shortage import phase
 
 Scorer = Callable[[Any], dict[str, float]]
@@ -47,6 +50,9 @@ def build_trainer(
         from transformers import TrainingArguments as Arguments
 
     weights = scaled_weights(config.loss.role_weights, train)
+    families = kin([e.input_ids for e in train], [e.labels for e in train]) if shares_prefixes(config, device) else None
+    # On a CPU no library has a head that leaves out the tokens without a label; the plain arm keeps its library's.
+    own_loss = weights is not None or (device.kind == "cpu" and trl is not False)
 
     class ToolTrainer(Base):
         """`evaluate` is token-weighted and by role; the row order is a function of seed and epoch."""
@@ -68,9 +74,10 @@ def build_trainer(
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
-            if weights is None:
-                return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-            loss = weighted_loss(model, inputs, num_items_in_batch)
+            with products(loaded.fast):
+                if not own_loss:
+                    return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+                loss = training_loss(model, inputs, num_items_in_batch, compiled=loaded.compiled)
             return (loss, None) if return_outputs else loss
 
         def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -97,7 +104,7 @@ def build_trainer(
         def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> Any:
             if self.is_in_train:  # what was learnt is safe before anything else is tried with it
                 self.save_now()
-            metrics = evaluate(self, config, tokenizer, validation, scorer)
+            metrics = evaluate(self, config, validation, scorer)
             self.log(metrics)
             self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
             return metrics
@@ -120,11 +127,18 @@ def build_trainer(
             lengths = [len(example.input_ids) for example in train]
             group = config.train.group_by_length
             batch = config.train.micro_batch * config.train.accumulation
-            return EpochOrder(lengths, batch, seed=config.train.seed, group=group)
+            return EpochOrder(
+                lengths, batch, seed=config.train.seed, group=group, kin=families, micro_batch=config.train.micro_batch
+            )
 
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """The run folder has its own report; TRL's card would ask the hub for the base model's licence."""
 
+    join = (
+        partial(pack, most=config.train.pass_tokens)
+        if families
+        else partial(collate, pad_token_id=tokenizer.pad_token_id)
+    )
     arguments: Any = _arguments(config, loaded, device, output_dir, warmup_steps) | (_SFT_ONLY if sft else {})
     arguments |= more or {}
     trainer: Any = ToolTrainer(
@@ -133,10 +147,10 @@ def build_trainer(
         train_dataset=to_dataset(train, weights),
         eval_dataset=to_dataset(validation),
         processing_class=tokenizer,
-        data_collator=lambda rows: collate(rows, tokenizer.pad_token_id),
+        data_collator=join,
         callbacks=callbacks,
     )
-    trainer.trl = sft
+    trainer.trl, trainer.fast, trainer.join = sft, loaded.fast, join
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:  # TRL has cast a 4-bit model's adapter to bfloat16, where small updates are lost
             parameter.data = parameter.data.float()
@@ -148,10 +162,9 @@ def uses_trl(config: Config, device: Device) -> bool:
     return config.model.backend == "unsloth" or device.kind == "cuda"
 
 
-def probe(
-    trainer: Any, config: Config, loaded: Loaded, tokenizer: Any, train: Sequence[Example], device: Device
-) -> float:
-    """Two micro-steps before step 1, thrown away: one on the longest rows, one on rows of middle length.
+def probe(trainer: Any, config: Config, loaded: Loaded, train: Sequence[Example], device: Device) -> float:
+    """Two micro-steps before step 1, thrown away: one on the longest rows, one on rows of middle length (where prefixes
+    are shared: on the first micro-batch, its time scaled to the mean one's tokens).
 
     The first shows an out-of-memory in the first minute, compiles what will be compiled, and proves that gradients are
     finite (float16 on some cards gives NaN). The second is timed.
@@ -166,18 +179,21 @@ def probe(
 
     import torch
 
+    size = config.train.micro_batch
     by_length = sorted(train, key=lambda e: -len(e.input_ids))
-    longest, middle = (
-        by_length[: config.train.micro_batch],
-        by_length[len(by_length) // 2 :][: config.train.micro_batch],
-    )
+    longest, middle, larger = by_length[:size], by_length[len(by_length) // 2 :][:size], 1.0
+    if shares_prefixes(config, device):
+        ordered = [train[row] for row in trainer._get_train_sampler().order()]
+        middle = ordered[:size]
+        most = config.train.pass_tokens
+        larger = computed_tokens(ordered, size, most) / -(-len(train) // size) / computed_tokens(middle, size, most)
     with torch.random.fork_rng(devices=[0] if device.kind == "cuda" else []):
-        loss = _throwaway_step(trainer, config, loaded, tokenizer, longest)
+        loss = _throwaway_step(trainer, config, loaded, longest)
         gradients = [p.grad for p in loaded.model.parameters() if p.grad is not None]
         finite = bool(gradients) and all(bool(torch.isfinite(g).all()) for g in gradients)
         started = time.perf_counter()
-        _throwaway_step(trainer, config, loaded, tokenizer, middle)
-        seconds = time.perf_counter() - started
+        _throwaway_step(trainer, config, loaded, middle)
+        seconds = (time.perf_counter() - started) * larger
     trainer.model.zero_grad(set_to_none=True)
     if trainer.trl:
         trainer._metrics["train"].clear()  # TRL keeps a tally of each loss: these were no steps
@@ -191,10 +207,10 @@ def probe(
     return seconds
 
 
-def _throwaway_step(trainer: Any, config: Config, loaded: Loaded, tokenizer: Any, examples: Sequence[Example]) -> float:
+def _throwaway_step(trainer: Any, config: Config, loaded: Loaded, examples: Sequence[Example]) -> float:
     weights = scaled_weights(config.loss.role_weights, examples)
-    rows = [features(e, weights) for e in examples]
-    batch = {k: v.to(loaded.model.device) for k, v in collate(rows, tokenizer.pad_token_id).items()}
+    batch = trainer.join([features(e, weights) for e in examples])
+    batch = {k: v.to(loaded.model.device) if hasattr(v, "to") else v for k, v in batch.items()}
     loaded.model.train()
     with trainer.compute_loss_context_manager():
         loss = trainer.compute_loss(loaded.model, batch, num_items_in_batch=(batch["labels"] != -100).sum())
@@ -202,9 +218,7 @@ def _throwaway_step(trainer: Any, config: Config, loaded: Loaded, tokenizer: Any
     return float(loss.item())
 
 
-def evaluate(
-    trainer: Any, config: Config, tokenizer: Any, rows: Sequence[Example], scorer: Scorer | None
-) -> dict[str, float]:
+def evaluate(trainer: Any, config: Config, rows: Sequence[Example], scorer: Scorer | None) -> dict[str, float]:
     """Loss by role, the scorer's metrics and the speed of the loss part; the model is back in training mode after."""
     import time
 
@@ -216,8 +230,8 @@ def evaluate(
     try:
         # The layers were compiled for training; evaluation has other shapes and no gradients, and runs as it is.
         with torch.no_grad(), trainer.compute_loss_context_manager(), torch.compiler.set_stance("force_eager"):
-            with phase("evaluation"):
-                metrics = evaluation_loss(model, rows, config.eval.micro_batch, tokenizer.pad_token_id)
+            with phase("evaluation"), products(trainer.fast):
+                metrics = evaluation_loss(model, rows, config.eval.micro_batch, trainer.join)
             seconds = time.perf_counter() - started
             with phase("generation"):
                 scores = scorer(model) if scorer else {}

@@ -139,7 +139,8 @@ def guess(model: Any, tokenizer: Any, example: Example) -> list[Guess]:
     found = []
     with torch.no_grad():
         ids, labels = (torch.tensor([row], device=device) for row in (example.input_ids, example.labels))
-        states, answers, _ = supervised_states(base, ids, None, labels)
+        batch = {"input_ids": ids, "attention_mask": None, "labels": labels}
+        states, answers = supervised_states(base, batch)
         for block, right in zip(states.split(HEAD_ROWS), answers.split(HEAD_ROWS), strict=True):
             logs = head(block).float().log_softmax(-1)
             mine = logs.gather(1, right[:, None])

@@ -1,6 +1,5 @@
 """Training with a weight a role: the same loss when all weigh alike, and the formula when they do not."""
 
-import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,7 +9,8 @@ import torch
 from data.render import Example, Role
 from finetune.batching import collate, features
 from finetune.config import RoleWeights
-from finetune.losses import HEAD_ROWS, scaled_weights, weighted_loss
+from finetune.head import BLOCK
+from finetune.losses import scaled_weights, training_loss
 from tests.tiny import TINY, finetune, losses
 
 ALIKE = [f"loss.role_weights.{role}=2" for role in ("name", "arguments", "format", "text")]
@@ -45,7 +45,7 @@ def test_loss_is_the_weighted_sum_over_the_items() -> None:
     embedding, head = torch.nn.Embedding(7, 5), torch.nn.Linear(5, 7)
     base = SimpleNamespace(get_output_embeddings=lambda: head, model=lambda input_ids, **_: (embedding(input_ids),))
     model = SimpleNamespace(get_base_model=lambda: base)
-    roles = [0, *[Role.NAME, Role.FORMAT, Role.TEXT] * (HEAD_ROWS // 2)]  # more than one block
+    roles = [0, *[Role.NAME, Role.FORMAT, Role.TEXT] * (BLOCK // 2)]  # more than one block
     rows = [example(roles), example(roles[: len(roles) // 2])]
     weights = {0: 0.0, int(Role.NAME): 3.0, int(Role.FORMAT): 0.5, int(Role.TEXT): 1.0}
     batch = collate([features(e, weights) for e in rows], pad_token_id=0)
@@ -54,7 +54,14 @@ def test_loss_is_the_weighted_sum_over_the_items() -> None:
         for at in range(1, len(e.roles)):
             logits = head(embedding(torch.tensor(e.input_ids[at - 1])))
             expected += weights[e.roles[at]] * -torch.log_softmax(logits, 0)[e.labels[at]].item()
-    loss = weighted_loss(model, batch, torch.tensor(50))
+    loss = training_loss(model, batch, torch.tensor(50))
     assert loss.item() == pytest.approx(expected / 50, rel=1e-5)
     loss.backward()
-    assert math.isfinite(head.weight.grad.norm()) and embedding.weight.grad.norm() > 0
+    wanted = torch.zeros_like(embedding.weight)
+    for e in rows:
+        for at in range(1, len(e.roles)):
+            state = embedding.weight[e.input_ids[at - 1]].detach().requires_grad_()
+            loss = -torch.log_softmax(head(state), 0)[e.labels[at]] * weights[e.roles[at]] / 50
+            loss.backward()
+            wanted[e.input_ids[at - 1]] += state.grad
+    torch.testing.assert_close(embedding.weight.grad, wanted, atol=1e-6, rtol=1e-4)

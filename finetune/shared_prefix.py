@@ -1,0 +1,170 @@
+"""Rows behind one copy of the prefix that they share: what is found on tokens, and how a micro-batch is laid out.
+
+The rows of a program have the same system turn and tool list. Laid out as `[prefix][suffix 1][suffix 2]…`, with
+positions that go on from the prefix in each suffix, the prefix is computed once for all of them. `finetune.attention`
+lets each suffix see the prefix and itself, so the loss and its gradients are those of separate rows
+(docs/shared-prefix.md).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
+from typing import Any
+
+from data.render import IGNORED, Example
+
+SHORTEST = 32
+"""Tokens. A shorter common prefix saves less than laying it out costs."""
+KEPT = 0.75
+"""A row joins a group only if at least this share of the group's prefix stays common."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """One prefix and the lengths of the suffixes that stand behind it; a row without a partner is a prefix alone."""
+
+    prefix: int
+    suffixes: tuple[int, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that are computed."""
+        return self.prefix + sum(self.suffixes)
+
+
+@dataclass
+class Layout:
+    """The groups of a micro-batch, one after the other. What attention derives from a group once is kept here for the
+    other layers."""
+
+    groups: list[Group]
+    derived: dict[Any, Any] = field(default_factory=dict)
+
+
+def common(one: Sequence[int], other: Sequence[int], most: int) -> int:
+    """How many tokens two rows begin with alike, `most` at most."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one[:most], other[:most], strict=False)))
+
+
+def lead(labels: Sequence[int]) -> int:
+    """How many tokens stand before the first one that carries loss: only those may be shared."""
+    return sum(1 for _ in takewhile(lambda label: label == IGNORED, labels))
+
+
+def runs(ids: Sequence[Sequence[int]], leads: Sequence[int]) -> list[tuple[int, int]]:
+    """Cut neighbouring rows into groups: pairs (rows, shared tokens), the shared tokens 0 where a row stands alone."""
+    found: list[tuple[int, int]] = []
+    start = shared = 0
+    for row in range(1, len(ids) + 1):
+        if row < len(ids):
+            bound = leads[start] if row == start + 1 else shared
+            both = common(ids[start], ids[row], min(bound, leads[row], len(ids[row]) - 1))
+            if both >= SHORTEST and (row == start + 1 or both >= KEPT * shared):
+                shared = both
+                continue
+        found.append((row - start, shared if row - start > 1 else 0))
+        start, shared = row, 0
+    return found
+
+
+def kin(ids: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -> list[int]:
+    """A number for each row, equal for rows that share a prefix: a pure function of the rows' tokens."""
+    order = sorted(range(len(ids)), key=lambda row: ids[row])
+    numbers = [0] * len(ids)
+    at = 0
+    for number, (rows, _) in enumerate(runs([ids[r] for r in order], [lead(labels[r]) for r in order])):
+        for row in order[at : at + rows]:
+            numbers[row] = number
+        at += rows
+    return numbers
+
+
+def passes(rows: Sequence[dict[str, Any]], most: int) -> list[list[tuple[int, list[dict[str, Any]]]]]:
+    """Cut a micro-batch into passes of at most `most` tokens: groups as pairs (shared tokens, rows) in each.
+
+    A group that is longer is cut between its rows, each part behind a copy of the prefix; one row that is longer than a
+    pass is a pass of its own.
+    """
+    found: list[list[tuple[int, list[dict[str, Any]]]]] = []
+    at, room = 0, 0
+    for count, shared in runs([row["input_ids"] for row in rows], [lead(row["labels"]) for row in rows]):
+        members, at = rows[at : at + count], at + count
+        part: list[dict[str, Any]] | None = None  # of this group, in the last pass
+        for row in members:
+            length = len(row["input_ids"])
+            needed = length - shared if part is not None else length
+            if not found or needed > room:
+                found.append([])
+                room, needed, part = most, length, None
+            if part is None:
+                part = []
+                found[-1].append((shared, part))
+            part.append(row)
+            room -= needed
+    return found
+
+
+def computed_tokens(examples: Sequence[Example], micro_batch: int, most: int) -> int:
+    """Tokens that are computed when the rows are packed in this order, so many rows at a time, in such passes."""
+    total = 0
+    for start in range(0, len(examples), micro_batch):
+        rows = [{"input_ids": e.input_ids, "labels": e.labels} for e in examples[start : start + micro_batch]]
+        for shared, part in (group for one in passes(rows, most) for group in one):
+            total += sum(len(row["input_ids"]) for row in part) - (len(part) - 1) * shared
+    return total
+
+
+def pack(rows: Sequence[dict[str, Any]], most: int) -> dict[str, Any]:
+    """Lay out a micro-batch without padding, each shared prefix once a pass.
+
+    Args:
+        rows: `input_ids`, `labels` and, where there are any, `weights`, lists of equal length. Rows with a common
+            prefix must be neighbours.
+        most: tokens that are computed together.
+
+    Returns:
+        passes: the micro-batch in parts, see `_lay_out`. labels: int64 [supervised], the tokens to predict, of all.
+    """
+    import torch
+
+    parts = [_lay_out(groups) for groups in passes(rows, most)]
+    return {"passes": parts, "labels": torch.cat([part["labels"] for part in parts])}
+
+
+def _lay_out(groups: Sequence[tuple[int, Sequence[dict[str, Any]]]]) -> dict[str, Any]:
+    """One pass.
+
+    Returns:
+        input_ids, position_ids: int64 [1, tokens]. layout: the groups. labels: int64 [supervised], the tokens to
+        predict. predictors: int64 [supervised], where the state that predicts each of them lies. weights: float32, as
+        the labels, where the rows have them.
+    """
+    import torch
+
+    ids: list[int] = []
+    positions: list[int] = []
+    predictors: list[int] = []
+    layout: list[Group] = []
+    extra: dict[str, list[Any]] = {key: [] for key in ("labels", "weights") if key in groups[0][1][0]}
+    for prefix, members in groups:
+        shared = prefix if len(members) > 1 else 0
+        first, suffixes = len(ids), []
+        ids += members[0]["input_ids"][:shared]
+        positions += range(shared)
+        for row in members:
+            length, start = len(row["input_ids"]), len(ids) - shared  # where the row's token 0 would lie
+            ids += row["input_ids"][shared:]
+            positions += range(shared, length)
+            suffixes.append(length - shared)
+            carrying = [t for t in range(1, length) if row["labels"][t] != IGNORED]
+            predictors += [start + t - 1 if t > shared else first + t - 1 for t in carrying]
+            for key, values in extra.items():
+                values += [row[key][t] for t in carrying]
+        layout.append(Group(shared, tuple(suffixes)) if shared else Group(suffixes[0]))
+    return {
+        "input_ids": torch.tensor([ids]),
+        "position_ids": torch.tensor([positions]),
+        "predictors": torch.tensor(predictors),
+        "layout": Layout(layout),
+        **{key: torch.tensor(v, dtype=torch.float32 if key == "weights" else None) for key, v in extra.items()},
+    }
