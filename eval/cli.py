@@ -1,5 +1,6 @@
 """The command line of `python -m eval`."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,27 +23,28 @@ def main() -> None:
 def run(
     run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
     split: Annotated[str, typer.Option(help="test, validation or train")] = "test",
+    data: Annotated[Path | None, typer.Option(help="a file of rows to score instead of a split")] = None,
     base: Annotated[bool, typer.Option(help="evaluate the base model too")] = True,
     limit: Annotated[int | None, typer.Option(min=1, help="only so many rows, spread over the split")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="prompts at a time; what fits when left out")] = None,
     lang: Lang = "ko",
     debug: Debug = DEBUG,
 ) -> None:
-    """Generate on a split with a run's best adapter and its base model, parse, score and report."""
+    """Generate on a split or a file with a run's best adapter and its base model, parse, score and report."""
     with errors_as_lines(debug):
         from data.console import quiet
-        from data.runs import find_run, read_recipe
+        from data.runs import find_run
         from eval.run import evaluate_run, evaluation_folder
         from eval.tables import bucket_table, headline_table
 
         folder = find_run(run)
-        read_recipe(folder)  # a broken one is told before the run's log is opened
         with quiet(folder / "log.txt") as console:
             bar = _Bars(console)
             try:
                 metrics = evaluate_run(
                     folder,
                     split=split,
+                    data=data,
                     base=base,
                     limit=limit,
                     batch=batch,
@@ -53,13 +55,14 @@ def run(
             finally:
                 bar.stop()
             console.print(headline_table(metrics))
-            console.print(bucket_table(metrics))
+            if "bucket" in metrics["tuned"]["slices"]:
+                console.print(bucket_table(metrics))
             scored, whole = metrics["rows"]["scored"], metrics["rows"]["of"]
             if scored < whole:
                 console.print(
                     f"Only {scored} of {whole} rows: a look, not a result. The run's figures stay as they were."
                 )
-            where = evaluation_folder(folder, split, scored if scored < whole else None)
+            where = evaluation_folder(folder, metrics["split"], **metrics["rows"])
             console.print(f"Every answer, with what is wrong in it: {where / 'report.html'}")
 
 

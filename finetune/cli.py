@@ -9,6 +9,7 @@ import typer
 from data.cli import DEBUG, Debug, errors_as_lines
 from data.errors import InputError
 from finetune.arguments import config_from, named
+from finetune.ask import ask_command
 from finetune.config import load_config
 from finetune.doctor.command import doctor
 from finetune.explain.command import explain_command
@@ -105,6 +106,7 @@ def record(
         )
 
 
+app.command("ask")(ask_command)
 app.command()(plan)
 app.command()(doctor)
 app.command("runs")(runs_command)

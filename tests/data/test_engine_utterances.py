@@ -7,9 +7,8 @@ import pytest
 
 from data.structural.engine import EXAMPLE, history_calls, run_calls, verify
 
-HERE = Path(__file__).parent
-ROWS = [json.loads(line) for line in (HERE / "utterances.jsonl").read_text(encoding="utf-8").splitlines()]
-FOLDER = HERE.parents[1] / "data" / "structural"
+FOLDER = Path(__file__).parents[2] / "data" / "structural"
+ROWS = [json.loads(line) for line in (FOLDER / "utterances.jsonl").read_text(encoding="utf-8").splitlines()]
 TOOLS = [t for f in ("tools.json", "tools_heldout.json") for t in json.loads((FOLDER / f).read_text(encoding="utf-8"))]
 
 

@@ -14,12 +14,12 @@ HERE = Path(__file__).parent
 NAMES = ["DL", "LL", "WX", "EX", "EY", "LCB1", "LCB2", "LCB3"]
 
 
-def rows(name):
-    return [json.loads(line) for line in (HERE / name).read_text(encoding="utf-8").splitlines()]
+def rows(path):
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-UTTERANCES = rows("utterances.jsonl")
-REQUESTS = rows("reader_requests.jsonl")
+UTTERANCES = rows(HERE.parents[1] / "data" / "structural" / "utterances.jsonl")
+REQUESTS = rows(HERE / "reader_requests.jsonl")
 
 
 @pytest.mark.parametrize("row", UTTERANCES + REQUESTS, ids=lambda r: r.get("id", r["user"]))

@@ -134,6 +134,28 @@ def test_probe_copies_only_from_the_rows_that_trained(evaluated: Path, tmp_path:
         assert metrics["probe"] == {"solved": solved, "n": 1, "by_bucket": {"T1": float(solved)}}
 
 
+def test_file_is_scored_in_a_folder_of_its_own(evaluated: Path, tmp_path: Path) -> None:
+    rows = [row for _, row in read_jsonl(FIXTURES / "validation.jsonl")]
+    write_jsonl(tmp_path / "asked.jsonl", [row | {"id": f"asked-{row['id']}"} for row in rows[:3]])
+    run = copied(evaluated, tmp_path)
+    before = {path.name for path in (run / "eval").iterdir()}
+    _, metrics = evaluated_here(run, data=tmp_path / "asked.jsonl", base=False)
+    assert metrics["split"] == "asked" and metrics["tuned"]["samples"][0]["id"] == "asked-tiny-32"
+    assert {path.name for path in (run / "eval").iterdir()} == before | {"asked"}
+    names = {path.name for path in (run / "eval" / "asked").iterdir()}
+    assert names == {"generations.jsonl", "metrics.json", "report.html"}
+    write_jsonl(tmp_path / "test.jsonl", rows[:1])  # a split's name: it must not take the split's place
+    evaluated_here(run, data=tmp_path / "test.jsonl", base=False)
+    assert (run / "eval" / f"{tmp_path.name}-test" / "metrics.json").is_file() and not (run / "eval" / "test").exists()
+
+
+def test_file_with_rows_that_trained_measures_nothing(evaluated: Path) -> None:
+    said = evaluate(evaluated, "run", "--data", str(FIXTURES / "train.jsonl"), expect=2)
+    assert "32 rows are among the training rows" in said
+    said = evaluate(evaluated, "run", "--split", "train", "--data", str(FIXTURES / "validation.jsonl"), expect=2)
+    assert "leave out --split" in said
+
+
 def spoken(row: dict[str, Any], end: str) -> list[dict[str, Any]]:
     """The row's turns, the last request with `end` at its end."""
     *before, user, answer = row["messages"]

@@ -1,0 +1,101 @@
+"""A finished run as something to ask: its recipe, its rows, its best adapter with tokenizer and template."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+from data.load import load_splits
+from data.pretrained import load_tokenizer, resolve
+from data.record import Record
+from data.runs import read_manifest, read_recipe
+from data.template import Template
+from data.tools import shown
+from eval.load import add_adapter, decoding_dtype, load_model
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run's files say; tokenizer, template and precision are looked up when first asked for.
+
+    Attributes:
+        config: its config.yaml.
+        manifest: its manifest.json.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    manifest: dict[str, Any]
+
+    @property
+    def adapter(self) -> Path:
+        """The folder of its best adapter."""
+        return self.folder / "best"
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """The one saved with the adapter."""
+        return load_tokenizer(self.adapter)
+
+    @cached_property
+    def template(self) -> Template:
+        """The one saved with the adapter."""
+        known = self.manifest["template"]
+        return Template(self.tokenizer.chat_template, known["family"], known["origin"])
+
+    @cached_property
+    def device(self) -> str:
+        """Where it is asked: "cuda" where it was trained there and there is one, else "cpu"."""
+        import torch
+
+        return "cuda" if self.manifest["device"]["kind"] == "cuda" and torch.cuda.is_available() else "cpu"
+
+    @property
+    def dtype(self) -> str:
+        """Of the activations, a name in torch."""
+        return decoding_dtype(self.manifest["precision"], self.device)
+
+    def view(self, record: Record) -> Record:
+        """A row of its data as training and its evaluations saw it."""
+        data = self.config["data"]
+        return shown(record, max_tools=data["max_tools"], descriptions=data["descriptions"])
+
+    def splits(self, test: Path | None = None) -> dict[str, list[Record]]:
+        """Its rows as its files have them, by split; under `train` those that it trained on.
+
+        Args:
+            test: a file that takes the place of the test split.
+
+        Raises:
+            InputError: a file is wrong, or a row of validation or test is a training row too.
+        """
+        data = self.config["data"]
+        paths = [Path(data[name]) if data[name] else None for name in ("validation", "test")]
+        train, validation, rows = load_splits(Path(data["train"]), paths[0], test or paths[1])
+        return {"train": train[: data["limit"]], "validation": validation, "test": rows}
+
+
+def read_trained(run: Path) -> Trained:
+    """A run that has a best adapter.
+
+    Raises:
+        InputError: it has none, or one of its files is missing or broken.
+    """
+    config = read_recipe(run)
+    if not (run / "best" / "adapter_model.safetensors").is_file():
+        raise InputError("the run has no best/ adapter", where=str(run), fix="let it finish: RESUME=1 make train")
+    return Trained(run, config, read_manifest(run))
+
+
+def load_base(trained: Trained, say: Callable[[str], None]) -> Any:
+    """The run's base model to ask; `say` is told where it has to be fetched or converted first."""
+    model = trained.config["model"]
+    base = resolve(model["name"], say)
+    return load_model(base, dtype=trained.dtype, load_in_4bit=model["load_in_4bit"], device=trained.device)
+
+
+def load_tuned(trained: Trained, say: Callable[[str], None]) -> Any:
+    """The run's base model with its best adapter."""
+    return add_adapter(load_base(trained, say), trained.adapter, device=trained.device)
