@@ -117,9 +117,9 @@ def _weigh(q: Any, k: Any, v: Any, scaling: float, bias: Any, compiled: bool) ->
 
 @cache
 def _function() -> Any:
-    """softmax(q kᵀ · scaling + bias) v: the forward pass is torch's fused kernel; its backward pass for CPUs takes three
-    times as long as the five products that it consists of, so those are written out. Nothing of size tokens × keys is
-    kept between the two."""
+    """softmax(q kᵀ · scaling + bias) v. The forward pass is torch's fused kernel; its backward pass for CPUs takes
+    longer than the five products that it consists of (docs/shared-prefix.md), so those are written out. Nothing of size
+    tokens × keys is kept between the two."""
     import torch
 
     class Attention(torch.autograd.Function):

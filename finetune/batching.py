@@ -14,28 +14,19 @@ class EpochOrder(Sampler[int]):
 
     With `group`, rows of similar length stand together: the epoch is shuffled, cut into pools of 32 batches, each pool
     is sorted by length and cut into batches, and the batches are shuffled. With `kin`, rows that share a prefix stand
-    together instead: each family of them is shuffled and cut into parts of at most a micro-batch, which are packed into
-    micro-batches, and those are shuffled. With neither it is a plain shuffle.
+    together instead: each family of them is shuffled and cut into parts of at most a batch, which are packed into
+    batches, and those are shuffled. With neither it is a plain shuffle.
 
     Args:
         lengths: tokens of each row.
         batch: rows in an optimizer step.
         kin: a number for each row, equal for rows that share a prefix (`shared_prefix.kin`).
-        micro_batch: rows that are computed together; only `kin` needs it.
     """
 
     def __init__(
-        self,
-        lengths: Sequence[int],
-        batch: int,
-        *,
-        seed: int,
-        group: bool,
-        kin: Sequence[int] | None = None,
-        micro_batch: int | None = None,
+        self, lengths: Sequence[int], batch: int, *, seed: int, group: bool, kin: Sequence[int] | None = None
     ) -> None:
-        self.lengths, self.batch, self.seed, self.group = lengths, batch, seed, group
-        self.kin, self.micro_batch = kin, micro_batch or batch
+        self.lengths, self.batch, self.seed, self.group, self.kin = lengths, batch, seed, group, kin
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -54,7 +45,7 @@ class EpochOrder(Sampler[int]):
         rows = list(range(len(self.lengths)))
         rng.shuffle(rows)
         if self.kin is not None:
-            return self._by_family(rows, rng)
+            return _by_family(rows, self.kin, self.batch, rng)
         if not self.group:
             return rows
         pool = self.batch * 32
@@ -64,27 +55,26 @@ class EpochOrder(Sampler[int]):
             batches += [near[i : i + self.batch] for i in range(0, len(near), self.batch)]
         return _shuffled(batches, self.batch, rng)
 
-    def _by_family(self, rows: list[int], rng: random.Random) -> list[int]:
-        assert self.kin is not None
-        size = self.micro_batch
-        families: dict[int, list[int]] = {}
-        for row in rows:
-            families.setdefault(self.kin[row], []).append(row)
-        parts = [family[i : i + size] for family in families.values() for i in range(0, len(family), size)]
-        rng.shuffle(parts)
-        parts.sort(key=len, reverse=True)  # stable: parts of one length stay shuffled
-        batches: list[list[int]] = []
-        spacious: dict[int, list[list[int]]] = {}  # by the room that is left
-        for part in parts:
-            room = min((r for r, found in spacious.items() if r >= len(part) and found), default=None)
-            target: list[int] = spacious[room].pop() if room else []
-            if room is None:
-                batches.append(target)
-            target += part
-            spacious.setdefault(size - len(target), []).append(target)
-        full = [b for b in batches if len(b) == size]
-        left = [row for b in batches if len(b) < size for row in b]
-        return _shuffled(full + [left[i : i + size] for i in range(0, len(left), size)], size, rng)
+
+def _by_family(rows: list[int], kin: Sequence[int], size: int, rng: random.Random) -> list[int]:
+    families: dict[int, list[int]] = {}
+    for row in rows:
+        families.setdefault(kin[row], []).append(row)
+    parts = [family[i : i + size] for family in families.values() for i in range(0, len(family), size)]
+    rng.shuffle(parts)
+    parts.sort(key=len, reverse=True)  # stable: parts of one length stay shuffled
+    batches: list[list[int]] = []
+    spacious: dict[int, list[list[int]]] = {}  # by the room that is left
+    for part in parts:
+        room = min((r for r, found in spacious.items() if r >= len(part) and found), default=None)
+        target: list[int] = spacious[room].pop() if room else []
+        if room is None:
+            batches.append(target)
+        target += part
+        spacious.setdefault(size - len(target), []).append(target)
+    full = [b for b in batches if len(b) == size]
+    left = [row for b in batches if len(b) < size for row in b]
+    return _shuffled(full + [left[i : i + size] for i in range(0, len(left), size)], size, rng)
 
 
 def _shuffled(batches: list[list[int]], size: int, rng: random.Random) -> list[int]:

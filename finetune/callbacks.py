@@ -16,19 +16,35 @@ from data.files import dump_json, read_jsonl, write_jsonl
 from finetune.device import GIB, Device
 from finetune.diagnose import verdict
 from finetune.memory.overheads import CONTEXT
+from finetune.rate import Meter
 from finetune.system import SystemMonitor
 from finetune.trackers import Tracker, named
 
-TOOL_METRICS = ("tool_name_accuracy", "json_validity", "parameter_accuracy", "hallucination_rate", "exact_match")
+TOOL_METRICS = (
+    "tool_name_accuracy",
+    "json_validity",
+    "parameter_accuracy",
+    "hallucination_rate",
+    "exact_match",
+    "must_call_exact",
+    "abstention",
+    "balanced",
+)
 
 
 class Recorder(TrainerCallback):
-    """Every logged event to `metrics.jsonl` and the trackers; every evaluation to `epochs.jsonl`."""
+    """Every logged event to `metrics.jsonl` and the trackers; every evaluation to `epochs.jsonl`.
 
-    def __init__(self, folder: Path, monitor: SystemMonitor, trackers: Sequence[Tracker]) -> None:
+    Args:
+        meter: gives each training event its tokens a second and MFU; the callbacks after this one see them too.
+    """
+
+    def __init__(
+        self, folder: Path, monitor: SystemMonitor, trackers: Sequence[Tracker], meter: Meter | None = None
+    ) -> None:
         self.events = folder / "metrics.jsonl"
         self.epochs = folder / "epochs.jsonl"
-        self.monitor, self.trackers = monitor, trackers
+        self.monitor, self.trackers, self.meter = monitor, trackers, meter
         self.step_started = 0.0
         self.busy = 0.0  # seconds inside steps since the last training log
         self.logged_at = 0
@@ -50,6 +66,10 @@ class Recorder(TrainerCallback):
                 write_jsonl(path, [row for _, row in read_jsonl(path, torn=print) if known(row)])
         self.logged_at = step
 
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.meter:
+            self.meter.tally.reset()  # the steps that were made to check were no training
+
     def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.step_started = time.perf_counter()
 
@@ -57,6 +77,8 @@ class Recorder(TrainerCallback):
         self.busy += time.perf_counter() - self.step_started
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
+        if self.meter and "loss" in logs:
+            logs.update(self.meter.read(self.busy))
         event = {"step": state.global_step, **logs}
         if "loss" in logs:
             batch = args.per_device_train_batch_size * args.gradient_accumulation_steps
@@ -181,14 +203,16 @@ class ProgressLine(TrainerCallback):
         if "grad_norm" not in logs or self.task is None:
             return
         note = f"loss {logs['loss']:.3f}"
-        self.bar.update(self.task, note=note)
+        share = f"  MFU {logs['mfu']:.0%}" if "mfu" in logs else ""
+        self.bar.update(self.task, note=note + share)
         if not self.console.is_terminal:
             done = state.global_step - self.first_step
             left = (time.perf_counter() - self.started) / done * (state.max_steps - state.global_step)
             rate, norm = logs["learning_rate"], logs["grad_norm"]
+            pace = f"  {logs['tokens_per_second']:,.0f} tokens/s{share}" if share else ""
             self.console.print(
                 f"  step {state.global_step}/{state.max_steps}  epoch {state.epoch:.2f}  {note}  grad_norm {norm:.2f}"
-                f"  learning_rate {rate:.1e}  left {left / 60:.0f} min"
+                f"  learning_rate {rate:.1e}{pace}  left {left / 60:.0f} min"
             )
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **kwargs: Any) -> None:

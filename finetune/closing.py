@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from finetune.diagnose import Finding, findings
-from finetune.history import read_history
+from finetune.history import History, read_history
+from finetune.rate import flops_text
 from finetune.table import epoch_table
 
 SIGNS = {"fault": ("✗", "red"), "warning": ("!", "yellow"), "good": ("✓", "green"), "note": ("·", "cyan")}
@@ -45,6 +46,8 @@ def tell(run: Path, console: Console) -> None:
         f"Trained in {end['train_runtime'] / 60:.1f} min, {end['train_samples_per_second']} samples/s; "
         f"peak memory {memory['gpu_reserved_gib'] or memory['rss_gib']} GiB"
     )
+    if text := pace_text(history):
+        console.print(text)
     plan = manifest["planned_memory"]
     if plan:
         console.print(
@@ -55,6 +58,18 @@ def tell(run: Path, console: Console) -> None:
     console.print(f"Best: step {best['step']} ({best['metric']} {best['value']:.4f}), in {run / 'best'}")
     console.print(f"Report: {run / 'report.html'}")
     console.print("Next: make eval")
+
+
+def pace_text(history: History) -> str | None:
+    """Tokens a second and the share of the machine's matmul rate in the training steps; None of a run without them."""
+    from finetune.report.trained import pace
+
+    found = pace(history)
+    if found is None:
+        return None
+    again = "" if found.hfu is None else f" ({found.hfu:.0%} with what is recomputed)"
+    of = flops_text(history.manifest["matmul_gflops"])
+    return f"In its steps {found.tokens_per_second:,.0f} tokens/s, MFU {found.mfu:.0%}{again} of {of}"
 
 
 def line(finding: Finding) -> Text:

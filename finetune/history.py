@@ -77,7 +77,6 @@ def rows_of_step(history: History, step: int) -> list[str]:
         seed=train.seed,
         group=train.group_by_length,
         kin=[row["family"] for row in history.rows] if shared else None,
-        micro_batch=train.micro_batch,
     )
     order.set_epoch((step - 1) // per_epoch)
     at = (step - 1) % per_epoch * batch

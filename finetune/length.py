@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from data.render import Example
 from finetune.config import Config
+from finetune.shared_prefix import computed_tokens, kin
 
 
 @dataclass(frozen=True)
@@ -18,18 +19,35 @@ class Length:
     tokens: int  # of the training rows, one epoch
     supervised: int
     longest: int
+    computed: int  # of `tokens`, those that are computed in the first epoch; fewer where prefixes are shared
 
 
-def run_length(config: Config, rows: Sequence[Example]) -> Length:
-    """Optimizer steps as the trainer counts them: an epoch's last, short accumulation is a step too."""
+def run_length(config: Config, rows: Sequence[Example], *, shared: bool = False) -> Length:
+    """Optimizer steps as the trainer counts them: an epoch's last, short accumulation is a step too.
+
+    Args:
+        shared: rows are packed behind the prefixes that they share.
+    """
     micro_steps = math.ceil(len(rows) / config.train.micro_batch)
     per_epoch = max(1, math.ceil(micro_steps / config.train.accumulation))
     steps = config.train.max_steps or math.ceil(config.train.epochs * per_epoch)
+    lengths = [len(row.input_ids) for row in rows]
     return Length(
         per_epoch,
         steps,
         math.ceil(config.train.warmup * steps),
-        sum(len(row.input_ids) for row in rows),
+        sum(lengths),
         sum(row.supervised for row in rows),
-        max(len(row.input_ids) for row in rows),
+        max(lengths),
+        _computed(config, rows, lengths) if shared else sum(lengths),
     )
+
+
+def _computed(config: Config, rows: Sequence[Example], lengths: list[int]) -> int:
+    from finetune.batching import EpochOrder
+
+    train = config.train
+    families = kin([row.input_ids for row in rows], [row.labels for row in rows])
+    batch = train.micro_batch * train.accumulation
+    order = EpochOrder(lengths, batch, seed=train.seed, group=train.group_by_length, kin=families).order()
+    return computed_tokens([rows[i] for i in order], train.micro_batch, train.pass_tokens)

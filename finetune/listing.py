@@ -22,7 +22,8 @@ from finetune.history import History, read_history
 UNREADABLE = "unreadable"
 WIDE = 110  # columns of a terminal that holds the whole table
 
-BEST_FIRST = {"epochs": -1, "tool_name_accuracy": -1, "exact_match": -1, "samples_per_second": -1, "changed": -1}
+SPEEDS = ("samples_per_second", "tokens_per_second", "mfu")
+BEST_FIRST = dict.fromkeys(("epochs", "tool_name_accuracy", "exact_match", *SPEEDS, "changed"), -1)
 """Columns of which the largest value stands first; of the others, the smallest."""
 
 
@@ -39,6 +40,7 @@ class RunRow:
         best_epoch, eval_loss, tool_name_accuracy, exact_match: of the best evaluation so far.
         seconds, samples_per_second: of the whole training (see `report.trained`); the speed is that of the last logged
             steps while it goes on.
+        tokens_per_second, mfu: the means over its training steps.
         memory_gib: the most that was held, on the GPU or else of main memory.
         changed: when the run last wrote a figure, in seconds since 1970.
     """
@@ -59,6 +61,8 @@ class RunRow:
     exact_match: float | None = None
     seconds: float | None = None
     samples_per_second: float | None = None
+    tokens_per_second: float | None = None
+    mfu: float | None = None
     memory_gib: float | None = None
     changed: float | None = None
 
@@ -100,9 +104,9 @@ def describe(run: Path) -> RunRow:
 
 def _row(run: Path, history: History) -> RunRow:
     from finetune.report.tables import state
-    from finetune.report.trained import trained
+    from finetune.report.trained import pace, trained
 
-    took = trained(history)
+    took, steps_pace = trained(history), pace(history)
     events = run / "metrics.jsonl"
     changed = (events if events.is_file() else run / "manifest.json").stat().st_mtime
     best, last, end = best_row(history) or {}, history.steps[-1] if history.steps else {}, history.end or {}
@@ -127,6 +131,8 @@ def _row(run: Path, history: History) -> RunRow:
         exact_match=best.get("exact_match"),
         seconds=took.seconds if took else None,
         samples_per_second=took.samples_per_second if took else last.get("samples_per_second"),
+        tokens_per_second=steps_pace.tokens_per_second if steps_pace else None,
+        mfu=steps_pace.mfu if steps_pace else None,
         memory_gib=_memory(history),
         changed=changed,
     )
@@ -143,7 +149,7 @@ def _memory(history: History) -> float | None:
 def runs_table(rows: list[RunRow], *, narrow: bool = False) -> Table:
     """The rows as a table for the terminal; where that is narrow, without data, speed and memory."""
     left = ["run"] if narrow else ["run", "data"]
-    figures = ["epochs", "best", "val loss", "name", "exact", "time", *([] if narrow else ["rows/s", "GiB"])]
+    figures = ["epochs", "best", "val loss", "name", "exact", "time", *([] if narrow else ["rows/s", "MFU", "GiB"])]
     table = Table(title=Text(f"Runs in {runs_dir()}"), title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
     for column in left:
         table.add_column(column, overflow="fold")
@@ -154,6 +160,7 @@ def runs_table(rows: list[RunRow], *, narrow: bool = False) -> Table:
         if row.problem:
             table.add_row(Text(row.name), *["–"] * (len(left) - 1 + len(figures)), UNREADABLE, style="dim")
             continue
+        speed = [_number(row.samples_per_second, ".2f"), _number(row.mfu, ".0%"), _number(row.memory_gib, ".1f")]
         table.add_row(
             Text(row.name),
             *([] if narrow else [Text(_data(row))]),
@@ -163,7 +170,7 @@ def runs_table(rows: list[RunRow], *, narrow: bool = False) -> Table:
             _number(row.tool_name_accuracy, ".0%"),
             _number(row.exact_match, ".0%"),
             _time(row.seconds),
-            *([] if narrow else [_number(row.samples_per_second, ".2f"), _number(row.memory_gib, ".1f")]),
+            *([] if narrow else speed),
             row.state if row.state == "finished" else f"{row.state}, {row.step} of {row.steps} steps",
         )
     return table

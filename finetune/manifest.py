@@ -30,6 +30,7 @@ def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared
         "effective_batch": config.train.micro_batch * config.train.accumulation,
         "steps": length.steps,
         "longest_row": length.longest,
+        "tokens": {"epoch": length.tokens, "computed": length.computed, "supervised": length.supervised},
         "seed": config.train.seed,
         "lora": config.lora.model_dump(),
         "planned_memory": planned if device.kind == "cuda" else None,  # the plan is of a card

@@ -69,7 +69,7 @@ def runs(ids: Sequence[Sequence[int]], leads: Sequence[int]) -> list[tuple[int, 
 
 def kin(ids: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -> list[int]:
     """A number for each row, equal for rows that share a prefix: a pure function of the rows' tokens."""
-    order = sorted(range(len(ids)), key=lambda row: ids[row])
+    order = sorted(range(len(ids)), key=lambda row: list(ids[row]))
     numbers = [0] * len(ids)
     at = 0
     for number, (rows, _) in enumerate(runs([ids[r] for r in order], [lead(labels[r]) for r in order])):

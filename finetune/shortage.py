@@ -72,7 +72,7 @@ def next_change(config: Config, phase: str, *, gpu: bool, tied: bool, layers: in
         layers: decoder layers of the model.
     """
     weights: list[Measure] = [_offload_embedding, _offload_layers]
-    training: list[Measure] = [_halve_micro_batch, _recompute, _page_optimizer, *weights]
+    training: list[Measure] = [_halve_pass, _halve_micro_batch, _recompute, _page_optimizer, *weights]
     measures: dict[str, list[Measure]] = {
         "load": weights,
         "evaluation": [_halve("eval.micro_batch"), *weights],
@@ -88,6 +88,12 @@ def next_change(config: Config, phase: str, *, gpu: bool, tied: bool, layers: in
 def describe(config: Config, change: Change) -> str:
     """`train.micro_batch 4 → 2, train.accumulation 1 → 2`."""
     return ", ".join(f"{key} {_get(config, key)} → {value}" for key, value in change.items())
+
+
+def _halve_pass(config: Config, *, gpu: bool, **_: Any) -> Change | None:
+    """Where rows are packed (on a CPU), memory is that of a pass, whatever the micro-batch."""
+    packed = not gpu and config.train.share_prefix == "auto" and config.train.pass_tokens >= 512
+    return {"train.pass_tokens": config.train.pass_tokens // 2} if packed else None
 
 
 def _halve_micro_batch(config: Config, **_: Any) -> Change | None:

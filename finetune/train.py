@@ -14,6 +14,7 @@ from rich.console import Console
 from data.console import quiet
 from data.errors import InputError, JobFailed
 from data.files import read_jsonl, write_json, write_jsonl
+from data.pretrained import resolve
 from data.record import Record
 from data.runs import point_latest, read_manifest
 from finetune.adapter import keep_best
@@ -78,6 +79,7 @@ def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
     """
     check_trackers(config.report)
     splits = read_rows(config)
+    resolve(config.model.name, print)  # here a download shows its bar; later the libraries' noise is kept away
     run = resume or create_run(config.name, preset)
     begun = False
     try:
@@ -124,8 +126,6 @@ def _recover(job: Job, where: str, said: str) -> Config:
     """
     from transformers import AutoConfig
 
-    from data.pretrained import resolve
-
     shape = AutoConfig.from_pretrained(resolve(job.config.model.name, job.say), local_files_only=True)
     change = next_change(
         job.config,
@@ -145,7 +145,8 @@ def _recover(job: Job, where: str, said: str) -> Config:
 
 
 def _attempt(job: Job, checkpoint: Path | None) -> Path:
-    from finetune.models import load, prepare_backend
+    from finetune.models import load, prepare_backend, shares_prefixes
+    from finetune.rate import make_meter
 
     config, run, say = job.config, job.run, job.say
     started = time.time()
@@ -157,7 +158,7 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     prepare_backend(config, device)
     job.heed()
     prepared = prepare(config, job.splits, say)
-    length = run_length(config, prepared.train.examples)
+    length = run_length(config, prepared.train.examples, shared=shares_prefixes(config, device))
     _tell(config, prepared, length, say)
     manifest = make_manifest(config, device, dtype, prepared, length)
     _tell_plan(manifest["planned_memory"], config.memory.budget_gb, say)
@@ -165,8 +166,9 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     with phase("load"):
         loaded = load(config, prepared.folder, dtype, device, say)
     job.heed()
-    _write_down(job, manifest | {"attention": loaded.attention}, prepared, checkpoint)
-    trainer, watch = _trainer(job, prepared, loaded, device, length)
+    meter = make_meter(config, loaded, device)
+    _write_down(job, manifest | {"attention": loaded.attention} | meter.facts, prepared, checkpoint)
+    trainer, watch = _trainer(job, prepared, loaded, device, length, meter)
     before = signal.getsignal(signal.SIGINT)
     try:
         _first_look(config, trainer, loaded, prepared, device, length, say)
@@ -196,7 +198,7 @@ def _write_down(job: Job, manifest: dict[str, Any], prepared: Prepared, checkpoi
     if checkpoint:
         before = read_manifest(job.run)
         refuse_mismatch(before, manifest)
-        manifest = before | {"planned_memory": manifest["planned_memory"]}
+        manifest = before | {key: manifest[key] for key in ("planned_memory", "matmul_gflops", "matmul_dtype")}
     job.config.save(job.run / "config.yaml")
     write_json(job.run / "manifest.json", manifest | {"recoveries": job.recoveries})
     examples = prepared.train.examples
@@ -232,6 +234,11 @@ def _tell(config: Config, prepared: Prepared, length: Length, say: Any) -> None:
     else:
         steps = f"{length.steps} steps = {rows} × {t.epochs:g} epochs / {batch}"
     say(f"{steps}; {length.tokens:,} tokens an epoch, {share:.0%} supervised")
+    if length.computed < length.tokens:
+        fewer = length.tokens / length.computed
+        say(
+            f"What rows begin with alike is read once: {length.computed:,} tokens are computed, {fewer:.1f} times fewer"
+        )
 
 
 def _tell_plan(plan: dict[str, Any] | None, budget_gib: float | None, say: Any) -> None:
@@ -262,7 +269,9 @@ class Watch:
     late: Any
 
 
-def _trainer(job: Job, prepared: Prepared, loaded: Any, device: Device, length: Length) -> tuple[Any, Watch]:
+def _trainer(
+    job: Job, prepared: Prepared, loaded: Any, device: Device, length: Length, meter: Any
+) -> tuple[Any, Watch]:
     from transformers import EarlyStoppingCallback
 
     from finetune.callbacks import LateEvaluation, PageWriter, ProgressLine, Recorder, SpillWarning, StopOnInterrupt
@@ -272,7 +281,7 @@ def _trainer(job: Job, prepared: Prepared, loaded: Any, device: Device, length: 
 
     config, run = job.config, job.run
     watch = Watch(
-        Recorder(run, SystemMonitor(device), open_trackers(config, run)),
+        Recorder(run, SystemMonitor(device), open_trackers(config, run), meter),
         ProgressLine(job.console),
         StopOnInterrupt(job.console),
         LateEvaluation(),
@@ -292,6 +301,7 @@ def _trainer(job: Job, prepared: Prepared, loaded: Any, device: Device, length: 
         warmup_steps=length.warmup_steps,
         scorer=scorer(config, loaded.dtype, device, prepared, prepared.scored, job.say),
         callbacks=callbacks,
+        tally=meter.tally,
     )
     return trainer, watch
 

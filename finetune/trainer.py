@@ -13,6 +13,7 @@ from finetune.device import Device
 from finetune.losses import evaluation_loss, scaled_weights, training_loss
 from finetune.models import Loaded, shares_prefixes
 from finetune.processor import products
+from finetune.rate import Tally
 from finetune.shared_prefix import computed_tokens, kin, pack
 from finetune.shortage import phase
 
@@ -33,6 +34,7 @@ def build_trainer(
     callbacks: list[Any],
     trl: bool | None = None,
     more: dict[str, Any] | None = None,
+    tally: Tally | None = None,
 ) -> Any:
     """A trainer with every setting given explicitly, so that both backends do the same work.
 
@@ -40,6 +42,7 @@ def build_trainer(
         scorer: called with the model (in evaluation mode) at each evaluation; its metrics enter the log as `eval_…`.
         trl: SFTTrainer or transformers' Trainer; None: as `uses_trl` says. The benchmark compares both.
         more: settings of the trainer besides the config's; the benchmark tries kernels with them.
+        tally: counts what each batch computes.
     """
     sft = uses_trl(config, device) if trl is None else trl
     if sft:
@@ -74,6 +77,8 @@ def build_trainer(
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
+            if tally is not None:
+                tally.add(inputs)
             with products(loaded.fast):
                 if not own_loss:
                     return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
@@ -127,9 +132,7 @@ def build_trainer(
             lengths = [len(example.input_ids) for example in train]
             group = config.train.group_by_length
             batch = config.train.micro_batch * config.train.accumulation
-            return EpochOrder(
-                lengths, batch, seed=config.train.seed, group=group, kin=families, micro_batch=config.train.micro_batch
-            )
+            return EpochOrder(lengths, batch, seed=config.train.seed, group=group, kin=families)
 
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """The run folder has its own report; TRL's card would ask the hub for the base model's licence."""
@@ -151,6 +154,8 @@ def build_trainer(
         callbacks=callbacks,
     )
     trainer.trl, trainer.fast, trainer.join = sft, loaded.fast, join
+    if own_loss:  # it divides by the items of the step itself, so nothing is divided after it
+        trainer.model_accepts_loss_kwargs = True
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:  # TRL has cast a 4-bit model's adapter to bfloat16, where small updates are lost
             parameter.data = parameter.data.float()

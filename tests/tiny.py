@@ -66,6 +66,7 @@ TINY = [
     "data.max_tools=null",
     "data.max_length=2048",
     "train.compile=false",
+    "train.share_prefix=off",
     "train.micro_batch=4",
     "train.accumulation=1",
     "train.learning_rate=0.02",

@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 from finetune.diagnose import best_row, verdicts
 from finetune.diagnose.reading import evaluated, head, is_number, series, warmup_steps
+from finetune.diagnose.verdict import PAST_THE_BEST
 from finetune.history import History
 
 Colour = Literal["accent", "good", "bad", "probe", "soft"]
-Unit = Literal["loss", "rate", "norm", "share", "gib", "speed"]
+Unit = Literal["loss", "rate", "norm", "share", "gib", "speed", "tokens"]
 
 MAX_POINTS = 1500
 """Of one line: what a screen can show. Of a longer one the lowest and highest of each stretch stay, so spikes do."""
@@ -23,8 +24,6 @@ HEADROOM = 1.6
 
 CROWDED = 1.25
 """The first steps are left out of it where they would make it so many times higher, or more."""
-
-PAST_THE_BEST = ("overfitting", "worse", "much worse")
 
 
 @dataclass(frozen=True)
@@ -208,6 +207,7 @@ def _tools(history: History) -> Curve:
         "json_validity": "probe",
         "parameter_accuracy": "good",
         "hallucination_rate": "bad",
+        "abstention": "soft",
     }
     lines = [_line(history.epochs, "epoch", key, key, colour, "points") for key, colour in colours.items()]
     return Curve("tools", "epoch", _panels(Panel("share", "share", lines, [], [])), _best(history), [])
@@ -256,14 +256,24 @@ def _speed(history: History) -> Curve:
     speed = _line(history.steps, "step", "samples_per_second", "samples_per_second", "accent")
     mean = number((history.end or {}).get("train_samples_per_second"))
     levels = [] if mean is None else [Level("mean_speed", mean, "soft")]
+    tokens = [
+        _line(history.steps, "step", "tokens_per_second", "tokens_per_second", "accent"),
+        _line(history.steps, "step", "supervised_per_second", "supervised_per_second", "good"),
+    ]
     busy = [
+        _line(history.steps, "step", "mfu", "mfu", "accent"),
+        _line(history.steps, "step", "hfu", "hfu", "soft"),
         _line(history.steps, "step", "gpu_utilization", "gpu_utilization", "good", scale=0.01),
         _line(history.steps, "step", "cpu_utilization", "cpu_utilization", "probe", scale=0.01),
     ]
     return Curve(
         "speed",
         "step",
-        _panels(Panel("speed", "speed", [speed], levels, []), Panel("utilization", "share", busy, [], [])),
+        _panels(
+            Panel("speed", "speed", [speed], levels, []),
+            Panel("tokens", "tokens", tokens, [], []),
+            Panel("utilization", "share", busy, [], []),
+        ),
         [],
         [],
     )

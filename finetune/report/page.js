@@ -30,11 +30,11 @@
 
   // ---- one figure ---------------------------------------------------------------------------------------------
 
-  const TICKS = { loss: "", norm: "", speed: "", rate: "", share: ".0%", gib: "" };
-  const HOVER = { loss: ".3f", norm: ".3f", speed: ".2f", rate: ".2e", share: ".1%", gib: ".2f" };
+  const TICKS = { loss: "", norm: "", speed: "", tokens: ",", rate: "", share: ".0%", gib: "" };
+  const HOVER = { loss: ".3f", norm: ".3f", speed: ".2f", tokens: ",.0f", rate: ".2e", share: ".1%", gib: ".2f" };
   const BELOW = ["memory_limit", "mean_speed"]; // levels whose name stands under the line, where there is room
-  const SYMBOLS = ["circle", "square", "diamond", "triangle-up"];
-  const PATHS = ["M17 1.5a4.5 4.5 0 1 0 .01 0", "M13 2h8v8h-8z", "M17 .8l5.2 5.2-5.2 5.2-5.2-5.2z", "M17 1l5 9h-10z"];
+  const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "triangle-down"];
+  const PATHS = ["M17 1.5a4.5 4.5 0 1 0 .01 0", "M13 2h8v8h-8z", "M17 .8l5.2 5.2-5.2 5.2-5.2-5.2z", "M17 1l5 9h-10z", "M17 11l5-9h-10z"];
 
   /** A single evaluation makes no line: its values stand as bars. */
   const single = (panel) => panel.lines.every((line) => line.look === "points" && line.x.length === 1);
@@ -81,7 +81,7 @@
             x: line.x,
             y: line.y,
             line: { color: colour(line.colour, faint ? 0.28 : dashed ? 0.6 : 1), width: faint ? 1 : 2.2, dash: dashed ? "dash" : "solid" },
-            marker: { size: 7.5, symbol: SYMBOLS[Math.max(i, 0) % 4], color: colour(dashed ? "paper" : line.colour), line: { color: colour(line.colour, dashed ? 0.6 : 1), width: dashed ? 1.6 : 0 } },
+            marker: { size: 7.5, symbol: SYMBOLS[Math.max(i, 0) % SYMBOLS.length], color: colour(dashed ? "paper" : line.colour), line: { color: colour(line.colour, dashed ? 0.6 : 1), width: dashed ? 1.6 : 0 } },
             hovertemplate: `%{y:${HOVER[panel.unit]}}`,
             hoverinfo: faint && dashed ? "skip" : undefined,
           });
@@ -100,7 +100,7 @@
     const axis = { gridcolor: colour("rule"), linecolor: colour("rule"), zeroline: false, ticks: "", automargin: true };
     const shapes = [];
     const notes = [];
-    const height = bars ? 44 * panels[0].lines.length * (other ? 1.5 : 1) + 24 : panels.length > 1 ? 430 : 330;
+    const height = bars ? 44 * panels[0].lines.length * (other ? 1.5 : 1) + 24 : [330, 430, 560][panels.length - 1];
     const drawn = {
       height,
       margin: { l: 52, r: 14, t: 26, b: bars ? 8 : 42, pad: 4 },
@@ -143,14 +143,15 @@
     };
     panels.forEach((panel, i) => {
       const y = i ? `y${i + 1}` : "y";
-      const share = 1 / panels.length;
-      const gap = panels.length > 1 ? 0.075 : 0;
+      const gap = panels.length > 2 ? 0.12 : 0.15;
+      const share = (1 - gap * (panels.length - 1)) / panels.length;
+      const below = (share + gap) * (panels.length - 1 - i);
       const both = [curve, other].filter(Boolean).flatMap((c) => c.panels.filter((p) => p.key === panel.key));
       const tops = both.map((p) => p.top ?? Math.max(...p.lines.flatMap((l) => l.y).filter((v) => v !== null)));
       const top = Math.max(...tops, ...panel.levels.filter((l) => panel.unit === "gib" || l.key === "mean_speed").map((l) => l.value));
       drawn[i ? `yaxis${i + 1}` : "yaxis"] = {
         ...axis,
-        domain: [1 - share * (i + 1) + (i < panels.length - 1 ? gap : 0), 1 - share * i - (i ? gap : 0)],
+        domain: [below, below + share],
         fixedrange: true,
         tickformat: TICKS[panel.unit],
         nticks: panels.length > 1 ? 5 : 7,
@@ -190,8 +191,9 @@
 
   function legend(curve, bars) {
     const list = document.getElementById(`legend-${curve.key}`);
-    const named = curve.panels.map((panel) => panel.lines.filter((line) => line.look !== "faint"));
-    list.hidden = bars || named.every((lines) => lines.length < 2); // the panel's own name says it
+    const all = curve.panels.map((panel) => panel.lines.filter((line) => line.look !== "faint"));
+    const named = all.filter((lines) => lines.length > 1); // of a single line the panel's own name says it
+    list.hidden = bars || !named.length;
     list.replaceChildren();
     named.forEach((lines) =>
       lines.forEach((line) => {
@@ -220,7 +222,7 @@
     };
     const svg = make("svg", { width: 34, height: 12, class: `key key-${line.colour}`, "aria-hidden": "true" });
     svg.append(make("line", { x1: 3, x2: 31, y1: 6, y2: 6 }));
-    if (i >= 0) svg.append(make("path", { d: PATHS[i % 4] }));
+    if (i >= 0) svg.append(make("path", { d: PATHS[i % PATHS.length] }));
     return svg;
   }
 

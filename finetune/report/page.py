@@ -86,7 +86,7 @@ def _render(
         progress=tables.progress(history),
         figures=tables.key_figures(history),
         epochs=tables.epoch_rows(history),
-        rates=tables.RATES[:4],
+        rates=tables.shown_rates(history),
         curves=drawn,
         ends=tables.best_and_last(history),
         best=best_row(history),

@@ -10,7 +10,7 @@ from finetune.report.curves import Curve, Line, Panel, curves
 from finetune.report.words import words
 
 COLOURS = {"accent": ACCENT, "good": GOOD, "bad": BAD, "probe": "#a67614", "soft": SOFT}
-MARKERS = ("o", "s", "D", "^")
+MARKERS = ("o", "s", "D", "^", "v")
 BELOW = ("memory_limit", "mean_speed")
 """Levels whose name stands under the line, where there is room."""
 
@@ -45,7 +45,7 @@ def _draw(curve: Curve, font: str | None) -> Any:
     with rc_context(
         {"font.family": [*([font] if font else []), "DejaVu Sans"], "font.size": 10, "axes.unicode_minus": False}
     ):
-        figure = Figure(figsize=(8, 4.2 if len(curve.panels) == 1 else 5.6), layout="constrained", facecolor="white")
+        figure = Figure(figsize=(8, (4.2, 5.6, 7.4)[len(curve.panels) - 1]), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         axes = figure.subplots(len(curve.panels), 1, sharex=True, squeeze=False)[:, 0]
         for ax, panel in zip(axes, curve.panels, strict=True):
@@ -77,7 +77,7 @@ def _panel(ax: Any, panel: Panel, language: int) -> None:
     ax.set_axisbelow(True)
     pointed = [line for line in panel.lines if line.look == "points"]
     for line in panel.lines:
-        _line(ax, line, MARKERS[pointed.index(line) % 4] if line in pointed else None, language)
+        _line(ax, line, MARKERS[pointed.index(line) % len(MARKERS)] if line in pointed else None, language)
     top = max(y for line in panel.lines for y in line.y if y is not None)
     named = [level.value for level in panel.levels if panel.unit == "gib" or level.key == "mean_speed"]
     top = 1.0 if panel.unit == "share" else panel.top or max([top, *named])
@@ -107,11 +107,23 @@ def _panel(ax: Any, panel: Panel, language: int) -> None:
         _beyond(ax, panel.beyond, language)
     if panel.unit == "share":
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    elif panel.unit == "tokens":
+        ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     elif panel.unit == "rate":
         ax.yaxis.set_major_formatter(lambda value, _: rate_text(value))
     ax.set_ylabel(_word(f"panel.{panel.key}", language), color=SOFT)
     if sum(line.look != "faint" for line in panel.lines) > 1:
-        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.06), ncols=4, frameon=False, borderaxespad=0.1, fontsize=9)
+        ax.legend(
+            loc="lower left",
+            bbox_to_anchor=(0, 1.06),
+            ncols=len(MARKERS),
+            frameon=False,
+            borderaxespad=0.1,
+            fontsize=8.5,
+            handlelength=1.6,
+            handletextpad=0.5,
+            columnspacing=1.0,
+        )
 
 
 def rate_text(rate: float) -> str:

@@ -8,15 +8,27 @@ from urllib.parse import quote
 from eval.page.text import short, visible
 from finetune.diagnose import best_row, verdict_word, verdicts
 from finetune.history import History
+from finetune.rate import flops_text
 from finetune.report.curves import memory_limit, memory_peak, number, overfitting_from
-from finetune.report.trained import trained
+from finetune.report.trained import pace, trained
 
 State = Literal["finished", "running", "stopped"]
 
 SILENT = 1800.0
 """Seconds without a new figure after which a run counts as stopped: longer than an evaluation on a CPU takes."""
 
-RATES = ("tool_name_accuracy", "parameter_accuracy", "json_validity", "hallucination_rate", "exact_match")
+SHOWN_RATES = (
+    "tool_name_accuracy",
+    "json_validity",
+    "must_call_exact",
+    "abstention",
+    "balanced",
+    "hallucination_rate",
+)
+"""In the epoch table, which has room for so many; the other two stand where two evaluations are compared."""
+
+RATES = (*SHOWN_RATES, "parameter_accuracy", "exact_match")
+LINKED_RATES = ("tool_name_accuracy", "exact_match", "must_call_exact", "abstention", "balanced")
 ROLES = ("name", "arguments", "format", "text")
 LOWER_IS_BETTER = ("loss", "hallucination", "memory")
 NEITHER_IS_BETTER = ("epoch", "seconds", "step_seconds", "train_loss")
@@ -78,6 +90,10 @@ def key_figures(history: History) -> list[dict[str, Any]]:
             found.append(
                 {"key": "tool_name_accuracy", "value": percent(name), "note": "figure.generated", "values": values}
             )
+        must_call, abstention = (number(best.get(key)) for key in ("must_call_exact", "abstention"))
+        if (balanced := number(best.get("balanced"))) is not None:
+            values = {"must_call": percent(must_call), "abstention": percent(abstention)}
+            found.append({"key": "balanced", "value": percent(balanced), "note": "figure.kinds", "values": values})
     elif history.steps and (loss := number(history.steps[-1]["loss"])) is not None:
         values = {"step": history.steps[-1]["step"]}
         found.append({"key": "train_loss", "value": f"{loss:.3f}", "note": "figure.at_step", "values": values})
@@ -87,6 +103,10 @@ def key_figures(history: History) -> list[dict[str, Any]]:
         found.append({"key": "seconds", "value": duration(took.seconds), "note": note, "values": values})
     elif history.steps and (speed := number(history.steps[-1].get("samples_per_second"))):
         found.append({"key": "samples", "value": f"{speed:.2f}", "note": "figure.unit_speed", "values": {}})
+    if found_pace := pace(history):
+        rate = flops_text(history.manifest["matmul_gflops"])
+        values = {"tokens": f"{found_pace.tokens_per_second:,.0f}", "rate": rate}
+        found.append({"key": "mfu", "value": percent(found_pace.mfu), "note": "figure.pace", "values": values})
     peak, limit = memory_peak(history), memory_limit(history)
     if peak is None:
         seen = [number(event.get("gpu_memory_reserved")) or number(event.get("memory")) for event in history.steps]
@@ -97,16 +117,21 @@ def key_figures(history: History) -> list[dict[str, Any]]:
     return found
 
 
+def shown_rates(history: History) -> list[str]:
+    """The rates that the epoch table has a column for: those that some evaluation measured."""
+    return [key for key in SHOWN_RATES if any(number(row.get(key)) is not None for row in history.epochs)]
+
+
 def epoch_rows(history: History) -> list[dict[str, Any]]:
     """The epoch table, each row with its verdict in both languages and whether it is the best."""
-    best = best_row(history)
+    best, rates = best_row(history), shown_rates(history)
     return [
         {
             "epoch": f"{row['epoch']:g}",
             "step": row["step"],
             "train_loss": loss_text(row.get("train_loss")),
             "eval_loss": loss_text(row.get("eval_loss")),
-            "rates": [(key, percent(number(row.get(key)))) for key in RATES[:4]],
+            "rates": [(key, percent(number(row.get(key)))) for key in rates],
             "verdict": [verdict_word(word, "ko"), verdict_word(word, "en")],
             "tone": _tone(word),
             "best": row is best,
@@ -132,18 +157,20 @@ def best_and_last(history: History) -> list[dict[str, Any]]:
 def against(history: History, other: History) -> list[dict[str, Any]]:
     """The best figures of two runs, and what they took."""
     one, two = _summary(history), _summary(other)
-    keys = ["epoch", *_figures(one, two), "seconds", "step_seconds", "speed", "memory"]
+    keys = ["epoch", *_figures(one, two), "seconds", "step_seconds", "speed", "tokens_per_second", "mfu", "memory"]
     return [
         _pair(key, one, two) for key in keys if number(one.get(key)) is not None or number(two.get(key)) is not None
     ]
 
 
 def _summary(history: History) -> dict[str, Any]:
-    took = trained(history)
+    took, steps = trained(history), pace(history)
     return {
         **(best_row(history) or {}),
         "seconds" if took and not took.parts else "step_seconds": took.seconds if took else None,
         "speed": took.samples_per_second if took and not took.parts else None,
+        "tokens_per_second": steps.tokens_per_second if steps else None,
+        "mfu": steps.mfu if steps else None,
         "memory": memory_peak(history),
     }
 
@@ -167,17 +194,19 @@ def _pair(key: str, one: dict[str, Any], two: dict[str, Any]) -> dict[str, Any]:
 def _value(key: str, value: float | None) -> str:
     if value is None:
         return "–"
-    if key in RATES:
+    if key in (*RATES, "mfu"):
         return percent(value)
+    if key == "tokens_per_second":
+        return f"{value:,.0f}"
     if key in ("seconds", "step_seconds"):
         return duration(value)
     return {"epoch": f"{value:g}", "speed": f"{value:.2f}", "memory": f"{value:.1f} GiB"}.get(key, f"{value:.3f}")
 
 
 def _change(key: str, difference: float, before: float) -> str:
-    if key in RATES:
+    if key in (*RATES, "mfu"):
         text = f"{100 * difference:+.1f} %p"
-    elif key in ("seconds", "step_seconds", "speed"):
+    elif key in ("seconds", "step_seconds", "speed", "tokens_per_second"):
         text = f"{100 * difference / before:+.0f}%" if before else ""
     else:
         text = f"{difference:+.1f} GiB" if key == "memory" else f"{difference:+.3f}"
@@ -200,6 +229,7 @@ def facts(history: History) -> list[tuple[str, str]]:
     rows = [
         ("device", device.get("name")),
         ("device_memory", f"{device['memory_gib']} GiB" if "memory_gib" in device else None),
+        ("matmul", _matmul(manifest) if "matmul_gflops" in manifest else None),
         ("precision", manifest.get("precision")),
         ("attention", manifest.get("attention")),
         ("template", " · ".join(map(str, (manifest.get("template") or {}).values()))),
@@ -213,6 +243,10 @@ def facts(history: History) -> list[tuple[str, str]]:
         ("git_commit", str(manifest.get("git_commit") or "")[:12]),
     ]
     return [(key, short(str(value))) for key, value in rows if value not in (None, "")]
+
+
+def _matmul(manifest: dict[str, Any]) -> str:
+    return f"{flops_text(manifest['matmul_gflops'])} ({manifest['matmul_dtype']})"
 
 
 def _dropped(manifest: dict[str, Any]) -> str:
@@ -263,7 +297,7 @@ def setting(value: Any) -> str:
 
 
 def evaluation_links(run: Path) -> list[dict[str, Any]]:
-    """The reports of whole splits in the run's folder: split, address beside the page, two figures where they are."""
+    """The reports of whole splits in the run's folder: split, address beside the page, its figures."""
     links = []
     for page in sorted(run.glob("eval/*/report.html")):
         split, measured = page.parent.name, page.with_name("metrics.json")
@@ -272,7 +306,8 @@ def evaluation_links(run: Path) -> list[dict[str, Any]]:
         if rows and rows["scored"] < rows["of"]:
             continue
         headline = metrics["tuned"]["headline"] if metrics else {}
-        figures = [(key, percent(headline[key]["value"])) for key in ("tool_name_accuracy", "exact_match") if headline]
+        shown = [key for key in LINKED_RATES if key in headline]
+        figures = [(key, percent(headline[key]["value"])) for key in shown]
         links.append({"split": short(split), "href": f"eval/{quote(split)}/report.html", "figures": figures})
     return links
 

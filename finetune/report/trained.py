@@ -1,4 +1,4 @@
-"""How long a run trained, of one that was interrupted and went on too."""
+"""How long a run trained, of one that was interrupted and went on too, and how fast its steps were."""
 
 from dataclasses import dataclass
 
@@ -20,6 +20,41 @@ class Trained:
     seconds: float
     samples_per_second: float
     parts: bool
+
+
+@dataclass(frozen=True)
+class Pace:
+    """The means over all training steps, evaluations apart (`finetune.rate`).
+
+    Attributes:
+        hfu: None without gradient checkpointing, where it is the MFU.
+    """
+
+    tokens_per_second: float
+    supervised_per_second: float
+    mfu: float
+    hfu: float | None
+
+
+def pace(history: History) -> Pace | None:
+    """The run's pace so far; None of a run that did not measure it."""
+    if "matmul_gflops" not in history.manifest:
+        return None
+    before, seconds = 0, 0.0
+    totals = {"tokens_per_second": 0.0, "supervised_per_second": 0.0, "mfu": 0.0, "hfu": 0.0}
+    for event in history.steps:
+        steps, before = event["step"] - before, event["step"]
+        speed = event.get("samples_per_second")
+        if not (is_number(event.get("mfu")) and is_number(speed) and speed):
+            continue
+        took = steps / speed  # in proportion to the seconds
+        seconds += took
+        for key in totals:
+            totals[key] += took * event.get(key, 0.0)
+    if not seconds:
+        return None
+    tokens, supervised, mfu, hfu = (total / seconds for total in totals.values())
+    return Pace(tokens, supervised, mfu, hfu or None)
 
 
 def trained(history: History) -> Trained | None:

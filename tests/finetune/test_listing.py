@@ -40,6 +40,7 @@ def test_a_row_has_the_figures_of_the_best_evaluation(folder: Path) -> None:
     assert (study.tool_name_accuracy, study.memory_gib, study.rows) == (61 / 64, 5.1, 2000)
     end = json.loads((folder / study.name / "metrics.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     assert (study.seconds, study.samples_per_second) == (end["train_runtime"], end["train_samples_per_second"])
+    assert study.mfu == pytest.approx(0.41, rel=0.05) and study.tokens_per_second == pytest.approx(1.42 * 390, rel=0.05)
     assert rows["cpu"].memory_gib == 12.265, "main memory where there is no card"
 
 
@@ -70,7 +71,7 @@ def test_newest_first_then_by_column(folder: Path) -> None:
         list_runs(folder, "evalloss")
 
 
-@pytest.mark.parametrize("width", [80, 130])
+@pytest.mark.parametrize("width", [80, 110, 130])
 def test_table_fits_and_shows_names_as_they_are(folder: Path, width: int) -> None:
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
     console.print(runs_table(list_runs(folder), narrow=width < 110))

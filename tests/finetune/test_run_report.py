@@ -3,21 +3,37 @@
 import json
 import os
 import re
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from data import InputError
 from data.files import read_jsonl, write_json, write_jsonl
 from finetune.cli import app
+from finetune.closing import pace_text
 from finetune.history import read_history
 from finetune.report import write_plots, write_run_page
 from finetune.report.curves import MAX_POINTS, Curve, curves, overfitting_from
 from finetune.report.plots import rate_text
-from finetune.report.tables import against, differences, duration, epoch_rows, evaluation_links, headline, state
+from finetune.report.tables import (
+    SHOWN_RATES,
+    against,
+    differences,
+    duration,
+    epoch_rows,
+    evaluation_links,
+    headline,
+    key_figures,
+    shown_rates,
+    state,
+)
+from finetune.report.trained import pace
 from finetune.report.words import words
+from finetune.table import epoch_table
 from tests.eval.chromium import browser, find_chromium
 from tests.finetune import run_samples
 from tests.finetune.run_samples import change_events
@@ -123,7 +139,7 @@ def test_every_curve_of_the_contract_is_drawn(reference: Path) -> None:
     assert [panel.key for panel in found["learning"].panels] == ["learning_rate", "grad_norm"]
     assert lines(reference, "loss")["eval_loss"][2] == (3.0, 0.55)
     assert set(lines(reference, "tools")) == {
-        "tool_name_accuracy", "parameter_accuracy", "json_validity", "hallucination_rate"
+        "tool_name_accuracy", "parameter_accuracy", "json_validity", "hallucination_rate", "abstention"
     }  # fmt: skip
     assert set(lines(reference, "roles")) == {"role_name", "role_arguments", "role_format", "role_text"}
     levels = {level.key: level.value for level in found["memory"].panels[0].levels}
@@ -169,7 +185,42 @@ def test_a_budget_below_the_card_is_the_limit(runs: Path) -> None:
 
 def test_a_cpu_run_shows_main_memory(cpu: Path) -> None:
     assert drawn(cpu)["memory"].panels[0].key == "main_gib"
-    assert set(lines(cpu, "speed")) == {"samples_per_second", "cpu_utilization"}
+    paces = {"samples_per_second", "tokens_per_second", "supervised_per_second", "mfu"}
+    assert set(lines(cpu, "speed")) == {*paces, "cpu_utilization"}
+
+
+def test_pace_is_the_mean_over_the_seconds_in_steps(runs: Path, cpu: Path, reference: Path) -> None:
+    found = pace(read_history(cpu))
+    assert found and found.hfu is None and found.tokens_per_second == pytest.approx(1.49 * 390, rel=0.05)
+    assert found.mfu == pytest.approx(found.tokens_per_second / (1.49 * 390) * 0.41, rel=1e-3)
+    figure = next(figure for figure in key_figures(read_history(cpu)) if figure["key"] == "mfu")
+    assert figure["values"]["rate"] == "405 GFLOP/s" and figure["value"] == f"{100 * found.mfu:.1f}%"
+    said = pace_text(read_history(cpu))
+    assert said == f"In its steps {found.tokens_per_second:,.0f} tokens/s, MFU {found.mfu:.0%} of 405 GFLOP/s"
+    assert "(58% with what is recomputed) of 21.3 TFLOP/s" in str(pace_text(read_history(reference)))
+    run = run_samples.cut_run(runs, "two-paces")  # 10 steps at half the speed of the 60 before them
+    slow = {"samples_per_second": 0.5, "tokens_per_second": 200.0, "supervised_per_second": 40.0, "mfu": 0.2}
+    fast = {"samples_per_second": 1.0, "tokens_per_second": 400.0, "supervised_per_second": 80.0, "mfu": 0.4}
+    change_events(run, lambda event: event.update(slow if event["step"] == 70 else fast))
+    found = pace(read_history(run))
+    assert found and found.tokens_per_second == pytest.approx((60 * 400 + 20 * 200) / 80)
+    assert found.mfu == pytest.approx((60 * 0.4 + 20 * 0.2) / 80)
+
+
+def test_a_run_from_before_there_was_an_mfu_has_its_page(runs: Path, cpu: Path) -> None:
+    run = run_samples.cpu_run(runs, "before")
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    write_json(run / "manifest.json", {k: v for k, v in manifest.items() if not k.startswith("matmul")})
+    keys = ("tokens_per_second", "supervised_per_second", "mfu")
+    change_events(run, lambda event: [event.pop(key, None) for key in keys])
+    history = read_history(run)
+    assert pace(history) is None and pace_text(history) is None
+    assert [panel.key for panel in drawn(run)["speed"].panels] == ["speed", "utilization"]
+    text = write_run_page(run, lang="en").read_text(encoding="utf-8")
+    assert words()["figure.seconds"][1] in text and "GFLOP/s" not in text
+    rows = {row["key"]: row for row in against(history, read_history(cpu))}
+    assert (rows["mfu"]["one"], rows["mfu"]["change"]) == ("–", "")
+    assert "405 GFLOP/s (bfloat16)" in write_run_page(cpu, lang="en").read_text(encoding="utf-8")
 
 
 def test_what_was_no_number_is_a_gap_and_a_mark(broken: Path) -> None:
@@ -241,6 +292,32 @@ def test_epoch_table(reference: Path) -> None:
     assert [row["best"] for row in rows] == [i == 2 for i in range(10)]
     assert rows[2]["eval_loss"] == "0.550" and rows[2]["verdict"] == ["최적", "best"]
     assert rows[4]["tone"] == "bad" and dict(rows[2]["rates"])["tool_name_accuracy"] == "95.3%"
+
+
+def test_epoch_table_has_the_rates_that_were_measured(runs: Path, reference: Path) -> None:
+    """Of 64 rows 13 need no call; at the third epoch 52 are right, 12 of them without a call."""
+    history = read_history(reference)
+    rates = dict(epoch_rows(history)[2]["rates"])
+    assert list(rates) == list(SHOWN_RATES) == shown_rates(history)
+    assert (rates["must_call_exact"], rates["abstention"]) == ("78.4%", "92.3%")  # 40 of 51, 12 of 13
+    assert rates["balanced"] == "84.8%"
+    figure = next(figure for figure in key_figures(history) if figure["key"] == "balanced")
+    assert (figure["value"], figure["values"]) == ("84.8%", {"must_call": "78.4%", "abstention": "92.3%"})
+    for row in history.epochs:  # as a run scored before these were told apart
+        for key in ("must_call_exact", "abstention", "balanced"):
+            del row[key]
+    assert shown_rates(history) == ["tool_name_accuracy", "json_validity", "hallucination_rate"]
+    assert "balanced" not in [figure["key"] for figure in key_figures(history)]
+
+
+def test_epoch_table_in_the_terminal_fits_100_columns(reference: Path) -> None:
+    console = Console(width=100, file=StringIO())
+    console.print(epoch_table(read_history(reference).epochs))
+    text = console.file.getvalue()
+    (best,) = (line for line in text.splitlines() if "★" in line)
+    cells = [cell.strip() for cell in best.strip("│").split("│")]
+    assert cells == ["3 ★", cells[1], "0.5500", "95%", "98%", "78%", "92%", "85%", "2%", "best"]
+    assert "…" not in text and text.count("│") == 10 * 11, "no row needs a second line"
 
 
 def test_selection_by_a_tool_metric_decides_what_is_best(runs: Path) -> None:
@@ -399,9 +476,9 @@ def test_curves_are_drawn(quiet: Any, reference: Path) -> None:
     charts = show(quiet, reference)
     assert list(charts) == ["loss", "learning", "tools", "roles", "memory", "speed"]
     assert {key: chart["lines"] for key, chart in charts.items()} == {
-        "loss": 3, "learning": 3, "tools": 4, "roles": 4, "memory": 2, "speed": 3
+        "loss": 3, "learning": 3, "tools": 5, "roles": 4, "memory": 2, "speed": 3
     }  # fmt: skip
-    assert charts["loss"]["points"] == 10 and charts["tools"]["points"] == 40
+    assert charts["loss"]["points"] == 10 and charts["tools"]["points"] == 50
     assert all(chart["length"] > 100 for chart in charts.values())
     assert quiet.run("document.querySelector('#chart-loss .shapelayer path') !== null")
     assert "과적합" in quiet.run("document.querySelector('#chart-loss').textContent")
@@ -412,7 +489,7 @@ def test_every_kind_of_run_draws(quiet: Any, healthy: Path, running: Path, cut: 
     for run in (healthy, running, cut, broken):
         assert show(quiet, run)["loss"]["length"] > 50  # the eight points of the shortest
     charts = show(quiet, cpu)
-    assert charts["tools"]["bars"] == 4 and charts["roles"]["bars"] == 4
+    assert charts["tools"]["bars"] == 5 and charts["roles"]["bars"] == 4
     assert "NaN" in (show(quiet, broken) and quiet.run("document.querySelector('#chart-learning').textContent"))
 
 
@@ -421,7 +498,7 @@ def test_another_run_lies_over_every_curve(quiet: Any, reference: Path, healthy:
     alone, both = show(quiet, reference), show(quiet, reference, other=healthy)
     assert all(both[key]["lines"] > alone[key]["lines"] for key in alone)
     assert quiet.run("document.querySelectorAll('#against .pairs tbody tr').length") > 10
-    assert show(quiet, cpu, other=healthy)["tools"]["points"] == 4 + 12
+    assert show(quiet, cpu, other=healthy)["tools"]["points"] == 5 + 15
 
 
 @needs_browser
@@ -437,10 +514,10 @@ def test_heads_of_two_runs_do_not_overprint_on_a_phone(quiet: Any, reference: Pa
 def test_a_name_switches_its_line_off(quiet: Any, reference: Path) -> None:
     show(quiet, reference)
     quiet.run("document.querySelector('#legend-tools button').click()")
-    assert quiet.run("document.querySelectorAll('#chart-tools .scatterlayer .trace').length") == 3
+    assert quiet.run("document.querySelectorAll('#chart-tools .scatterlayer .trace').length") == 4
     assert quiet.run("document.querySelector('#legend-tools button').getAttribute('aria-pressed')") == "false"
     quiet.run("document.querySelector('#legend-tools button').click()")
-    assert quiet.run("document.querySelectorAll('#chart-tools .scatterlayer .trace').length") == 4
+    assert quiet.run("document.querySelectorAll('#chart-tools .scatterlayer .trace').length") == 5
 
 
 @needs_browser
