@@ -2,6 +2,7 @@
 
 import platform
 from dataclasses import dataclass
+from typing import Any
 
 from data.errors import InputError
 
@@ -63,13 +64,21 @@ def keep_freed_memory() -> bool:
     A CPU step frees and takes gigabytes; every new length of a batch would map fresh pages. On a virtual machine that
     cost up to 30 s a step (docs/decisions.md). Only glibc has the switch; elsewhere nothing happens.
     """
+    libc = _glibc()
+    m_trim_threshold, m_mmap_max = -1, -4  # malloc.h
+    return bool(libc and libc.mallopt(m_mmap_max, 0) and libc.mallopt(m_trim_threshold, -1))
+
+
+def hand_back_freed_memory() -> None:
+    """Give the kernel what is free now; steps of differing length leave gaps that the heap grows around."""
+    if libc := _glibc():
+        libc.malloc_trim(0)
+
+
+def _glibc() -> Any:
     import ctypes
 
-    if platform.libc_ver()[0] != "glibc":
-        return False
-    m_trim_threshold, m_mmap_max = -1, -4  # malloc.h
-    libc = ctypes.CDLL(None)
-    return bool(libc.mallopt(m_mmap_max, 0) and libc.mallopt(m_trim_threshold, -1))
+    return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
 def cap(budget_gib: float, device: Device) -> None:

@@ -274,7 +274,15 @@ def _trainer(
 ) -> tuple[Any, Watch]:
     from transformers import EarlyStoppingCallback
 
-    from finetune.callbacks import LateEvaluation, PageWriter, ProgressLine, Recorder, SpillWarning, StopOnInterrupt
+    from finetune.callbacks import (
+        HandBack,
+        LateEvaluation,
+        PageWriter,
+        ProgressLine,
+        Recorder,
+        SpillWarning,
+        StopOnInterrupt,
+    )
     from finetune.system import SystemMonitor
     from finetune.trackers import open_trackers
     from finetune.trainer import build_trainer
@@ -288,6 +296,8 @@ def _trainer(
     )
     pages = PageWriter(lambda: write_pages(run, job.say))
     callbacks = [watch.recorder, pages, SpillWarning(job.console, device), watch.line, watch.interrupt, watch.late]
+    if device.kind == "cpu":
+        callbacks.append(HandBack())
     if config.eval.early_stopping_patience:
         callbacks.append(EarlyStoppingCallback(config.eval.early_stopping_patience))
     trainer = build_trainer(
