@@ -83,12 +83,13 @@ class Tally:
     def add(self, batch: Mapping[str, Any]) -> None:
         """Count what `shared_prefix.pack` or `batching.collate` returns."""
         if "passes" in batch:
+            for part in batch["passes"]:
+                self.supervised += len(part["labels"])
             for group in (group for part in batch["passes"] for group in part["layout"].groups):
                 self.rows += len(group.suffixes) or 1
                 self.computed += group.tokens
                 for window in self.pairs:
                     self.pairs[window] += _pairs_of(group, window)
-            self.supervised += len(batch["labels"])
             return
         lengths = batch["attention_mask"].sum(1)
         self.rows += len(lengths)

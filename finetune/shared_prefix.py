@@ -123,12 +123,13 @@ def pack(rows: Sequence[dict[str, Any]], most: int) -> dict[str, Any]:
         most: tokens that are computed together.
 
     Returns:
-        passes: the micro-batch in parts, see `_lay_out`. labels: int64 [supervised], the tokens to predict, of all.
+        passes: the micro-batch in parts, see `_lay_out`. labels: int64 [1 + supervised], the tokens to predict, of all,
+        behind an `IGNORED` one: the trainer counts a batch's items from its second label on.
     """
     import torch
 
     parts = [_lay_out(groups) for groups in passes(rows, most)]
-    return {"passes": parts, "labels": torch.cat([part["labels"] for part in parts])}
+    return {"passes": parts, "labels": torch.cat([torch.tensor([IGNORED]), *(part["labels"] for part in parts)])}
 
 
 def _lay_out(groups: Sequence[tuple[int, Sequence[dict[str, Any]]]]) -> dict[str, Any]:

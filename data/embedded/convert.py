@@ -1,18 +1,59 @@
 """From a GGUF to a plain Hugging Face folder: bfloat16 weights, and a tokenizer with the ids that llama.cpp gives."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from data.errors import JobFailed
+
 Say = Callable[[str], None]
 Convert = Callable[[Path, Path, Say], None]
 """From a GGUF to a Hugging Face folder that does not exist yet, told before each step that takes seconds."""
+
+SAID = "say: "
+"""What a line of the converting process begins with that is meant for people; the others are the libraries'."""
 
 # Types of tokens in a GGUF (`gguf.TokenType`); 6 are the single bytes.
 NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
 
 
 def gemma3(gguf: Path, folder: Path, say: Say) -> None:
+    """Write Gemma 3; see `_gemma3`."""
+    _apart("gemma3", gguf, folder, say)
+
+
+def smollm2(gguf: Path, folder: Path, say: Say) -> None:
+    """Write SmolLM2-Instruct; see `_smollm2`."""
+    _apart("smollm2", gguf, folder, say)
+
+
+def _apart(name: str, gguf: Path, folder: Path, say: Say) -> None:
+    """Convert in a process of its own: it imports transformers, which in a run must come after unsloth, and takes 3.5
+    GiB, which a run does not need again.
+
+    Raises:
+        JobFailed: it failed, with the last line that it wrote.
+    """
+    command = [sys.executable, "-m", "data.embedded.convert", name, str(gguf.resolve()), str(folder.resolve())]
+    root = Path(__file__).resolve().parents[2]
+    with subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+    ) as process:
+        assert process.stdout is not None
+        last = ""
+        for line in process.stdout:
+            last = line.strip() or last
+            if last.startswith(SAID):
+                say(last.removeprefix(SAID))
+    if process.returncode:
+        raise JobFailed(
+            f"the model could not be converted: {last[-200:]}", "run it again; if it fails again, report it"
+        )
+
+
+def _gemma3(gguf: Path, folder: Path, say: Say) -> None:
     """Write Gemma 3, a pretrained base: no chat template; an answer ends with its own `<end_of_turn>`.
 
     `config.json` is what Google publishes for the model: layer types (one in six attends to everything), the window and
@@ -28,7 +69,7 @@ def gemma3(gguf: Path, folder: Path, say: Say) -> None:
     _save(model, tokenizer, folder, "gemma-3-270m", end=ends)
 
 
-def smollm2(gguf: Path, folder: Path, say: Say) -> None:
+def _smollm2(gguf: Path, folder: Path, say: Say) -> None:
     """Write SmolLM2-Instruct with its tokenizer corrected.
 
     The GGUF's metadata names the wrong end token and no padding token; the folder gets `<|im_end|>` and
@@ -99,3 +140,9 @@ def _save(model: Any, tokenizer: Any, folder: Path, name: str, *, end: int | lis
     model.config._name_or_path = name
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+if __name__ == "__main__":
+    {"gemma3": _gemma3, "smollm2": _smollm2}[sys.argv[1]](
+        Path(sys.argv[2]), Path(sys.argv[3]), lambda line: print(SAID + line, flush=True)
+    )

@@ -94,6 +94,7 @@ def test_loss_and_gradients_are_those_of_separate_rows(family: str, checkpointin
     batch = pack(rows, most)
     groups = [[(g.prefix, g.suffixes) for g in part["layout"].groups] for part in batch["passes"]]
     assert groups == PASSES[most]
+    assert (batch["labels"][..., 1:] != IGNORED).sum() == items  # as the trainer counts them
     loss = training_loss(SimpleNamespace(get_base_model=lambda: model), batch, items)
     loss.backward()
     assert loss.item() == pytest.approx(total, abs=1e-5)
@@ -117,7 +118,7 @@ def test_nothing_that_carries_loss_is_shared() -> None:
     """Two equal conversations: what both are trained on counts twice."""
     row = {"input_ids": list(range(1, 61)), "labels": [IGNORED] * 40 + list(range(41, 61))}
     batch = pack([row, row], 100)
-    assert batch["passes"][0]["layout"].groups[0].prefix == 40 and len(batch["labels"]) == 40
+    assert batch["passes"][0]["layout"].groups[0].prefix == 40 and len(batch["passes"][0]["labels"]) == 40
 
 
 def test_short_prefix_is_not_shared() -> None:
