@@ -20,18 +20,20 @@ class Setup:
     Attributes:
         trl: TRL's SFTTrainer; false: transformers' own Trainer, with the logits of every token.
         arguments: settings of the trainer beyond the config's.
-        different_batches: it packs rows, so its losses stand beside no other arm's.
+        different_batches: it trains on other batches, so its losses stand beside no other arm's.
+        reference: not plain, but what a later arm adds one thing to, so that one is measured against it as well.
     """
 
     config: Config
     trl: bool
     arguments: dict[str, Any] = field(default_factory=dict)
     different_batches: bool = False
+    reference: bool = False
 
     @property
-    def plain(self) -> bool:
-        """Stock Hugging Face: what the other arms are measured against."""
-        return self.config.model.backend == "hf" and not self.arguments
+    def baseline(self) -> bool:
+        """What later arms are measured against: stock Hugging Face, compiled or not, or a `reference`."""
+        return self.reference or (self.config.model.backend == "hf" and not self.arguments)
 
 
 class Unavailable(Exception):
@@ -52,6 +54,12 @@ def hf_trainer(base: Config, device: str) -> Setup:
     return Setup(base.changed({"model.backend": "hf"}), trl=False)
 
 
+def hf_trainer_compile(base: Config, device: str) -> Setup:
+    """`hf-trainer` with compiled decoder layers: what plain Hugging Face gains by that alone."""
+    _needs_cpu(device)
+    return Setup(base.changed({"model.backend": "hf", "train.compile": True}), trl=False)
+
+
 def hf_liger(base: Config, device: str) -> Setup:
     """`hf` with Liger's Triton kernels for RoPE, RMSNorm and SwiGLU."""
     _needs_gpu(device, "Liger's kernels are Triton")
@@ -66,20 +74,32 @@ def unsloth(base: Config, device: str) -> Setup:
 
 
 def unsloth_compile(base: Config, device: str) -> Setup:
-    """`unsloth` with compiled decoder layers, as the `cpu` preset trains; no other arm has it on a CPU."""
-    if device != "cpu":
-        raise Unavailable("train.compile is for a CPU; on a GPU Unsloth compiles what it will by itself")
-    return Setup(base.changed({"model.backend": "unsloth", "train.compile": True}), trl=True)
+    """`unsloth` with compiled decoder layers."""
+    _needs_cpu(device)
+    return Setup(base.changed({"model.backend": "unsloth", "train.compile": True}), trl=True, reference=True)
+
+
+def unsloth_prefix(base: Config, device: str) -> Setup:
+    """`unsloth+compile` on another layout: the same rows and loss, a prefix that rows share computed once, no padding.
+    So the `cpu` preset trains."""
+    _needs_cpu(device)
+    shared = {"model.backend": "unsloth", "train.compile": True, "train.share_prefix": "auto"}
+    return Setup(base.changed(shared), trl=True)
 
 
 ARMS: dict[str, Arm] = {
     "hf": hf,
     "hf-trainer": hf_trainer,
+    "hf-trainer+compile": hf_trainer_compile,
     "hf+liger": hf_liger,
     "unsloth": unsloth,
     "unsloth+compile": unsloth_compile,
+    "unsloth+prefix": unsloth_prefix,
 }
-DEFAULT = {"cuda": ["hf", "hf-trainer", "unsloth"], "cpu": ["hf-trainer", "unsloth"]}
+DEFAULT = {
+    "cuda": ["hf", "hf-trainer", "unsloth"],
+    "cpu": ["hf-trainer", "hf-trainer+compile", "unsloth+compile", "unsloth+prefix"],
+}
 
 
 def choose(names: str | None, device: str) -> dict[str, Arm]:
@@ -98,11 +118,12 @@ def choose(names: str | None, device: str) -> dict[str, Arm]:
 def base_config(config: Config) -> Config:
     """The user's config with everything off that would be timed with training, or that only one arm has.
 
-    Compiling is off in all arms, because on a CPU only Unsloth has it; every step is logged, for the loss of each.
+    Compiling and sharing prefixes are off, for the arms that are about them; every step is logged, so each has a loss.
     """
     return config.changed(
         {
             "train.compile": False,
+            "train.share_prefix": "off",
             "train.logging_steps": 1,
             "train.group_by_length": False,
             "train.epochs": 1,
@@ -114,6 +135,11 @@ def base_config(config: Config) -> Config:
             "report": {"tensorboard": False, "wandb": False, "trackio": False},
         }
     )
+
+
+def _needs_cpu(device: str) -> None:
+    if device != "cpu":
+        raise Unavailable("is for a CPU: on a GPU Unsloth compiles what it will by itself, and rows are padded")
 
 
 def _needs_gpu(device: str, why: str) -> None:

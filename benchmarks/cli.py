@@ -12,6 +12,7 @@ from benchmarks.profile import profile_command
 from benchmarks.recipe import recipe_command
 from benchmarks.record import record_command
 from benchmarks.results import RESULTS
+from benchmarks.rows import rows_command
 from data.cli import DEBUG, Debug, errors_as_lines
 
 if TYPE_CHECKING:
@@ -24,7 +25,11 @@ Arguments = Annotated[
     typer.Argument(metavar="[PRESET|FILE] [KEY=VALUE ...]", help="the base config of all arms, as for finetune train"),
 ]
 Arms = Annotated[
-    str | None, typer.Option(help="comma-separated: hf, hf-trainer, hf+liger, unsloth, unsloth+compile; by the device")
+    str | None,
+    typer.Option(
+        help="comma-separated: hf, hf-trainer, hf-trainer+compile, hf+liger, unsloth, unsloth+compile, unsloth+prefix; "
+        "by the device"
+    ),
 ]
 Timeout = Annotated[float, typer.Option(min=1, help="seconds for a run before it counts as hung")]
 Out = Annotated[Path, typer.Option(help="folder of the result and its report")]
@@ -107,6 +112,7 @@ def planner(
 app.command("generate")(generate_command)
 app.command("parse")(parse_command)
 app.command("recipe")(recipe_command)
+app.command("rows")(rows_command)
 app.command("profile")(profile_command)
 app.command("record")(record_command)
 

@@ -13,13 +13,15 @@ from rich.progress import Progress, TaskID
 
 from benchmarks import gate
 from benchmarks.arms import Arm, Setup, Unavailable, base_config
+from benchmarks.one_prefix import LONGEST, SOURCE, one_prefix
 from benchmarks.results import ArmResult, Result, Run, ShapeResult, save, summarise
-from benchmarks.shapes import Shape, config_for, rows_for, write_rows
+from benchmarks.shapes import ONE_PREFIX, Shape, config_for, rows_for, write_rows
 from benchmarks.watch import last_words, run_watched
 from benchmarks.worker import Spec
 from data.console import progress
 from data.errors import InputError
 from data.files import write_json
+from data.load import load_records
 from data.pretrained import resolve
 from data.render import Example
 from finetune.config import Config
@@ -87,16 +89,27 @@ def read_examples(config: Config, say: Callable[[str], None]) -> list[Example]:
     return prepare(config, (train, validation[:1]), say).train.examples
 
 
+def read_one_prefix(config: Config) -> list[Example]:
+    """The rows of the shape `one-prefix`, rendered in the same way."""
+    from finetune.rows import prepare
+
+    rows = one_prefix(load_records(SOURCE))
+    config = config.changed({"data.max_length": LONGEST})
+    return prepare(config, (rows, rows[:1]), lambda _: None).train.examples
+
+
 def write_shapes(
     shapes: list[Shape], examples: list[Example], config: Config, *, warmup: int, steps: int, work: Path
 ) -> None:
-    """The rows of each shape, into the file that all of its workers read."""
+    """The rows of each shape, into the file that all of its workers read; the config says how they are ordered."""
+    from finetune.device import detect
+    from finetune.models import shares_prefixes
+
+    group, kin, seed = config.train.group_by_length, shares_prefixes(config, detect()), config.train.seed
     for shape in shapes:
-        group, seed = config.train.group_by_length, config.train.seed
-        write_rows(
-            rows_path(work, shape),
-            rows_for(shape, examples, seed=seed, group=group, warmup=warmup, steps=steps),
-        )
+        found = read_one_prefix(config) if shape.name == ONE_PREFIX else examples
+        rows = rows_for(shape, found, seed=seed, group=group, kin=kin, warmup=warmup, steps=steps)
+        write_rows(rows_path(work, shape), rows)
 
 
 def rows_path(work: Path, shape: Shape) -> Path:
@@ -114,7 +127,7 @@ def measure_all(
     """
     setups = {name: setup_of(arm, job) for name, arm in arms.items()}
     ready = {name: setup for name, setup in setups.items() if isinstance(setup, Setup)}
-    plain = [name for name, setup in ready.items() if setup.plain]
+    baselines = [name for name, setup in ready.items() if setup.baseline]
     result["shapes"] = [_unmeasured(shape, setups) for shape in shapes]
     turns = [(place, repeat, name) for place in range(len(shapes)) for repeat in range(repeats) for name in ready]
     took: list[float] = []
@@ -132,14 +145,14 @@ def measure_all(
                 run = run_one(job, name, ready[name], shapes[place], partial(_advance, bar, task, before))
             except KeyboardInterrupt:
                 _add(row, {"status": "interrupted", "reason": "Ctrl-C"}, repeat)
-                _write(result, plain, path)
+                _write(result, baselines, path)
                 return
             took.append(time.monotonic() - started)
             _add(row, run, repeat)
-            _write(result, plain, path)
+            _write(result, baselines, path)
             console.print(_said(label, run, took, len(turns) - turn - 1))
     result["complete"] = True
-    _write(result, plain, path)
+    _write(result, baselines, path)
 
 
 def run_one(job: Job, name: str, setup: Setup, shape: Shape, stepped: Callable[[int], None]) -> Run:
@@ -216,9 +229,9 @@ def _add(row: ArmResult, run: Run, repeat: int) -> None:
     row["summary"] = summarise(row["runs"])
 
 
-def _write(result: Result, plain: list[str], path: Path) -> None:
+def _write(result: Result, baselines: list[str], path: Path) -> None:
     for shape in result["shapes"]:
-        gate.compare(shape, plain)
+        gate.compare(shape, baselines)
     result["valid"], result["verdict"] = gate.judge(result)
     save(result, path)
 

@@ -2,12 +2,12 @@
 
 Arms. `plain-hf` is the run as most tutorials write it: transformers' Trainer with full logits, rows one by one with
 accumulation 8, no grouping by length, every tool as a JSON schema with its descriptions, gradient checkpointing, SDPA,
-full float32 products, nothing compiled. `preset` is the preset as it is shipped. This is the whole gain of a user, not
-Unsloth's share in it: that is what `benchmarks train` measures, on the same batches.
+full float32 products, nothing compiled, every prompt computed whole. `preset` is the preset as it is shipped. This is
+the whole gain of a user, not Unsloth's share in it: that is what `benchmarks train` measures, on the same rows.
 
 What is compared fairly, and how:
 - LoRA rank and alpha, learning rate, schedule, warm-up, optimizer and seed of `plain-hf` are the preset's. The
-  reference recipe's own r 8 and 2e-4 belong to a 1.5B model; on the embedded 135M model they learn several times
+  reference recipe's own r 8 and 2e-4 belong to a 1.5B model; on SmolLM2-135M they learn several times
   slower, and a ratio against them would praise the rate, not the way of running. `--literal` adds that arm
   (`plain-hf literal`: r 8, alpha 16, 2e-4, linear, 3 epochs); with the `6gb` preset it is nearly the same run.
 - Each arm follows its own whole schedule over all training rows and is cut off at the target; both see the same rows,
@@ -23,7 +23,8 @@ What is compared fairly, and how:
 - The evaluation takes as many rows at once as training, without gradients, so it is never the peak of memory.
 
 The ratio is that of the seconds to the target. Where the plain arm stops at its cap, it is a lower bound ("at least").
-It splits into three factors: samples to the target, tokens a sample, and tokens a second.
+It splits into three factors: samples to the target, tokens a sample (each row by itself), and tokens a second. Of the
+last, what comes from computing a prefix that rows share once is told apart.
 """
 
 import json
@@ -326,6 +327,7 @@ def plain_config(config: Config) -> Config:
         "train.accumulation": 8,
         "train.gradient_checkpointing": "on",
         "train.group_by_length": False,
+        "train.share_prefix": "off",
         "train.compile": False,
         "loss.role_weights": {"name": 1, "arguments": 1, "format": 1, "text": 1},
         "memory.offload_embedding": False,

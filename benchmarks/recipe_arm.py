@@ -22,6 +22,7 @@ from data.files import dump_json, write_json
 from data.load import spread
 from data.render import IGNORED, Example
 from finetune.config import Config
+from finetune.length import Length, run_length
 from finetune.rows import Prepared
 from finetune.shortage import OutOfMemory, is_shortage, phase
 
@@ -73,8 +74,7 @@ def run_arm(task: Task, emit: Emit) -> None:
             ran out.
     """
     from finetune.device import detect, precision
-    from finetune.length import run_length
-    from finetune.models import load, prepare_backend
+    from finetune.models import load, prepare_backend, shares_prefixes
 
     started = time.perf_counter()
     config = Config.model_validate(task.config)
@@ -86,8 +86,8 @@ def run_arm(task: Task, emit: Emit) -> None:
 
     prepared = _rows(task, config)
     train, validation = prepared.train.examples, prepared.validation.examples
-    length = run_length(config, train)
-    rows = _describe(prepared, length.tokens)
+    length = run_length(config, train, shared=shares_prefixes(config, device))
+    rows = _describe(prepared, length)
     emit(rows)
     if task.answers not in (None, rows["supervised"]):
         raise JobFailed(f"the arms' answers are not the same tokens: {rows['supervised']}, {task.answers}")
@@ -109,8 +109,7 @@ def run_arm(task: Task, emit: Emit) -> None:
         )
         start_alike(trainer.model, config.train.seed)
         _only_train(trainer)
-        computed = _computed(config, [train[row] for row in trainer._get_train_sampler().order()], device)
-        emit({"event": "loaded", "seconds": round(time.perf_counter() - started, 2), "computed_per_sample": computed})
+        emit({"event": "loaded", "seconds": round(time.perf_counter() - started, 2)})
         started = time.perf_counter()
         with phase("probe"):
             probe(trainer, config, loaded, train, device)
@@ -196,28 +195,17 @@ def _rows(task: Task, config: Config) -> Prepared:
     return prepared
 
 
-def _describe(prepared: Prepared, tokens: int) -> dict[str, Any]:
+def _describe(prepared: Prepared, length: Length) -> dict[str, Any]:
     train, validation = prepared.train.examples, prepared.validation.examples
     return {
         "event": "rows",
         "train": len(train),
-        "tokens_per_sample": round(tokens / len(train), 1),
+        "tokens_per_sample": round(length.tokens / len(train), 1),
+        "computed_per_sample": round(length.computed / len(train), 1),
         "dropped": [row for rendered in (prepared.train, prepared.validation) for row, _ in rendered.dropped],
         "validation_ids": [e.id for e in validation],
         "supervised": {"train": _supervised(train), "validation": _supervised(validation)},
     }
-
-
-def _computed(config: Config, ordered: Sequence[Example], device: Any) -> float:
-    """Tokens a row that are computed in the first epoch, padding left out."""
-    from finetune.models import shares_prefixes
-    from finetune.shared_prefix import computed_tokens
-
-    if shares_prefixes(config, device):
-        tokens = computed_tokens(ordered, config.train.micro_batch, config.train.pass_tokens)
-    else:
-        tokens = sum(len(e.input_ids) for e in ordered)
-    return round(tokens / len(ordered), 1)
 
 
 def _supervised(examples: Sequence[Example]) -> dict[str, Any]:

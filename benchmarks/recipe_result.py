@@ -16,7 +16,8 @@ class ArmRow(TypedDict):
     """One arm. Figures are None where it did not come so far.
 
     `curve` holds [seconds, samples, validation loss] for each evaluation; `seconds` are training alone.
-    `samples_per_second` is over all of them, `tokens_per_sample` the mean of the training rows.
+    `samples_per_second` is over all of them, `tokens_per_sample` the mean of the training rows, each by itself, and
+    `computed_per_sample` what is computed of it: a prefix that rows share only once.
     """
 
     arm: str
@@ -33,6 +34,7 @@ class ArmRow(TypedDict):
     peak_memory_gib: float | None
     samples_per_second: float | None
     tokens_per_sample: float | None
+    computed_per_sample: float | None
     tokens_per_second: float | None
     supervised: dict[str, Any] | None
     curve: list[list[float]]
@@ -40,11 +42,15 @@ class ArmRow(TypedDict):
 
 
 class Factors(TypedDict):
-    """Plain over preset, each above 1 where the preset is better off; `samples` is None when plain did not arrive."""
+    """Plain over preset, each above 1 where the preset is better off; `samples` is None when plain did not arrive.
+
+    `shared_prefix` is the part of `tokens_per_second` that comes from computing a prefix that rows share once; 1: none.
+    """
 
     samples: float | None
     tokens_per_sample: float
     tokens_per_second: float
+    shared_prefix: float
 
 
 class RecipeResult(TypedDict):
@@ -84,6 +90,7 @@ def unmeasured(name: str, config: Config) -> ArmRow:
         "peak_memory_gib": None,
         "samples_per_second": None,
         "tokens_per_sample": None,
+        "computed_per_sample": None,
         "tokens_per_second": None,
         "supervised": None,
         "curve": [],
@@ -103,6 +110,7 @@ def fill(row: ArmRow, events: list[Event], ended: Ended) -> None:
         return
     tokens = told["rows"]["tokens_per_sample"]
     row["tokens_per_sample"], row["supervised"] = tokens, told["rows"]["supervised"]
+    row["computed_per_sample"] = told["rows"]["computed_per_sample"]
     row["load_seconds"] = told.get("loaded", {}).get("seconds")
     row["warm_up_seconds"] = told.get("warmed up", {}).get("seconds")
     if trained := told.get("trained"):
@@ -152,7 +160,14 @@ def _factors(plain: ArmRow, preset: ArmRow) -> Factors | None:
         "samples": samples,
         "tokens_per_sample": round(plain["tokens_per_sample"] / preset["tokens_per_sample"], 3),
         "tokens_per_second": round(preset["tokens_per_second"] / plain["tokens_per_second"], 3),
+        "shared_prefix": round(_saved(preset) / _saved(plain), 3),
     }
+
+
+def _saved(row: ArmRow) -> float:
+    """Tokens of the rows to each that is computed."""
+    assert row["tokens_per_sample"] and row["computed_per_sample"]
+    return row["tokens_per_sample"] / row["computed_per_sample"]
 
 
 def _verdict(result: RecipeResult, plain: ArmRow, preset: ArmRow) -> str:
@@ -185,7 +200,9 @@ def explained(factors: Factors) -> str:
     The factors multiply to the ratio only where plain arrived, and `samples` is there: not to a lower bound of it.
     """
     samples = f", and the target takes {factors['samples']:.2f}× fewer samples" if factors["samples"] else ""
+    part = factors["shared_prefix"]
+    shared = f" ({part:.2f}× of it since a prefix that rows share is computed once)" if part != 1 else ""
     return (
         f"A sample has {factors['tokens_per_sample']:.2f}× fewer tokens, "
-        f"tokens go through {factors['tokens_per_second']:.2f}× faster{samples}"
+        f"tokens go through {factors['tokens_per_second']:.2f}× faster{shared}{samples}"
     )

@@ -22,9 +22,13 @@ METRICS = (
     "train_samples_per_second",
     "samples_per_second",
     "tokens_per_second",
+    "computed_tokens_per_second",
     "supervised_tokens_per_second",
     "seconds_per_step",
     "padding_share",
+    "mfu",
+    "hfu",
+    "matmul_gflops",
     "peak_allocated_gib",
     "peak_reserved_gib",
     "driver_used_gib",
@@ -46,9 +50,11 @@ class Fused(TypedDict):
 class Run(TypedDict, total=False):
     """One process. A run that did not end well has only `repeat`, `status` and `reason`.
 
-    `losses`, `step_seconds`, `step_tokens` (without padding), `step_padded` (with it) and `step_supervised` are of
-    every optimizer step; the rates are of the steady state alone; memory is in GiB. `train_samples_per_second` is the
-    trainer's own figure, over the whole run.
+    `losses`, `step_seconds`, `step_tokens` (of the rows), `step_padded` (those computed: with padding, but a prefix
+    that rows share only once) and `step_supervised` are of every optimizer step; the rates are of the steady state
+    alone; memory is in GiB. `train_samples_per_second` is the trainer's own figure, over the whole run. `mfu` is the
+    share of `matmul_gflops`, which the machine reached in `matmul_dtype` right after the run, and `hfu` that with
+    recomputation, where there is any (`finetune.rate`).
     """
 
     repeat: int
@@ -62,9 +68,14 @@ class Run(TypedDict, total=False):
     train_samples_per_second: float
     samples_per_second: float
     tokens_per_second: float
+    computed_tokens_per_second: float
     supervised_tokens_per_second: float
     seconds_per_step: float
     padding_share: float
+    mfu: float
+    hfu: float
+    matmul_gflops: float
+    matmul_dtype: str
     peak_allocated_gib: float | None
     peak_reserved_gib: float | None
     driver_used_gib: float | None

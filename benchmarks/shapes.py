@@ -1,4 +1,5 @@
-"""The batches that are timed: fixed shapes such as 2x1024, or `mix`, the dataset's rows at their own lengths.
+"""The batches that are timed: fixed shapes such as 2x1024, `mix`, the dataset's rows at their own lengths, or
+`one-prefix`, requests to a program with 30 tools that all have the same prefix.
 
 Every worker of a shape gets the same file of rows. The rows of the warm-up come again in the timed steps, so that
 every shape of batch has been seen before it is timed.
@@ -9,34 +10,47 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from benchmarks.one_prefix import LONGEST
 from data.errors import InputError
 from data.files import read_jsonl, write_jsonl
 from data.render import IGNORED, Example
 from finetune.config import Config
 
-MIX = "mix"
+if TYPE_CHECKING:
+    from finetune.batching import EpochOrder
+
+MIX, ONE_PREFIX = "mix", "one-prefix"
 DEFAULT = {"cuda": ["1x512", "1x1024", "1x2048", "2x1024", MIX], "cpu": [MIX]}
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A shape of micro-batch: rows × tokens; `length` None: the rows' own lengths, and the config's micro-batch."""
+    """A shape of micro-batch: rows × tokens.
+
+    Attributes:
+        length: None: the rows' own lengths.
+        padded: rows that an arm which pads takes at once, accumulating the rest; None: the whole micro-batch.
+        at_least: tokens that a row, and a pass of rows that share a prefix, may have whatever the config says.
+    """
 
     name: str
     micro_batch: int
     accumulation: int
     length: int | None
+    padded: int | None = None
+    at_least: int = 0
 
 
 def choose(names: str | None, config: Config, device: str) -> list[Shape]:
     """The shapes of a comma-separated list; None: the device's default.
 
     Raises:
-        InputError: neither ROWSxTOKENS nor `mix`.
+        InputError: neither ROWSxTOKENS nor a name.
     """
     wanted = [name.strip() for name in names.split(",")] if names else DEFAULT[device]
-    return [_parse(name, config) for name in wanted]
+    return [_parse(name, config, device) for name in wanted]
 
 
 def fixed(rows: int, length: int) -> Shape:
@@ -44,52 +58,67 @@ def fixed(rows: int, length: int) -> Shape:
     return Shape(f"{rows}x{length}", rows, 1, length)
 
 
-def _parse(name: str, config: Config) -> Shape:
-    if name == MIX:
-        return Shape(MIX, config.train.micro_batch, config.train.accumulation, None)
+def _parse(name: str, config: Config, device: str) -> Shape:
+    # On a CPU the plain arm holds some four copies of the logits of all its tokens: 1 MiB a token of each, with Gemma.
+    if name == ONE_PREFIX and device == "cpu":
+        return Shape(ONE_PREFIX, 16, 1, None, padded=1, at_least=LONGEST)
+    if name in (MIX, ONE_PREFIX):
+        padded, at_least = 2 if device == "cpu" else None, LONGEST if name == ONE_PREFIX else 0
+        return Shape(name, config.train.micro_batch, config.train.accumulation, None, padded, at_least)
     found = re.fullmatch(r"([1-9]\d{0,3})[x×]([1-9]\d{0,5})", name)
     if not found:
-        raise InputError(f"{name!r} is no shape", where="--shapes", fix="ROWSxTOKENS such as 2x1024, or mix")
+        raise InputError(f"{name!r} is no shape", where="--shapes", fix="ROWSxTOKENS such as 2x1024, mix, one-prefix")
     return fixed(int(found[1]), int(found[2]))
 
 
 def config_for(config: Config, shape: Shape, steps: int) -> Config:
-    """The config of a run of exactly `steps` optimizer steps on this shape."""
+    """The config of a run of exactly `steps` optimizer steps on this shape, of as many rows each whatever the arm."""
+    effective = shape.micro_batch * shape.accumulation
+    shares = config.train.share_prefix == "auto"
+    most = shape.micro_batch if shares else min(shape.padded or shape.micro_batch, shape.micro_batch)
+    at_once = next(rows for rows in range(most, 0, -1) if effective % rows == 0)
     return config.changed(
         {
-            "train.micro_batch": shape.micro_batch,
-            "train.accumulation": shape.accumulation,
+            "train.micro_batch": at_once,
+            "train.accumulation": effective // at_once,
+            "train.pass_tokens": max(config.train.pass_tokens, shape.at_least),
             "train.max_steps": steps,
-            "data.max_length": shape.length or config.data.max_length,
+            "data.max_length": shape.length or max(config.data.max_length, shape.at_least),
         }
     )
 
 
 def rows_for(
-    shape: Shape, examples: Sequence[Example], *, seed: int, group: bool, warmup: int, steps: int
+    shape: Shape, examples: Sequence[Example], *, seed: int, group: bool, warmup: int, steps: int, kin: bool = False
 ) -> list[Example]:
     """The rows of all steps in the order in which they are trained: those of the warm-up, again and again.
 
     Args:
-        group: `mix` takes batches of similar lengths, as `train.group_by_length` does.
+        group: rows of their own lengths come in batches of similar ones, as `train.group_by_length` does.
+        kin: they come in batches of rows that share a prefix, as `train.share_prefix` does.
 
     Raises:
         InputError: the dataset has not one batch for this shape.
     """
     batch = shape.micro_batch * shape.accumulation
-    block = _cut(shape.length, examples, warmup * batch) if shape.length else _mix(examples, batch, seed, group, warmup)
+    if shape.length:
+        block = _cut(shape.length, examples, warmup * batch)
+    else:
+        block = _mix(examples, batch, seed, group, kin, warmup)
     return [block[i % len(block)] for i in range(steps * batch)]
 
 
-def _mix(examples: Sequence[Example], batch: int, seed: int, group: bool, steps: int) -> list[Example]:
+def _mix(examples: Sequence[Example], batch: int, seed: int, group: bool, kin: bool, steps: int) -> list[Example]:
     """The first steps' rows of the first epoch, as the trainer orders them."""
+    from finetune import shared_prefix
     from finetune.batching import EpochOrder
 
     whole = min(steps, len(examples) // batch)
     if not whole:
         raise InputError(f"{len(examples)} rows are not one batch of {batch}", where="data.train", fix="give more rows")
     lengths = [len(example.input_ids) for example in examples]
-    order = EpochOrder(lengths, batch, seed=seed, group=group).order()
+    families = shared_prefix.kin([e.input_ids for e in examples], [e.labels for e in examples]) if kin else None
+    order = EpochOrder(lengths, batch, seed=seed, group=group, kin=families).order()
     return [examples[row] for row in order[: whole * batch]]
 
 
@@ -120,12 +149,16 @@ def _cut(length: int, examples: Sequence[Example], count: int) -> list[Example]:
 
 
 def placed(rows: Sequence[Example], batch: int, seed: int) -> list[Example]:
-    """The rows put where the trainer's shuffle of the first epoch will find them in the order given."""
+    """The rows put where `shuffle` will find them in the order given."""
+    place = dict(zip(shuffle(len(rows), batch, seed).order(), rows, strict=True))
+    return [place[position] for position in range(len(rows))]
+
+
+def shuffle(rows: int, batch: int, seed: int) -> "EpochOrder":
+    """The order of every arm, those included that would put rows with a common prefix together by themselves."""
     from finetune.batching import EpochOrder
 
-    order = EpochOrder([0] * len(rows), batch, seed=seed, group=False).order()
-    place = dict(zip(order, rows, strict=True))
-    return [place[position] for position in range(len(rows))]
+    return EpochOrder([0] * rows, batch, seed=seed, group=False)
 
 
 def write_rows(path: Path, rows: Sequence[Example]) -> None:

@@ -3,23 +3,59 @@
 import hashlib
 import sys
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from transformers import TrainerCallback
 
 from data.errors import JobFailed
+from data.files import dump_json
 from data.render import IGNORED
+from finetune.rate import Flops, Tally, new_tally
 
 COMPILED = 1e-3  # seconds of compiling in a step from which on the step is no steady one
+
+
+class Counts(NamedTuple):
+    """What one or more batches hold.
+
+    Attributes:
+        tokens: of the rows, as if each stood alone.
+        computed: tokens that go through the model: with padding, but a prefix that rows share once.
+        padding: those of `computed` that are padding.
+    """
+
+    rows: int
+    tokens: int
+    computed: int
+    padding: int
+    supervised: int
+
+
+def count(rows: Sequence[dict[str, Any]], batch: dict[str, Any]) -> Counts:
+    """The counts of a batch made of these rows, padded by `batching.collate` or packed by `shared_prefix.pack`.
+
+    A label is learnt from the position before it, so the first of a row is not counted.
+    """
+    tokens = sum(len(row["input_ids"]) for row in rows)
+    if "passes" in batch:
+        computed = sum(part["input_ids"].numel() for part in batch["passes"])
+        return Counts(len(rows), tokens, computed, 0, int((batch["labels"] != IGNORED).sum()))
+    computed, supervised = batch["input_ids"].numel(), int((batch["labels"][:, 1:] != IGNORED).sum())
+    return Counts(len(rows), tokens, computed, computed - int(batch["attention_mask"].sum()), supervised)
+
+
+def total(counts: Sequence[Counts]) -> Counts:
+    """All of them together."""
+    return Counts(*(sum(values) for values in zip(*counts, strict=True)))
 
 
 class Stopwatch(TrainerCallback):
     """Times each optimizer step from the end of the one before, the device's queue emptied at both ends.
 
-    So a step's time holds its batches' padding, its passes, the update and the log line. Evaluating and saving are
-    called off.
+    So a step's time holds the joining of its batches, its passes, the update and the log line. Evaluating and saving
+    are called off.
 
     Args:
         started: when the process began (seconds since the epoch), for the time to the first step.
@@ -34,20 +70,26 @@ class Stopwatch(TrainerCallback):
         self.seconds: list[float] = []
         self.compile_seconds: list[float] = []
         self.driver_used = 0
-        self.batches: list[tuple[int, int, int, int]] = []  # rows, tokens, tokens with padding, supervised tokens
-        self.digest = hashlib.sha256()
+        self.batches: list[Counts] = []
+        self.tallies: list[Tally] = []  # of each batch, for its FLOP
+        self.digest = hashlib.sha256()  # of the rows' ids and labels, which no layout changes
 
-    def watch(self, collate: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-        """The collator, with every batch counted on its way; batches come in the order in which they are trained."""
+    def watch(self, collate: Callable[..., dict[str, Any]], flops: Flops) -> Callable[..., dict[str, Any]]:
+        """The collator, with every batch counted on its way; batches come in the order in which they are trained.
+
+        Args:
+            flops: what the model costs.
+        """
+        self.flops = flops
 
         def watched(rows: Any) -> dict[str, Any]:
             batch = collate(rows)
-            ids, labels = batch["input_ids"], batch["labels"]
-            # A label is learnt from the position before it, so the first of a row counts for nothing.
-            supervised = int((labels[:, 1:] != IGNORED).sum())
-            self.batches.append((len(rows), int(batch["attention_mask"].sum()), ids.numel(), supervised))
-            for tensor in (ids, labels):
-                self.digest.update(tensor.numpy().tobytes())
+            self.batches.append(count(rows, batch))
+            tally = new_tally(flops)
+            tally.add(batch)
+            self.tallies.append(tally)
+            for row in rows:
+                self.digest.update(dump_json([row["input_ids"], row["labels"]]).encode())
             return batch
 
         return watched
@@ -74,14 +116,16 @@ class Stopwatch(TrainerCallback):
         if "loss" in logs:
             self.losses.append(logs["loss"])
 
-    def by_step(self, accumulation: int) -> list[tuple[int, int, int, int]]:
-        """Rows, tokens, tokens with padding and supervised tokens of each optimizer step."""
+    def by_step(self, accumulation: int) -> list[Counts]:
+        """The counts of each optimizer step."""
         starts = range(0, len(self.seconds) * accumulation, accumulation)
-        parts = [self.batches[start : start + accumulation] for start in starts]
-        return [(sum(b[0] for b in p), sum(b[1] for b in p), sum(b[2] for b in p), sum(b[3] for b in p)) for p in parts]
+        return [total(self.batches[start : start + accumulation]) for start in starts]
 
-    def rates(self, accumulation: int, warmup: int) -> dict[str, float]:
+    def rates(self, accumulation: int, warmup: int, matmul_rate: float) -> dict[str, float]:
         """The figures of the steady state: the steps after the warm-up in which nothing was compiled.
+
+        Args:
+            matmul_rate: of the machine, FLOP/s.
 
         Raises:
             JobFailed: there is no such step.
@@ -92,13 +136,19 @@ class Stopwatch(TrainerCallback):
             raise JobFailed("something was compiled in every timed step", "take more steps: --steps")
         seconds = sum(self.seconds[step] for step in steady)
         steps = self.by_step(accumulation)
-        rows, tokens, padded, supervised = (sum(steps[step][i] for step in steady) for i in range(4))
+        done = total([steps[step] for step in steady])
+        tallies = [t for step in steady for t in self.tallies[step * accumulation : (step + 1) * accumulation]]
+        needed = sum(map(self.flops.needed, tallies))
+        again = sum(map(self.flops.recomputed, tallies))
         return {
-            "samples_per_second": rows / seconds,
-            "tokens_per_second": tokens / seconds,
-            "supervised_tokens_per_second": supervised / seconds,
+            "samples_per_second": done.rows / seconds,
+            "tokens_per_second": done.tokens / seconds,
+            "computed_tokens_per_second": done.computed / seconds,
+            "supervised_tokens_per_second": done.supervised / seconds,
             "seconds_per_step": seconds / len(steady),
-            "padding_share": 1 - tokens / padded,
+            "padding_share": done.padding / done.computed,
+            "mfu": needed / seconds / matmul_rate,
+            **({"hfu": (needed + again) / seconds / matmul_rate} if again else {}),
         }
 
     def _now(self) -> float:

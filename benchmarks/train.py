@@ -69,7 +69,7 @@ def train(config: Config, options: Options, console: Console) -> tuple[Result, P
             "timeout_s": options.timeout_s,
             "memory_limit_gib": round(limit, 2),
             "random_weights": random,
-            "notes": notes(config, device, random=random),
+            "notes": notes(config, device, wanted, random=random),
         },
         "budget_gib": options.budget_gib,
         "emulated": device == "cuda" and options.budget_gib is not None,
@@ -81,8 +81,8 @@ def train(config: Config, options: Options, console: Console) -> tuple[Result, P
     path = result_path(options.out, here["device"]["name"])
     with tempfile.TemporaryDirectory(prefix="benchmark-") as temporary:
         work = Path(temporary)
-        examples = read_examples(base, say)
-        write_shapes(wanted, examples, config, warmup=warmup, steps=steps, work=work)
+        ordered = config.changed({"model.name": str(folder)})  # as its rows are ordered, which the base switches off
+        write_shapes(wanted, read_examples(base, say), ordered, warmup=warmup, steps=steps, work=work)
         job = Job(base, device, steps, warmup, options.timeout_s, limit, work, worker_command)
         say(f"{', '.join(chosen)} on {', '.join(s.name for s in wanted)}; {steps} steps, {options.repeats} repeats")
         measure_all(job, chosen, wanted, options.repeats, result, path, console)
@@ -112,19 +112,31 @@ def memory_limit(budget_gib: float | None, device: str) -> float:
     return budget_gib
 
 
-def notes(config: Config, device: str, *, random: bool) -> list[str]:
+def notes(config: Config, device: str, wanted: list[shapes.Shape], *, random: bool) -> list[str]:
     """What a reader of the figures must know and would not guess."""
     lines = [
         "The rows of the warm-up come again in the timed steps, so every shape of batch was seen before it is timed.",
         "Shapes of fixed length take one micro-batch a step; their rows are the dataset's, joined and cut.",
-        "torch.compile is off in every arm but unsloth+compile.",
     ]
+    if device == "cpu":
+        lines += [
+            "torch.compile is off in hf-trainer and unsloth, and on in every other arm.",
+            "All arms store and multiply factors in bfloat16 where model.fast_matmul is on and the processor has it: "
+            "that is this project's, not plain Hugging Face's. The hf arms' loss and logits of all tokens are "
+            "transformers' own; the unsloth arms' LM head is at supervised tokens alone.",
+            "Rows that share a prefix stand together in every arm; unsloth+prefix alone computes that prefix once. "
+            "Tokens a second count each row as if it stood alone.",
+        ]
+        lines += [
+            f"{shape.name}: a step has {shape.micro_batch * shape.accumulation} rows in every arm; arms that pad take "
+            f"{shape.padded} at once and accumulate, since the plain one holds the logits of all their tokens."
+            for shape in wanted
+            if shape.padded
+        ]
     if device == "cuda" and config.train.gradient_checkpointing == "unsloth":
         lines.append(
             "All arms recompute activations; Unsloth keeps layer inputs in main memory, the others on the card."
         )
     if random:
-        lines.append(
-            "Weights are random, and the tokenizer is the embedded model's: losses mean nothing beyond parity."
-        )
+        lines.append("Weights are random, and the tokenizer is SmolLM2's: losses mean nothing beyond parity.")
     return lines

@@ -64,7 +64,7 @@ def measure(spec: Spec) -> dict[str, Any]:
     """
     import psutil
 
-    from benchmarks.shapes import placed, read_rows
+    from benchmarks.shapes import placed, read_rows, shuffle
     from data.pretrained import load_tokenizer
     from finetune.device import detect, precision
     from finetune.models import load, prepare_backend
@@ -75,12 +75,14 @@ def measure(spec: Spec) -> dict[str, Any]:
     prepare_backend(config, device)
 
     from benchmarks.stopwatch import Stopwatch
+    from finetune.rate import count_flops
     from finetune.trainer import build_trainer
 
     train = config.train
     folder = Path(config.model.name)
     tokenizer = load_tokenizer(folder)
-    rows = placed(read_rows(Path(spec["rows"])), train.micro_batch * train.accumulation, train.seed)
+    effective = train.micro_batch * train.accumulation
+    rows = placed(read_rows(Path(spec["rows"])), effective, train.seed)
     stopwatch = Stopwatch(psutil.Process().create_time(), cuda=device.kind == "cuda")
     loaded = load(config, folder, precision(config.model.dtype, device)[0], device)
     trainer = build_trainer(
@@ -98,10 +100,13 @@ def measure(spec: Spec) -> dict[str, Any]:
         more=spec["arguments"],
     )
     adapter = start_alike(trainer.model, train.seed)
-    trainer.data_collator = stopwatch.watch(trainer.data_collator)
+    # One order for all arms: what shares prefixes would put the repeated rows of the warm-up together.
+    trainer._get_train_sampler = lambda *_: shuffle(len(rows), effective, train.seed)
+    flops = count_flops(trainer.model, checkpointing=train.gradient_checkpointing != "off")
+    trainer.data_collator = stopwatch.watch(trainer.data_collator, flops)
     trainer.train()
     refuse_unsloth(config)
-    return _figures(spec, config, trainer, stopwatch, device) | {"adapter_sha256": adapter}
+    return _figures(spec, config, loaded, trainer, stopwatch, device) | {"adapter_sha256": adapter}
 
 
 def refuse_unsloth(config: Config) -> None:
@@ -139,25 +144,29 @@ def start_alike(model: Any, seed: int) -> str:
     return tensors_digest(adapter)
 
 
-def _figures(spec: Spec, config: Config, trainer: Any, stopwatch: Any, device: Any) -> dict[str, Any]:
+def _figures(spec: Spec, config: Config, loaded: Any, trainer: Any, stopwatch: Any, device: Any) -> dict[str, Any]:
     from benchmarks.fused import fused_layers, unfused_warnings
     from finetune.device import GIB
+    from finetune.rate import make_meter
     from finetune.system import peak_memory
 
     accumulation = config.train.accumulation
     end = next(event for event in reversed(trainer.state.log_history) if "train_runtime" in event)
     steps = stopwatch.by_step(accumulation)
-    peak = peak_memory(device)
+    peak = peak_memory(device)  # before the machine's rate is measured, which takes memory too
+    meter = make_meter(config, loaded, device)
+    rates = stopwatch.rates(accumulation, spec["warmup_steps"], meter.rate)
     unsloth_gpu = config.model.backend == "unsloth" and device.kind == "cuda"
     fused = fused_layers(trainer.model) if unsloth_gpu else None
     return {
         "losses": stopwatch.losses,
         "step_seconds": [round(seconds, 5) for seconds in stopwatch.seconds],
-        "step_tokens": [step[1] for step in steps],
-        "step_padded": [step[2] for step in steps],
-        "step_supervised": [step[3] for step in steps],
+        "step_tokens": [step.tokens for step in steps],
+        "step_padded": [step.computed for step in steps],
+        "step_supervised": [step.supervised for step in steps],
         "train_samples_per_second": end["train_samples_per_second"],
-        **{name: round(rate, 5) for name, rate in stopwatch.rates(accumulation, spec["warmup_steps"]).items()},
+        **{name: round(rate, 5) for name, rate in rates.items()},
+        **meter.facts,
         "peak_allocated_gib": peak["gpu_allocated_gib"],
         "peak_reserved_gib": peak["gpu_reserved_gib"],
         "driver_used_gib": round(stopwatch.driver_used / GIB, 3) if device.kind == "cuda" else None,

@@ -7,7 +7,19 @@ from typing import Any
 
 from benchmarks.report.geometry import Bar, Bars, Lines, Series, lines
 from benchmarks.report.numbers import figure, signed, times
-from benchmarks.report.tables import Cell, arm_name, longest_of, median, memory_key, shape_name, status_of, summary_of
+from benchmarks.report.tables import (
+    MODES,
+    RATES,
+    Cell,
+    arm_name,
+    by_mode,
+    longest_of,
+    median,
+    memory_key,
+    shape_name,
+    status_of,
+    summary_of,
+)
 from benchmarks.report.words import Phrase, say
 
 KNOWN = {
@@ -307,7 +319,7 @@ def _planner(result: dict[str, Any]) -> list[Group]:
         scale = 100 / (max([*sizes, budget or 0]) * 1.04)
         rows = [
             Bar(
-                name=str(case["arm"]).split(", ", 1)[-1],
+                name=f"{shape_name(case)}, {case['engine']}",
                 colour=colour[case["engine"]],
                 width=round(case["allocated_gib"] * scale, 2) if case["allocated_gib"] else None,
                 dots=[round(case["planned_gib"] * scale, 2)],
@@ -322,11 +334,49 @@ def _planner(result: dict[str, Any]) -> list[Group]:
     return found
 
 
+def _rows(result: dict[str, Any]) -> list[Group]:
+    sizes = [point["rows"] for point in result["arms"] if point["rates"]]
+    if not sizes:
+        return []
+    charts = [
+        lines(
+            say(RATES[key]),
+            say("chart.rows.what") if key != "balanced" else say("chart.rows.balanced"),
+            say("chart.rows.across"),
+            _rate_series(result, key),
+            x=(min(sizes), max(sizes)),
+            y=(0, 100),
+            log=True,
+        )
+        for key in ("tool_name_accuracy", "must_call_exact", "abstention", "balanced")
+    ]
+    return [Group(None, [], [charts[:2], charts[2:]])]
+
+
+def _rate_series(result: dict[str, Any], key: str) -> list[Series]:
+    """A line a mode, and the ends of its intervals as thin ones."""
+    found = []
+    for colour, (mode, rates) in enumerate(rates_by_rows(result, key).items()):
+        for end in ("low", "high"):
+            found.append(Series(colour, [(n, 100 * r[end]) for n, r in rates if r[end] is not None], thin=True))
+        found.append(Series(colour, [(n, 100 * r["value"]) for n, r in rates], say(MODES[mode]), "dot"))
+    return found
+
+
+def rates_by_rows(result: dict[str, Any], key: str) -> dict[str, list[tuple[int, dict[str, Any]]]]:
+    """Mode → (rows, rate with its interval) of each point of `benchmarks rows` that has this rate."""
+    return {
+        mode: [(p["rows"], p["rates"][key]) for p in points if p["rates"] and p["rates"][key]["value"] is not None]
+        for mode, points in by_mode(result).items()
+    }
+
+
 _CHARTS: dict[str, Callable[[dict[str, Any]], list[Group]]] = {
     "train": _train,
     "length": _length,
     "generate": _generate,
     "parse": _parse,
     "recipe": _recipe,
+    "rows": _rows,
     "planner": _planner,
 }

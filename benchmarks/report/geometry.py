@@ -98,6 +98,7 @@ def lines(
     shade_y: tuple[float, float] | None = None,
     rule: float | None = None,
     note: Phrase | None = None,
+    log: bool = False,
 ) -> Lines:
     """Place the series in a box from `x[0]` to `x[1]` across and `y[0]` to `y[1]` up.
 
@@ -105,18 +106,22 @@ def lines(
         shade_x: a region across to shade, in the chart's units.
         shade_y: a band to shade.
         rule: a level to mark.
+        log: across, a value twice as large is as far everywhere, and the ticks are the points' own.
     """
+    scale = math.log2 if log else float
+    left, right = scale(x[0]), scale(x[1])
+    named = sorted({px for s in series for px, _ in s.points}) if log else ticks(*x)
 
     def across(value: float) -> float:
-        return round(100 * (value - x[0]) / ((x[1] - x[0]) or 1), 3)
+        return round(100 * (scale(value) - left) / ((right - left) or 1), 3)
 
     def up(value: float) -> float:
         return round(height * (y[1] - value) / ((y[1] - y[0]) or 1), 2)
 
     shades = []
     if shade_x:
-        left, right = (min(max(across(v), 0), 100) for v in shade_x)
-        shades.append((left, right - left, 0.0, float(height)))
+        near, far = (min(max(across(v), 0), 100) for v in shade_x)
+        shades.append((near, far - near, 0.0, float(height)))
     if shade_y:
         top, bottom = up(shade_y[1]), up(shade_y[0])
         shades.append((0.0, 100.0, top, bottom - top))
@@ -141,7 +146,7 @@ def lines(
         ],
         dots=placed["dot"],
         crosses=placed["x"],
-        across=[(across(v), _tick(v)) for v in ticks(*x) if x[0] <= v <= x[1]],
+        across=[(across(v), _tick(v)) for v in named if x[0] <= v <= x[1]],
         up=[(up(v), _tick(v)) for v in ticks(*y, most=5) if y[0] <= v <= y[1]],
         shades=shades,
         rule=None if rule is None else up(rule),

@@ -4,7 +4,7 @@ import re
 from html import escape
 from typing import Any
 
-from benchmarks.report.tables import Table, tables, whole
+from benchmarks.report.tables import Table, machine_rate, tables, whole
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import render, say
 from eval.page.text import short
@@ -39,11 +39,13 @@ def block(result: dict[str, Any], lang: str) -> str:
 
 
 def line(result: dict[str, Any], lang: str) -> str:
-    """Device, date, the versions that decide the figures, and how often it was repeated."""
+    """Device and its matmul rate, date, the versions that decide the figures, and how often it was repeated."""
     packages = result["environment"]["packages"]
     names = ("torch", "transformers", "trl", "unsloth")
     versions = ", ".join(f"{name} {plain(packages[name])}" for name in names if name in packages)
-    said = [plain(result["device"]["name"]), plain(result["date"]), versions]
+    rate = machine_rate(result)
+    machine = [plain(result["device"]["name"]), *([rate.text(lang, plain)] if rate else [])]
+    said = [*machine, plain(result["date"]), versions]
     if repeats := result["settings"].get("repeats"):
         said.append(_say("record.repeats", lang, n=repeats))
     return "; ".join(part for part in said if part) + "."

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.report.charts import colours, groups
-from benchmarks.report.tables import arm_name, shape_name, status_of, tables
+from benchmarks.report.tables import arm_name, machine_rate, shape_name, status_of, tables
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import Phrase, say
 from data.files import atomic_write
@@ -32,6 +32,7 @@ def write_page(path: Path, result: dict[str, Any], *, lang: str = "ko") -> None:
         verdict=verdict(result),
         groups=groups(result),
         tables=tables(result),
+        machine_rate=machine_rate(result),
         failures=failures(result),
         fused=fused(result),
         warnings=warnings(result),

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.report.charts import as_repeats, colours, curve, is_promised, misses, not_reached, peaks
+from benchmarks.report.charts import as_repeats, colours, curve, is_promised, misses, not_reached, peaks, rates_by_rows
 from benchmarks.report.numbers import figure, signed, times
-from benchmarks.report.tables import Cell, median, memory_key, shape_name, status_of
+from benchmarks.report.tables import MODES, RATES, Cell, median, memory_key, shape_name, status_of
 from benchmarks.report.verdict import verdict
-from benchmarks.report.words import render
+from benchmarks.report.words import render, say
 from data.files import atomic_write, dump_json
 from eval.page.picture import BAD, INK, PAPER, RULE, SOFT, hangul_fonts
 from eval.page.text import short
@@ -46,6 +46,8 @@ def write_picture(path: Path, result: dict[str, Any]) -> None:
 
 def _bar_count(result: dict[str, Any]) -> int:
     """Bars in the longest panel."""
+    if result["kind"] == "rows":
+        return 0
     if result["kind"] == "train":
         return sum(len(shape["arms"]) for shape in result["shapes"])
     return -(-len(result["arms"]) // 2) if result["kind"] == "parse" else len(result["arms"])
@@ -188,6 +190,26 @@ def _recipe(picture: Any, result: dict[str, Any]) -> None:
     _lined(right, "Validation loss over time", "seconds", result["target_loss"])
 
 
+def _rows(picture: Any, result: dict[str, Any]) -> None:
+    """Accuracy by rows: a line a mode within the band of its intervals."""
+    panels = picture.subplots(1, 3, gridspec_kw=_frame(picture) | {"left": 0.045, "wspace": 0.2})
+    for axes, key in zip(panels, ("tool_name_accuracy", "must_call_exact", "abstention"), strict=True):
+        found = rates_by_rows(result, key)
+        for colour, (mode, rates) in enumerate(found.items()):
+            if not rates:
+                continue
+            low, high = ([100 * rate[end] for _, rate in rates] for end in ("low", "high"))
+            at = [rows for rows, _ in rates]
+            axes.fill_between(at, low, high, color=COLOURS[colour], alpha=0.16, linewidth=0)
+            _line(axes, [(rows, 100 * rate["value"]) for rows, rate in rates], colour, _text(say(MODES[mode])))
+        _lined(axes, f"{_text(say(RATES[key]))}, %", "training rows (log)", None)
+        sizes = sorted({rows for rates in found.values() for rows, _ in rates}) or [1]
+        axes.set_xscale("log", base=2)
+        axes.set(xlim=(sizes[0] / 1.15, sizes[-1] * 1.15), ylim=(0, 100))
+        axes.set_xticks(sizes, [f"{rows:,}" for rows in sizes])
+        axes.minorticks_off()
+
+
 def _generate(picture: Any, result: dict[str, Any]) -> None:
     left, right = picture.subplots(1, 2, gridspec_kw=_frame(picture) | {"wspace": 0.18})
     rows = [
@@ -279,5 +301,6 @@ _DRAW: dict[str, Callable[[Any, dict[str, Any]], None]] = {
     "generate": _generate,
     "parse": _parse,
     "recipe": _recipe,
+    "rows": _rows,
     "planner": _planner,
 }

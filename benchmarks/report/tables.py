@@ -1,14 +1,28 @@
 """A result as tables of phrases and text: the terminal, the Markdown file and the page show the same cells."""
 
+import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.report.numbers import figure, percent, signed, spread, times
 from benchmarks.report.words import Phrase, say
+from finetune.rate import flops_text
 
 Cell = str | Phrase
 Show = Callable[[dict[str, Any]], str]
+
+RATES = {
+    "tool_name_accuracy": "rate.tool_name_accuracy",
+    "must_call_exact": "rate.must_call_exact",
+    "abstention": "rate.abstention",
+    "balanced": "rate.balanced",
+    "json_validity": "rate.json_validity",
+}
+"""What `benchmarks rows` shows of a scored model, as the phrases that name it."""
+
+MODES = {"steps": "mode.steps", "epochs": "mode.epochs"}
+"""What is equal for all sizes, as phrases."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,16 @@ def median(arm: dict[str, Any], key: str) -> float | None:
     return found["median"] if found else None
 
 
+def machine_rate(result: dict[str, Any]) -> Phrase | None:
+    """The machine's matmul rate, the median over all repeats; None of a result that does not have it."""
+    runs = [run for shape in result.get("shapes", []) for arm in shape["arms"] for run in arm["runs"]]
+    measured = [run for run in runs if "matmul_gflops" in run]
+    if not measured:
+        return None
+    rate = statistics.median(run["matmul_gflops"] for run in measured)
+    return say("record.matmul", rate=flops_text(rate), dtype=measured[0]["matmul_dtype"])
+
+
 def shape_name(shape: dict[str, Any]) -> Cell:
     """A shape as it is called: the dataset's own mix, or micro-batch × length."""
     if shape["length"] is None:
@@ -78,6 +102,7 @@ def _train(result: dict[str, Any]) -> list[Table]:
         ("samples_per_second", "column.samples", spread),
         ("train_samples_per_second", "column.trainer", spread),
         ("tokens_per_second", "column.tokens", lambda f: figure(f["median"])),
+        ("mfu", "column.mfu", lambda f: percent(f["median"])),
         ("seconds_per_step", "column.step", lambda f: figure(f["median"])),
         (memory, "column.rss" if memory == "peak_rss_gib" else "column.reserved", lambda f: figure(f["median"])),
         ("time_to_first_step_s", "column.first", lambda f: figure(f["median"])),
@@ -85,11 +110,14 @@ def _train(result: dict[str, Any]) -> list[Table]:
     more: list[tuple[str, str, Show]] = [
         ("supervised_tokens_per_second", "column.supervised", spread),
         ("padding_share", "column.padding", lambda f: percent(f["median"])),
+        ("hfu", "column.hfu", lambda f: percent(f["median"])),
         ("compile_seconds", "column.compile", spread),
         ("peak_allocated_gib", "column.allocated", spread),
         ("driver_used_gib", "column.driver", spread),
         ("peak_rss_gib", "column.rss", spread),
     ]
+    if machine_rate(result) is None:  # a result of before there was an MFU
+        plan = [column for column in plan if column[0] != "mfu"]
     found = [key for key, *_ in more if any(summary_of(a, key) for s in result["shapes"] for a in s["arms"])]
     first, second = [], []
     for shape in result["shapes"]:
@@ -206,7 +234,7 @@ def _planner(result: dict[str, Any]) -> list[Table]:
     rows: list[list[Cell]] = [
         [
             str(case["model"]).rsplit("/", 1)[-1],
-            str(case["shape"]).replace("x", " × "),
+            shape_name(case),
             str(case["engine"]),
             figure(case["planned_gib"]),
             figure(case["allocated_gib"]) if case["status"] == "ok" else status_of(case),
@@ -224,11 +252,62 @@ def _planner(result: dict[str, Any]) -> list[Table]:
     return [Table(say("table.planner"), [*columns, (say("column.plan_says"), False)], rows)]
 
 
+def _rows(result: dict[str, Any]) -> list[Table]:
+    first: list[list[Cell]] = [
+        [
+            say(MODES[mode]),
+            f"{point['rows']:,}",
+            f"{point['steps']:,}",
+            *([rate_cell(point["rates"][key]) for key in RATES] if point["rates"] else _ended(point, len(RATES))),
+        ]
+        for mode, points in by_mode(result).items()
+        for point in points
+    ]
+    more: list[list[Cell]] = [
+        [
+            f"{point['rows']:,}",
+            f"{point['steps']:,}",
+            figure(point["epochs"]),
+            f"{point['rows_trained']:,}",
+            figure(point["eval_loss"]),
+            figure(point["train_seconds"] / 60),
+            figure(point["evaluate_seconds"] / 60),
+            figure(point["peak_memory_gib"]),
+        ]
+        for point in sorted(result["arms"], key=lambda point: (point["rows"], point["steps"]))
+        if point["rates"]
+    ]
+    heads = ("rows", "steps", "epochs", "rows_trained", "eval_loss", "train_minutes", "evaluate_minutes", "memory")
+    columns = [(say("column.equal"), False), *((say(f"column.{k}"), True) for k in heads[:2])]
+    main = Table(say("table.rows"), [*columns, *((say(phrase), True) for phrase in RATES.values())], first)
+    return [main, Table(say("table.more"), [(say(f"column.{k}"), True) for k in heads], more)]
+
+
+def by_mode(result: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Mode → the points of `benchmarks rows` that stand for it, by rows; one may stand for both."""
+    points = sorted(result["arms"], key=lambda point: point["rows"])
+    found = {mode: [point for point in points if mode in point["modes"]] for mode in MODES}
+    return {mode: mine for mode, mine in found.items() if mine}
+
+
+def rate_cell(rate: dict[str, Any]) -> str:
+    """A rate with its interval, where it has one: 88.4% (84–92)."""
+    if rate["value"] is None:
+        return "–"
+    interval = f" ({100 * rate['low']:.0f}–{100 * rate['high']:.0f})" if rate["low"] is not None else ""
+    return f"{100 * rate['value']:.1f}%{interval}"
+
+
+def _ended(point: dict[str, Any], cells: int) -> list[Cell]:
+    return [status_of(point), *["–"] * (cells - 1)]
+
+
 _TABLES = {
     "train": _train,
     "length": _length,
     "generate": _generate,
     "parse": _parse,
     "recipe": _recipe,
+    "rows": _rows,
     "planner": _planner,
 }

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.report.numbers import figure, percent, signed, times
-from benchmarks.report.tables import longest_of, median, memory_key, shape_name, status_of
+from benchmarks.report.tables import MODES, by_mode, longest_of, median, memory_key, shape_name, status_of
 from benchmarks.report.words import Phrase, say
 
 
@@ -227,11 +227,51 @@ def _planner(result: dict[str, Any]) -> Verdict:
     return Verdict("good" if good else "bad", phrase, [fact, *mistaken, *ended])
 
 
+def _rows(result: dict[str, Any]) -> Verdict:
+    """The line of equal epochs gives the headline where it is there: that is what a user with so many rows gets."""
+    lines = {
+        mode: [(p["rows"], p["rates"]["tool_name_accuracy"]) for p in points if p["rates"]]
+        for mode, points in by_mode(result).items()
+    }
+    ended = [
+        say("fact.ended", arm=point["arm"], status=status_of(point))
+        for point in result["arms"]
+        if point["status"] not in ("ok", "skipped")
+    ]
+    measured = say("fact.rows_measured", n=result["settings"]["rows_asked"])
+    long = {mode: line for mode, line in lines.items() if len(line) > 1}
+    if not long:
+        return Verdict("plain", say("headline.nothing"), [measured, *ended])
+    facts = []
+    for mode, line in long.items():
+        (few, before), (many, after) = line[-2:]
+        key = "fact.rows_apart" if _apart(before, after) else "fact.rows_overlap"
+        change = f"{100 * (after['value'] - before['value']):+.1f}".replace("-", "−")
+        facts.append(say(key, mode=say(MODES[mode]), few=f"{few:,}", many=f"{many:,}", change=change))
+    mode = "epochs" if "epochs" in long else "steps"
+    (few, first), *_, (many, last) = long[mode]
+    phrase = say(
+        "headline.rows",
+        mode=say(MODES[mode]),
+        few=f"{few:,}",
+        many=f"{many:,}",
+        first=percent(first["value"]),
+        last=percent(last["value"]),
+    )
+    return Verdict("good" if _apart(first, last) else "plain", phrase, [*facts, measured, *ended])
+
+
+def _apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two rates' intervals have nothing in common."""
+    return bool(one["high"] < other["low"] or other["high"] < one["low"])
+
+
 _VERDICTS = {
     "train": _train,
     "length": _length,
     "generate": _generate,
     "parse": _parse,
     "recipe": _recipe,
+    "rows": _rows,
     "planner": _planner,
 }

@@ -50,7 +50,9 @@ def run_of(
         "step_tokens": tokens, "step_padded": [4 * n for n in lengths], "step_supervised": [0.18 * t for t in tokens],
         "train_samples_per_second": 96 / sum(seconds), "samples_per_second": 80 / total,
         "tokens_per_second": sum(tokens[4:]) / total, "supervised_tokens_per_second": 0.18 * sum(tokens[4:]) / total,
-        "seconds_per_step": total / 20, "padding_share": 0.1, "peak_allocated_gib": None, "peak_reserved_gib": None,
+        "seconds_per_step": total / 20, "padding_share": 0.1,
+        "mfu": 0.19 * speed, "matmul_gflops": 401.0 + repeat, "matmul_dtype": "bfloat16",
+        "peak_allocated_gib": None, "peak_reserved_gib": None,
         "driver_used_gib": None, "peak_rss_gib": memory, "time_to_first_step_s": first + 3,
         "compile_seconds": first if fused else None, "fused": fused, "warnings": [],
     }  # fmt: skip
@@ -229,6 +231,7 @@ def plans() -> dict[str, Any]:
         gate = planned * 1.25 + 0.6
         return {
             "arm": f"{model}, {rows} × {int(length):,}, {arm}", "model": f"Qwen/{model}", "engine": arm, "shape": shape,
+            "micro_batch": int(rows), "length": int(length),
             "status": "ok" if allocated else "out of memory", "reason": None if allocated else "CUDA out of memory",
             "labelled": 0.2, "planned_gib": planned, "expected_gib": planned * 1.2 + 0.3, "gate_gib": gate,
             "phase": "backward", "verdict": "fits" if gate <= 6 else "does not fit", "allocated_gib": allocated,

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,10 @@ def other(base: Config, device: str) -> Setup:
     return Setup(base.model_copy(update={"model": base.model.model_copy(update={"backend": "unsloth"})}), trl=True)
 
 
+def reference(base: Config, device: str) -> Setup:
+    return replace(other(base, device), reference=True)
+
+
 def absent(base: Config, device: str) -> Setup:
     raise Unavailable("needs a GPU: it is made for one")
 
@@ -105,6 +110,15 @@ def test_repeats_are_interleaved(job: Job) -> None:
     assert "fast 2.00 times the samples a second of slow" in result["verdict"]
 
 
+def test_a_reference_is_measured_and_measured_against(job: Job) -> None:
+    result = measured(job, {"slow": plain, "compiled": reference, "fast": other, "more": other}, repeats=1)
+    for key in ("parity", "speedup"):
+        pairs = [(row["arm"], row["against"]) for row in result["shapes"][0][key]]  # type: ignore[literal-required]
+        assert pairs == [(arm, "slow") for arm in ("compiled",)] + [
+            (arm, against) for arm in ("fast", "more") for against in ("slow", "compiled")
+        ]
+
+
 def test_an_arm_that_ends_badly_is_reported_and_the_others_run(job: Job) -> None:
     bad = {"crash": "crashed", "greedy": "out of memory", "mute": "crashed", "gpu-oom": "out of memory"}
     arms = {"slow": plain, **dict.fromkeys(bad, other), "absent": absent, "fast": other}
@@ -121,8 +135,6 @@ def test_an_arm_that_ends_badly_is_reported_and_the_others_run(job: Job) -> None
 
 
 def test_a_hung_arm_is_ended_and_reported(job: Job) -> None:
-    from dataclasses import replace
-
     started = time.monotonic()
     result = measured(replace(job, timeout_s=6), {"hang": plain, "fast": other}, repeats=1)
     rows = result["shapes"][0]["arms"]

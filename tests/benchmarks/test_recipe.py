@@ -31,7 +31,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def config(tiny_model: Path) -> Config:
-    return load_config("cpu", [*TINY, f"model.name={tiny_model}", "train.epochs=4"])
+    return load_config("cpu", [*TINY, f"model.name={tiny_model}", "train.epochs=4", "train.share_prefix=auto"])
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,14 @@ def test_answers_are_the_same_tokens_under_different_prompts(measured: tuple[dic
     assert plain["tokens_per_sample"] > 1.5 * preset["tokens_per_sample"]
 
 
+def test_only_the_preset_computes_a_shared_prefix_once(measured: tuple[dict[str, Any], Path]) -> None:
+    plain, preset = measured[0]["arms"]
+    assert plain["computed_per_sample"] == plain["tokens_per_sample"]
+    assert preset["computed_per_sample"] < 0.7 * preset["tokens_per_sample"]
+    saved = preset["tokens_per_sample"] / preset["computed_per_sample"]
+    assert measured[0]["factors"]["shared_prefix"] == pytest.approx(saved, abs=1e-3)
+
+
 def test_arms_differ_in_the_way_of_running_alone() -> None:
     shipped = load_config("cpu")
     preset, plain = preset_config(shipped), plain_config(shipped)
@@ -86,7 +94,11 @@ def test_arms_differ_in_the_way_of_running_alone() -> None:
     assert (plain.model.backend, plain.train.micro_batch, plain.train.accumulation) == ("hf", 1, 8)
     assert plain.data.tools_style == "json" and plain.data.descriptions and plain.data.max_tools is None
     assert not plain.train.compile and not plain.train.group_by_length and not plain.model.fast_matmul
-    assert any("at most 2 tools" in line for line in notes({PLAIN: plain, PRESET: preset}))
+    assert (preset.train.share_prefix, plain.train.share_prefix) == ("auto", "off")
+    assert preset.data.max_tools is None and preset.data.descriptions, "all tools in both arms"
+    fewer = preset_config(shipped.changed({"data.max_tools": 2}))
+    said = [any("at most 2 tools" in line for line in notes({PLAIN: plain, PRESET: p})) for p in (preset, fewer)]
+    assert said == [False, True]
     literal = literal_config(plain)
     assert (literal.lora.r, literal.lora.alpha, literal.train.learning_rate) == (8, 16, 2e-4)
 
@@ -127,7 +139,9 @@ plain = task["config"]["model"]["backend"] == "hf"
 out = open(sys.argv[2], "a")
 def tell(event, **more):
     print(json.dumps({"event": event, **more}), file=out, flush=True)
-tell("rows", train=32, tokens_per_sample=500.0 if plain else 100.0, dropped=[], validation_ids=["a"], supervised={})
+tokens, computed = (500.0, 500.0) if plain else (100.0, 40.0)
+tell("rows", train=32, tokens_per_sample=tokens, computed_per_sample=computed, dropped=[], validation_ids=["a"],
+     supervised={})
 tell("loaded", seconds=2.0)
 tell("warmed up", seconds=3.0)
 tell("evaluated", seconds=0.0, samples=0, loss=4.0)
@@ -174,7 +188,8 @@ def test_ratio_is_that_of_the_seconds_and_splits_into_factors(act: Any) -> None:
     plain, preset = result["arms"]
     assert (plain["seconds_to_target"], preset["seconds_to_target"], result["target_loss"]) == (40.0, 4.0, 1.0)
     assert result["ratio"] == 10 and not result["at_least"]
-    assert result["factors"] == {"samples": 1.0, "tokens_per_sample": 5.0, "tokens_per_second": 2.0}
+    factors = {"samples": 1.0, "tokens_per_sample": 5.0, "tokens_per_second": 2.0, "shared_prefix": 2.5}
+    assert result["factors"] == factors
     assert (plain["seconds_with_setup"], preset["seconds_with_setup"]) == (42.0, 9.0)  # only the preset compiles
     assert "10.0× sooner" in result["verdict"] and "at least" not in result["verdict"]
 
@@ -183,8 +198,10 @@ def test_not_reached_is_at_least(act: Any) -> None:
     result = act("late")
     assert result["ratio"] == 10 and result["at_least"] and not result["arms"][0]["reached"]
     assert "at least 10.0×" in result["verdict"] and result["factors"]["samples"] is None
-    said = explained({"samples": None, "tokens_per_sample": 5.224, "tokens_per_second": 3.729})
-    assert said == "A sample has 5.22× fewer tokens, tokens go through 3.73× faster"
+    factors: Any = {"samples": None, "tokens_per_sample": 5.224, "tokens_per_second": 3.729, "shared_prefix": 1.0}
+    assert explained(factors) == "A sample has 5.22× fewer tokens, tokens go through 3.73× faster"
+    said = explained(factors | {"shared_prefix": 2.5})
+    assert said.endswith("3.73× faster (2.50× of it since a prefix that rows share is computed once)")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

@@ -128,6 +128,20 @@ def test_failures_are_rows_with_their_reasons(reports: dict[str, Path]) -> None:
     assert "unsloth+packing (different batches)" in markdown(result, "en")
 
 
+def test_mfu_and_the_machines_rate_are_shown(reports: dict[str, Path]) -> None:
+    result = report_results.train()
+    text = markdown(result, "en")
+    assert "Two-core processor (2 threads, AVX512); matmul rate 402 GFLOP/s (bfloat16); 2026-11-25" in text
+    assert re.search(r"\| tokens/s \| MFU \|.*\n.*\n\|.*\| 30% \|", text), "the median of 28, 30 and 31 %"
+    assert "HFU" not in text and "행렬곱 402 GFLOP/s (bfloat16)" in reports["train"].read_text(encoding="utf-8")
+    for arm in result["shapes"][0]["arms"]:  # a result from before there was an MFU
+        for run in arm["runs"]:
+            for key in ("mfu", "matmul_gflops", "matmul_dtype"):
+                del run[key]
+        arm["summary"] = {k: v for k, v in arm["summary"].items() if k not in ("mfu", "matmul_gflops")}
+    assert "MFU" not in markdown(result, "en") and "GFLOP" not in block(result, "ko") and "1.57" in printed(result)
+
+
 def test_both_rates_are_named_and_explained(reports: dict[str, Path]) -> None:
     page = reports["train"].read_text(encoding="utf-8")
     assert say("chart.samples").text("en") in page and "train_samples_per_second" in page

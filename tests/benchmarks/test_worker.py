@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from benchmarks import arms, worker
 from benchmarks.arms import Setup
 from benchmarks.orchestrate import Job, base_of, measure_all, read_examples, worker_command, write_shapes
 from benchmarks.results import Result
-from benchmarks.shapes import MIX, choose, fixed, placed, rows_for
+from benchmarks.shapes import MIX, Shape, choose, config_for, fixed, placed, rows_for, shuffle
 from data.errors import JobFailed
 from data.render import IGNORED, Example
 from finetune.config import Config, load_config
@@ -31,9 +32,15 @@ def faster_rate(base: Config, device: str) -> Setup:
     return Setup(setup.config.model_copy(update={"train": setup.config.train.model_copy(update=rate)}), trl=False)
 
 
+def packed(base: Config, device: str) -> Setup:
+    """`unsloth+prefix` without compiling, which takes longer than the tiny model's training."""
+    setup = arms.unsloth_prefix(base, device)
+    return replace(setup, config=setup.config.changed({"train.compile": False}))
+
+
 @pytest.fixture(scope="module")
 def base(tiny_model: Path) -> Config:
-    return base_of(load_config("cpu", [*TINY, "data.limit=32"]), tiny_model)
+    return base_of(load_config("cpu", TINY), tiny_model)
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +49,13 @@ def result(base: Config, tmp_path_factory: pytest.TempPathFactory) -> Result:
     for key, value in environment(work).items():
         os.environ.setdefault(key, value)
     wanted = choose("mix", base, "cpu")
-    write_shapes(wanted, read_examples(base, lambda _: None), base, warmup=WARMUP, steps=STEPS, work=work)
+    ordered = base.changed({"train.share_prefix": "auto"})
+    write_shapes(wanted, read_examples(base, lambda _: None), ordered, warmup=WARMUP, steps=STEPS, work=work)
     job = Job(base, "cpu", STEPS, WARMUP, 900, None, work, worker_command)
     found: Any = {"complete": False, "shapes": [], "valid": True, "verdict": ""}
     measure_all(
         job,
-        {"hf-trainer": arms.hf_trainer, "unsloth": arms.unsloth, "other": faster_rate},
+        {"hf-trainer": arms.hf_trainer, "unsloth": arms.unsloth, "unsloth+prefix": packed, "other": faster_rate},
         wanted,
         1,
         found,
@@ -70,7 +78,19 @@ def test_unsloth_and_plain_compute_the_same_losses(result: Result) -> None:
     assert len(one["losses"]) == STEPS and one["losses"][-1] < one["losses"][0]
     parity = {(p["arm"], p["against"]): p for p in result["shapes"][0]["parity"]}
     assert parity["unsloth", "hf-trainer"]["passed"] and parity["unsloth", "hf-trainer"]["steps"] == 20
-    assert [s["arm"] for s in result["shapes"][0]["speedup"]] == ["unsloth"]
+    assert [s["arm"] for s in result["shapes"][0]["speedup"]] == ["unsloth", "unsloth+prefix"]
+
+
+def test_sharing_prefixes_is_the_same_rows_and_losses_in_fewer_tokens(result: Result) -> None:
+    one, other = run_of(result, "unsloth+prefix"), run_of(result, "unsloth")
+    assert one["batches_sha256"] == other["batches_sha256"] and one["adapter_sha256"] == other["adapter_sha256"]
+    assert one["losses"] == pytest.approx(other["losses"], abs=1e-4)
+    assert one["step_tokens"] == other["step_tokens"] and one["step_supervised"] == other["step_supervised"]
+    assert sum(one["step_padded"]) < 0.7 * sum(one["step_tokens"]) < 0.7 * sum(other["step_padded"])
+    assert one["padding_share"] == 0
+    saved = one["tokens_per_second"] / one["computed_tokens_per_second"]
+    timed = slice(WARMUP, STEPS)
+    assert saved == pytest.approx(sum(one["step_tokens"][timed]) / sum(one["step_padded"][timed]), rel=1e-3)
 
 
 def test_an_arm_that_differs_fails_the_gate(result: Result) -> None:
@@ -161,8 +181,60 @@ def test_mix_has_the_order_of_the_trainer_and_repeats_its_warm_up(base: Config) 
     wanted = EpochOrder(lengths, 4, seed=7, group=True).order()[:12]
     assert [int(row.id) for row in rows] == wanted * 3
     put = placed(rows, 4, seed=7)
-    order = EpochOrder([len(r.input_ids) for r in put], 4, seed=7, group=False).order()
-    assert [put[i] for i in order] == rows
+    assert [put[i] for i in shuffle(len(put), 4, seed=7)] == rows
+
+
+def test_rows_that_share_a_prefix_are_neighbours_in_the_order_of_all_arms() -> None:
+    from finetune.shared_prefix import computed_tokens
+
+    # Row i is of family i % 3: 40 common tokens, then 5 of its own.
+    rows = [
+        Example(str(i), [100 + i % 3] * 40 + [i] * 5, [IGNORED] * 40 + [i] * 5, [0] * 40 + [2] * 5) for i in range(24)
+    ]
+    shape = Shape(MIX, 4, 1, None)
+    apart, together = (rows_for(shape, rows, seed=7, group=False, kin=kin, warmup=6, steps=6) for kin in (False, True))
+    assert sorted(r.id for r in together) == sorted(r.id for r in rows)
+    assert computed_tokens(together, 4, 1000) == 6 * (40 + 4 * 5) < computed_tokens(apart, 4, 1000)
+
+
+def test_arms_that_pad_accumulate_the_same_rows(base: Config) -> None:
+    base = base.changed({"train.micro_batch": 8, "train.accumulation": 1})
+    mix, fixed_shape, prefix = choose("mix,8x64,one-prefix", base, "cpu")
+    plain, sharing = arms.hf_trainer(base, "cpu").config, arms.unsloth_prefix(base, "cpu").config
+
+    def batches(config: Config, shape: Shape) -> tuple[int, int]:
+        train = config_for(config, shape, 3).train
+        return train.micro_batch, train.accumulation
+
+    assert (batches(plain, mix), batches(sharing, mix)) == ((2, 4), (8, 1))
+    assert (batches(plain, prefix), batches(sharing, prefix)) == ((1, 16), (16, 1))
+    assert batches(plain, fixed_shape) == (8, 1), "a fixed shape is what its name says"
+    assert batches(plain, choose("mix", base, "cuda")[0]) == (8, 1)
+    odd = choose("mix", base.changed({"train.micro_batch": 3}), "cpu")[0]
+    assert batches(plain, odd) == (1, 3), "two rows at once do not divide three"
+
+
+def test_counts_of_a_batch_are_of_its_rows_and_of_its_layout() -> None:
+    from benchmarks.stopwatch import Counts, count
+    from finetune.batching import collate
+    from finetune.shared_prefix import pack
+
+    rows = [{"input_ids": [7] * 40 + [i] * n, "labels": [IGNORED] * 40 + [i] * n} for i, n in enumerate((3, 5, 2))]
+    assert count(rows, collate(rows, pad_token_id=0)) == Counts(3, 130, 135, 5, 10)
+    assert count(rows, pack(rows, most=1000)) == Counts(3, 130, 50, 0, 10)
+    assert count(rows, pack(rows, most=48)) == Counts(3, 130, 90, 0, 10), "two passes, the prefix in each"
+
+
+def test_one_prefix_is_500_rows_behind_all_30_tools() -> None:
+    from benchmarks.one_prefix import SOURCE, one_prefix
+    from data.load import load_records
+
+    source = {row.id: row for row in load_records(SOURCE)}
+    rows = one_prefix(list(source.values()))
+    assert len({row.id for row in rows}) == 500
+    assert len({str((row.messages[0], row.tools)) for row in rows}) == 1 and len(rows[0].tools) == 30
+    assert all(row.messages[1:] == source[row.id].messages[1:] and row.gold for row in rows)
+    assert not any("renamed" in row.meta for row in rows)
 
 
 def test_fixed_shapes_are_cut_from_the_rows_with_their_labels() -> None:
@@ -179,7 +251,7 @@ def test_fixed_shapes_are_cut_from_the_rows_with_their_labels() -> None:
 
 def test_every_arm_has_the_base_config_but_for_what_it_is() -> None:
     base = arms.base_config(load_config("cpu"))
-    assert not base.train.compile and base.train.logging_steps == 1
+    assert not base.train.compile and base.train.share_prefix == "off" and base.train.logging_steps == 1
     for name, arm in arms.ARMS.items():
         for device in ("cpu", "cuda"):
             try:
@@ -187,7 +259,7 @@ def test_every_arm_has_the_base_config_but_for_what_it_is() -> None:
             except arms.Unavailable as e:
                 assert str(e), name
                 continue
-            same = {"model": {"backend": base.model.backend}, "train": {"compile": False}}
+            same = {"model": {"backend": base.model.backend}, "train": {"compile": False, "share_prefix": "off"}}
             values = config.model_dump()
             for section, changes in same.items():
                 values[section] |= changes

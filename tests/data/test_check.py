@@ -4,7 +4,6 @@ import json
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -51,10 +50,8 @@ def test_good_files_have_no_findings():
         assert {f.what for f in report.findings} <= {"no tools are offered"}, (path, report.findings)
 
 
-def test_the_structural_dataset_is_fit_and_checked_in_seconds():
-    start = time.perf_counter()
+def test_the_structural_dataset_is_fit():
     report = check_files(SPLITS, tokenizer="none")
-    assert time.perf_counter() - start < 10  # 1.2 s on two cores
     assert not report.errors
     assert sum(file["records"] for file in report.files) == 2500
     assert report.buckets[str(SPLITS[2])]["T4"] == 30
