@@ -28,6 +28,7 @@ WORDS = {
         "time": " in {minutes:.1f} min ({rate} samples/s with its evaluations)",
         "parts": " in {minutes:.1f} min of steps ({rate} samples/s; trained in parts, evaluations apart)",
         "evaluated": "; evaluation of {n} rows: base {base:.0f} s, tuned {tuned:.0f} s",
+        "evaluated_tuned": "; evaluation of {n} rows: {tuned:.0f} s, the base model not asked",
         "tool_name_accuracy": "Tool Name Accuracy",
         "parameter_accuracy": "Parameter Accuracy",
         "json_validity": "JSON Validity",
@@ -52,6 +53,7 @@ WORDS = {
         "time": "({minutes:.1f}분, 평가 포함 초당 {rate}행)",
         "parts": "(스텝만 {minutes:.1f}분, 초당 {rate}행; 나누어 한 학습이라 평가 시간은 뺌)",
         "evaluated": "; {n}문항 평가에 학습 전 모델 {base:.0f}초, 학습한 모델 {tuned:.0f}초",
+        "evaluated_tuned": "; {n}문항 평가에 {tuned:.0f}초, 학습 전 모델에는 묻지 않음",
         "tool_name_accuracy": "도구 이름 정확도",
         "parameter_accuracy": "매개변수 정확도",
         "json_validity": "JSON 유효성",
@@ -165,7 +167,8 @@ def tables(measured: dict[str, Any], language: Language) -> str:
     )
     scores: list[str] = []
     if evaluation := measured["evaluation"]:
-        line += words["evaluated"].format(n=evaluation["n"], **evaluation["seconds"])
+        asked = "evaluated" if "base" in evaluation["seconds"] else "evaluated_tuned"
+        line += words[asked].format(n=evaluation["n"], **evaluation["seconds"])
         scores = [*_scores(evaluation, words), ""]
     return "\n".join([f"{line}.", "", *scores, *_epochs(measured["epochs"], language)])
 
@@ -179,8 +182,8 @@ def _time(measured: dict[str, Any], words: dict[str, str]) -> str:
 
 
 def _scores(evaluation: dict[str, Any], words: dict[str, str]) -> list[str]:
-    base, tuned = evaluation["headline"]["base"], evaluation["headline"]["tuned"]
-    metrics = [f"| {words[key]} | {_rate(base[key])} | **{_rate(tuned[key])}** |" for key in tuned]
+    base, tuned = evaluation["headline"].get("base"), evaluation["headline"]["tuned"]
+    metrics = [f"| {words[key]} | {_rate(base[key]) if base else '–'} | **{_rate(tuned[key])}** |" for key in tuned]
     shares = evaluation["probe"]["by_bucket"]
     buckets = [
         f"| {words[name]} | {row['n']} | {_short(row['tool_name_accuracy'])} | {_short(row['json_validity'])} "

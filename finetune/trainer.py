@@ -9,7 +9,7 @@ from data.render import Example
 from finetune.batching import EpochOrder, collate, features, to_dataset
 from finetune.callbacks import mean_loss
 from finetune.config import Config
-from finetune.device import Device
+from finetune.device import Device, hand_back_freed_memory
 from finetune.losses import evaluation_loss, scaled_weights, training_loss
 from finetune.models import Loaded, shares_prefixes
 from finetune.processor import products
@@ -231,6 +231,8 @@ def evaluate(trainer: Any, config: Config, rows: Sequence[Example], scorer: Scor
 
     model = trainer.model
     started = time.perf_counter()
+    if trainer.args.use_cpu:  # what training has left is not needed beside what evaluation takes
+        hand_back_freed_memory()
     _inference(model, config)
     try:
         # The layers were compiled for training; evaluation has other shapes and no gradients, and runs as it is.
