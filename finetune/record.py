@@ -111,6 +111,7 @@ def record(run: Path) -> list[Path]:
 
 
 def _preset(run: Path) -> str:
+    run = run.resolve()  # `latest` is a link
     return run.name.rsplit("-", 2)[0] if re.search(r"-\d{8}-\d{6}$", run.name) else run.name
 
 
