@@ -64,6 +64,7 @@ TINY = [
     f"data.validation={FIXTURES / 'validation.jsonl'}",
     "data.test=null",
     "data.max_tools=null",
+    "data.descriptions=false",
     "data.max_length=2048",
     "train.compile=false",
     "train.share_prefix=off",

@@ -476,7 +476,7 @@ def test_curves_are_drawn(quiet: Any, reference: Path) -> None:
     charts = show(quiet, reference)
     assert list(charts) == ["loss", "learning", "tools", "roles", "memory", "speed"]
     assert {key: chart["lines"] for key, chart in charts.items()} == {
-        "loss": 3, "learning": 3, "tools": 5, "roles": 4, "memory": 2, "speed": 3
+        "loss": 3, "learning": 3, "tools": 5, "roles": 4, "memory": 2, "speed": 7
     }  # fmt: skip
     assert charts["loss"]["points"] == 10 and charts["tools"]["points"] == 50
     assert all(chart["length"] > 100 for chart in charts.values())

@@ -98,7 +98,12 @@ def test_what_a_machine_cannot_do_is_not_tried() -> None:
         return keys
 
     on_cpu = all_changes(load_config("cpu"), gpu=False, tied=True, layers=30)
-    assert on_cpu == {"train.micro_batch", "train.accumulation", "train.gradient_checkpointing"}
+    assert on_cpu == {
+        "train.pass_tokens",
+        "train.micro_batch",
+        "train.accumulation",
+        "train.gradient_checkpointing",
+    }
     plain = all_changes(load_config("6gb", ["model.backend=hf"]), **CARD)
     assert not any(key.startswith("memory.") for key in plain)
     assert "memory.offload_embedding" not in all_changes(load_config("6gb"), gpu=True, tied=True, layers=28)
@@ -106,7 +111,9 @@ def test_what_a_machine_cannot_do_is_not_tried() -> None:
 
 def test_evaluation_and_generation_shrink_their_own_batch() -> None:
     config = load_config("cpu")
-    assert next_change(config, "evaluation", gpu=False, tied=True, layers=30) == {"eval.micro_batch": 8}
+    assert next_change(config, "evaluation", gpu=False, tied=True, layers=30) == {
+        "eval.micro_batch": config.eval.micro_batch // 2
+    }
     assert next_change(config, "generation", gpu=False, tied=True, layers=30) == {
         "eval.generate_batch": config.eval.generate_batch // 2
     }
