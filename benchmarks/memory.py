@@ -22,7 +22,7 @@ from benchmarks.orchestrate import (
     worker_command,
     write_shapes,
 )
-from benchmarks.results import Run, Status, result_path, save
+from benchmarks.results import Measured, Run, Status, result_path, save
 from benchmarks.shapes import fixed
 from benchmarks.train import memory_limit, with_budget
 from data.render import Example
@@ -55,20 +55,14 @@ class LengthArm(TypedDict):
     tried: list[Tried]
 
 
-class LengthResult(TypedDict):
+class LengthResult(Measured):
     """The whole file."""
 
     kind: Literal["length"]
-    date: str
-    device: dict[str, Any]
-    environment: dict[str, Any]
     config: dict[str, Any]
     budget_gib: float
-    emulated: bool
     random_weights: bool
     grain: int
-    complete: bool
-    verdict: str
     arms: list[LengthArm]
 
 

@@ -28,7 +28,7 @@ from benchmarks.orchestrate import (
     worker_command,
     write_shapes,
 )
-from benchmarks.results import Run, Status, result_path, save
+from benchmarks.results import Measured, Run, Status, result_path, save
 from benchmarks.shapes import config_for
 from benchmarks.train import memory_limit, with_budget
 from data.errors import InputError
@@ -74,20 +74,14 @@ class Case(TypedDict):
     error: float | None
 
 
-class PlannerResult(TypedDict):
+class PlannerResult(Measured):
     """The whole file. `arms` are the cases; `limit` is the error that none may exceed."""
 
     kind: Literal["planner"]
-    date: str
-    device: dict[str, Any]
-    environment: dict[str, Any]
     config: dict[str, Any]
     settings: dict[str, Any]
     budget_gib: float | None
-    emulated: bool
     limit: float
-    complete: bool
-    verdict: str
     arms: list[Case]
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, TypedDict
 
-from benchmarks.results import Status
+from benchmarks.results import Measured, Status
 from benchmarks.watch import Ended
 from finetune.config import Config
 
@@ -53,24 +53,18 @@ class Factors(TypedDict):
     shared_prefix: float
 
 
-class RecipeResult(TypedDict):
+class RecipeResult(Measured):
     """The whole file. `ratio`: plain's seconds to the target over the preset's; None: it cannot be said."""
 
     kind: Literal["recipe"]
-    date: str
-    device: dict[str, Any]
-    environment: dict[str, Any]
     budget_gib: float | None
-    emulated: bool
     settings: dict[str, Any]
-    complete: bool
     valid: bool
     target_loss: float | None
     arms: list[ArmRow]
     ratio: float | None
     at_least: bool
     factors: Factors | None
-    verdict: str
 
 
 def unmeasured(name: str, config: Config) -> ArmRow:

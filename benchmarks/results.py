@@ -151,19 +151,24 @@ class Settings(TypedDict):
     notes: list[str]
 
 
-class Result(TypedDict):
-    """The whole file. `valid` is false when a parity check failed: then no speed-up may be claimed."""
+class Measured(TypedDict):
+    """What every result says of itself, whatever it measures."""
 
-    kind: Literal["train"]
     date: str
     device: dict[str, Any]
     environment: dict[str, Any]
-    config: dict[str, Any]
-    settings: Settings
-    budget_gib: float | None
     emulated: bool
     complete: bool
     verdict: str
+
+
+class Result(Measured):
+    """The whole file. `valid` is false when a parity check failed: then no speed-up may be claimed."""
+
+    kind: Literal["train"]
+    config: dict[str, Any]
+    settings: Settings
+    budget_gib: float | None
     valid: bool
     shapes: list[ShapeResult]
 

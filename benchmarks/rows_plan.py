@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from benchmarks.results import Status
+from benchmarks.results import Measured, Status
 from data.errors import InputError
 from finetune.config import Config
 
@@ -35,21 +35,15 @@ class Point(TypedDict):
     peak_memory_gib: float | None
 
 
-class RowsResult(TypedDict):
+class RowsResult(Measured):
     """The whole file."""
 
     kind: Literal["rows"]
-    date: str
-    device: dict[str, Any]
-    environment: dict[str, Any]
     config: dict[str, Any]
     settings: dict[str, Any]
     budget_gib: float | None
-    emulated: bool
-    complete: bool
     valid: bool
     arms: list[Point]
-    verdict: str
 
 
 def chosen_sizes(text: str | None, there: int) -> list[int]:
