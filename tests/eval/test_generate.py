@@ -11,6 +11,7 @@ from eval.decoding import FAMILIES, _greedy, decode, decodes, slots_that_fit
 from eval.generate import Output, generate, safe_batch, usual_batch
 from eval.prefixes import reading_order
 from eval.slots import Reading, Slots
+from tests.tiny import random_model
 
 LENGTHS = (5, 60, 64, 65, 1, 130, 33, 200, 12, 13)  # on both sides of the cache's block of 64
 SHARED = ((0, 70, 20), (0, 70, 8), (0, 700, 1), (1, 70, 30), (1, 130, 30), (1, 130, 30))  # whose first so many, own
@@ -29,26 +30,8 @@ WINDOWS: dict[str, dict[str, Any]] = {  # of 16 tokens and of 100: prompts and a
 
 
 def make(family: str) -> Any:
-    """A random model of a family: two layers, 100 tokens, two heads to a key; the windows that `WINDOWS` has."""
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    torch.manual_seed(0)
-    family, windows = family.partition(",")[0], WINDOWS.get(family, {})
-    config = AutoConfig.for_model(
-        family,
-        vocab_size=100,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        initializer_range=0.3,
-        eos_token_id=None,
-        **windows,
-    )
-    return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    """A random model of a family with two layers and the windows that `WINDOWS` has."""
+    return random_model(family.partition(",")[0], 2, **WINDOWS.get(family, {})).eval()
 
 
 def make_prompts() -> list[list[int]]:

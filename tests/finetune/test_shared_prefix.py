@@ -15,31 +15,17 @@ from finetune.attention import use_packed_attention
 from finetune.batching import EpochOrder
 from finetune.losses import training_loss
 from finetune.shared_prefix import SHORTEST, computed_tokens, kin, pack, passes
+from tests.tiny import random_model
 
 FAMILIES = ("llama", "qwen2", "qwen3", "gemma3_text", "mistral")
 
 
 def make(family: str) -> Any:
-    """A random model: three layers, two heads to a key, a sliding window where the family has one."""
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    torch.manual_seed(0)
-    sliding = {"sliding_window": 24} if family in ("gemma3_text", "mistral") else {}
+    """A random model of three layers, with a sliding window where the family has one."""
+    sliding: dict[str, Any] = {"sliding_window": 24} if family in ("gemma3_text", "mistral") else {}
     if family == "gemma3_text":
         sliding["layer_types"] = ["sliding_attention", "full_attention", "sliding_attention"]
-    config = AutoConfig.for_model(
-        family,
-        vocab_size=100,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        initializer_range=0.3,
-        **sliding,
-    )
-    return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation="eager")
+    return random_model(family, 3, attention="eager", **sliding)
 
 
 def make_rows(seed: int = 0) -> list[dict[str, list[int]]]:
@@ -107,9 +93,9 @@ def test_loss_and_gradients_are_those_of_separate_rows(family: str, checkpointin
 def test_kin_is_found_whatever_the_order() -> None:
     rows = make_rows()
     for order in itertools.permutations(range(len(rows))):
-        ids, labels = [rows[i]["input_ids"] for i in order], [rows[i]["labels"] for i in order]
+        examples = [Example(str(i), rows[i]["input_ids"], rows[i]["labels"]) for i in order]
         families: dict[int, set[int]] = {}
-        for number, row in zip(kin(ids, labels), order, strict=True):
+        for number, row in zip(kin(examples), order, strict=True):
             families.setdefault(number, set()).add(row)
         assert sorted(map(sorted, families.values())) == [[0, 1, 2], [3], [4, 5]]
 
