@@ -74,7 +74,7 @@ def run_arm(task: Task, emit: Emit) -> None:
             ran out.
     """
     from finetune.device import detect, precision
-    from finetune.models import load, prepare_backend, shares_prefixes
+    from finetune.models import load, prefix_families, prepare_backend
 
     started = time.perf_counter()
     config = Config.model_validate(task.config)
@@ -86,7 +86,7 @@ def run_arm(task: Task, emit: Emit) -> None:
 
     prepared = _rows(task, config)
     train, validation = prepared.train.examples, prepared.validation.examples
-    length = run_length(config, train, shared=shares_prefixes(config, device))
+    length = run_length(config, train, prefix_families(config, device, train))
     rows = _describe(prepared, length)
     emit(rows)
     if task.answers not in (None, rows["supervised"]):

@@ -117,7 +117,7 @@ def _mix(examples: Sequence[Example], batch: int, seed: int, group: bool, kin: b
     if not whole:
         raise InputError(f"{len(examples)} rows are not one batch of {batch}", where="data.train", fix="give more rows")
     lengths = [len(example.input_ids) for example in examples]
-    families = shared_prefix.kin([e.input_ids for e in examples], [e.labels for e in examples]) if kin else None
+    families = shared_prefix.kin(examples) if kin else None
     order = EpochOrder(lengths, batch, seed=seed, group=group, kin=families).order()
     return [examples[row] for row in order[: whole * batch]]
 

@@ -61,7 +61,7 @@ def attend(
     for group in layout.groups:
         end = start + group.tokens
         q, k, v = (x[:, :, start:end] for x in (query, key, value))
-        seen = _seen(layout, group, sliding_window, query)
+        seen = _seen(layout, group, sliding_window, query, query.shape[1] // key.shape[1])
         p = group.prefix
         parts.append(_weigh(q[:, :, :p], k[:, :, :p], v[:, :, :p], scaling, seen.prefix, compiled)[0])
         if group.suffixes:
@@ -75,21 +75,21 @@ class _Seen:
     """What may be seen in a group, as biases of 0 and minus infinity.
 
     Attributes:
-        prefix: [prefix, prefix].
-        suffix: [longest suffix, prefix + longest suffix]: the prefix and the suffix's own tokens.
+        prefix: [heads a key · prefix, prefix].
+        suffix: [heads a key · longest suffix, prefix + longest suffix]: the prefix and the suffix's own tokens.
     """
 
     prefix: Any
     suffix: Any
 
 
-def _seen(layout: Layout, group: Group, window: int | None, like: Any) -> _Seen:
+def _seen(layout: Layout, group: Group, window: int | None, like: Any, heads: int) -> _Seen:
     found = layout.derived.get((group, window))
     if found is None:
         prefix = group.prefix
         whole = prefix + max(group.suffixes, default=0)
-        bias = _bias(prefix, whole, window, like) if group.suffixes else None
-        found = _Seen(_bias(0, prefix, window, like), bias)
+        bias = _bias(prefix, whole, window, like).repeat(heads, 1) if group.suffixes else None
+        found = _Seen(_bias(0, prefix, window, like).repeat(heads, 1), bias)
         layout.derived[group, window] = found
     return found  # type: ignore[no-any-return]
 
@@ -107,11 +107,11 @@ def _bias(start: int, end: int, window: int | None, like: Any) -> Any:
 
 
 def _weigh(q: Any, k: Any, v: Any, scaling: float, bias: Any, compiled: bool) -> Any:
-    """Attention of [rows, heads, tokens, size] to [rows, key heads, keys, size], with a bias [tokens, keys]."""
+    """Attention of [rows, heads, tokens, size] to [rows, key heads, keys, size]; bias: [heads a key · tokens, keys]."""
     rows, heads, tokens, size = q.shape
     # The heads that share a key are the rows of one product.
     q = q.reshape(rows, k.shape[1], -1, size)
-    out = _function().apply(q, k, v, bias.repeat(heads // k.shape[1], 1), scaling, _fused(compiled))
+    out = _function().apply(q, k, v, bias, scaling, _fused(compiled))
     return out.view(rows, heads, tokens, size)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from torch.utils.data import Sampler
 
 from data.render import IGNORED, Example
+from finetune.config import Train
 
 
 class EpochOrder(Sampler[int]):
@@ -54,6 +55,12 @@ class EpochOrder(Sampler[int]):
             near = sorted(rows[start : start + pool], key=lambda row: self.lengths[row])
             batches += [near[i : i + self.batch] for i in range(0, len(near), self.batch)]
         return _shuffled(batches, self.batch, rng)
+
+
+def epoch_order(train: Train, lengths: Sequence[int], families: Sequence[int] | None) -> EpochOrder:
+    """The order of a run's rows, from its settings; `families` (`shared_prefix.kin`) where prefixes are shared."""
+    batch = train.micro_batch * train.accumulation
+    return EpochOrder(lengths, batch, seed=train.seed, group=train.group_by_length, kin=families)
 
 
 def _by_family(rows: list[int], kin: Sequence[int], size: int, rng: random.Random) -> list[int]:

@@ -30,11 +30,6 @@ def _switch(value: Any) -> Any:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
-def _shared(value: Any) -> Any:
-    """YAML takes a bare `off` for a truth value."""
-    return "off" if value is False else value
-
-
 class Section(BaseModel):
     """A group of settings: unknown keys are errors, values are checked when they are set."""
 
@@ -113,7 +108,7 @@ class Train(Section):
     """unsloth: recompute, and keep layer inputs in host memory on a GPU. Off is faster and takes more memory."""
     group_by_length: bool
     """Batch rows of similar length, so that little is padding."""
-    share_prefix: Annotated[Literal["auto", "off"], BeforeValidator(_shared)]
+    share_prefix: Annotated[Literal["auto", "off"], BeforeValidator(_switch)]
     """auto: rows whose prompts begin with the same tokens (system turn and tool list) are computed behind one copy of
     them, with the same loss; without padding. On a CPU so far; off: each row by itself, padded."""
     pass_tokens: Positive

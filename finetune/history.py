@@ -63,7 +63,7 @@ def read_history(run: Path, say: Callable[[str], None] = to_stderr) -> History:
 
 def rows_of_step(history: History, step: int) -> list[str]:
     """The ids of the rows of optimizer step `step` (from 1); empty where the run did not keep its rows."""
-    from finetune.batching import EpochOrder
+    from finetune.batching import epoch_order
 
     if not history.rows:
         return []
@@ -71,13 +71,8 @@ def rows_of_step(history: History, step: int) -> list[str]:
     batch = train.micro_batch * train.accumulation
     per_epoch = -(-len(history.rows) // batch)
     shared = history.manifest["attention"] == "packed"
-    order = EpochOrder(
-        [row["tokens"] for row in history.rows],
-        batch,
-        seed=train.seed,
-        group=train.group_by_length,
-        kin=[row["family"] for row in history.rows] if shared else None,
-    )
+    families = [row["family"] for row in history.rows] if shared else None
+    order = epoch_order(train, [row["tokens"] for row in history.rows], families)
     order.set_epoch((step - 1) // per_epoch)
     at = (step - 1) % per_epoch * batch
     return [history.rows[i]["id"] for i in order.order()[at : at + batch]]

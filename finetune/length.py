@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from data.render import Example
 from finetune.config import Config
-from finetune.shared_prefix import computed_tokens, kin
+from finetune.shared_prefix import computed_tokens
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,22 @@ class Length:
     computed: int  # of `tokens`, those that are computed in the first epoch; fewer where prefixes are shared
 
 
-def run_length(config: Config, rows: Sequence[Example], *, shared: bool = False) -> Length:
+def run_length(config: Config, rows: Sequence[Example], families: Sequence[int] | None = None) -> Length:
     """Optimizer steps as the trainer counts them: an epoch's last, short accumulation is a step too.
 
     Args:
-        shared: rows are packed behind the prefixes that they share.
+        families: of `shared_prefix.kin`, where rows are packed behind the prefixes that they share.
     """
+    from finetune.batching import epoch_order
+
     micro_steps = math.ceil(len(rows) / config.train.micro_batch)
     per_epoch = max(1, math.ceil(micro_steps / config.train.accumulation))
     steps = config.train.max_steps or math.ceil(config.train.epochs * per_epoch)
     lengths = [len(row.input_ids) for row in rows]
+    computed = sum(lengths)
+    if families is not None:
+        order = epoch_order(config.train, lengths, families).order()
+        computed = computed_tokens([rows[i] for i in order], config.train.micro_batch, config.train.pass_tokens)
     return Length(
         per_epoch,
         steps,
@@ -39,15 +45,5 @@ def run_length(config: Config, rows: Sequence[Example], *, shared: bool = False)
         sum(lengths),
         sum(row.supervised for row in rows),
         max(lengths),
-        _computed(config, rows, lengths) if shared else sum(lengths),
+        computed,
     )
-
-
-def _computed(config: Config, rows: Sequence[Example], lengths: list[int]) -> int:
-    from finetune.batching import EpochOrder
-
-    train = config.train
-    families = kin([row.input_ids for row in rows], [row.labels for row in rows])
-    batch = train.micro_batch * train.accumulation
-    order = EpochOrder(lengths, batch, seed=train.seed, group=train.group_by_length, kin=families).order()
-    return computed_tokens([rows[i] for i in order], train.micro_batch, train.pass_tokens)

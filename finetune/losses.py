@@ -33,17 +33,23 @@ def supervised_states(base: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
 
 
 def evaluation_loss(
-    model: Any, examples: Sequence[Example], micro_batch: int, join: Callable[[list[dict[str, Any]]], dict[str, Any]]
+    model: Any,
+    examples: Sequence[Example],
+    micro_batch: int,
+    join: Callable[[list[dict[str, Any]]], dict[str, Any]],
+    *,
+    packed: bool,
 ) -> dict[str, float]:
     """Mean negative log-likelihood (nats) over all supervised tokens of `examples`, and the same by role.
 
     Every token counts once, whatever the batch it falls in: a mean of batch means would change with the batch size.
     Only the hidden states of supervised positions meet the LM head, a block at a time, so no [tokens × vocabulary]
-    tensor of a batch is ever built. Rows that share a prefix are neighbours, the others stand by length.
+    tensor of a batch is ever built. Batches are taken by length.
 
     Args:
         model: in evaluation mode.
         join: makes a batch of rows, `pack` or `collate` with its padding token.
+        packed: it is `pack`: rows that share a prefix stand together, at the place of their longest.
 
     Returns:
         `eval_loss`, and `eval_loss_name`, `…_arguments`, `…_format`, `…_text` for the roles that occur. The parts,
@@ -58,7 +64,7 @@ def evaluation_loss(
     head = base.get_output_embeddings()
     nll: dict[int, float] = {}
     count: dict[int, int] = {}
-    families = kin([e.input_ids for e in examples], [e.labels for e in examples])
+    families = kin(examples) if packed else range(len(examples))
     longest = dict.fromkeys(families, 0)
     for number, example in zip(families, examples, strict=True):
         longest[number] = max(longest[number], len(example.input_ids))

@@ -5,16 +5,18 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import InputError, JobFailed
+from data.render import Example
 from finetune.attention import use_packed_attention
 from finetune.config import Config
 from finetune.device import Device, cap, keep_freed_memory
 from finetune.processor import compile_layers, fast, store_factors_in_bf16
+from finetune.shared_prefix import kin
 
 
 @dataclass
@@ -91,6 +93,12 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
 def shares_prefixes(config: Config, device: Device) -> bool:
     """Whether rows are packed behind the prefixes they share. On a GPU rows are padded as the backend does it."""
     return config.train.share_prefix == "auto" and device.kind == "cpu"
+
+
+def prefix_families(config: Config, device: Device, rows: Sequence[Example]) -> list[int] | None:
+    """A number for each training row, equal for those that share a prefix (`shared_prefix.kin`); None where rows are
+    padded."""
+    return kin(rows) if shares_prefixes(config, device) else None
 
 
 def _load_unsloth(config: Config, folder: Path, dtype: Any, device: Device) -> Any:

@@ -67,15 +67,17 @@ def runs(ids: Sequence[Sequence[int]], leads: Sequence[int]) -> list[tuple[int, 
     return found
 
 
-def kin(ids: Sequence[Sequence[int]], labels: Sequence[Sequence[int]]) -> list[int]:
+def kin(rows: Sequence[Example]) -> list[int]:
     """A number for each row, equal for rows that share a prefix: a pure function of the rows' tokens."""
-    order = sorted(range(len(ids)), key=lambda row: list(ids[row]))
-    numbers = [0] * len(ids)
+    order = sorted(range(len(rows)), key=lambda row: rows[row].input_ids)
+    numbers = [0] * len(rows)
     at = 0
-    for number, (rows, _) in enumerate(runs([ids[r] for r in order], [lead(labels[r]) for r in order])):
-        for row in order[at : at + rows]:
+    for number, (count, _) in enumerate(
+        runs([rows[r].input_ids for r in order], [lead(rows[r].labels) for r in order])
+    ):
+        for row in order[at : at + count]:
             numbers[row] = number
-        at += rows
+        at += count
     return numbers
 
 

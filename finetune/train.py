@@ -27,7 +27,6 @@ from finetune.manifest import make_manifest, refuse_mismatch
 from finetune.rows import Prepared, describe_rows, prepare, read_rows
 from finetune.runs import adapter_digest, create_run, hold, last_checkpoint
 from finetune.scoring import scorer
-from finetune.shared_prefix import kin
 from finetune.shortage import OutOfMemory, describe, next_change, phase, release
 from finetune.trackers import check_trackers
 
@@ -145,7 +144,7 @@ def _recover(job: Job, where: str, said: str) -> Config:
 
 
 def _attempt(job: Job, checkpoint: Path | None) -> Path:
-    from finetune.models import load, prepare_backend, shares_prefixes
+    from finetune.models import load, prefix_families, prepare_backend
     from finetune.rate import make_meter
 
     config, run, say = job.config, job.run, job.say
@@ -158,7 +157,8 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     prepare_backend(config, device)
     job.heed()
     prepared = prepare(config, job.splits, say)
-    length = run_length(config, prepared.train.examples, shared=shares_prefixes(config, device))
+    families = prefix_families(config, device, prepared.train.examples)
+    length = run_length(config, prepared.train.examples, families)
     _tell(config, prepared, length, say)
     manifest = make_manifest(config, device, dtype, prepared, length)
     _tell_plan(manifest["planned_memory"], config.memory.budget_gb, say)
@@ -167,7 +167,7 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
         loaded = load(config, prepared.folder, dtype, device, say)
     job.heed()
     meter = make_meter(config, loaded, device)
-    _write_down(job, manifest | {"attention": loaded.attention} | meter.facts, prepared, checkpoint)
+    _write_down(job, manifest | {"attention": loaded.attention} | meter.facts, prepared, families, checkpoint)
     trainer, watch = _trainer(job, prepared, loaded, device, length, meter)
     before = signal.getsignal(signal.SIGINT)
     try:
@@ -193,7 +193,9 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     return run
 
 
-def _write_down(job: Job, manifest: dict[str, Any], prepared: Prepared, checkpoint: Path | None) -> None:
+def _write_down(
+    job: Job, manifest: dict[str, Any], prepared: Prepared, families: list[int] | None, checkpoint: Path | None
+) -> None:
     """The run's recipe, environment and rows; a resumed run must match what stands there."""
     if checkpoint:
         before = read_manifest(job.run)
@@ -201,11 +203,9 @@ def _write_down(job: Job, manifest: dict[str, Any], prepared: Prepared, checkpoi
         manifest = before | {key: manifest[key] for key in ("planned_memory", "matmul_gflops", "matmul_dtype")}
     job.config.save(job.run / "config.yaml")
     write_json(job.run / "manifest.json", manifest | {"recoveries": job.recoveries})
-    examples = prepared.train.examples
-    families = kin([e.input_ids for e in examples], [e.labels for e in examples])
-    rows = [
-        {"id": e.id, "tokens": len(e.input_ids), "family": family} for e, family in zip(examples, families, strict=True)
-    ]
+    rows: list[dict[str, Any]] = [{"id": e.id, "tokens": len(e.input_ids)} for e in prepared.train.examples]
+    for row, family in zip(rows, families or [], strict=False):
+        row["family"] = family
     write_json(job.run / "rows.json", rows)
 
 

@@ -6,15 +6,15 @@ from typing import Any
 
 from data.errors import JobFailed
 from data.render import Example
-from finetune.batching import EpochOrder, collate, features, to_dataset
+from finetune.batching import EpochOrder, collate, epoch_order, features, to_dataset
 from finetune.callbacks import mean_loss
 from finetune.config import Config
 from finetune.device import Device, hand_back_freed_memory
 from finetune.losses import evaluation_loss, scaled_weights, training_loss
-from finetune.models import Loaded, shares_prefixes
+from finetune.models import Loaded, prefix_families
 from finetune.processor import products
 from finetune.rate import Tally
-from finetune.shared_prefix import computed_tokens, kin, pack
+from finetune.shared_prefix import computed_tokens, pack
 from finetune.shortage import phase
 
 Scorer = Callable[[Any], dict[str, float]]
@@ -53,7 +53,7 @@ def build_trainer(
         from transformers import TrainingArguments as Arguments
 
     weights = scaled_weights(config.loss.role_weights, train)
-    families = kin([e.input_ids for e in train], [e.labels for e in train]) if shares_prefixes(config, device) else None
+    families = prefix_families(config, device, train)
     # On a CPU no library has a head that leaves out the tokens without a label; the plain arm keeps its library's.
     own_loss = weights is not None or (device.kind == "cpu" and trl is not False)
 
@@ -129,17 +129,14 @@ def build_trainer(
             self.save_now()
 
         def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
-            lengths = [len(example.input_ids) for example in train]
-            group = config.train.group_by_length
-            batch = config.train.micro_batch * config.train.accumulation
-            return EpochOrder(lengths, batch, seed=config.train.seed, group=group, kin=families)
+            return epoch_order(config.train, [len(example.input_ids) for example in train], families)
 
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """The run folder has its own report; TRL's card would ask the hub for the base model's licence."""
 
     join = (
         partial(pack, most=config.train.pass_tokens)
-        if families
+        if families is not None
         else partial(collate, pad_token_id=tokenizer.pad_token_id)
     )
     arguments: Any = _arguments(config, loaded, device, output_dir, warmup_steps) | (_SFT_ONLY if sft else {})
@@ -153,7 +150,7 @@ def build_trainer(
         data_collator=join,
         callbacks=callbacks,
     )
-    trainer.trl, trainer.fast, trainer.join = sft, loaded.fast, join
+    trainer.trl, trainer.fast, trainer.join, trainer.packed = sft, loaded.fast, join, families is not None
     if own_loss:  # it divides by the items of the step itself, so nothing is divided after it
         trainer.model_accepts_loss_kwargs = True
     for parameter in trainer.model.parameters():
@@ -187,7 +184,7 @@ def probe(trainer: Any, config: Config, loaded: Loaded, train: Sequence[Example]
     size = config.train.micro_batch
     by_length = sorted(train, key=lambda e: -len(e.input_ids))
     longest, middle, larger = by_length[:size], by_length[len(by_length) // 2 :][:size], 1.0
-    if shares_prefixes(config, device):
+    if trainer.packed:
         ordered = [train[row] for row in trainer._get_train_sampler().order()]
         middle = ordered[:size]
         most = config.train.pass_tokens
@@ -238,7 +235,7 @@ def evaluate(trainer: Any, config: Config, rows: Sequence[Example], scorer: Scor
         # The layers were compiled for training; evaluation has other shapes and no gradients, and runs as it is.
         with torch.no_grad(), trainer.compute_loss_context_manager(), torch.compiler.set_stance("force_eager"):
             with phase("evaluation"), products(trainer.fast):
-                metrics = evaluation_loss(model, rows, config.eval.micro_batch, trainer.join)
+                metrics = evaluation_loss(model, rows, config.eval.micro_batch, trainer.join, packed=trainer.packed)
             seconds = time.perf_counter() - started
             with phase("generation"):
                 scores = scorer(model) if scorer else {}

@@ -19,17 +19,7 @@ SAID = "say: "
 NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
 
 
-def gemma3(gguf: Path, folder: Path, say: Say) -> None:
-    """Write Gemma 3; see `_gemma3`."""
-    _apart("gemma3", gguf, folder, say)
-
-
-def smollm2(gguf: Path, folder: Path, say: Say) -> None:
-    """Write SmolLM2-Instruct; see `_smollm2`."""
-    _apart("smollm2", gguf, folder, say)
-
-
-def _apart(name: str, gguf: Path, folder: Path, say: Say) -> None:
+def apart(name: str, gguf: Path, folder: Path, say: Say) -> None:
     """Convert in a process of its own: it imports transformers, which in a run must come after unsloth, and takes 3.5
     GiB, which a run does not need again.
 
@@ -53,7 +43,7 @@ def _apart(name: str, gguf: Path, folder: Path, say: Say) -> None:
         )
 
 
-def _gemma3(gguf: Path, folder: Path, say: Say) -> None:
+def gemma3(gguf: Path, folder: Path, say: Say) -> None:
     """Write Gemma 3, a pretrained base: no chat template; an answer ends with its own `<end_of_turn>`.
 
     `config.json` is what Google publishes for the model: layer types (one in six attends to everything), the window and
@@ -69,7 +59,7 @@ def _gemma3(gguf: Path, folder: Path, say: Say) -> None:
     _save(model, tokenizer, folder, "gemma-3-270m", end=ends)
 
 
-def _smollm2(gguf: Path, folder: Path, say: Say) -> None:
+def smollm2(gguf: Path, folder: Path, say: Say) -> None:
     """Write SmolLM2-Instruct with its tokenizer corrected.
 
     The GGUF's metadata names the wrong end token and no padding token; the folder gets `<|im_end|>` and
@@ -143,6 +133,6 @@ def _save(model: Any, tokenizer: Any, folder: Path, name: str, *, end: int | lis
 
 
 if __name__ == "__main__":
-    {"gemma3": _gemma3, "smollm2": _smollm2}[sys.argv[1]](
+    {"gemma3": gemma3, "smollm2": smollm2}[sys.argv[1]](
         Path(sys.argv[2]), Path(sys.argv[3]), lambda line: print(SAID + line, flush=True)
     )

@@ -1,8 +1,9 @@
 """The table of embedded models: one entry is all that a model needs here."""
 
 from dataclasses import dataclass
+from functools import partial
 
-from data.embedded.convert import Convert, gemma3, smollm2
+from data.embedded.convert import Convert, apart
 
 EMBEDDED = "embedded"
 
@@ -105,7 +106,7 @@ GEMMA3 = EmbeddedModel(
     terms="is under Google's Gemma Terms of Use, which bind you to its Prohibited Use Policy "
     "(ai.google.dev/gemma/prohibited_use_policy); without them: model.name=smollm2.",
     notice=_GEMMA_NOTICE,
-    convert=gemma3,
+    convert=partial(apart, "gemma3"),
 )
 
 SMOLLM2 = EmbeddedModel(
@@ -127,7 +128,7 @@ SMOLLM2 = EmbeddedModel(
     size=275_000_000,
     terms="is under the Apache License 2.0.",
     notice=None,
-    convert=smollm2,
+    convert=partial(apart, "smollm2"),
 )
 
 MODELS = (GEMMA3, SMOLLM2)

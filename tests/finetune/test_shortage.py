@@ -111,9 +111,7 @@ def test_what_a_machine_cannot_do_is_not_tried() -> None:
 
 def test_evaluation_and_generation_shrink_their_own_batch() -> None:
     config = load_config("cpu")
-    assert next_change(config, "evaluation", gpu=False, tied=True, layers=30) == {
-        "eval.micro_batch": config.eval.micro_batch // 2
-    }
+    assert next_change(config, "evaluation", gpu=False, tied=True, layers=30) == {"eval.micro_batch": 4}
     assert next_change(config, "generation", gpu=False, tied=True, layers=30) == {
         "eval.generate_batch": config.eval.generate_batch // 2
     }
