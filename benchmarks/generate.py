@@ -103,58 +103,70 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
     """
     from data.load import load_splits
     from data.load import spread as spread_over
-    from data.pretrained import load_tokenizer, resolve
     from data.render import align_end_token, render, render_prompt
-    from data.runs import find_run, read_manifest
-    from data.template import Template
+    from data.runs import find_run
     from data.tools import shown
-    from eval.load import add_adapter, decoding_dtype, load_model
-    from eval.roundtrip import choose_template
+    from eval.trained import load_tuned, read_trained
+    from eval.trained import prepare as ready
     from finetune.config import load_config
-    from finetune.device import detect, precision
+    from finetune.device import detect
 
-    folder = find_run(run) if run else None
-    if folder and not (folder / "best" / "adapter_model.safetensors").is_file():
-        raise InputError("the run has no best/ adapter", where=str(folder), fix="let it finish: RESUME=1 make train")
-    config = load_config(str(folder / "config.yaml")) if folder else load_config("cpu", ["model.name=embedded"])
-    device = detect()
-    base = resolve(config.model.name, say)
-    tokenizer = load_tokenizer(folder / "best" if folder else base)
-    if folder:
-        manifest = read_manifest(folder)
-        template = Template(tokenizer.chat_template, manifest["template"]["family"], manifest["template"]["origin"])
-        trained = manifest["precision"]
-    else:
-        template = choose_template(tokenizer, config.data.tools_style, wish=config.data.template)
-        trained = precision(config.model.dtype, device)[0]
+    trained = read_trained(find_run(run)) if run else None
+    config = (
+        load_config(str(trained.folder / "config.yaml")) if trained else load_config("cpu", ["model.name=embedded"])
+    )
     *_, test = load_splits(config.data.train, config.data.validation, config.data.test)
     if not test:
         raise InputError("there are no test rows", where="data.test", fix="name a run whose config has some")
+    if trained:
+        ready(trained)  # before transformers is imported
+        say(f"Loading {config.model.name} in {trained.dtype} …")
+        model, tokenizer, template = load_tuned(trained, say), trained.tokenizer, trained.template
+        kind, dtype = trained.device, trained.dtype
+    else:
+        kind = detect().kind
+        model, tokenizer, template, dtype = _embedded(config, kind, say)
     records = [
         shown(record, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
         for record in spread_over(test, prompts)
     ]
     align_end_token(tokenizer, [render(records[0], tokenizer, template)])
-    dtype = decoding_dtype(trained, device.kind)
-    say(f"Loading {config.model.name} in {dtype} …")
-    model = load_model(base, dtype=dtype, load_in_4bit=config.model.load_in_4bit, device=device.kind)
-    if folder:
-        model = add_adapter(model, folder / "best", device=device.kind)
     limit = max_new_tokens or config.eval.max_new_tokens
     return Asked(
         model,
         tokenizer,
         [render_prompt(record, tokenizer, template) for record in records],
         limit,
-        device.kind,
+        kind,
         {
-            "run": folder.name if folder else None,
+            "run": trained.folder.name if trained else None,
             "model": config.model.name,
             "dtype": dtype,
             "load_in_4bit": config.model.load_in_4bit,
             "prompts": len(records),
             "max_new_tokens": limit,
         },
+    )
+
+
+def _embedded(config: Any, kind: str, say: Callable[[str], None]) -> tuple[Any, Any, Any, str]:
+    """The embedded model, its tokenizer and template, and the dtype that it decodes in."""
+    from data.pretrained import load_tokenizer, resolve
+    from eval.load import decoding_dtype, load_model
+    from eval.roundtrip import choose_template
+    from finetune.device import detect, family_of, precision
+
+    base = resolve(config.model.name, say)
+    tokenizer = load_tokenizer(base)
+    template = choose_template(tokenizer, config.data.tools_style, wish=config.data.template)
+    wanted, _ = precision(config.model.dtype, detect(), config.model.backend, family_of(base))
+    dtype = decoding_dtype(wanted, kind)
+    say(f"Loading {config.model.name} in {dtype} …")
+    return (
+        load_model(base, dtype=dtype, load_in_4bit=config.model.load_in_4bit, device=kind),
+        tokenizer,
+        template,
+        dtype,
     )
 
 
@@ -207,8 +219,8 @@ def _timed(asked: Asked, size: int, tick: Callable[[], None], *, warm_up: bool) 
     import torch
 
     from eval.generate import generate
+    from eval.shortage import is_shortage
     from finetune.device import GIB
-    from finetune.shortage import is_shortage
 
     cuda = asked.device == "cuda"
     if cuda:

@@ -73,13 +73,15 @@ def run_arm(task: Task, emit: Emit) -> None:
         JobFailed: the answers are not those of the other arm, or training could not go on; `OutOfMemory` when memory
             ran out.
     """
-    from finetune.device import detect, precision
+    from data.pretrained import resolve
+    from finetune.device import detect, family_of, precision
     from finetune.models import load, prefix_families, prepare_backend
 
     started = time.perf_counter()
     config = Config.model_validate(task.config)
     device = detect()
-    dtype, _ = precision(config.model.dtype, device)
+    family = family_of(resolve(config.model.name, lambda _: None))
+    dtype, _ = precision(config.model.dtype, device, config.model.backend, family)
     prepare_backend(config, device)
 
     from finetune.trainer import build_trainer, probe  # imports transformers, which Unsloth must precede

@@ -15,7 +15,7 @@ from typing import Any, TypedDict
 from data.errors import InputError, JobFailed
 from data.files import dump_json, write_json
 from finetune.config import Config
-from finetune.device import CE_TARGET_GB
+from finetune.device import act_small
 
 
 class Spec(TypedDict):
@@ -37,7 +37,7 @@ def main(path: str) -> None:
     spec: Spec = json.loads(Path(path).read_text(encoding="utf-8"))
     os.environ["HF_HUB_OFFLINE"] = "1"
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
-    os.environ["UNSLOTH_CE_LOSS_TARGET_GB"] = CE_TARGET_GB  # else it differs from run to run
+    act_small()  # what is measured on a large card is what a small one does
     write_json(spec["result"], outcome(spec))
 
 
@@ -66,12 +66,14 @@ def measure(spec: Spec) -> dict[str, Any]:
 
     from benchmarks.shapes import placed, read_rows, shuffle
     from data.pretrained import load_tokenizer
-    from finetune.device import detect, precision
+    from finetune.device import detect, family_of, precision
     from finetune.models import load, prepare_backend
 
     config = Config.model_validate(spec["config"])
     refuse_unsloth(config)
     device = detect()
+    folder = Path(config.model.name)
+    dtype, _ = precision(config.model.dtype, device, config.model.backend, family_of(folder))
     prepare_backend(config, device)
 
     from benchmarks.stopwatch import Stopwatch
@@ -79,12 +81,11 @@ def measure(spec: Spec) -> dict[str, Any]:
     from finetune.trainer import build_trainer
 
     train = config.train
-    folder = Path(config.model.name)
     tokenizer = load_tokenizer(folder)
     effective = train.micro_batch * train.accumulation
     rows = placed(read_rows(Path(spec["rows"])), effective, train.seed)
     stopwatch = Stopwatch(psutil.Process().create_time(), cuda=device.kind == "cuda")
-    loaded = load(config, folder, precision(config.model.dtype, device)[0], device)
+    loaded = load(config, folder, dtype, device)
     trainer = build_trainer(
         config,
         loaded,

@@ -18,6 +18,21 @@ def decoding_dtype(trained: str, device: str) -> str:
     return trained
 
 
+def compute_device(model: Any) -> Any:
+    """The device that a model's layers compute on, where token ids and masks belong.
+
+    That of its LM head. `next(model.parameters()).device` may be main memory: an input embedding that Unsloth keeps
+    there comes first, and hooks take ids to it and its output back to the head's device (unsloth/models/vision.py:
+    _install_offload_embedding_hooks); masks and positions have no such hooks.
+    """
+    return model.get_output_embeddings().weight.device
+
+
+def is_4bit(model: Any) -> bool:
+    """Whether any of its linear layers is NF4."""
+    return any(type(module).__name__ == "Linear4bit" for module in model.modules())
+
+
 def load_model(base: Path, *, dtype: str, load_in_4bit: bool, device: str) -> Any:
     """The base model in evaluation mode, with the numbers that were trained on.
 

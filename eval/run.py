@@ -12,12 +12,11 @@ from data.load import spread
 from data.record import Record
 from data.render import align_end_token, render, render_prompt
 from eval.execution import execution_accuracy
-from eval.generate import Output, generate, safe_batch, usual_batch
+from eval.generate import Output, generate, safe_batch, saying, usual_batch
 from eval.kept import begin, fresh, question_digest, read_kept
-from eval.load import add_adapter
 from eval.report import write_report
 from eval.scoring import Sample, compare, score
-from eval.trained import Trained, load_base, read_trained
+from eval.trained import Trained, add_best, load_base, prepare, read_trained
 
 Say = Callable[[str], None]
 Tick = Callable[[str, int, int], None]  # which model, done, of
@@ -65,8 +64,10 @@ def evaluate_run(
 
     Raises:
         InputError: the run has no best adapter, its split no rows, or the file holds rows that trained.
+        NoRoom: the model, or one prompt, does not fit in memory.
     """
     trained = read_trained(run)
+    prepare(trained)
     training, whole = _rows(trained, split, data)
     split = file_name(data) if data else split
     records = spread(whole, limit)
@@ -161,7 +162,7 @@ class _Answering:
         if self.model is None:
             self.model = load_base(self.trained, self.say)
         if settings.adapter:
-            self.model = add_adapter(self.model, self.trained.adapter, device=self.trained.device)
+            self.model = add_best(self.trained, self.model)
         prompts = [self.prompts[i] for i in missing]
         wanted = self.batch or usual_batch(self.model, prompts, max_new_tokens=settings.max_new_tokens)
         tokenizer = self.trained.tokenizer
@@ -175,7 +176,15 @@ class _Answering:
                 f.flush()
                 self.tick(name, len(outputs), len(self.records))
 
-            generate(self.model, tokenizer, prompts, max_new_tokens=settings.max_new_tokens, batch=batch, done=done)
+            generate(
+                self.model,
+                tokenizer,
+                prompts,
+                max_new_tokens=settings.max_new_tokens,
+                batch=batch,
+                done=done,
+                shrunk=saying(self.say),
+            )
         return outputs
 
 

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from data.cuda import prepare_process
 from data.errors import InputError
 from data.load import load_splits
 from data.pretrained import load_tokenizer, resolve
@@ -13,7 +14,9 @@ from data.record import Record
 from data.runs import read_manifest, read_recipe
 from data.template import Template
 from data.tools import shown
+from eval import backend
 from eval.load import add_adapter, decoding_dtype, load_model
+from eval.shortage import NoRoom, is_shortage
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,16 @@ class Trained:
         """Of the activations, a name in torch."""
         return decoding_dtype(self.manifest["precision"], self.device)
 
+    @property
+    def swapped(self) -> bool:
+        """Whether its frozen weights wait in main memory, in part, when it is asked: as they did when it was trained.
+
+        Unsloth can do that on a GPU; plain transformers would need a larger card.
+        """
+        model, memory = self.config["model"], self.config["memory"]
+        wanted = bool(memory["offload_embedding"] or memory["offload_layers"])
+        return wanted and model["backend"] == "unsloth" and self.device == "cuda"
+
     def view(self, record: Record) -> Record:
         """A row of its data as training and its evaluations saw it."""
         data = self.config["data"]
@@ -89,13 +102,55 @@ def read_trained(run: Path) -> Trained:
     return Trained(run, config, read_manifest(run))
 
 
+def prepare(trained: Trained) -> None:
+    """Set the process up for asking the run; before transformers is imported and anything touches CUDA.
+
+    Raises:
+        JobFailed: the run needs Unsloth, and transformers, trl or peft is there already.
+    """
+    prepare_process()
+    if trained.device == "cuda":
+        backend.bound_card(trained.config["memory"]["budget_gb"])
+    if trained.swapped:
+        backend.start_unsloth()
+
+
 def load_base(trained: Trained, say: Callable[[str], None]) -> Any:
-    """The run's base model to ask; `say` is told where it has to be fetched or converted first."""
+    """The run's base model to ask; `say` is told where it has to be fetched or converted first.
+
+    Raises:
+        NoRoom: memory does not suffice for it.
+    """
     model = trained.config["model"]
     base = resolve(model["name"], say)
-    return load_model(base, dtype=trained.dtype, load_in_4bit=model["load_in_4bit"], device=trained.device)
+    try:
+        if trained.swapped:
+            longest = backend.longest(base)
+            return _asking(backend.load_unsloth(base, trained.config, trained.dtype, max_length=longest))
+        return load_model(base, dtype=trained.dtype, load_in_4bit=model["load_in_4bit"], device=trained.device)
+    except Exception as e:
+        if not is_shortage(e):
+            raise
+        raise NoRoom(
+            f"out of memory while {model['name']} was loaded",
+            "close what else uses the memory; `make plan` has figures",
+        ) from e
+
+
+def add_best(trained: Trained, model: Any) -> Any:
+    """The run's best adapter on a model of `load_base`."""
+    if trained.swapped:
+        return _asking(backend.put_adapter(model, trained.adapter, trained.config))
+    return add_adapter(model, trained.adapter, device=trained.device)
+
+
+def _asking(model: Any) -> Any:
+    """A model of Unsloth's in evaluation mode, which is another one for its own decoding."""
+    model.eval()
+    model.for_inference()
+    return model
 
 
 def load_tuned(trained: Trained, say: Callable[[str], None]) -> Any:
     """The run's base model with its best adapter."""
-    return add_adapter(load_base(trained, say), trained.adapter, device=trained.device)
+    return add_best(trained, load_base(trained, say))

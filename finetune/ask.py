@@ -37,10 +37,11 @@ def ask_command(
     """Ask a run's model: the calls it answers with, and whether they fit the tools that it was offered."""
     with errors_as_lines(debug):
         from data.console import quiet
-        from eval.trained import load_tuned, read_trained
+        from eval.trained import load_tuned, prepare, read_trained
 
         folder, requests = run_and_requests(arguments or [])
         trained = read_trained(folder)
+        prepare(trained)
         context = read_context(trained, row, tools)
         heard = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")  # standard error goes to the log
         with heard as notes, quiet(folder / "log.txt") as console:
@@ -52,7 +53,7 @@ def ask_command(
             say("Loading the model (seconds to a minute, once) …")
             model = load_tuned(trained, say)
             for together in [requests] if requests else ([line] for line in _typed(say)):
-                for answer in ask(trained, model, context, together):
+                for answer in ask(trained, model, context, together, say):
                     said = dump_json(answer.to_dict()) if as_json else "\n".join(answer.lines(len(requests) > 1))
                     console.out(said, highlight=False)
 
@@ -152,17 +153,26 @@ def _find(splits: dict[str, list[Record]], row: str) -> Record:
     raise InputError(f"no row {row!r} in the run's data", where="--row", fix=f"for example {', '.join(near)}")
 
 
-def ask(trained: "Trained", model: Any, context: Context, requests: Sequence[str]) -> "list[Answer]":
-    """The answer to each request; they are asked side by side where the model is decoded on a CPU."""
+def ask(
+    trained: "Trained", model: Any, context: Context, requests: Sequence[str], say: Callable[[str], None]
+) -> "list[Answer]":
+    """The answer to each request; they are asked side by side where the model is decoded on a CPU.
+
+    Args:
+        say: told where memory ran out and fewer are asked at a time.
+
+    Raises:
+        NoRoom: memory ran out with a single request.
+    """
     from data.render import render_prompt
     from eval.decoding import decodes
-    from eval.generate import generate, usual_batch
+    from eval.generate import generate, saying, usual_batch
 
     limit = trained.config["eval"]["max_new_tokens"]
     prompts = [render_prompt(context.record(r), trained.tokenizer, trained.template) for r in requests]
     # padding, which a GPU's batches have, would have to be checked first (`safe_batch`)
     batch = usual_batch(model, prompts, max_new_tokens=limit) if decodes(model) else 1
-    outputs = generate(model, trained.tokenizer, prompts, max_new_tokens=limit, batch=batch)
+    outputs = generate(model, trained.tokenizer, prompts, max_new_tokens=limit, batch=batch, shrunk=saying(say))
     family = trained.template.family
     return [judge(r, output, context.tools, family) for r, output in zip(requests, outputs, strict=True)]
 

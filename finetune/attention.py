@@ -1,11 +1,14 @@
 """Attention over a packed micro-batch: each suffix sees its prefix and itself; no mask of tokens × tokens is made.
 
 Called by transformers' own modelling code for every layer, so it serves every family that takes an attention function:
-shared key heads, sliding windows and per-head norms included. Differentiable by autograd, gradients flow back into the
-prefix's keys and values from all suffixes.
+shared key heads, sliding windows and per-head norms included. On a GPU Unsloth's own forward passes call it too, in the
+place of their kernel for shared prefixes (docs/shared-prefix.md says why). Differentiable by autograd: gradients
+flow back into the prefix's keys and values from all suffixes.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
@@ -13,21 +16,60 @@ from typing import Any
 from finetune.shared_prefix import Group, Layout
 
 NAME = "tooltune_packed"
+Weigh = Callable[[Any, Any, Any, Any], Any]
+"""Attention of [rows, heads, tokens, size] to keys and values [rows, key heads, keys, size], given a bias."""
+UNSLOTH_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
+"""Families whose forward pass is Unsloth's own on a GPU and takes `prefix_seg_info` (unsloth/models/*.py). Gemma 2 does
+too, but caps its scores; Granite, whose logits are scaled, was not tried."""
 
 
 def use_packed_attention(model: Any, *, compiled: bool = False) -> None:
     """Let a model (PEFT-wrapped or not) compute attention on the `layout` that its forward is given.
 
     Args:
-        compiled: let Inductor fuse what stands between the products of the backward pass.
+        compiled: let Inductor fuse what stands between the products of the backward pass (on a CPU).
     """
     import torch
     from transformers import AttentionInterface
 
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if has_unsloth_forward(base):
+        dispatch: Any = sys.modules["unsloth.utils.attention_dispatch"]
+        dispatch._flex_shared_prefix_attention = attend_for_unsloth
+        return
     # A graph break: the layout differs from batch to batch, and a compiled layer must not depend on it.
     AttentionInterface.register(NAME, torch.compiler.disable(partial(attend, compiled=compiled)))
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
     base.set_attn_implementation(NAME)
+
+
+def has_unsloth_forward(base: Any) -> bool:
+    """Whether a causal LM is computed by Unsloth's own functions instead of transformers' (never on a CPU)."""
+    marked = "_unsloth_fast_path" in vars(base.model)  # else the same class computes as transformers does
+    return marked and type(base.model).forward.__module__ == "unsloth.models.llama"
+
+
+@contextmanager
+def ordinary_attention(model: Any) -> Iterator[None]:
+    """For a while, attention as transformers computes it: to generate with a model that trains packed."""
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    packed = base.config._attn_implementation == NAME
+    if packed:
+        base.set_attn_implementation("sdpa")
+    try:
+        yield
+    finally:
+        if packed:
+            base.set_attn_implementation(NAME)
+
+
+def attend_for_unsloth(query: Any, key: Any, value: Any, layout: Layout, scale: float | None = None) -> Any:
+    """Attention as Unsloth's forward passes call their shared-prefix kernel: all [1, tokens, heads, size].
+
+    `layout` is what the model's forward was given as `prefix_seg_info`. No layer has a sliding window there
+    (unsloth/utils/attention_dispatch.py leaves it out too).
+    """
+    q, k, v = (x.transpose(1, 2) for x in (query, key, value))
+    return attend(None, q, k, v, None, scaling=scale or query.shape[-1] ** -0.5, layout=layout)[0]
 
 
 def attend(
@@ -57,45 +99,65 @@ def attend(
 
     if torch.is_autocast_enabled(query.device.type):
         query, key, value = (x.to(torch.get_autocast_dtype(query.device.type)) for x in (query, key, value))
+    on_gpu = _runs_on_gpu(query)
+    weigh: Weigh = partial(_weigh_on_gpu, scaling) if on_gpu else partial(_weigh, scaling, compiled)
     parts, start = [], 0
-    for group in layout.groups:
-        end = start + group.tokens
-        q, k, v = (x[:, :, start:end] for x in (query, key, value))
-        seen = _seen(layout, group, sliding_window, query, query.shape[1] // key.shape[1])
-        p = group.prefix
-        parts.append(_weigh(q[:, :, :p], k[:, :, :p], v[:, :, :p], scaling, seen.prefix, compiled)[0])
-        if group.suffixes:
-            parts.append(_suffixes(q, k, v, group, scaling, seen.suffix, compiled))
-        start = end
+    with _kernels(on_gpu):
+        for group in layout.groups:
+            end = start + group.tokens
+            q, k, v = (x[:, :, start:end] for x in (query, key, value))
+            seen = _seen(layout, group, sliding_window, query, query.shape[1] // key.shape[1], on_gpu)
+            p = group.prefix
+            parts.append(weigh(q[:, :, :p], k[:, :, :p], v[:, :, :p], seen.prefix)[0])
+            if group.suffixes:
+                parts.append(_suffixes(q, k, v, group, weigh, seen))
+            start = end
     return torch.cat(parts, 1).transpose(0, 1)[None], None
+
+
+def _runs_on_gpu(query: Any) -> bool:
+    return query.device.type != "cpu"
+
+
+def _kernels(on_gpu: bool) -> AbstractContextManager[Any]:
+    """On a GPU, not cuDNN's attention: it plans for 0.15 s at each new length, and lengths differ in every step."""
+    if not on_gpu:
+        return nullcontext()
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
+    return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
 
 
 @dataclass
 class _Seen:
-    """What may be seen in a group, as biases of 0 and minus infinity.
+    """What may be seen in a group, as biases of 0 and minus infinity, and where its suffix tokens lie in a batch.
 
     Attributes:
-        prefix: [heads a key · prefix, prefix].
+        prefix: [heads a key · prefix, prefix]; None where a kernel that is causal by itself does it.
         suffix: [heads a key · longest suffix, prefix + longest suffix]: the prefix and the suffix's own tokens.
+        places: int64 [suffix tokens], in the suffixes padded to the longest, one after the other.
     """
 
     prefix: Any
-    suffix: Any
+    suffix: Any = None
+    places: Any = None
 
 
-def _seen(layout: Layout, group: Group, window: int | None, like: Any, heads: int) -> _Seen:
+def _seen(layout: Layout, group: Group, window: int | None, like: Any, heads: int, on_gpu: bool) -> _Seen:
     found = layout.derived.get((group, window))
     if found is None:
-        prefix = group.prefix
-        whole = prefix + max(group.suffixes, default=0)
-        bias = _bias(prefix, whole, window, like).repeat(heads, 1) if group.suffixes else None
-        found = _Seen(_bias(0, prefix, window, like).repeat(heads, 1), bias)
+        prefix, longest = group.prefix, max(group.suffixes, default=0)
+        causal = on_gpu and not (window and window < prefix)
+        found = _Seen(None if causal else _bias(0, prefix, window, like, heads))
+        if group.suffixes:
+            found.suffix = _bias(prefix, prefix + longest, window, like, heads)
+            found.places = _places(group.suffixes, like.device)
         layout.derived[group, window] = found
     return found  # type: ignore[no-any-return]
 
 
-def _bias(start: int, end: int, window: int | None, like: Any) -> Any:
-    """What the tokens at positions `start` to `end` see of those from 0 to `end`."""
+def _bias(start: int, end: int, window: int | None, like: Any, heads: int) -> Any:
+    """What the tokens at positions `start` to `end` see of those from 0 to `end`, once for each head of a key."""
     import torch
 
     columns = torch.arange(end, device=like.device)
@@ -103,10 +165,33 @@ def _bias(start: int, end: int, window: int | None, like: Any) -> Any:
     hidden = columns > rows
     if window:
         hidden = hidden | (rows - columns >= window)
-    return torch.zeros(hidden.shape, device=like.device, dtype=like.dtype).masked_fill_(hidden, float("-inf"))
+    # Rows begin at multiples of 16 numbers: CUDA's kernel would copy the bias in each layer else.
+    bias = torch.zeros(heads, end - start, -(-end // 16) * 16, device=like.device, dtype=like.dtype)
+    return bias[..., :end].masked_fill_(hidden, float("-inf")).flatten(0, 1)
 
 
-def _weigh(q: Any, k: Any, v: Any, scaling: float, bias: Any, compiled: bool) -> Any:
+def _places(lengths: tuple[int, ...], device: Any) -> Any:
+    import torch
+
+    longest = max(lengths)
+    places = [number * longest + t for number, length in enumerate(lengths) for t in range(length)]
+    return torch.tensor(places).to(device, non_blocking=True)
+
+
+def _weigh_on_gpu(scaling: float, q: Any, k: Any, v: Any, bias: Any) -> Any:
+    """As `_weigh`, by torch's kernels and their own backward passes; without a bias causal, queries and keys alike."""
+    from torch.nn.functional import scaled_dot_product_attention
+
+    rows, heads, tokens, size = q.shape
+    if bias is None:
+        # Written out for all heads: before Ampere no kernel but the one that keeps all scores knows shared key heads.
+        k, v = (x.repeat_interleave(heads // x.shape[1], 1) for x in (k, v))
+        return scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling)
+    q = q.reshape(rows, k.shape[1], -1, size)
+    return scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scaling).view(rows, heads, tokens, size)
+
+
+def _weigh(scaling: float, compiled: bool, q: Any, k: Any, v: Any, bias: Any) -> Any:
     """Attention of [rows, heads, tokens, size] to [rows, key heads, keys, size]; bias: [heads a key · tokens, keys]."""
     rows, heads, tokens, size = q.shape
     # The heads that share a key are the rows of one product.
@@ -153,19 +238,19 @@ def _slopes(products: Any, upstream: Any, bias: Any, scaling: float) -> tuple[An
     return weights.to(products.dtype), slopes.to(products.dtype)
 
 
-def _suffixes(q: Any, k: Any, v: Any, group: Group, scaling: float, bias: Any, compiled: bool) -> Any:
+def _suffixes(q: Any, k: Any, v: Any, group: Group, weigh: Weigh, seen: _Seen) -> Any:
     """Attention of a group's suffixes, padded to one batch behind views of the prefix: [heads, suffix tokens, size]."""
     import torch
-    from torch.nn.functional import pad
 
-    lengths = group.suffixes
+    rows, longest, prefix = len(group.suffixes), max(group.suffixes), group.prefix
 
     def padded(x: Any) -> Any:  # [1, heads, prefix + suffix tokens, size] → [suffixes, heads, longest, size]
-        parts = x[0, :, group.prefix :].split(lengths, 1)
-        return torch.stack([pad(part, (0, 0, 0, max(lengths) - part.shape[1])) for part in parts])
+        heads, size = x.shape[1], x.shape[3]
+        batch = x.new_zeros(heads, rows * longest, size).index_copy(1, seen.places, x[0, :, prefix:])
+        return batch.view(heads, rows, longest, size).transpose(0, 1)
 
     def behind_prefix(x: Any) -> Any:
-        return torch.cat((x[:, :, : group.prefix].expand(len(lengths), -1, -1, -1), padded(x)), 2)
+        return torch.cat((x[:, :, :prefix].expand(rows, -1, -1, -1), padded(x)), 2)
 
-    out = _weigh(padded(q), behind_prefix(k), behind_prefix(v), scaling, bias, compiled)
-    return torch.cat([part[:, :n] for part, n in zip(out.unbind(0), lengths, strict=True)], 1)
+    out = weigh(padded(q), behind_prefix(k), behind_prefix(v), seen.suffix)
+    return out.transpose(0, 1).flatten(1, 2).index_select(1, seen.places)

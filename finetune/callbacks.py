@@ -11,6 +11,7 @@ from rich.console import Console
 from transformers import TrainerCallback
 
 from data.console import progress
+from data.cuda import lends_main_memory
 from data.errors import JobFailed
 from data.files import dump_json, read_jsonl, write_jsonl
 from finetune.device import GIB, Device, hand_back_freed_memory
@@ -138,25 +139,35 @@ def mean_loss(log_history: list[dict[str, Any]], since: int = 0) -> float | None
 class SpillWarning(TrainerCallback):
     """Says once when the driver begins to lend main memory to the card, as it does on Windows and under WSL.
 
-    Nothing fails then: training goes on, 10 to 100 times slower. The sign is that torch holds more than the card has.
+    Nothing fails then: training goes on, 10 to 100 times slower. The run began with a tenth of the card's free memory
+    left over (`eval.backend.bound_card`), so a full card means that another program has taken that since. The signs:
+    nothing is free any more, or torch holds more than others left it when the run began.
     """
+
+    FULL = 0.99
 
     def __init__(self, console: Console, device: Device) -> None:
         self.console, self.device = console, device
-        self.said = False
+        self.done = device.kind != "cuda" or not lends_main_memory()
+        self.others: float | None = None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.done:
+            return
         import torch
 
-        if self.said or self.device.kind != "cuda":
-            return
-        held = (torch.cuda.memory_reserved() + CONTEXT) / GIB
-        if held > self.device.memory_gib:
-            self.said = True
+        free, total = torch.cuda.mem_get_info()
+        held = torch.cuda.memory_reserved() + CONTEXT
+        if self.others is None:
+            self.others = max(0, total - free - held)
+        used = max(total - free, held + self.others)
+        if used > self.FULL * total:
+            self.done = True
             self.console.print(
-                f"Warning: {held:.1f} GiB are in use on a card of {self.device.memory_gib:.1f}: the driver lends main "
-                "memory, and steps take many times longer. Lower train.micro_batch or data.max_length, or switch off "
-                '"CUDA - Sysmem Fallback Policy" in the NVIDIA control panel, so that the run can shrink by itself.'
+                f"Warning: the card is full: {held / GIB:.1f} of {total / GIB:.1f} GiB are this run's, "
+                f"{(used - held) / GIB:.1f} other programs'. The driver lends main memory now, and steps take many "
+                "times longer. Close other programs that use the card, lower train.micro_batch or data.max_length, or "
+                'switch off "CUDA - Sysmem Fallback Policy" in the NVIDIA control panel.'
             )
 
 

@@ -1,15 +1,20 @@
 """What this machine computes on, and in which precision it should."""
 
+import json
+import os
 import platform
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from data.cuda import open_card, prepare_process
 from data.errors import InputError
+from eval.backend import bound_card
 
 GIB = 1024**3
-CE_TARGET_GB = "0.5"
-"""Unsloth sizes its cross-entropy blocks by the card's free memory, which differs from run to run and which a cap does
-not lower. Where it is pinned, it is to what a card with the budget would choose at most (VRAM: logits and loss)."""
+FLOAT16_OVERFLOWS = ("embedding_gemma2", "gemma3", "gemma4", "glm4_moe", "gpt_oss", "qwen3_5", "qwen3_moe")
+"""How the `model_type` begins of families whose activations or gradients leave float16's range (Unsloth's list:
+unsloth_zoo/model_lists.py, FORCE_FLOAT32)."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,7 @@ class Device:
         capability: CUDA compute capability, (0, 0) on a CPU.
         memory_gib: total memory of the card, or of the machine.
         bf16: bfloat16 in hardware.
+        uuid: of the card, as torch gives it; empty on a CPU.
     """
 
     kind: str
@@ -29,10 +35,13 @@ class Device:
     capability: tuple[int, int]
     memory_gib: float
     bf16: bool
+    uuid: str = ""
 
 
 def detect() -> Device:
-    """Look at the first CUDA device, or at the processor when there is none."""
+    """Look at the card that this process uses, or at the processor when there is none. The first CUDA call of a process
+    is made here, after `prepare_process`."""
+    prepare_process()
     import psutil
     import torch
 
@@ -40,7 +49,8 @@ def detect() -> Device:
         properties = torch.cuda.get_device_properties(0)
         capability = (properties.major, properties.minor)
         # Emulated bf16 (Turing and before) is slower than fp16; only sm 80 and up has it in hardware.
-        return Device("cuda", properties.name, capability, properties.total_memory / GIB, capability >= (8, 0))
+        memory = properties.total_memory / GIB
+        return Device("cuda", properties.name, capability, memory, capability >= (8, 0), str(properties.uuid))
     flags = torch.backends.cpu.get_cpu_capability()
     bf16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) if torch.backends.mkldnn.is_available() else False
     name = f"{_processor()} ({torch.get_num_threads()} threads, {flags})"
@@ -52,10 +62,10 @@ def has_cuda() -> bool:
     import pynvml
 
     try:
-        pynvml.nvmlInit()
-        return pynvml.nvmlDeviceGetCount() > 0
+        open_card()
     except pynvml.NVMLError:
         return False
+    return True
 
 
 def keep_freed_memory() -> bool:
@@ -81,43 +91,77 @@ def _glibc() -> Any:
     return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None
 
 
-def cap(budget_gib: float, device: Device) -> None:
-    """Let this process use at most so much of the card, as a card of that size would. Pins `CE_TARGET_GB`.
+def cap(budget_gib: float | None, device: Device) -> None:
+    """Bound what torch takes of the card (`bound_card`); above it torch raises out of memory, and a run can change a
+    setting. With a budget, act as a card of that size.
 
     Raises:
-        InputError: the card has less.
+        InputError: the card has less than the budget.
     """
-    import os
-
-    import torch
-
-    from finetune.memory.overheads import CONTEXT
-
-    if budget_gib > device.memory_gib:
+    if budget_gib and budget_gib > device.memory_gib:
         raise InputError(
             f"a budget of {budget_gib:g} GiB is more than the card's {device.memory_gib:.1f}",
             where="memory.budget_gb",
             fix="null uses all of the card",
         )
-    torch.cuda.set_per_process_memory_fraction((budget_gib * GIB - CONTEXT) / (device.memory_gib * GIB))
-    os.environ.setdefault("UNSLOTH_CE_LOSS_TARGET_GB", CE_TARGET_GB)
+    if budget_gib:
+        act_small()
+    bound_card(budget_gib)
 
 
-def precision(wanted: str, device: Device) -> tuple[str, str]:
-    """The dtype of the activations and the reason, from the config's wish and the device."""
+def act_small() -> None:
+    """Let Unsloth compute the loss as it does on cards of up to 24.5 GiB, on a larger one too; before it is imported.
+
+    It reads the card's size, which a cap does not lower (unsloth_zoo/fused_losses/fused_linear.py: _flash_min_rows).
+    """
+    os.environ.setdefault("UNSLOTH_FUSED_LINEAR_FLASH_MIN_ROWS", "0")
+
+
+def family_of(folder: Path) -> str:
+    """transformers' `model_type` of a model's folder, read without transformers, which Unsloth must precede."""
+    return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
+
+
+def precision(wanted: str, device: Device, backend: str, family: str) -> tuple[str, str]:
+    """The dtype of the activations and the reason, from the config's wish, the device, the backend and the model.
+
+    Args:
+        family: `family_of` the model.
+
+    Raises:
+        InputError: the wish would not be computed as it says, or overflows.
+    """
+    overflows = family.startswith(FLOAT16_OVERFLOWS)
     if wanted != "auto":
+        if reason := _refusal(wanted, device, backend, family if overflows else ""):
+            fix = f"model.dtype=auto takes {precision('auto', device, backend, family)[0]} here"
+            raise InputError(f"{wanted} is not possible: {reason}", where="model.dtype", fix=fix)
         return wanted, "as configured"
     if device.bf16:
         return "bfloat16", "the device has it"
-    if device.kind == "cuda":
-        return "float16", f"compute capability {device.capability[0]}.{device.capability[1]} has no bfloat16"
-    return "float32", "the processor has no bfloat16"
+    if device.kind == "cpu":
+        return "float32", "the processor has no bfloat16"
+    lacks = f"compute capability {device.capability[0]}.{device.capability[1]} has no bfloat16"
+    if overflows:
+        return "float32", f"{lacks}, and {family} overflows in float16"
+    return "float16", lacks
+
+
+def _refusal(wanted: str, device: Device, backend: str, overflowing: str) -> str:
+    """Why a dtype cannot be had; empty where it can. Of Unsloth: unsloth/models/rl.py, `mixed_precision`."""
+    if device.kind == "cuda" and wanted == "float16" and overflowing:
+        return f"{overflowing} models overflow in it"
+    if device.kind != "cuda" or backend != "unsloth":
+        return ""
+    if wanted == "bfloat16" and not device.bf16:
+        return f"{device.name} has no bfloat16, and Unsloth loads the model in float16 instead"
+    if wanted == "float32" and device.bf16:
+        return "on a card with bfloat16 Unsloth computes it in that; model.backend=hf computes in float32"
+    return ""
 
 
 def _processor() -> str:
     if platform.system() == "Linux":
-        from pathlib import Path
-
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()

@@ -70,7 +70,7 @@ def rows_of_step(history: History, step: int) -> list[str]:
     train = history.config.train
     batch = train.micro_batch * train.accumulation
     per_epoch = -(-len(history.rows) // batch)
-    shared = history.manifest["attention"] == "packed"
+    shared = "family" in history.rows[0]
     families = [row["family"] for row in history.rows] if shared else None
     order = epoch_order(train, [row["tokens"] for row in history.rows], families)
     order.set_epoch((step - 1) // per_epoch)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from data.render import IGNORED, Example, Role
@@ -18,18 +19,35 @@ def supervised_states(base: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
 
     Args:
         base: a causal LM without PEFT's wrapper.
-        batch: on its device: a pass of what `shared_prefix.pack` returns, or what `batching.collate` does.
+        batch: a pass of what `shared_prefix.pack` returns, or what `batching.collate` does.
 
     Returns:
         states [supervised, hidden] and answers [supervised].
     """
+    head = base.get_output_embeddings().weight
+    batch = _on_device(batch, head.device)
     if "layout" in batch:
+        # transformers hands `layout` on to its attention, Unsloth's forward passes `prefix_seg_info` to theirs.
         packed = {key: batch[key] for key in ("input_ids", "position_ids", "layout")}
-        return base.model(**packed, use_cache=False)[0][0][batch["predictors"]], batch["labels"]
+        with _precision(head):
+            hidden = base.model(**packed, prefix_seg_info=batch["layout"], use_cache=False)[0]
+        return hidden[0][batch["predictors"]], batch["labels"]
     hidden = base.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False)[0]
     targets = batch["labels"][:, 1:]
     keep = targets != IGNORED
     return hidden[:, :-1][keep], targets[keep]
+
+
+def _on_device(batch: Mapping[str, Any], device: Any) -> dict[str, Any]:
+    return {key: value.to(device, non_blocking=True) if hasattr(value, "to") else value for key, value in batch.items()}
+
+
+def _precision(head: Any) -> AbstractContextManager[Any]:
+    """On a GPU what accelerate wraps the whole model's forward pass in, and the inner model's not: the float32 factors
+    of the adapter are multiplied in bfloat16."""
+    import torch
+
+    return torch.autocast("cuda", torch.bfloat16) if head.is_cuda and head.dtype == torch.bfloat16 else nullcontext()
 
 
 def evaluation_loss(
@@ -72,7 +90,7 @@ def evaluation_loss(
     for start in range(0, len(order), micro_batch):
         rows = [examples[i] for i in order[start : start + micro_batch]]
         batch = join([features(r) for r in rows])
-        parts = batch.get("passes") or [{key: value.to(head.weight.device) for key, value in batch.items()}]
+        parts = batch.get("passes") or [batch]
         roles = torch.tensor([r.roles[t] for r in rows for t in range(1, len(r.labels)) if r.labels[t] != IGNORED])
         found = (
             token_losses(states, head, answers, block=HEAD_ROWS)
@@ -124,9 +142,9 @@ def training_loss(model: Any, batch: Mapping[str, Any], items: Any, *, compiled:
 
     def loss(part: Mapping[str, Any]) -> Any:
         states, answers = supervised_states(base, part)
-        weights = part.get("weights")
+        weights = part["weights"].to(states.device) if "weights" in part else None
         if weights is not None and weights.dim() == 2:  # padded rows
-            weights = weights[:, 1:][part["labels"][:, 1:] != IGNORED]
+            weights = weights[:, 1:][part["labels"].to(states.device)[:, 1:] != IGNORED]
         return summed_loss(states, base.get_output_embeddings(), answers, weights, compiled=compiled)
 
     if items is None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from data.errors import InputError
 from finetune.config import Config
-from finetune.device import Device
+from finetune.device import GIB, Device
 from finetune.length import Length
 from finetune.memory.calibration import planned_memory
 from finetune.rows import Prepared
@@ -15,7 +15,11 @@ def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared
     """Everything but the config that decides a run's figures: versions, machine, data, precision, batch, length."""
     files = [config.data.train, config.data.validation]
     planned = planned_memory(
-        config, longest=length.longest, labelled=length.supervised / length.tokens, turing=device.capability < (8, 0)
+        config,
+        longest=length.longest,
+        labelled=length.supervised / length.tokens,
+        turing=device.capability < (8, 0),
+        total=device.memory_gib * GIB,
     )
     return {
         **environment(),

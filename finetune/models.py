@@ -1,17 +1,17 @@
 """The two backends behind one function: Unsloth's FastLanguageModel, and plain transformers + peft + bitsandbytes.
 
-`unsloth` is imported here and nowhere else, before transformers, trl and peft; the plain arm never imports it.
+`unsloth` is imported here and in `eval.backend`, before transformers, trl and peft; the plain arm never imports it.
 """
 
-import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError, JobFailed
+from data.errors import InputError
 from data.render import Example
+from eval.backend import checkpointing, load_unsloth, start_unsloth
+from eval.load import is_4bit
 from finetune.attention import use_packed_attention
 from finetune.config import Config
 from finetune.device import Device, cap, keep_freed_memory
@@ -37,28 +37,19 @@ def prepare_backend(config: Config, device: Device) -> None:
         JobFailed: transformers, trl or peft is already there, so Unsloth could no longer patch it.
     """
 
-    if device.kind == "cuda" and config.memory.budget_gb:
+    if device.kind == "cuda":
         cap(config.memory.budget_gb, device)
     if device.kind == "cpu":
         keep_freed_memory()
-    if config.model.backend == "hf":
-        return
-    early = [m for m in ("transformers", "trl", "peft") if m in sys.modules and "unsloth" not in sys.modules]
-    if early:
-        raise JobFailed(f"{', '.join(early)} was imported before unsloth", "start the run in a fresh process")
-    os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tooltune"
-    # Compiled code of another version must never be picked up.
-    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(cache / f"unsloth-{_version('unsloth')}"))
-    os.environ["UNSLOTH_CPU_COMPILE"] = "0"  # layers are compiled here, for both backends
-    import unsloth  # noqa: F401
+    if config.model.backend == "unsloth":
+        start_unsloth()
 
 
 def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable[[str], None] = print) -> Loaded:
     """Load the base model of `folder` in the wanted precision and put a fresh adapter on it.
 
     Args:
-        say: told where layers that should be compiled cannot be.
+        say: told where layers that should be compiled cannot be, and where the backend takes another attention.
 
     Raises:
         InputError: the folder cannot be loaded, or 4-bit weights cannot be computed on this machine.
@@ -68,16 +59,18 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
     torch.manual_seed(config.train.seed)
     make = _load_unsloth if config.model.backend == "unsloth" else _load_hf
     try:
-        model = make(config, folder, getattr(torch, dtype), device)
+        model = make(config, folder, dtype, device)
     except (OSError, ValueError) as e:
         raise InputError(f"the model cannot be loaded: {str(e).splitlines()[0]}", where=str(folder)) from e
-    if config.model.load_in_4bit and not _is_4bit(model):
+    if config.model.load_in_4bit and not is_4bit(model):
         raise InputError(
             "bitsandbytes cannot compute 4-bit weights on this machine",
             where="model.load_in_4bit",
             fix="reinstall it with `make setup`, or train 16-bit LoRA with model.load_in_4bit=false",
         )
-    attention = model.config._attn_implementation
+    attention = attention_of(model, config, device)
+    if device.kind == "cuda" and config.model.attention not in ("auto", attention):
+        say(f"model.attention={config.model.attention} has no effect on this model in Unsloth: it uses {attention}")
     compiled = config.train.compile and device.kind == "cpu"
     if fast(config, device):
         store_factors_in_bf16(model)
@@ -88,6 +81,21 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
         use_packed_attention(model, compiled=compiled)
         attention = "packed"
     return Loaded(model, dtype, attention, fast(config, device), compiled)
+
+
+def attention_of(model: Any, config: Config, device: Device) -> str:
+    """Whose kernels compute attention in training: sdpa, eager, flex_attention, or xformers and flash of Unsloth.
+
+    Llama-like models (Llama, Mistral, Qwen2, Qwen3) have Unsloth's own forward on a GPU. It chooses among what is
+    installed, whatever is asked for, and drops the padding mask in training (unsloth/models/llama.py pops
+    attn_implementation; LlamaAttention_fast_forward). Other models go by their config.
+    """
+    own = device.kind == "cuda" and config.model.backend == "unsloth"
+    if not own or not any("_unsloth_fast_path" in vars(module) for module in model.modules()):
+        return str(model.config._attn_implementation)
+    from unsloth.utils.attention_dispatch import select_attention_backend
+
+    return str(select_attention_backend()).removesuffix("_dense")
 
 
 def shares_prefixes(config: Config, device: Device) -> bool:
@@ -101,24 +109,10 @@ def prefix_families(config: Config, device: Device, rows: Sequence[Example]) -> 
     return kin(rows) if shares_prefixes(config, device) else None
 
 
-def _load_unsloth(config: Config, folder: Path, dtype: Any, device: Device) -> Any:
+def _load_unsloth(config: Config, folder: Path, dtype: str, device: Device) -> Any:
     from unsloth import FastLanguageModel
 
-    checkpointing = _checkpointing(config)
-    chosen: dict[str, Any] = {"offload_embedding": config.memory.offload_embedding}
-    if config.model.attention != "auto":
-        chosen["attn_implementation"] = config.model.attention
-    if config.memory.offload_layers:
-        chosen["offload_layers"] = config.memory.offload_layers
-    model, _ = FastLanguageModel.from_pretrained(
-        str(folder),
-        max_seq_length=config.data.max_length,
-        dtype=dtype,
-        load_in_4bit=config.model.load_in_4bit,
-        use_gradient_checkpointing=checkpointing,
-        local_files_only=True,
-        **chosen,
-    )
+    model = load_unsloth(folder, config.model_dump(), dtype, max_length=config.data.max_length)
     return FastLanguageModel.get_peft_model(
         model,
         r=config.lora.r,
@@ -126,23 +120,24 @@ def _load_unsloth(config: Config, folder: Path, dtype: Any, device: Device) -> A
         lora_dropout=config.lora.dropout,
         target_modules=config.lora.target_modules,
         bias="none",
-        use_gradient_checkpointing=checkpointing,
+        use_gradient_checkpointing=checkpointing(config.train.gradient_checkpointing),
         random_state=config.train.seed,
         max_seq_length=config.data.max_length,
     )
 
 
-def _load_hf(config: Config, folder: Path, dtype: Any, device: Device) -> Any:
+def _load_hf(config: Config, folder: Path, dtype: str, device: Device) -> Any:
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+    kind = getattr(torch, dtype)
     quantization = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=dtype
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=kind
     )
     model = AutoModelForCausalLM.from_pretrained(
         folder,
-        dtype=dtype,
+        dtype=kind,
         quantization_config=quantization if config.model.load_in_4bit else None,
         attn_implementation="sdpa" if config.model.attention == "auto" else config.model.attention,
         device_map={"": 0 if device.kind == "cuda" else "cpu"},
@@ -166,18 +161,3 @@ def _load_hf(config: Config, folder: Path, dtype: Any, device: Device) -> Any:
         task_type="CAUSAL_LM",
     )
     return get_peft_model(model, adapter)
-
-
-def _checkpointing(config: Config) -> str | bool:
-    checkpointing = config.train.gradient_checkpointing
-    return "unsloth" if checkpointing == "unsloth" else checkpointing == "on"
-
-
-def _is_4bit(model: Any) -> bool:
-    return any(type(module).__name__ == "Linear4bit" for module in model.modules())
-
-
-def _version(package: str) -> str:
-    from importlib.metadata import version
-
-    return version(package)

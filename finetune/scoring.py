@@ -36,19 +36,24 @@ def scorer(
     if not records:
         return None
     from eval import Sample, score
-    from eval.generate import generate, safe_batch
+    from eval.generate import generate, safe_batch, saying
     from eval.load import dense_copy
 
     prompts = [render_prompt(r, prepared.tokenizer, prepared.template) for r in records]
     copy: dict[str, Any] = {"trained": dtype, "load_in_4bit": config.model.load_in_4bit}
     safe: list[int] = []  # found at the first call
 
+    def shrunk(before: int, now: int) -> None:
+        safe[:] = [now]  # for the evaluations to come too
+        saying(warn)(before, now)
+
     def run(model: Any) -> dict[str, float]:
         asked = dense_copy(model, prepared.folder, **copy) if device.kind == "cpu" else model
         if not safe:
             wanted = config.eval.generate_batch
             safe.append(safe_batch(asked, prepared.tokenizer, prompts, batch=wanted, warn=warn))
-        outputs = generate(asked, prepared.tokenizer, prompts, max_new_tokens=config.eval.max_new_tokens, batch=safe[0])
+        limit = config.eval.max_new_tokens
+        outputs = generate(asked, prepared.tokenizer, prompts, max_new_tokens=limit, batch=safe[0], shrunk=shrunk)
         pairs = zip(records, outputs, strict=True)
         samples = [Sample.from_record(r, o.text, truncated=o.truncated) for r, o in pairs]
         headline = score(samples, family=prepared.template.family)["headline"]

@@ -5,10 +5,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from data.errors import JobFailed
+from eval.shortage import is_shortage as is_shortage
+from eval.shortage import release as release
 from finetune.config import Config
-
-SIGNS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "alloc_failed")
-"""What CUDA, cuBLAS, cuDNN, bitsandbytes and torch's CPU allocator write into a RuntimeError."""
 
 
 class OutOfMemory(JobFailed):
@@ -26,13 +25,6 @@ class OutOfMemory(JobFailed):
         )
 
 
-def is_shortage(error: BaseException) -> bool:
-    """Whether an exception of a library means that memory ran out."""
-    if isinstance(error, MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
-
-
 @contextmanager
 def phase(name: str) -> Iterator[None]:
     """Turn a library's out-of-memory error inside the block into `OutOfMemory(name)`; an inner phase's stands."""
@@ -44,17 +36,6 @@ def phase(name: str) -> Iterator[None]:
         if not is_shortage(e):
             raise
         raise OutOfMemory(name, str(e).splitlines()[0] if str(e) else type(e).__name__) from e
-
-
-def release() -> None:
-    """Free what the failed attempt held; call it when nothing refers to its model any more."""
-    import gc
-
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 Change = dict[str, Any]  # config key → new value
@@ -76,7 +57,8 @@ def next_change(config: Config, phase: str, *, gpu: bool, tied: bool, layers: in
     measures: dict[str, list[Measure]] = {
         "load": weights,
         "evaluation": [_halve("eval.micro_batch"), *weights],
-        "generation": [_halve("eval.generate_batch"), *weights],
+        # Where prompts are asked, the batch was halved down to one already (eval.generate).
+        "generation": [*weights, _halve("eval.generate_batch")],
     }
     for measure in measures.get(phase, training):
         change = measure(config, gpu=gpu, tied=tied, layers=layers)

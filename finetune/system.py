@@ -1,6 +1,7 @@
 """What the machine is doing while it trains."""
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 from finetune.device import GIB, Device
@@ -9,7 +10,8 @@ from finetune.device import GIB, Device
 class SystemMonitor:
     """Readings of memory and load, under the names that METRICS and wandb users know.
 
-    Memory is in GiB, utilisation in percent; the GPU's figures are None on a machine without one.
+    Memory is in GiB, utilisation in percent; the GPU's figures are None on a machine without one, and its utilisation
+    where the driver does not tell it, as of a MIG slice.
     """
 
     def __init__(self, device: Device) -> None:
@@ -22,8 +24,11 @@ class SystemMonitor:
         if device.kind == "cuda":
             import pynvml
 
-            pynvml.nvmlInit()
-            self.gpu = pynvml.nvmlDeviceGetHandleByIndex(0)
+            from data.cuda import open_card
+
+            # A container may hide the driver's library from a process that computes on the card.
+            with suppress(pynvml.NVMLError):
+                self.gpu = open_card(device.uuid)
 
     def read(self) -> dict[str, float | None]:
         """The figures now; CPU utilisation is the mean since the last reading."""
@@ -36,14 +41,23 @@ class SystemMonitor:
             "cpu_utilization": psutil.cpu_percent(),
             "memory": round(self.process.memory_info().rss / GIB, 3),
         }
-        if self.gpu is not None:
-            import pynvml
+        if self.device.kind == "cuda":
             import torch
 
             figures["gpu_memory_allocated"] = round(torch.cuda.memory_allocated() / GIB, 3)
             figures["gpu_memory_reserved"] = round(torch.cuda.memory_reserved() / GIB, 3)
-            figures["gpu_utilization"] = float(pynvml.nvmlDeviceGetUtilizationRates(self.gpu).gpu)
+            figures["gpu_utilization"] = self._utilization()
         return figures
+
+    def _utilization(self) -> float | None:
+        import pynvml
+
+        if self.gpu is None:
+            return None
+        try:
+            return float(pynvml.nvmlDeviceGetUtilizationRates(self.gpu).gpu)
+        except (pynvml.NVMLError_NotSupported, pynvml.NVMLError_NoPermission):
+            return None
 
 
 def peak_memory(device: Device) -> dict[str, float | None]:

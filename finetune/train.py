@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from data.console import quiet
+from data.cuda import prepare_process
 from data.errors import InputError, JobFailed
 from data.files import read_jsonl, write_json, write_jsonl
 from data.pretrained import resolve
@@ -20,7 +21,7 @@ from data.runs import point_latest, read_manifest
 from finetune.adapter import keep_best
 from finetune.closing import tell, write_pages
 from finetune.config import Config
-from finetune.device import GIB, Device, detect, precision
+from finetune.device import GIB, Device, detect, family_of, precision
 from finetune.diagnose import verdicts
 from finetune.length import Length, run_length
 from finetune.manifest import make_manifest, refuse_mismatch
@@ -76,6 +77,7 @@ def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
         JobFailed: training could not go on; checkpoints and figures up to then stay.
         KeyboardInterrupt: stopped by the user, with a checkpoint.
     """
+    prepare_process()
     check_trackers(config.report)
     splits = read_rows(config)
     resolve(config.model.name, print)  # here a download shows its bar; later the libraries' noise is kept away
@@ -150,7 +152,8 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     config, run, say = job.config, job.run, job.say
     started = time.time()
     device = detect()
-    dtype, reason = precision(config.model.dtype, device)
+    family = family_of(resolve(config.model.name, say))
+    dtype, reason = precision(config.model.dtype, device, config.model.backend, family)
     say(f"Run {run}\nDevice: {device.name}, {device.memory_gib:.0f} GiB; precision {dtype} ({reason})")
     if config.memory.budget_gb:
         say(f"Budget: {config.memory.budget_gb:g} GiB of the card (emulated; its speed is not that of a smaller card)")

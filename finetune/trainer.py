@@ -197,6 +197,7 @@ def probe(trainer: Any, config: Config, loaded: Loaded, train: Sequence[Example]
         _throwaway_step(trainer, config, loaded, middle)
         seconds = (time.perf_counter() - started) * larger
     trainer.model.zero_grad(set_to_none=True)
+    _keep_compiled(trainer.model)
     if trainer.trl:
         trainer._metrics["train"].clear()  # TRL keeps a tally of each loss: these were no steps
         trainer._total_train_tokens = 0
@@ -204,20 +205,30 @@ def probe(trainer: Any, config: Config, loaded: Loaded, train: Sequence[Example]
         rows_named = ", ".join(e.id for e in longest[:3])
         raise JobFailed(
             f"gradients are not finite in {loaded.dtype} (loss {loss:.3g}, rows {rows_named})",
-            "set model.dtype=float32, or bfloat16 if the card has it",
+            "try model.backend=hf model.dtype=float32 (slower)",
         )
     return seconds
 
 
 def _throwaway_step(trainer: Any, config: Config, loaded: Loaded, examples: Sequence[Example]) -> float:
     weights = scaled_weights(config.loss.role_weights, examples)
-    batch = trainer.join([features(e, weights) for e in examples])
-    batch = {k: v.to(loaded.model.device) if hasattr(v, "to") else v for k, v in batch.items()}
-    loaded.model.train()
+    batch = trainer._prepare_inputs(trainer.join([features(e, weights) for e in examples]))
+    _training(trainer.model, config)  # Unsloth's trainer has left the model in inference mode, without checkpointing
     with trainer.compute_loss_context_manager():
         loss = trainer.compute_loss(loaded.model, batch, num_items_in_batch=(batch["labels"] != -100).sum())
     loss.backward()
     return float(loss.item())
+
+
+def _keep_compiled(model: Any) -> None:
+    """Let `train()` go on with what the probe has compiled.
+
+    Unsloth takes a forward pass before `train()` for one in another setting (no autocast, other modes), and compiles
+    all again. The probe's are those of a step.
+    """
+    for module in (model, model.get_base_model()):
+        if marker := getattr(module, "_unsloth_pretrain_marker", None):
+            marker["seen"] = False
 
 
 def evaluate(trainer: Any, config: Config, rows: Sequence[Example], scorer: Scorer | None) -> dict[str, float]:

@@ -1,26 +1,32 @@
-"""Going through the steps: each leaves a folder, a summary and an archive at once, however it ends."""
+"""Going through the steps: each leaves a folder and a summary at once, however it ends, and all together two files."""
 
+import itertools
+import json
 import os
 import sys
 import tarfile
+import tempfile
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from rich.console import Console
-from rich.progress import Progress
 
-from benchmarks.gpu.steps import STEPS, Step, Words
+from benchmarks.gpu.figures import key_figures
+from benchmarks.gpu.steps import Scene, Step, Words
 from benchmarks.machine import machine
 from benchmarks.watch import last_words, run_watched
-from data.console import progress
 from data.errors import InputError
 from data.files import atomic_write, write_json
+from finetune.device import has_cuda
 
-WEIGHTS = {".safetensors", ".bin", ".pt", ".pth"}
-"""What no archive holds, besides checkpoints: adapters and optimizer states stay where they were trained."""
+LEFT_OUT = {".safetensors", ".bin", ".pt", ".pth", ".html", ".png"}
+"""What the archive does not hold, besides checkpoints and tokenizers: weights, and pages that can be drawn again."""
+SLOWER = 4
+"""A rehearsal's times: a processor of few cores, on which fewer steps stand side by side."""
 
 
 class Ran(TypedDict):
@@ -30,140 +36,203 @@ class Ran(TypedDict):
     status: Literal["ok", "failed", "cut", "not reached"]
     reason: str | None
     seconds: float
+    last: str | None
     log: str
 
 
 class Summary(TypedDict):
-    """What a step's JSON holds."""
+    """What a step's JSON holds; `figures` as in `key_figures`."""
 
     step: str
     what: str
     rehearsal: bool
     date: str
-    device: dict[str, Any]
-    environment: dict[str, Any]
-    minutes: float
     seconds: float
     commands: list[Ran]
+    figures: list[dict[str, Any]]
 
 
-def run_steps(names: list[str], out: Path, minutes: float | None, rehearse: bool, console: Console) -> list[str]:
+@dataclass(frozen=True)
+class Book:
+    """One going through.
+
+    Attributes:
+        steps: by name, those that were asked for and what they need, in order.
+        scratch: for compiled code; steps side by side must not write the same file.
+        stop: set when the user wants to end.
+    """
+
+    steps: dict[str, Step]
+    out: Path
+    rehearsal: bool
+    scratch: Path
+    console: Console
+    stop: threading.Event
+
+    def tick(self) -> None:
+        """Called while a command runs."""
+        if self.stop.is_set():
+            raise KeyboardInterrupt
+
+
+def run_steps(
+    table: dict[str, Step], names: list[str], out: Path, minutes: float | None, rehearse: bool, console: Console
+) -> list[str]:
     """Go through the steps; returns the names of those that did not come to their end.
 
     Args:
-        out: gets `STEP/` with the commands' logs and results, `STEP.json` and `STEP.tar.gz` (all of it but weights).
-        minutes: for each step, instead of its own.
+        table: the steps to choose from.
+        names: of steps; none: all.
+        out: gets `STEP/` with logs and results and `STEP.json` of each step; after each wave, of all that are there,
+            `gpu.json` (their summaries, the card, the versions) and `gpu.tar.gz` (everything but weights and pages).
+        minutes: for all steps together, instead of their own limits.
 
     Raises:
         InputError: no such step; or there is no GPU, and it is no rehearsal.
         KeyboardInterrupt: the user's; the step's files are written.
     """
-    if unknown := [name for name in names if name not in STEPS]:
-        raise InputError(f"no such step: {unknown[0]!r}", fix="steps: " + ", ".join(STEPS))
-    here = machine()
-    if here["device"]["kind"] != "cuda" and not rehearse:
-        raise InputError(
-            "no GPU is here", where=here["device"]["name"], fix="--rehearse tries the commands in miniature"
-        )
+    if unknown := [name for name in names if name not in table]:
+        raise InputError(f"no such step: {unknown[0]!r}", fix="steps: " + ", ".join(table))
+    if not (rehearse or has_cuda()):
+        raise InputError("no GPU is here", fix="--rehearse plays the same commands in miniature")
     out = out.resolve()
-    failed = []
-    for name in names:
-        step = STEPS[name]
-        limit = 60 * (minutes or step.minutes * (5 if rehearse else 1))  # a CPU is slower at the same miniature
-        summary = _run(name, step, out, limit, rehearse, here, console)
-        if any(ran["status"] != "ok" for ran in summary["commands"]):
-            failed.append(name)
+    out.mkdir(parents=True, exist_ok=True)
+    steps = {name: table[name] for name in wanted(table, names or list(table), out)}
+    failed, started, given = [], time.monotonic(), 0.0
+    with tempfile.TemporaryDirectory(prefix="runbook-") as scratch, ThreadPoolExecutor(1) as aside:
+        here = aside.submit(machine)  # an import of torch, beside the first wave
+        book = Book(steps, out, rehearse, Path(scratch), console, threading.Event())
+        for _, wave in itertools.groupby(steps, lambda name: steps[name].wave):
+            names = list(wave)
+            given += max(steps[name].seconds for name in names) * (SLOWER * len(names) if rehearse else 1)
+            try:
+                summaries = _wave(book, names, started + (60 * minutes if minutes else given))
+            finally:
+                collect(table, out, here, rehearse)
+            failed += [s["step"] for s in summaries if any(ran["status"] != "ok" for ran in s["commands"])]
+    console.print(f"{time.monotonic() - started:.0f} s; {out / 'gpu.json'}, {out / 'gpu.tar.gz'}", soft_wrap=True)
     return failed
 
 
-def _run(
-    name: str, step: Step, out: Path, limit: float, rehearse: bool, here: dict[str, Any], console: Console
-) -> Summary:
-    folder = out / name
-    folder.mkdir(parents=True, exist_ok=True)
-    groups = (step.rehearsed if rehearse else step.real)(folder)
-    console.print(f"{name}: {step.what}; at most {limit / 60:g} min")
-    summary: Summary = {
-        "step": name,
-        "what": step.what,
-        "rehearsal": rehearse,
-        "date": time.strftime("%Y-%m-%d"),
-        "device": here["device"],
-        "environment": here["environment"],
-        "minutes": limit / 60,
-        "seconds": 0.0,
-        "commands": [],
-    }
-    started = time.monotonic()
-    try:
-        with progress(console) as bar:
-            task = bar.add_task(name, total=round(limit), note="")
-            for group in groups:
-                left = limit - (time.monotonic() - started)
-                first = len(summary["commands"])
-                for ran in _side_by_side(group, folder, first, left, started, bar, task):
-                    summary["commands"].append(ran)
-                    console.print(f"  {ran['status']}, {ran['seconds']:.0f} s: {ran['command']}", soft_wrap=True)
-                    if ran["reason"]:
-                        console.print(f"    {ran['reason']}", markup=False, soft_wrap=True)
-    finally:
-        summary["seconds"] = round(time.monotonic() - started, 1)
-        write_json(out / f"{name}.json", summary)
-        pack(folder, out / f"{name}.tar.gz")
-        console.print(f"  {out / name}.json, .tar.gz", soft_wrap=True)
-    return summary
+def wanted(table: dict[str, Step], names: list[str], out: Path) -> list[str]:
+    """The steps of that names and those that they need and that have not been here yet, in the table's order."""
+    chosen = set(names)
+    while (
+        missing := {
+            need
+            for name in chosen
+            for need in table[name].needs
+            if need in table and not (out / f"{need}.json").is_file()
+        }
+        - chosen
+    ):
+        chosen |= missing
+    return [name for name in table if name in chosen]
 
 
-def _side_by_side(
-    group: list[Words], folder: Path, first: int, left: float, started: float, bar: Progress, task: Any
-) -> list[Ran]:
-    """Run a group to the end of its last command; Ctrl-C ends all of them."""
-    stop = threading.Event()
+def limit(table: dict[str, Step]) -> int:
+    """Seconds of all waves, one after another."""
+    waves = itertools.groupby(table.values(), lambda step: step.wave)
+    return sum(max(step.seconds for step in wave) for _, wave in waves)
 
-    def tick() -> None:
-        bar.update(task, completed=round(time.monotonic() - started))
-        if stop.is_set():
-            raise KeyboardInterrupt
 
-    with ThreadPoolExecutor(len(group)) as pool:
-        logs = [folder / f"{first + n + 1}.log" for n in range(len(group))]
-        running = [pool.submit(_command, words, log, left, tick) for words, log in zip(group, logs, strict=True)]
+def _wave(book: Book, names: list[str], deadline: float) -> list[Summary]:
+    """Run the steps of a wave side by side, as many as there are cores; Ctrl-C ends all of them."""
+    at_once = min(len(names), os.cpu_count() or 1)
+    # Numeric libraries take every core each, unless told.
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // at_once))} if len(names) > 1 else {}
+    with ThreadPoolExecutor(at_once) as pool:
+        running = [pool.submit(_step, book, name, deadline, threads) for name in names]
         try:
             return [one.result() for one in running]
         except KeyboardInterrupt:
-            stop.set()
+            book.stop.set()
             raise
 
 
-def _command(words: Words, log: Path, left: float, tick: Any) -> Ran:
+def _step(book: Book, name: str, deadline: float, more: dict[str, str]) -> Summary:
+    step, folder = book.steps[name], book.out / name
+    folder.mkdir(exist_ok=True)
+    env = {"TOOLTUNE_RUNS": str(folder / "runs"), "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    cache = {"XDG_CACHE_HOME": str(book.scratch / name)} if more else {}
+    summary: Summary = {
+        "step": name,
+        "what": step.what,
+        "rehearsal": book.rehearsal,
+        "date": time.strftime("%Y-%m-%d"),
+        "seconds": 0.0,
+        "commands": [],
+        "figures": [],
+    }
+    started = time.monotonic()
+    try:
+        for number, words in enumerate(step.commands(Scene(book.out, folder, book.rehearsal)), 1):
+            log = folder / f"{number}.log"
+            ran = _command(book, words, log, deadline, os.environ | env | cache | more)
+            summary["commands"].append(ran)
+            book.console.print(_said(name, ran, log), markup=False, highlight=False, soft_wrap=True)
+    finally:
+        summary["seconds"] = round(time.monotonic() - started, 1)
+        summary["figures"] = _figures(folder, [book.out / need for need in step.needs])
+        write_json(book.out / f"{name}.json", summary)
+    return summary
+
+
+def _figures(folder: Path, evaluated: list[Path]) -> list[dict[str, Any]]:
+    """The key figures; of a command that was ended half a file may be there, which must not end the others."""
+    try:
+        return key_figures(folder, evaluated)
+    except (OSError, ValueError, KeyError, TypeError, InputError) as e:
+        return [{"unreadable": f"{type(e).__name__}: {e}"}]
+
+
+def _command(book: Book, words: Words, log: Path, deadline: float, env: dict[str, str]) -> Ran:
     ran: Ran = {
         "command": "python -m " + " ".join(words),
         "status": "not reached",
         "reason": None,
         "seconds": 0.0,
-        "log": log.name,
+        "last": None,
+        "log": f"{log.parent.name}/{log.name}",
     }
-    if left <= 0:
+    started = time.monotonic()
+    if started >= deadline or book.stop.is_set():
         return ran
     log.unlink(missing_ok=True)
-    started = time.monotonic()
-    env = os.environ | {"TOOLTUNE_RUNS": str(log.parent / "runs")}  # so that a step's runs travel with it
     command_line = [sys.executable, "-m", *words]
-    ended = run_watched(command_line, log, timeout_s=left, limit_gib=None, tick=tick, env=env)
-    ran["seconds"] = round(time.monotonic() - started, 1)
+    ended = run_watched(command_line, log, timeout_s=deadline - started, limit_gib=None, tick=book.tick, env=env)
+    ran["seconds"], ran["last"] = round(time.monotonic() - started, 1), last_words(log)
     if ended.status == "hung":
-        ran["status"], ran["reason"] = "cut", f"the step's time was over; last said: {last_words(log)}"
+        ran["status"], ran["reason"] = "cut", "the step's time was over"
     else:
         ran["status"], ran["reason"] = "ok" if ended.status == "ok" else "failed", ended.reason
     return ran
 
 
-def pack(folder: Path, archive: Path) -> None:
-    """Put a step's files into an archive to take home, weights left out."""
+def _said(name: str, ran: Ran, log: Path) -> str:
+    line = f"{name}: {ran['status']}, {ran['seconds']:.0f} s: {ran['command']}"
+    if ran["status"] in ("ok", "not reached"):
+        return line
+    tail = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-12:]
+    return "\n    ".join([f"{line}\n  {ran['reason']}", *(text[-200:] for text in tail)])
+
+
+def collect(table: dict[str, Step], out: Path, here: "Future[dict[str, Any]]", rehearsal: bool) -> None:
+    """Write `gpu.json` and `gpu.tar.gz` of all steps that are in the folder, those of earlier calls included."""
+    paths = [path for name in table if (path := out / f"{name}.json").is_file()]
+    summaries = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    write_json(out / "gpu.json", {"rehearsal": rehearsal, **here.result(), "steps": summaries})
+    pack(out, [out / name for name in table if (out / name).is_dir()], out / "gpu.tar.gz")
+
+
+def pack(out: Path, folders: list[Path], archive: Path) -> None:
+    """Put the steps' folders and the summary into an archive to take home."""
 
     def small(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
         path = Path(entry.name)
-        return None if path.suffix in WEIGHTS or "checkpoints" in path.parts or entry.issym() else entry
+        heavy = path.suffix in LEFT_OUT or path.name == "tokenizer.json" or "checkpoints" in path.parts
+        return None if heavy or entry.issym() else entry
 
     with atomic_write(archive, "wb") as f, tarfile.open(fileobj=f, mode="w:gz") as tar:
-        tar.add(folder, arcname=folder.name, filter=small)
+        for path in [out / "gpu.json", *folders]:
+            tar.add(path, arcname=path.name, filter=small)

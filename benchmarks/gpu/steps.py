@@ -1,22 +1,47 @@
 """The steps of the runbook: which commands, in which order, for how long.
 
-The commands of a group run side by side, the groups one after another. Only what is not timed shares the card: the
-longest length and the planner count bytes, which no neighbour changes.
+A step's commands run one after another, the steps of a wave side by side, the waves one after another. Only what is not
+timed shares the card: a process's own peak is what it allocates itself, which no neighbour changes.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-Words = list[str]  # of a command, after `python -m`
-Groups = list[list[Words]]
+import data.structural
+from benchmarks.random_model import TINY, random_folder
 
-SMALL, MIDDLE, LARGE, LARGEST = (f"Qwen/Qwen2.5-{size}B-Instruct" for size in ("0.5", "1.5", "3", "7"))
-PLAIN_AND_UNSLOTH = ("hf", "hf-trainer", "unsloth")
-BATCH = ["train.micro_batch=4", "train.accumulation=1"]  # of the dataset's mix: 75 steps of 4 rows
-BIG = ["train.micro_batch=8", "train.accumulation=1", "eval.generate_batch=64"]  # the preset's effective batch of 8
-FEW = ["data.train=data/structural/validation.jsonl", "data.validation=null", "data.test=null", "data.limit=16"]
-MINIATURE = [*FEW, "train.max_steps=2", "eval.generate=2", "eval.max_new_tokens=8", "train.compile=false"]
+Words = list[str]  # of a command, after `python -m`
+
+MIDDLE, LARGE, LARGEST = (f"Qwen/Qwen2.5-{size}B-Instruct" for size in ("1.5", "3", "7"))
+SMALL = ("google/gemma-3-270m", "Qwen/Qwen3-0.6B")
+DATASET = Path(data.structural.__file__).parent
+ROWS = [f"data.train={DATASET / 'validation.jsonl'}", "data.validation=null", "data.limit=64"]
+BRIEF = ["train.micro_batch=2", "train.accumulation=1", "train.logging_steps=1", "eval.max_new_tokens=16"]
+LONG_ROWS = ["data.tools_style=json", "train.micro_batch=1", "eval.generate=8", "eval.max_new_tokens=64"]
+"""Tools as their JSON schemas: the rows that fit go up to 2,048 tokens; longer ones are dropped."""
+TESTS = Path(__file__).parents[2] / "tests" / "gpu"
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Where the commands of a step work.
+
+    Attributes:
+        out: of all steps.
+        folder: of this one.
+        rehearsal: in miniature: the same commands, smaller, on any machine.
+    """
+
+    out: Path
+    folder: Path
+    rehearsal: bool
+
+    @property
+    def middle(self) -> Words:
+        """The reference recipe's model with random weights; the tiny one in a rehearsal."""
+        name = random_folder("tiny") if self.rehearsal else MIDDLE
+        return [f"model.name={name}", *([] if self.rehearsal else ["model.random_weights=true"])]
 
 
 @dataclass(frozen=True)
@@ -24,91 +49,176 @@ class Step:
     """One step.
 
     Attributes:
-        minutes: after which what still runs is ended; its finished parts stay.
-        real: from the step's folder to its groups of commands.
-        rehearsed: the same on any machine, as small as it goes.
+        seconds: what it is given of the whole. A later wave may use what an earlier one left.
+        wave: steps of the same wave run side by side.
+        commands: of the scene, each after the last.
+        needs: steps that go before it where their summaries are not in `--out` yet.
     """
 
     what: str
-    minutes: float
-    real: Callable[[Path], Groups]
-    rehearsed: Callable[[Path], Groups]
+    seconds: int
+    wave: int
+    commands: Callable[[Scene], list[Words]]
+    needs: tuple[str, ...] = ("models",)
 
 
-def _tests(out: Path) -> Groups:
-    return [[["pytest", "-q", "-m", "gpu", "tests/gpu"]]]
+def _models(scene: Scene) -> list[Words]:
+    return [["benchmarks.random_model", *TINY, *([] if scene.rehearsal else [MIDDLE, *SMALL])]]
 
 
-def _speed(out: Path) -> Groups:
-    def train(shapes: str, repeats: int) -> Words:
-        words = ["benchmarks", "train", "6gb", f"model.name={MIDDLE}", "model.random_weights=true", *BATCH]
-        return [*words, "--shapes", shapes, "--repeats", str(repeats), "--out", str(out)]
+def _tiny(name: str, model: str, *words: str) -> Callable[[Scene], list[Words]]:
+    def commands(scene: Scene) -> list[Words]:
+        # Unsloth swaps layers to a card and nowhere else.
+        given = [word for word in words if not (scene.rehearsal and word.startswith("memory.offload_layers"))]
+        size = ["train.max_steps=3", "eval.generate=2"] if scene.rehearsal else ["train.max_steps=8", "eval.generate=4"]
+        where = [f"name={name}", f"model.name={random_folder(model)}"]
+        return [["finetune", "train", "6gb", *where, *ROWS, *BRIEF, *size, *given, "--debug"]]
 
-    # The shape of the aim first and whole; the others once, then again while there is time.
-    return [[train("1x1024", 3)], [train("mix,1x512,2x1024,1x2048", 1)], [train("mix,1x512,2x1024,1x2048", 2)]]
-
-
-def _speed_rehearsed(out: Path) -> Groups:
-    words = ["benchmarks", "train", "cpu", "data.limit=16", "--shapes", "1x256", "--repeats", "1", "--steps", "21"]
-    return [[[*words, "--out", str(out)]]]
+    return commands
 
 
-def _length(out: Path) -> Groups:
-    words = ["benchmarks", "length", "6gb", f"model.name={MIDDLE}", "model.random_weights=true", "--budget-gb", "6"]
-    return [[[*words, "--arms", arm, "--out", str(out / arm)] for arm in PLAIN_AND_UNSLOTH]]
+def _evaluate(scene: Scene) -> list[Words]:
+    return [["eval", "run", str(scene.out / "train" / "runs" / "tiny"), "--limit", "4", "--lang", "en", "--debug"]]
 
 
-def _length_rehearsed(out: Path) -> Groups:
-    words = ["benchmarks", "length", "cpu", "data.limit=16", "--budget-gb", "5", "--most", "512"]
-    return [[[*words, "--arms", arm, "--out", str(out / arm)]] for arm in ("hf-trainer", "unsloth")]
+def _budget(name: str, gib: float, *words: str) -> Callable[[Scene], list[Words]]:
+    def commands(scene: Scene) -> list[Words]:
+        model = random_folder("tiny" if scene.rehearsal else MIDDLE)
+        size = ["train.max_steps=2", "eval.generate=2"] if scene.rehearsal else ["train.max_steps=6"]
+        where = [f"name={name}", f"model.name={model}", f"memory.budget_gb={gib:g}"]
+        return [["finetune", "train", "6gb", *where, *ROWS, *BRIEF, *LONG_ROWS, *words, *size, "--debug"]]
+
+    return commands
 
 
-def _planner(out: Path) -> Groups:
-    def case(preset: str, model: str, *more: str) -> Words:
-        name = model.rsplit("/", 1)[-1].lower() + ("-budget" if "--budget-gb" in more else "")
+def _speed(shapes: str, arms: str, *words: str) -> Callable[[Scene], list[Words]]:
+    def commands(scene: Scene) -> list[Words]:
+        few = "unsloth" if shapes == "mix" else "hf-trainer,unsloth"  # full logits of whole rows take a CPU minutes
+        chosen = few if scene.rehearsal else arms
+        patience = "600" if scene.rehearsal else "120"  # seconds for one arm
+        options = ["--arms", chosen, "--repeats", "1", "--steps", "21", "--timeout", patience]
+        size = [*ROWS, "train.micro_batch=1"] if scene.rehearsal else []
+        shape = shapes.replace("1x1024", "1x512") if scene.rehearsal else shapes
         return [
-            "benchmarks",
-            "planner",
-            preset,
-            "model.random_weights=true",
-            "--models",
-            model,
-            *more,
-            "--out",
-            str(out / name),
+            [
+                "benchmarks",
+                "train",
+                "6gb",
+                *scene.middle,
+                *words,
+                *size,
+                "--shapes",
+                shape,
+                *options,
+                "--out",
+                str(scene.folder),
+            ]
         ]
 
-    everything = [case("6gb", model) for model in (SMALL, MIDDLE, LARGE)]
-    # The aims at 6 GB: 4 rows of 4,096 tokens with Unsloth where full logits run out at one of 2,048; and 7B.
-    budget = [
-        case("6gb", MIDDLE, "--shapes", "1x2048,4x4096", "--budget-gb", "6"),
-        case("6gb-7b", LARGEST, "--shapes", "1x1024", "--arms", "unsloth", "--budget-gb", "6"),
-    ]
-    return [[*everything, *budget]]
+    return commands
 
 
-def _planner_rehearsed(out: Path) -> Groups:
-    # The comparison needs an allocator; that every model has a plan does not.
-    return [[["finetune", "plan", "6gb", f"model.name={model}", "--json"]] for model in (SMALL, MIDDLE, LARGE, LARGEST)]
+def _peaks(scene: Scene) -> list[Words]:
+    if scene.rehearsal:  # the comparison needs an allocator; that every model has a plan does not
+        return [["finetune", "plan", "6gb", f"model.name={SMALL[0]}", "--json"]]
+    return [_planner(scene, "6gb", ",".join(SMALL), "--shapes", "1x2048", "--arms", "unsloth", "--budget-gb", "3")]
 
 
-def _training(out: Path) -> Groups:
-    reference = ["finetune", "train", "6gb", "model.name=embedded", "name=gpu-reference", *BIG]
-    study = ["finetune", "train", "6gb-overfit-study", "model.name=embedded", "name=gpu-overfit-study", *BIG]
-    return [[reference, study], [["eval", "run", "gpu-reference"], ["eval", "run", "gpu-overfit-study", "--no-base"]]]
+def _planner(scene: Scene, preset: str, models: str, *options: str) -> Words:
+    words = ["benchmarks", "planner", preset, "model.random_weights=true", "--models", models]
+    return [*words, *options, "--timeout", "120", "--out", str(scene.folder)]
 
 
-def _training_rehearsed(out: Path) -> Groups:
-    names = ("gpu-reference", "gpu-overfit-study")
-    runs = [[["finetune", "train", "cpu", f"name={name}", *MINIATURE]] for name in names]
-    return [*runs, [["eval", "run", names[0], "--limit", "2"]]]
+def _tests(scene: Scene) -> list[Words]:
+    """But for what `speed` and `doctor` try."""
+    return [["pytest", "-q", "-m", "gpu", "-k", "not arms and not doctor", "-p", "no:cacheprovider", str(TESTS)]]
+
+
+def _doctor(scene: Scene) -> list[Words]:
+    return [["finetune", "doctor", "--lang", "en", "--debug"]]
 
 
 STEPS = {
-    "tests": Step("gpu-marked tests", 3, _tests, _tests),
-    "speed": Step("plain Hugging Face against Unsloth, 1.5B, random weights", 8, _speed, _speed_rehearsed),
-    "length": Step("the longest sequence in 6 GB, each arm", 3, _length, _length_rehearsed),
-    "planner": Step("the memory plan against the allocator, 0.5B to 7B", 4, _planner, _planner_rehearsed),
-    "training": Step("the dataset: reference recipe, ten epochs, evaluation", 7, _training, _training_rehearsed),
+    "doctor": Step("driver, card, 4-bit kernels, libraries, disk", 75, 0, _doctor, ()),
+    "models": Step("random weights: two tiny models, 1.5B, two small ones", 75, 0, _models, ()),
+    "train": Step("tiny model, 6gb: probe, evaluation, generation, best, report", 130, 1, _tiny("tiny", "tiny")),
+    "roles": Step("the same with loss.role_weights", 130, 1, _tiny("roles", "tiny", "loss.role_weights.name=4")),
+    "offload": Step(
+        "tiny untied model, embedding and a layer in main memory",
+        130,
+        1,
+        _tiny("offload", "tiny-untied", "memory.offload_embedding=true", "memory.offload_layers=1"),
+    ),
+    "float16": Step("tiny model in float16", 130, 1, _tiny("float16", "tiny", "model.dtype=float16")),
+    "memory": Step("1.5B in 6 GiB, rows up to 2,048 tokens: plan against allocator", 130, 1, _budget("memory", 6)),
+    "recovery": Step(
+        "1.5B in 1.5 GiB: out of memory, and on",
+        130,
+        1,
+        _budget("recovery", 1.5, "train.micro_batch=2", "eval.generate=2", "memory.recoveries=6"),
+    ),
+    "speed": Step(
+        "1.5B at 1x1024: plain Hugging Face twice, Unsloth", 160, 2, _speed("1x1024", "hf,hf-trainer,unsloth")
+    ),
+    "mix": Step(
+        "1.5B on the dataset's lengths, 4 rows a step: plain, Unsloth",
+        90,
+        3,
+        _speed("mix", "hf-trainer,unsloth", "train.micro_batch=4", "train.accumulation=1"),
+    ),
+    "evaluate": Step("the tiny run and its base model on the test split", 85, 4, _evaluate, ("train",)),
+    "tests": Step("gpu-marked tests", 85, 4, _tests, ()),
+    "peaks": Step("Gemma 3 270M and Qwen3-0.6B at 1x2048 in 3 GiB: plan against allocator", 85, 4, _peaks),
 }
-"""25 minutes together, in the order of what would be missed most if the time were cut."""
+"""Nine minutes together, in the order of what would be missed most if the time were cut."""
+
+EIGHT_ROWS = ["train.micro_batch=8", "train.accumulation=1", "eval.generate_batch=64"]  # the preset's effective batch
+
+
+def _length(scene: Scene) -> list[Words]:
+    words = ["benchmarks", "length", "6gb", *scene.middle, *(ROWS if scene.rehearsal else [])]
+    most = ["--budget-gb", "5", "--most", "512"] if scene.rehearsal else ["--budget-gb", "6"]
+    arms = "hf-trainer,unsloth" if scene.rehearsal else "hf,hf-trainer,unsloth"
+    return [[*words, *most, "--arms", arms, "--out", str(scene.folder)]]
+
+
+def _plan(*cases: tuple[str, str, str]) -> Callable[[Scene], list[Words]]:
+    def commands(scene: Scene) -> list[Words]:
+        if scene.rehearsal:
+            return [["finetune", "plan", preset, f"model.name={model}", "--json"] for preset, model, _ in cases]
+        return [_planner(scene, preset, model, *options.split()) for preset, model, options in cases]
+
+    return commands
+
+
+def _study(preset: str) -> Callable[[Scene], list[Words]]:
+    def commands(scene: Scene) -> list[Words]:
+        name = f"gpu-{preset}"
+        if scene.rehearsal:
+            tiny = [f"model.name={random_folder('tiny')}", *ROWS, *BRIEF, "train.max_steps=2", "eval.generate=2"]
+            train = ["finetune", "train", preset, f"name={name}", *tiny, "eval.select_by=eval_loss"]
+        else:
+            train = ["finetune", "train", preset, "model.name=embedded", f"name={name}", *EIGHT_ROWS]
+        evaluate = ["eval", "run", str(scene.folder / "runs" / name)]
+        return [train, [*evaluate, *(["--limit", "2"] if scene.rehearsal else [])]]
+
+    return commands
+
+
+LONGER = {
+    "models": STEPS["models"],
+    "length": Step("the longest sequence in 6 GiB, each arm", 420, 1, _length),
+    "planner": Step(
+        "the memory plan against the allocator: 1.5B, 3B, 7B",
+        420,
+        1,
+        _plan(
+            ("6gb", f"{MIDDLE},{LARGE}", ""),
+            ("6gb", MIDDLE, "--shapes 1x2048,4x4096 --budget-gb 6"),
+            ("6gb-7b", LARGEST, "--shapes 1x1024 --arms unsloth --budget-gb 6"),
+        ),
+    ),
+    "study-6gb": Step("the embedded model on the whole dataset, and its evaluation", 900, 2, _study("6gb")),
+    "study-6gb-overfit-study": Step("the same for ten epochs", 900, 2, _study("6gb-overfit-study"), ()),
+}
+"""What a longer lease is for: `--longer`. Needs the embedded model's weights."""

@@ -29,10 +29,12 @@ KNOWN = {
     "preset": 1,
     "plain-hf literal": 2,
     "hf": 2,
+    "hf-trainer+compile": 2,
     "hf+liger": 3,
-    "unsloth+packing": 4,
+    "unsloth+compile": 3,
+    "unsloth+prefix": 4,
 }
-"""An arm keeps its colour from page to page."""
+"""An arm keeps its colour from page to page; two have the same only where no device runs both."""
 
 COLOURS = 6
 

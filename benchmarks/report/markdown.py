@@ -4,6 +4,7 @@ import re
 from html import escape
 from typing import Any
 
+from benchmarks.report.anchors import anchors
 from benchmarks.report.tables import Table, machine_rate, tables, whole
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import render, say
@@ -21,7 +22,7 @@ def markdown(result: dict[str, Any], lang: str) -> str:
         "\n".join(f"- {fact.text(lang, plain)}" for fact in top.facts),
         line(result, lang),
     ]
-    for table in tables(result):
+    for table in [*tables(result), *filter(None, [anchors(result)])]:
         parts += [f"## {table.title.text(lang, plain)}", markdown_table(table, lang)]
     if result["kind"] == "train":
         parts.append(_say("chart.two_rates", lang))
@@ -35,6 +36,8 @@ def block(result: dict[str, Any], lang: str) -> str:
     top = verdict(result)
     said = " ".join([f"**{top.headline.text(lang, plain)}.**", *(fact.text(lang, plain) for fact in top.facts)])
     parts = [line(result, lang), *labels(result, lang), markdown_table(tables(result)[0], lang), said]
+    if table := anchors(result):
+        parts += [f"{table.title.text(lang, plain)}:", markdown_table(table, lang)]
     return "\n\n".join(parts)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report.anchors import anchors
 from benchmarks.report.charts import colours, groups
 from benchmarks.report.tables import arm_name, machine_rate, shape_name, status_of, tables
 from benchmarks.report.verdict import verdict
@@ -31,7 +32,7 @@ def write_page(path: Path, result: dict[str, Any], *, lang: str = "ko") -> None:
         result=result,
         verdict=verdict(result),
         groups=groups(result),
-        tables=tables(result),
+        tables=[*tables(result), *filter(None, [anchors(result)])],
         machine_rate=machine_rate(result),
         failures=failures(result),
         fused=fused(result),

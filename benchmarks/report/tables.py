@@ -80,7 +80,9 @@ def machine_rate(result: dict[str, Any]) -> Phrase | None:
 
 
 def shape_name(shape: dict[str, Any]) -> Cell:
-    """A shape as it is called: the dataset's own mix, or micro-batch × length."""
+    """A shape as it is called: the dataset's own mix, rows behind one prefix, or micro-batch × length."""
+    if shape["shape"] == "one-prefix":
+        return say("shape.one_prefix", batch=shape["micro_batch"])
     if shape["length"] is None:
         return say("shape.mix", batch=shape["micro_batch"])
     return f"{shape['micro_batch']} × {shape['length']:,}"

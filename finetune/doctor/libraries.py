@@ -138,8 +138,8 @@ def _triton(facts: Facts) -> Finding:
     probe = facts.probes["triton"]
     mend = (
         Text(
-            "pip install triton-windows, and the Visual C++ redistributable; or train in WSL 2.",
-            "triton-windows와 Visual C++ 재배포 패키지를 설치하거나 WSL 2에서 학습하십시오.",
+            'pip install "triton-windows==3.6.*" (torch 2.10) and the Visual C++ redistributable, or train in WSL 2.',
+            '"triton-windows==3.6.*"(torch 2.10용)와 Visual C++ 재배포 패키지를 설치하거나 WSL 2에서 학습하십시오.',
         )
         if facts.windows
         else SETUP

@@ -4,6 +4,7 @@ The answer is one line of JSON, the last on standard output. An exception is an 
 caller sees it by the exit code.
 """
 
+import importlib.util
 import json
 import os
 import sys
@@ -11,18 +12,22 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from data.cuda import prepare_process
+
 HUB_SECONDS = 4.0
 
 
 def card() -> dict[str, Any]:
-    """The first NVIDIA card and what runs on it, as the driver's own library says. Sizes in bytes."""
+    """The NVIDIA card that a run takes and what runs on it, as the driver's own library says. Sizes in bytes."""
     import pynvml
+
+    from data.cuda import open_card
 
     pynvml.nvmlInit()
     count = pynvml.nvmlDeviceGetCount()
     if not count:
         return {"cards": 0}
-    handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+    handle = open_card()
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
     used = {process.pid: process.usedGpuMemory for process in _running(handle)}
     return {
@@ -154,6 +159,8 @@ PROBES = {f.__name__: f for f in (card, torch, bitsandbytes, triton, xformers, h
 
 def main() -> None:
     """Run one probe and print its answer."""
+    if importlib.util.find_spec("pynvml"):
+        prepare_process()
     try:
         answer = PROBES[sys.argv[1]]()
     except Exception as e:

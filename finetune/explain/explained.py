@@ -134,8 +134,10 @@ def guess(model: Any, tokenizer: Any, example: Example) -> list[Guess]:
     import torch
     from peft import PeftModel
 
+    from eval.load import compute_device
+
     base = model.get_base_model() if isinstance(model, PeftModel) else model
-    head, device = base.get_output_embeddings(), next(base.parameters()).device
+    head, device = base.get_output_embeddings(), compute_device(base)
     found = []
     with torch.no_grad():
         ids, labels = (torch.tensor([row], device=device) for row in (example.input_ids, example.labels))

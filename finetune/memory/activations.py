@@ -82,9 +82,9 @@ def layer_hump(s: Setup) -> int:
 
 
 def _grouped(s: Setup) -> int:
-    """Width of the keys as the attention kernel keeps them: KV, or Q where no kernel takes grouped keys (before
-    Ampere)."""
-    return s.shape.q if s.turing else s.shape.kv
+    """Width of the keys as Unsloth's attention keeps them: KV with torch's kernels, or Q where they are expanded to all
+    heads: before Ampere, and in training through xformers (unsloth/utils/attention_dispatch.py, XFORMERS)."""
+    return s.shape.q if s.turing or s.xformers else s.shape.kv
 
 
 def _unsloth_layer(s: Setup) -> int:

@@ -9,7 +9,8 @@ from typing import Any
 from data.errors import InputError
 from data.runs import read_manifest
 from finetune.config import Config
-from finetune.memory.overheads import GIB, UNCALIBRATED, Calibration
+from finetune.memory.head import acts_large
+from finetune.memory.overheads import GIB, Calibration, assumed
 from finetune.memory.plan import make_plan
 from finetune.memory.setup import Engine, setup_from
 from finetune.memory.shapes import shape_of
@@ -36,20 +37,23 @@ class Finished:
         return self.planned / self.allocated - 1
 
 
-def planned_memory(config: Config, *, longest: int, labelled: float, turing: bool) -> dict[str, Any] | None:
+def planned_memory(
+    config: Config, *, longest: int, labelled: float, turing: bool, total: float = 0
+) -> dict[str, Any] | None:
     """What a run's manifest keeps of the plan, GiB; None where the model's shape is not known.
 
     Args:
         longest: tokens of the longest row.
         labelled: share of all tokens that are trained on.
+        total: bytes of the card; 0: at most 24.5 GiB.
     """
     try:
         shape, _ = shape_of(config.model.name)
     except InputError:
         return None
     engine: Engine = "unsloth" if config.model.backend == "unsloth" else "trl"
-    setup = setup_from(config, shape, engine, labelled=labelled, turing=turing)
-    plan = make_plan(replace(setup, length=longest))
+    setup = setup_from(config, shape, engine, labelled=labelled, turing=turing, large_card=acts_large(total))
+    plan = make_plan(replace(setup, length=longest), assumed())
     sizes = {"tensors_gib": plan.allocated, "expected_gib": plan.expected, "gate_gib": plan.gate}
     return {**{name: round(size / GIB, 3) for name, size in sizes.items()}, "peak_phase": plan.peak}
 
@@ -89,5 +93,5 @@ def _finished(run: Path, device: str | None) -> Finished | None:
 
 
 def calibrate(runs: list[Finished]) -> Calibration:
-    """The median of reserved / planned of finished runs on one card; the uncalibrated ratio before the first."""
-    return Calibration(median(run.reserved / run.planned for run in runs), len(runs)) if runs else UNCALIBRATED
+    """The median of reserved / planned of finished runs on one card; the assumed ratio before the first."""
+    return Calibration(median(run.reserved / run.planned for run in runs), len(runs)) if runs else assumed()

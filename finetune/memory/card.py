@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Card:
-    """The first NVIDIA card. `free` and `total` in bytes; free is now, with whatever else uses the card."""
+    """The NVIDIA card that a run takes. `free` and `total` in bytes; free is now, with whatever else uses the card."""
 
     name: str
     free: int
@@ -19,12 +19,13 @@ class Card:
 
 
 def find_card() -> Card | None:
-    """The first card, or None where there is no NVIDIA driver."""
+    """The card that a run takes, or None where there is no NVIDIA driver or every card is hidden."""
     import pynvml
 
+    from data.cuda import open_card
+
     try:
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(0)
+        handle = open_card()
         memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
         capability = tuple(pynvml.nvmlDeviceGetCudaComputeCapability(handle))
         name = pynvml.nvmlDeviceGetName(handle)

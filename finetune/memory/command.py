@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from finetune.memory.calibration import Finished
     from finetune.memory.card import Card
     from finetune.memory.plan import Plan
+    from finetune.memory.stages import Stage
 
 Words = Annotated[
     list[str] | None,
@@ -46,6 +47,7 @@ def plan(
         bool, typer.Option("--turing", help="a card before Ampere: GTX 16xx, RTX 20xx, T4; found by itself")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="for scripts; sizes in bytes")] = False,
+    every: Annotated[bool, typer.Option("--all", help="training, evaluation and export of every preset")] = False,
     docs: Annotated[bool, typer.Option("--docs", help="write docs/memory.md and the presets' memory tables")] = False,
     debug: Debug = DEBUG,
 ) -> None:
@@ -56,6 +58,9 @@ def plan(
 
             for path in write_docs():
                 typer.echo(f"Written: {path}")
+            return
+        if every:
+            _all(turing, as_json)
             return
         source, overrides = named(arguments)
         _plan(source or "6gb", overrides, Options(budget, fit, table, labelled, turing, as_json))
@@ -70,12 +75,13 @@ def preset_budget(source: str) -> float | None:
 @dataclass(frozen=True)
 class Answer:
     """What is printed. The plans are those of the three engines, the chosen one first; `budget` in bytes; `left_out`
-    says which runs could not be read, and why."""
+    says which runs could not be read, and why; `stages` are those of the first plan."""
 
     source: str
     model: str
     origin: str
     plans: list["Plan"]
+    stages: list["Stage"]
     budget: float
     card: "Card | None"
     runs: list["Finished"]
@@ -87,10 +93,12 @@ def _plan(source: str, overrides: list[str], options: Options) -> None:
     from finetune.config import load_config
     from finetune.memory.calibration import calibrate, finished_runs
     from finetune.memory.card import find_card
+    from finetune.memory.head import acts_large
     from finetune.memory.overheads import GIB
     from finetune.memory.plan import make_plan
     from finetune.memory.setup import ENGINES, setup_from
     from finetune.memory.shapes import shape_of
+    from finetune.memory.stages import stages
 
     config = load_config(source, overrides)
     shape, origin = shape_of(config.model.name)
@@ -100,16 +108,39 @@ def _plan(source: str, overrides: list[str], options: Options) -> None:
     calibration = calibrate(runs if card else [])  # a ratio of another machine's card would not hold here
     turing = options.turing or bool(card and card.turing)
     chosen = "unsloth" if config.model.backend == "unsloth" else "trl"
+    named_gib = options.budget or config.memory.budget_gb or preset_budget(source)
+    gib = named_gib or (card.free / GIB if card else 6)
+    size = named_gib * GIB if named_gib else (card.total if card else 0)
+    where = {"turing": turing, "large_card": acts_large(size)}
     plans = [
-        make_plan(setup_from(config, shape, engine, labelled=options.labelled, turing=turing), calibration)
+        make_plan(setup_from(config, shape, engine, labelled=options.labelled, **where), calibration)
         for engine in sorted(ENGINES, key=lambda e: e != chosen)
     ]
-    gib = options.budget or config.memory.budget_gb or preset_budget(source) or (card.free / GIB if card else 6)
-    answer = Answer(source, config.model.name, origin, plans, gib * GIB, card, runs, left_out)
+    jobs = stages(plans[0], gib * GIB)
+    answer = Answer(source, config.model.name, origin, plans, jobs, gib * GIB, card, runs, left_out)
     if options.json:
         typer.echo(json.dumps(_json(answer, options), indent=1))
     else:
         _print(answer, options)
+
+
+def _all(turing: bool, as_json: bool) -> None:
+    from rich.console import Console
+
+    from finetune.memory import show
+    from finetune.memory.card import find_card
+    from finetune.memory.overheads import assumed
+    from finetune.memory.stages import every_preset
+
+    card = find_card()
+    found = every_preset(turing=turing or bool(card and card.turing), calibration=assumed())
+    if as_json:
+        listed = {
+            name: {"budget": int(budget), "stages": [asdict(s) for s in jobs]} for name, (budget, jobs) in found.items()
+        }
+        typer.echo(json.dumps(listed, indent=1))
+    else:
+        show.print_presets(Console(highlight=False), found)
 
 
 def _json(answer: Answer, options: Options) -> dict[str, Any]:
@@ -122,6 +153,7 @@ def _json(answer: Answer, options: Options) -> dict[str, Any]:
         "model": answer.model,
         "shape": answer.origin,
         "plan": as_json(first, answer.budget, advise(first, answer.budget)),
+        "stages": [asdict(stage) for stage in answer.stages],
         "others": [as_json(p, answer.budget, []) for p in others],
         "runs": [asdict(run) | {"error": run.error} for run in answer.runs],
         "left_out": answer.left_out,
@@ -155,7 +187,7 @@ def _print(answer: Answer, options: Options) -> None:
     elif options.fit:
         show.print_fit(console, find_fit(s, budget, first.calibration), s, budget)
     else:
-        show.print_plan(console, answer.plans, budget, advise(first, budget))
+        show.print_plan(console, answer.plans, answer.stages, budget, advise(first, budget))
         show.print_runs(console, answer.runs)
         for line in answer.left_out:
             console.print(line, markup=False, style="dim", soft_wrap=True)

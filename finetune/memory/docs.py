@@ -7,6 +7,7 @@ from pathlib import Path
 from statistics import mean
 
 from data.files import atomic_write
+from eval import memory
 from finetune.config import PRESETS, load_config
 from finetune.memory import activations, head, inference, overheads, terms
 from finetune.memory.command import preset_budget
@@ -16,10 +17,11 @@ from finetune.memory.plan import Plan, make_plan
 from finetune.memory.published import Comparison, others, t4_rows
 from finetune.memory.setup import ENGINES, Engine, Setup, setup_from
 from finetune.memory.shapes import KNOWN, shape_of
+from finetune.memory.stages import every_preset
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "memory.md"
 TEMPLATE = Path(__file__).with_name("memory.md.jinja")
-WEIGHTS = ("quantised weights", "embeddings and LM head", "norms and biases")
+WEIGHTS = ("quantised weights", "linear weights", "embeddings and LM head", "norms and biases")
 ADAPTER = ("adapter", "gradients", "optimizer state")
 CARDS = (4, 6, 8)
 SCREEN = 0.7
@@ -41,11 +43,16 @@ FORMULAS = (
     activations._transformers_kept,
     activations.score_matrices,
     head.held,
+    head.tiled,
+    head.block_rows,
     head.loss,
     inference.forward,
     inference.evaluation,
     inference.kv_cache,
     inference.generation,
+    inference.later_answers,
+    memory.answering,
+    memory.rows_that_fit,
     inference.loading,
     inference.merge_on_host,
     overheads.expected,
@@ -76,9 +83,9 @@ def preset_table(name: str) -> str:
     """What a preset takes on both generations of cards, GiB, as comment lines."""
     config, budget = load_config(name), preset_budget(name) or 6
     shape, _ = shape_of(config.model.name)
-    plans = [make_plan(setup_from(config, shape, "unsloth", turing=turing)) for turing in (True, False)]
+    plans = [make_plan(setup_from(config, shape, "unsloth", turing=turing, xformers=True)) for turing in (True, False)]
     size = {term.name: [p.terms[n].size for p in plans] for n, term in enumerate(plans[0].terms)}
-    weights = [sum(s) for s in zip(*(size[n] for n in WEIGHTS), strict=True)]
+    weights = [sum(s) for s in zip(*(size[n] for n in WEIGHTS if n in size), strict=True)]
     adapter = [sum(s) for s in zip(*(size[n] for n in ADAPTER), strict=True)]
     step = [max(p.phases["forward and loss"], p.phases["backward"]) for p in plans]
     rest = [s - w - a for s, w, a in zip(step, weights, adapter, strict=True)]
@@ -107,6 +114,7 @@ def page() -> str:
     return template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         cards=_cards(),
         screen=SCREEN,
+        presets=_presets(),
         largest=_largest(),
         longest=f"{LONGEST:,}",
         lengths=_lengths(),
@@ -142,6 +150,21 @@ def _cards() -> str:
     return table(["card", "largest model", "its longest rows", *MODELS[:4]], rows)
 
 
+def _presets() -> str:
+    """Training, evaluation and export of each preset, for both generations of cards."""
+    older, newer = every_preset(turing=True, xformers=True), every_preset(turing=False, xformers=True)
+    rows = []
+    for name, (budget, jobs) in newer.items():
+        pairs = [(gib(stage.gate), stage.verdict) for stages in (older[name][1], jobs) for stage in stages[:2]]
+        free, verdicts = [size for size, _ in pairs], {verdict for _, verdict in pairs}
+        training, evaluation, export = jobs
+        card = [f"{free[0]} / {free[2]}", f"{free[1]} / {free[3]}, {evaluation.batch} at a time"]
+        host = [gib(training.host), f"{gib(export.host)}, {gib(export.disk)} of disk"]
+        rows.append([f"`{name}`", f"{budget / GIB:g}", *card, ", ".join(sorted(verdicts)), *host])
+    heads = ["preset", "card, GiB", "training", "evaluation", "", "training: main memory", "export: main memory"]
+    return table(heads, rows)
+
+
 def _tokens(length: int | None) -> str:
     return f"{length:,}{'+' if length == LONGEST else ''}" if length else "–"
 
@@ -175,9 +198,8 @@ def _stretch() -> str:
         offloaded = replace(plain, offload_embedding=True)
         swapped = next(s for k in range(28) if _fits(s := replace(offloaded, swapped=k), 6))
         plan = make_plan(swapped)
-        host = sum(size for name, size in plan.host.items() if "merging" not in name)
         cells = [*map(_cell, (make_plan(plain), make_plan(offloaded))), f"{swapped.swapped} of 28: {_cell(plan)}"]
-        rows.append([f"{length:,}", *cells, gib(host)])
+        rows.append([f"{length:,}", *cells, gib(plan.in_host)])
     heads = ["tokens", "all on the card", "embedding in host memory", "and so many layers swapped", "host memory, GiB"]
     return table(heads, rows)
 

@@ -4,6 +4,8 @@ verdict."""
 from dataclasses import dataclass
 from typing import Literal
 
+from data.cuda import lends_main_memory
+
 MIB = 2**20
 GIB = 2**30
 
@@ -14,8 +16,8 @@ WORKSPACE = int(16.3 * MIB)
 """cuBLAS' workspace, the constant residual between the byte count and the T4 measurements; it comes from torch's
 allocator."""
 ALLOCATOR = {"mean": 1.128, "median": 1.113, "max": 1.254}
-"""reserved / allocated with torch's stock allocator on the T4 rows with fused attention. With expandable segments,
-which Unsloth switches on under Linux, it should be less; nobody has published a figure."""
+"""reserved / allocated with torch's stock allocator on the T4 rows with fused attention. With segments that grow in
+place, which a run has under Linux (data/cuda.py), it should be less; nobody has published a figure."""
 
 Verdict = Literal["fits", "tight", "does not fit"]
 
@@ -25,7 +27,7 @@ class Calibration:
     """What finished runs on this card say.
 
     Attributes:
-        ratio: reserved bytes over planned tensor bytes, the median of the runs; 1.03 is assumed before the first.
+        ratio: reserved bytes over planned tensor bytes, the median of the runs; `assumed` before the first.
         runs: how many runs it comes from; 0: none yet.
     """
 
@@ -34,13 +36,20 @@ class Calibration:
 
 
 UNCALIBRATED = Calibration()
+STOCK = Calibration(ratio=1.11)
+"""Under Windows and WSL, whose drivers have no segments that grow: the median of ALLOCATOR."""
+
+
+def assumed() -> Calibration:
+    """The ratio of this system before a run has finished on its card."""
+    return STOCK if lends_main_memory() else UNCALIBRATED
 
 
 def expected(allocated: float, calibration: Calibration = UNCALIBRATED) -> int:
     """Bytes the process will probably take: ratio·a + 0.55 GiB.
 
-    1.03 for segments that do not fill up, 0.55 GiB for context, workspace, compiled kernels and what loading leaves
-    behind.
+    1.03 for segments that do not fill up (1.11 under Windows and WSL, where they cannot grow), 0.55 GiB for context,
+    workspace, compiled kernels and what loading leaves behind.
     """
     return int(calibration.ratio * allocated + 0.55 * GIB)
 
@@ -49,9 +58,11 @@ def gate(allocated: float, calibration: Calibration = UNCALIBRATED) -> int:
     """Bytes that must be free before a run may start: 1.10·a + 1.0 GiB, or 5 % over the calibrated ratio if that is
     more.
 
-    Up to a = 5.7 GiB this covers the worst ratio measured on the T4, 1.254·a + CONTEXT.
+    Up to a = 5.7 GiB this covers the worst ratio measured on the T4, 1.254·a + CONTEXT: with segments that cannot grow,
+    so it holds under Windows too.
     """
-    return int(max(1.10, 1.05 * calibration.ratio) * allocated + 1.0 * GIB)
+    measured = 1.05 * calibration.ratio if calibration.runs else 0.0
+    return int(max(1.10, measured) * allocated + 1.0 * GIB)
 
 
 def to_load(loading: float) -> int:

@@ -30,7 +30,7 @@ class Plan:
         terms: every term, the constant ones first.
         phases: the tensors alive in each phase of a run, in the order of a run.
         allocated: the highest of the phases after loading, what `torch.cuda.max_memory_allocated()` would say of them.
-        host: what the run holds in host memory because the card does not.
+        host: what training holds in host memory because the card does not.
     """
 
     setup: Setup
@@ -54,6 +54,11 @@ class Plan:
     @property
     def _training(self) -> dict[str, int]:
         return {phase: size for phase, size in self.phases.items() if phase != "loading"}
+
+    @property
+    def in_host(self) -> int:
+        """All of `host`."""
+        return sum(self.host.values())
 
     @property
     def expected(self) -> int:
@@ -114,7 +119,6 @@ def make_plan(s: Setup, calibration: Calibration = UNCALIBRATED) -> Plan:
         "layer inputs (pinned)": activations.host_checkpoints(s),
         "input embedding": s.shape.embedding * s.element if s.offload_embedding and not s.shape.tied else 0,
         "swapped layers": s.swapped * terms.layer_weights(s),
-        "merging to 16 bit, later, on the CPU": inference.merge_on_host(s),
     }
     return Plan(s, resident + passing, phases, {k: v for k, v in host.items() if v}, calibration)
 

@@ -101,7 +101,7 @@ def others() -> list[Comparison]:
 
 def _unsloth_code() -> list[Comparison]:
     """Bytes for a token and a hidden unit: the slope between two lengths, so that what does not grow drops out."""
-    short, long = (Setup(KNOWN["Llama-3.1-8B"], length=n, labelled=0.01) for n in (8192, 16384))
+    short, long = (Setup(KNOWN["Llama-3.1-8B"], length=n, labelled=0.01, xformers=False) for n in (8192, 16384))
     more = make_plan(long).phases["backward"] - make_plan(short).phases["backward"]
     planned = more / ((long.tokens - short.tokens) * long.shape.hidden)
     what = "Llama-3.1-8B, Unsloth: bytes a token and hidden unit (the comment in unsloth_zoo/block_swap.py)"

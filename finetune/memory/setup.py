@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from finetune.config import Config
+from finetune.device import FLOAT16_OVERFLOWS
+from finetune.memory.host import xformers_loads
 from finetune.memory.shapes import LINEARS, Shape
 
 Engine = Literal["unsloth", "trl", "full"]
@@ -29,12 +31,16 @@ class Setup:
         double_quant: NF4 scales are quantised again (this project always does).
         element: bytes of an activation, 2 for bf16 and fp16, 4 for float32.
         turing: compute capability below 8.0: other attention kernels, other cross-entropy.
+        large_card: over 24.5 GiB and no budget: Unsloth's head takes blocks of whole logits (`head.SMALL_CARD`).
+        xformers: Unsloth trains through it, as the locked packages let it; else through torch's attention.
+        weighted: roles have weights, so the loss is this project's own (finetune/losses.py).
         kbit: PEFT's `prepare_model_for_kbit_training`: norms, embeddings and the residual stream in float32.
         offload_embedding: the untied input embedding in host memory (Unsloth).
         swapped: layers whose frozen weights wait in host memory (Unsloth's `offload_layers`).
         adapter_bytes: of a LoRA weight, where it is not what the engine does by itself.
         eval_batch: rows of an evaluation batch.
         generate_batch, new_tokens: prompts of a generation batch and tokens of an answer; 0: none is generated.
+        answer: tokens of an answer in `make eval`, whether training generates or not.
     """
 
     shape: Shape
@@ -52,6 +58,9 @@ class Setup:
     checkpointing: Literal["unsloth", "on", "off"] = "unsloth"
     eager: bool = False
     turing: bool = False
+    large_card: bool = False
+    xformers: bool = True
+    weighted: bool = False
     kbit: bool = False
     offload_embedding: bool = False
     swapped: int = 0
@@ -59,6 +68,7 @@ class Setup:
     eval_batch: int = 1
     generate_batch: int = 1
     new_tokens: int = 192
+    answer: int = 192
 
     @property
     def tokens(self) -> int:
@@ -94,13 +104,28 @@ class Setup:
         return self.checkpointing
 
 
-def setup_from(config: Config, shape: Shape, engine: Engine, *, labelled: float = 1.0, turing: bool = False) -> Setup:
+def setup_from(
+    config: Config,
+    shape: Shape,
+    engine: Engine,
+    *,
+    labelled: float = 1.0,
+    turing: bool = False,
+    large_card: bool = False,
+    xformers: bool | None = None,
+) -> Setup:
     """The set-up of a config, for one of the three engines. Rows are taken to be as long as `data.max_length`.
 
     This project keeps the adapter in float32 with every engine (finetune/trainer.py). Only Unsloth moves weights to
     host memory.
+
+    Args:
+        xformers: None: as it is on this machine.
     """
     unsloth = engine == "unsloth"
+    dtype = config.model.dtype
+    if dtype == "auto" and turing and shape.family.startswith(FLOAT16_OVERFLOWS):
+        dtype = "float32"  # as `finetune.device.precision` says
     return Setup(
         shape=shape,
         engine=engine,
@@ -111,15 +136,19 @@ def setup_from(config: Config, shape: Shape, engine: Engine, *, labelled: float 
         accumulation=config.train.accumulation,
         labelled=labelled,
         four_bit=config.model.load_in_4bit,
-        element=4 if config.model.dtype == "float32" else 2,
+        element=4 if dtype == "float32" else 2,
         optimizer=config.train.optimizer,
         checkpointing=config.train.gradient_checkpointing,
         eager=config.model.attention == "eager",
         turing=turing,
+        large_card=large_card,
+        xformers=xformers_loads() if xformers is None else xformers,
+        weighted=any(weight != 1 for _, weight in config.loss.role_weights),
         offload_embedding=config.memory.offload_embedding and unsloth,
         swapped=config.memory.offload_layers if unsloth else 0,
         adapter_bytes=4,
         eval_batch=config.eval.micro_batch,
         generate_batch=config.eval.generate_batch,
         new_tokens=config.eval.max_new_tokens if config.eval.generate else 0,
+        answer=config.eval.max_new_tokens,
     )

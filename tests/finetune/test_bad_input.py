@@ -143,7 +143,7 @@ def test_no_disk_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_four_bit_where_bitsandbytes_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
     import finetune.models
 
-    monkeypatch.setattr(finetune.models, "_is_4bit", lambda model: False)
+    monkeypatch.setattr(finetune.models, "is_4bit", lambda model: False)
     error = refuse(tmp_path, monkeypatch, f"model.name={tiny_model}")
     assert "4-bit" in error and "model.load_in_4bit=false" in error
 

@@ -80,7 +80,7 @@ def test_a_good_machine_has_nothing_to_mend() -> None:
     findings = examine(GOOD)
     assert {f.state for f in findings} == {"fine"}
     assert not any(f.mend.en for f in findings)
-    assert "fits: 4gb, 6gb, 6gb-7b" in finding(GOOD, "VRAM").says.en
+    assert "fits: 3gb-gemma3, 4gb, 4gb-qwen3, 6gb, 6gb-7b, 6gb-qwen35" in finding(GOOD, "VRAM").says.en
 
 
 OTHER_TORCH = {"loads": False, "why": "built for 2.9"}
@@ -94,7 +94,7 @@ CASES: list[tuple[str, str, str, Facts]] = [
     ("Turing", "precision", "warning", with_card(name="GeForce RTX 2060", capability=[7, 5])),
     ("Ampere", "precision", "fine", GOOD),
     ("1.5 GiB free", "VRAM", "fault", with_card(free=int(1.5 * GIB))),
-    ("2.2 GiB free", "VRAM", "warning", with_card(free=int(2.2 * GIB))),
+    ("2.1 GiB free", "VRAM", "warning", with_card(free=int(2.1 * GIB), name="GeForce RTX 2060", capability=[7, 5])),
     ("a game on the card", "in use", "warning", with_card(free=3 * GIB)),
     ("no card", "card", "note", with_probe(card=Probe(failure="NVMLError"))),
     ("no pynvml", "card", "warning", with_probe(card=Probe(missing=True))),

@@ -60,7 +60,13 @@ print(tokenizer.decode(out[0, ids.shape[1]:]))
 def test_a_few_dozen_steps_end_to_end(tmp_path: Path) -> None:
     """Loss falls; best/ loads in a process without unsloth and writes what the project's own loader writes."""
     model = embedded_model(SMOLLM2)
-    short = ["data.limit=96", "data.max_length=420", "eval.generate=2", "eval.max_new_tokens=40", "train.compile=false"]
+    short = [
+        "data.limit=240",
+        "data.max_length=420",
+        "eval.generate=2",
+        "eval.max_new_tokens=40",
+        "train.compile=false",
+    ]
     few = [row for _, row in read_jsonl(DATA / "validation.jsonl")][:8]
     write_jsonl(tmp_path / "validation.jsonl", few)
     finetune(

@@ -106,21 +106,34 @@ def test_padding_is_masked_and_unlabelled() -> None:
     assert batch["labels"].tolist() == [[-100, 6, 7], [8, -100, -100]]
 
 
-def test_memory_lent_by_the_driver_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("lends", "held", "free", "said"),
+    [
+        (True, 4.0, 0.5, 0),  # as when the run began
+        (True, 4.0, 0.0, 1),  # another program has taken what was left
+        (True, 5.0, 0.5, 1),  # more than others left it, some of it therefore elsewhere
+        (False, 4.0, 0.0, 0),  # Linux raises out of memory instead
+    ],
+)
+def test_memory_lent_by_the_driver_is_said_once(
+    monkeypatch: pytest.MonkeyPatch, lends: bool, held: float, free: float, said: int
+) -> None:
     import io
 
     from rich.console import Console
 
     from finetune.callbacks import SpillWarning
 
+    now = {"held": 4.0, "free": 0.5}
+    monkeypatch.setattr("finetune.callbacks.lends_main_memory", lambda: lends)
+    monkeypatch.setattr("torch.cuda.memory_reserved", lambda: int(now["held"] * 2**30))
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (int(now["free"] * 2**30), 6 * 2**30))
     heard = io.StringIO()
     card = Device("cuda", "NVIDIA GeForce RTX 3060 Laptop GPU", (8, 6), 6.0, True)
     spill = SpillWarning(Console(file=heard, width=1000), card)
-    held = 5.5
-    monkeypatch.setattr("torch.cuda.memory_reserved", lambda: int(held * 2**30))
     spill.on_step_end(None, None, None)
     assert heard.getvalue() == ""
-    held = 6.2
+    now |= {"held": held, "free": free}
     spill.on_step_end(None, None, None)
     spill.on_step_end(None, None, None)
-    assert heard.getvalue().count("lends main memory") == 1
+    assert heard.getvalue().count("lends main memory") == said

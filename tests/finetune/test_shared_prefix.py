@@ -1,7 +1,8 @@
 """Rows behind one copy of their prefix: the loss and the gradients are those of separate rows, for each family."""
 
 import itertools
-import random
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,55 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.render import IGNORED, Example
-from finetune.attention import use_packed_attention
+from finetune import attention
+from finetune.attention import ordinary_attention, use_packed_attention
 from finetune.batching import EpochOrder
 from finetune.losses import training_loss
 from finetune.shared_prefix import SHORTEST, computed_tokens, kin, pack, passes
-from tests.tiny import random_model
-
-FAMILIES = ("llama", "qwen2", "qwen3", "gemma3_text", "mistral")
-
-
-def make(family: str) -> Any:
-    """A random model of three layers, with a sliding window where the family has one."""
-    sliding: dict[str, Any] = {"sliding_window": 24} if family in ("gemma3_text", "mistral") else {}
-    if family == "gemma3_text":
-        sliding["layer_types"] = ["sliding_attention", "full_attention", "sliding_attention"]
-    return random_model(family, 3, attention="eager", **sliding)
-
-
-def make_rows(seed: int = 0) -> list[dict[str, list[int]]]:
-    """Three rows behind one prefix, one with two assistant turns; a row alone; two rows behind another prefix."""
-    rng = random.Random(seed)
-
-    def tokens(n: int) -> list[int]:
-        return [rng.randrange(1, 100) for _ in range(n)]
-
-    first, second = tokens(40), tokens(70)
-    rows = [
-        first + tokens(9),
-        first + tokens(30),
-        first + tokens(5),
-        tokens(33),
-        second + tokens(8),
-        second + tokens(1),
-    ]
-    labels = [[IGNORED] * (len(row) - 4) + row[-4:] for row in rows]
-    labels[1][45:50] = rows[1][45:50]  # an earlier turn of the assistant
-    labels[5] = [IGNORED] * 70 + rows[5][70:]  # the prefix's last token predicts the first one of the suffix
-    return [{"input_ids": ids, "labels": marks} for ids, marks in zip(rows, labels, strict=True)]
-
-
-PASSES = {
-    1000: [[(40, (9, 30, 5)), (33, ()), (70, (8, 1))]],
-    83: [[(40, (9, 30))], [(45, ()), (33, ())], [(70, (8, 1))]],
-}
+from tests.finetune.shared_rows import FAMILIES, PASSES, make, make_rows
+from tests.tiny import ROOT, random_model
 
 
 @pytest.mark.parametrize("most", PASSES)
-@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize(("checkpointing", "on_gpu"), [(False, False), (True, False), (False, True)])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_loss_and_gradients_are_those_of_separate_rows(family: str, checkpointing: bool, most: int) -> None:
+def test_loss_and_gradients_are_those_of_separate_rows(
+    family: str, checkpointing: bool, on_gpu: bool, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "_runs_on_gpu", lambda _: on_gpu)  # the kernels that a GPU has, on this processor
     rows = make_rows()
     items = sum(mark != IGNORED for row in rows for mark in row["labels"])
     model = make(family)
@@ -88,6 +56,57 @@ def test_loss_and_gradients_are_those_of_separate_rows(family: str, checkpointin
         found = dict(model.named_parameters())[name].grad
         if "embed" not in name:  # tied to the head, which is frozen in training
             torch.testing.assert_close(found, gradient, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("family", ["qwen2", "gemma3_text"])
+def test_on_a_gpu_all_is_on_the_gpu_and_nothing_waits_for_it(family: str) -> None:
+    """A pretended card: tensors without content on "cuda", where an operation on tensors of two devices is an error."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    called: list[str] = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            called.append(str(func))
+            return func(*args, **(kwargs or {}))
+
+    with FakeTensorMode():
+        model = make(family)
+        for module in model.modules():
+            for parts in (module._parameters, module._buffers):
+                for name, tensor in [pair for pair in parts.items() if pair[1] is not None]:
+                    moved = tensor.detach().to("cuda")
+                    parts[name] = torch.nn.Parameter(moved) if parts is module._parameters else moved
+        use_packed_attention(model)
+        with Watch():
+            loss = training_loss(SimpleNamespace(get_base_model=lambda: model), pack(make_rows(), 1000), 24)
+    assert loss.device.type == "cuda"
+    assert any("index_copy" in name for name in called)
+    assert not any("_local_scalar_dense" in name or "nonzero" in name for name in called)
+
+
+def test_a_model_that_trains_packed_generates_as_before() -> None:
+    model = random_model("qwen2", 2)
+    prompts: Any = {
+        "input_ids": torch.tensor([[0, 5, 6, 7], [9, 8, 7, 6]]),
+        "attention_mask": torch.tensor([[0, 1, 1, 1], [1, 1, 1, 1]]),
+    }
+    wanted = model.generate(**prompts, max_new_tokens=6, do_sample=False, pad_token_id=0)
+    use_packed_attention(model)
+    with ordinary_attention(model):
+        assert torch.equal(model.generate(**prompts, max_new_tokens=6, do_sample=False, pad_token_id=0), wanted)
+    assert model.config._attn_implementation == attention.NAME
+
+
+def test_unsloths_own_forward_passes_compute_packed_rows_as_separate_ones() -> None:
+    """In a process of its own, since Unsloth changes the libraries' classes."""
+    command = [sys.executable, "-m", "tests.finetune.unsloth_forward", *attention.UNSLOTH_FAMILIES]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=ROOT)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    assert [line for line in done.stdout.splitlines() if line.endswith(" equal")] == [
+        f"{family} equal" for family in attention.UNSLOTH_FAMILIES
+    ]
 
 
 def test_kin_is_found_whatever_the_order() -> None:

@@ -107,7 +107,9 @@ def test_wandb_is_offline_in_the_runs_folder_and_never_asks(tmp_path: Path, monk
     (tracker,) = open_trackers(config("wandb"), tmp_path)
     assert os.environ["WANDB_MODE"] == "offline" and given["asked"] == []
     assert (given["dir"], given["id"], given["resume"]) == (str(tmp_path), tmp_path.name, "allow")
-    assert given["config"]["train"]["learning_rate"] == 1.5e-3 and given["settings"]["silent"]
+    assert (
+        given["config"]["train"]["learning_rate"] == config("wandb").train.learning_rate and given["settings"]["silent"]
+    )
     tracker.log(named(EVENT), 10)
     tracker.close()
     assert opened.logged == [(NAMES, 10)] and opened.finished == 1

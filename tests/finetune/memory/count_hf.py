@@ -10,33 +10,37 @@ import sys
 from typing import Any
 
 import torch
+from trl.kernels import chunked_logprob
+from trl.trainer.utils import _CHUNKED_LOGPROB_CHUNK_SIZE
 
 from tests.finetune.memory.live_bytes import LiveBytes
 from tests.finetune.memory.meta_models import build, count_resident, fresh_gradients, optimizer_state
 
-TILE_TOKENS, TILE_VOCAB = 4096, 16384  # trl/kernels/chunked_logprob.py, and its caller's chunk_size
+
+class Launched:
+    """In place of a Triton kernel: it writes into what it is given, and allocates nothing."""
+
+    def __getitem__(self, grid: Any) -> Any:
+        return lambda *_, **__: None
 
 
-class FusedHead(torch.autograd.Function):
-    """The allocations of trl.kernels.ChunkedLogProbFunction (a Triton kernel, which needs a GPU)."""
+chunked_logprob._forward_kernel = chunked_logprob._backward_kernel = Launched()
+chunked_logprob._addmm_fp32 = lambda acc, a, b: None  # one kernel on a card, without float32 copies
+torch.is_autocast_enabled = lambda *_: False
+OUTPUTS = ("log_probs", "entropy", "is_top1")  # what trl.SFTTrainer asks of `add_fused_lm_head`
 
-    @staticmethod
-    def forward(ctx: Any, hidden: Any, weight: Any) -> Any:
-        n = hidden.shape[0]
-        statistics = [torch.empty(n, device="meta") for _ in range(7)]
-        tile = hidden.new_empty(min(n, TILE_TOKENS), TILE_VOCAB)
-        ctx.save_for_backward(hidden, statistics[0])
-        del tile
-        return statistics[1].sum()
 
-    @staticmethod
-    def backward(ctx: Any, grad: Any) -> Any:
-        hidden, _ = ctx.saved_tensors
-        total = torch.zeros(hidden.shape, device="meta", dtype=torch.float32)
-        tile = hidden.new_empty(min(hidden.shape[0], TILE_TOKENS), TILE_VOCAB)
-        result = total.to(hidden.dtype)
-        del tile
-        return result, None
+def fused_head(hidden: Any, weight: Any, labelled: int) -> Any:
+    """The loss of `trl.trainer.utils.add_fused_lm_head`: the rows that have a label, gathered, then TRL's function.
+
+    Args:
+        hidden: [tokens, H].
+    """
+    rows = torch.zeros(labelled, dtype=torch.long, device="meta")  # what a mask selects is in no tensor without values
+    per_token = chunked_logprob.ChunkedLogProbFunction.apply(
+        hidden[rows], weight, None, rows, 1.0, _CHUNKED_LOGPROB_CHUNK_SIZE, None, 1.0, OUTPUTS
+    )
+    return -per_token[0].sum()
 
 
 def count(model: Any, case: dict[str, Any]) -> dict[str, Any]:
@@ -60,13 +64,9 @@ def count(model: Any, case: dict[str, Any]) -> dict[str, Any]:
             base = model.get_base_model()
             hidden = base.model(input_ids=ids)[0]
             labelled = max(1, int(rows * length * case.get("labelled", 1.0)))
-            kept_rows = hidden.reshape(rows * length, -1)
-            if labelled < rows * length:
-                kept_rows = kept_rows[torch.zeros(labelled, dtype=torch.long, device="meta")]
-            del hidden
             counter.phase = "head"
-            loss = FusedHead.apply(kept_rows, base.lm_head.weight)
-            del kept_rows
+            loss = fused_head(hidden.reshape(rows * length, -1), base.lm_head.weight, labelled)
+            del hidden
         counter.phase = "backward"
         loss.backward()
         del loss, outputs

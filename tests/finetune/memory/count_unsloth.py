@@ -1,7 +1,7 @@
 """Peak bytes of one Unsloth QLoRA step, counted on the meta device.
 
-The autograd functions of the adapter are Unsloth's own (`LoRA_MLP`, `LoRA_QKV`, `LoRA_W`); its Triton kernels, its
-checkpointing into host memory and its tiled cross-entropy are replaced by functions that make the same allocations.
+The adapter's autograd functions (`LoRA_MLP`, `LoRA_QKV`, `LoRA_W`) and the cross-entropy (`_ce_impl`) are Unsloth's.
+Its Triton kernels and its checkpointing into host memory are replaced by functions that make the same allocations.
 A process of its own: importing Unsloth changes transformers and PEFT.
 
 Reads cases as JSON from standard input, writes one JSON line each.
@@ -23,6 +23,7 @@ with contextlib.redirect_stdout(io.StringIO()):
     import unsloth  # noqa: F401
     from unsloth.kernels import fast_lora
     from unsloth.kernels import utils as kernels
+    from unsloth_zoo.fused_losses import fused_linear
 
 from tests.finetune.memory.live_bytes import LiveBytes
 from tests.finetune.memory.meta_models import build, count_resident, fresh_gradients, optimizer_state
@@ -109,24 +110,40 @@ class Checkpoint(torch.autograd.Function):
         return None, x.grad, None
 
 
+def product(a: Any, b: Any, out: Any = None) -> Any:
+    """A 16-bit product with a float32 result, as a card makes it: without float32 copies of `a` and `b`."""
+    return a.new_empty((a.shape[0], b.shape[1]), dtype=torch.float32) if out is None else out
+
+
+fused_linear._mm_fp32, fused_linear._addmm_fp32 = product, lambda acc, a, b: None
+fused_linear._launch = lambda device, kernel: None
+fused_linear._use_triton = lambda device: True
+fused_linear._logits_mode = lambda device, dtype: (True, False)
+fused_linear._budget_bytes = lambda device: 2**31
+_autocast = torch.autocast
+torch.autocast = lambda device, **_: contextlib.nullcontext() if device == "meta" else _autocast(device, **_)
+
+
 class CrossEntropy(torch.autograd.Function):
-    """unsloth_zoo/fused_losses/fused_linear.py: tiles of 16,384 words on small cards, 512 whole rows before Ampere."""
+    """unsloth_zoo/fused_losses/fused_linear.py: the real function, told which card it is on."""
 
     @staticmethod
-    def forward(ctx: Any, hidden: Any, weight: Any, labelled: int, turing: bool) -> Any:
-        n, width = hidden.shape
-        grad = torch.zeros_like(hidden)
-        rows = min(512 if turing else 4096, labelled)
-        buffers = [torch.empty(rows, weight.shape[0] if turing else 16384, device="meta")]
-        buffers.append(torch.empty(rows, width, device="meta"))
-        if labelled < n:
-            buffers.append(hidden.new_empty(rows, width))
+    def forward(ctx: Any, hidden: Any, weight: Any, labelled: int, turing: bool, large_card: bool) -> Any:
+        fused_linear._flash_ce_ok = lambda device: not turing
+        fused_linear._flash_min_rows = lambda device: 4096 if large_card else 0
+        kept = torch.arange(labelled, device="meta")
+        fused_linear._keep_index = lambda *_: (kept, labelled)
+        targets, one = torch.empty(len(hidden), dtype=torch.long, device="meta"), torch.empty((), device="meta")
+        frozen = (True, False, False)
+        loss, grad, _, _ = fused_linear._ce_impl(
+            hidden, weight, None, targets, one, one, -100, 0.0, 0.0, 0.0, 0.0, None, hidden.dtype, *frozen, False, 0
+        )
         ctx.save_for_backward(grad)
-        return torch.empty((), device="meta")
+        return loss
 
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
-        return ctx.saved_tensors[0] * 1.0, None, None, None
+        return ctx.saved_tensors[0] * 1.0, None, None, None, None
 
 
 def adapter(projection: Any) -> tuple[Any, ...]:
@@ -135,7 +152,7 @@ def adapter(projection: Any) -> tuple[Any, ...]:
     return base, base.quant_state, projection.lora_A["default"].weight, projection.lora_B["default"].weight, 2.0
 
 
-def make_layer(layer: Any, config: Any, turing: bool) -> Any:
+def make_layer(layer: Any, config: Any, expands: bool) -> Any:
     """A decoder layer as unsloth/models/llama.py and qwen3.py run it."""
     attention, mlp = layer.self_attn, layer.mlp
     heads, kv_heads = config.num_attention_heads, config.num_key_value_heads
@@ -154,7 +171,7 @@ def make_layer(layer: Any, config: Any, turing: bool) -> Any:
         if hasattr(attention, "q_norm"):
             q, k = Norm.apply(q), Norm.apply(k)
         q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
-        if turing:  # no kernel with grouped keys
+        if expands:  # the kernel takes as many keys as queries
             k, v = k.repeat_interleave(heads // kv_heads, 1), v.repeat_interleave(heads // kv_heads, 1)
         out = Attention.apply(q, k, v)
         del y, q, k, v
@@ -183,9 +200,10 @@ def count(model: Any, case: dict[str, Any]) -> dict[str, Any]:
     count_resident(counter, model)
     lora = sum(p.numel() for p in model.parameters() if p.requires_grad)
     resident = counter.live
-    base, turing = model.get_base_model(), case.get("turing", False)
+    base, turing, large = model.get_base_model(), case.get("turing", False), case.get("large_card", False)
+    expands = turing or case.get("xformers", True)
     checkpointing = case.get("checkpointing", "unsloth")
-    layers = [make_layer(layer, base.config, turing) for layer in base.model.layers]
+    layers = [make_layer(layer, base.config, expands) for layer in base.model.layers]
     tokens = case["micro_batch"] * case["length"]
     with counter:
         counter.phase = "forward"
@@ -202,7 +220,7 @@ def count(model: Any, case: dict[str, Any]) -> dict[str, Any]:
         del x
         counter.phase = "head"
         labelled = max(1, int(tokens * case.get("labelled", 1.0)))
-        loss = CrossEntropy.apply(hidden.reshape(tokens, -1), base.lm_head.weight, labelled, turing)
+        loss = CrossEntropy.apply(hidden.reshape(tokens, -1), base.lm_head.weight, labelled, turing, large)
         del hidden
         counter.phase = "backward"
         loss.backward()

@@ -77,6 +77,30 @@ def test_the_ratio_is_the_median_of_this_cards_finished_runs(tmp_path: Path) -> 
     assert len(finished_runs(tmp_path)) == 4
 
 
+@pytest.mark.parametrize(("lends", "ratio"), [(True, 1.11), (False, 1.03)])
+def test_where_segments_cannot_grow_more_is_expected_before_the_first_run(
+    lends: bool, ratio: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows and WSL. The gate is made for the stock allocator, so it stays."""
+    monkeypatch.setattr("finetune.memory.overheads.lends_main_memory", lambda: lends)
+    calibration = calibrate([])
+    assert (calibration.ratio, calibration.runs) == (ratio, 0)
+    assert expected(GIB, calibration) == int(ratio * GIB + 0.55 * GIB)
+    assert gate(GIB, calibration) == gate(GIB)
+    planned = planned_memory(load_config("6gb"), longest=2048, labelled=0.1, turing=False)
+    assert planned and planned["expected_gib"] == pytest.approx(ratio * planned["tensors_gib"] + 0.55, abs=0.002)
+    assert ("segments cannot grow" in CliRunner().invoke(app, ["plan"]).output) is lends
+
+
+def test_a_manifests_plan_knows_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNSLOTH_FUSED_LINEAR_FLASH_MIN_ROWS", raising=False)
+    config = load_config("6gb", ["model.name=Qwen/Qwen2.5-0.5B-Instruct", "eval.generate=0"])
+    small, large = (
+        planned_memory(config, longest=512, labelled=1.0, turing=False, total=total) for total in (6 * GIB, 80 * GIB)
+    )
+    assert small and large and large["tensors_gib"] > 1.2 * small["tensors_gib"]
+
+
 BROKEN = ("", '{"device": {"na', "[]", "{}", '{"device": {}, "planned_memory": {"a": 1}, "peak_memory": 3}', "\\ud800")
 
 

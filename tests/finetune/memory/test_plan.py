@@ -52,16 +52,59 @@ def test_7b_needs_host_memory_on_6_gb_and_the_advice_says_how_to_get_it() -> Non
     assert found["allocated"] - followed["allocated"] == swap["saves"]
 
 
-@pytest.mark.parametrize("preset", ["4gb", "6gb", "6gb-7b", "8gb"])
-def test_each_preset_fits_its_card_on_both_generations(preset: str) -> None:
-    for generation in ([], ["--turing"]):
-        assert answer(preset, *generation)["plan"]["verdict"] == "fits"
+@pytest.mark.parametrize("preset", sorted(path.stem for path in PRESETS.glob("*gb*.yaml")))
+@pytest.mark.parametrize("generation", [[], ["--turing"]], ids=["newer", "turing"])
+def test_each_preset_trains_and_is_evaluated_and_exported_on_its_card(preset: str, generation: list[str]) -> None:
+    found = answer(preset, *generation)
+    training, evaluation, export = found["stages"]
+    assert found["plan"]["verdict"] == training["verdict"] == evaluation["verdict"] == export["verdict"] == "fits"
+    assert training["gate"] == found["plan"]["gate"]
+    assert export["gate"] == 0 and export["host"] > export["disk"] > 0
+    assert answer("--all", *generation)[preset]["stages"] == found["stages"]
+
+
+def test_an_evaluation_that_does_not_fit_says_so() -> None:
+    tiny = answer("6gb-7b", "--budget", "4")["stages"]
+    assert [stage["verdict"] for stage in tiny[:2]] == ["does not fit", "does not fit"]
+    assert tiny[2]["verdict"] == "fits"
+
+
+def test_a_7b_is_evaluated_with_the_weights_in_main_memory_that_were_there_in_training() -> None:
+    training, evaluation, _ = answer("6gb-7b")["stages"]
+    host = answer("6gb-7b")["plan"]["host"]
+    assert evaluation["host"] == host["input embedding"] + host["swapped layers"]
+    assert training["host"] == sum(host.values()) > evaluation["host"]
+
+
+def test_the_stages_and_the_presets_print() -> None:
+    assert "prompts at once" in CliRunner().invoke(app, ["plan"]).output
+    lines = CliRunner().invoke(app, ["plan", "--all"]).output.splitlines()
+    assert [line.split()[0] for line in lines if "fit" in line and "GiB" not in line] == sorted(
+        path.stem for path in PRESETS.glob("*gb*.yaml")
+    )
 
 
 def test_the_configs_budget_goes_before_the_presets_and_the_option_before_both() -> None:
     assert answer("6gb")["plan"]["budget"] == 6 * GIB
     assert answer("6gb", "memory.budget_gb=5")["plan"]["budget"] == 5 * GIB
     assert answer("6gb", "memory.budget_gb=5", "--budget", "3")["plan"]["budget"] == 3 * GIB
+
+
+def test_a_card_is_large_by_what_the_plan_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 6 GB plan made on a large card is that of a 6 GB card, and `act_small` makes any card a small one."""
+    monkeypatch.delenv("UNSLOTH_FUSED_LINEAR_FLASH_MIN_ROWS", raising=False)
+    words = ("6gb", "model.name=Qwen/Qwen2.5-0.5B-Instruct", "data.max_length=512", "--budget")
+    small, large = (answer(*words, budget)["plan"]["terms"]["logits and loss"] for budget in ("24", "80"))
+    assert large > 2 * small
+    monkeypatch.setenv("UNSLOTH_FUSED_LINEAR_FLASH_MIN_ROWS", "0")
+    assert answer(*words, "80")["plan"]["terms"]["logits and loss"] == small
+
+
+def test_weights_for_the_roles_are_planned_with_this_projects_loss() -> None:
+    config = load_config("6gb", ["loss.role_weights.name=4"])
+    shape, _ = shape_of(config.model.name)
+    assert setup_from(config, shape, "unsloth").weighted
+    assert not setup_from(load_config("6gb"), shape, "unsloth").weighted
 
 
 def test_host_memory_is_for_unsloth_only() -> None:

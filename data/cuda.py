@@ -1,0 +1,91 @@
+"""The card that a process uses, settled before CUDA starts: which one it is, and how torch hands out its memory.
+
+No torch here: CUDA and torch's allocator read the environment once, when they start.
+"""
+
+import os
+import platform
+from typing import Any
+
+VISIBLE, ALLOCATOR = "CUDA_VISIBLE_DEVICES", "PYTORCH_ALLOC_CONF"
+GROWING = "expandable_segments:True"
+"""Segments that grow in place, so that rows of differing length leave no gaps; what Unsloth wants as well, but sets
+when torch has read the variable already."""
+ROUNDED = "roundup_power2_divisions:[32:256,64:128,256:64,>:32]"
+"""Unsloth's choice for Windows and WSL, whose drivers have no growing segments (unsloth_zoo/__init__.py)."""
+
+
+def prepare_process() -> None:
+    """Choose the card and the allocator's way; what the user has set stays. Has an effect until the first CUDA call."""
+    pin_card()
+    set_by_user = {ALLOCATOR, "PYTORCH_CUDA_ALLOC_CONF"} & os.environ.keys()
+    if not set_by_user and platform.machine() in ("x86_64", "AMD64"):  # on Jetson boards growing segments fail
+        os.environ[ALLOCATOR] = ROUNDED if lends_main_memory() else GROWING
+
+
+def pin_card() -> None:
+    """Let CUDA see one card: the first that the user lists, else the one with the most memory.
+
+    With several, transformers would spread a batch over them, and Trainer's batch would be a multiple of the config's.
+    """
+    import pynvml
+
+    if VISIBLE in os.environ:
+        os.environ[VISIBLE] = _first_listed()
+        return
+    try:
+        cards = _cards()
+        if len(cards) > 1:
+            os.environ[VISIBLE] = pynvml.nvmlDeviceGetUUID(_largest(cards))
+    except pynvml.NVMLError:  # no driver: nothing to choose from
+        return
+
+
+def open_card(uuid: str = "") -> Any:
+    """NVML's handle of a card; NVML counts by slot, CUDA by speed, so their numbers need not agree.
+
+    Args:
+        uuid: as torch gives it, of a card or a MIG slice; empty: the card that `pin_card` takes.
+
+    Raises:
+        pynvml.NVMLError: no driver, no such card, or all of them hidden.
+    """
+    import pynvml
+
+    cards = _cards()
+    listed = uuid or (_first_listed() if VISIBLE in os.environ else None)
+    if listed is None and cards:
+        return _largest(cards)
+    if not listed or listed == "-1":
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+    if listed.isdigit():
+        return pynvml.nvmlDeviceGetHandleByIndex(int(listed))
+    bare = listed.removeprefix("GPU-").removeprefix("MIG-")
+    for card in cards:
+        if pynvml.nvmlDeviceGetUUID(card).removeprefix("GPU-").startswith(bare):
+            return card
+    return pynvml.nvmlDeviceGetHandleByUUID(f"MIG-{bare}")
+
+
+def lends_main_memory() -> bool:
+    """Whether the driver gives out main memory when the card is full, as on Windows and under WSL: nothing fails then,
+    but steps take 10 to 100 times longer."""
+    return platform.system() == "Windows" or "microsoft" in platform.release().lower()
+
+
+def _first_listed() -> str:
+    return os.environ[VISIBLE].split(",")[0].strip()
+
+
+def _cards() -> list[Any]:
+    import pynvml
+
+    pynvml.nvmlInit()
+    return [pynvml.nvmlDeviceGetHandleByIndex(i) for i in range(pynvml.nvmlDeviceGetCount())]
+
+
+def _largest(cards: list[Any]) -> Any:
+    """The first of those with the most memory."""
+    import pynvml
+
+    return max(cards, key=lambda card: pynvml.nvmlDeviceGetMemoryInfo(card).total)

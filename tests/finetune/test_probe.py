@@ -1,0 +1,55 @@
+"""The steps that are made before step 1 and thrown away do what a step does, so that they show what a step will take."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.tiny import ROOT, TINY, environment
+
+WATCHED = """
+import json, sys
+import unsloth
+import finetune.trainer
+from finetune.cli import app
+
+def watched(build):
+    def built(*args, **kwargs):
+        trainer = build(*args, **kwargs)
+        compute, train = trainer.compute_loss, trainer.train
+        def noted(model, inputs, *more, **named):
+            layers = [m.gradient_checkpointing for m in model.modules() if hasattr(m, "gradient_checkpointing")]
+            seen.append({"training": model.training, "checkpointing": bool(layers) and all(layers)})
+            return compute(model, inputs, *more, **named)
+        def begun(*args, **kwargs):
+            marks = [getattr(m, "_unsloth_pretrain_marker", {}).get("seen") for m in trainer.model.modules()]
+            seen.append({"compiled anew": any(marks)})
+            return train(*args, **kwargs)
+        trainer.compute_loss, trainer.train = noted, begun
+        return trainer
+    return built
+
+seen = []
+finetune.trainer.build_trainer = watched(finetune.trainer.build_trainer)
+out = sys.argv.pop(1)
+try:
+    app(sys.argv[1:])
+finally:
+    open(out, "w").write(json.dumps(seen))
+"""
+
+
+@pytest.mark.parametrize("checkpointing", ["on", "off"])
+def test_it_recomputes_as_a_step_does(tmp_path: Path, tiny_model: Path, checkpointing: str) -> None:
+    """Unsloth's trainer leaves the model in inference mode, where nothing is recomputed and memory is another."""
+    settings = [f"model.name={tiny_model}", "train.max_steps=1", f"train.gradient_checkpointing={checkpointing}"]
+    command = [sys.executable, "-c", WATCHED, str(tmp_path / "seen.json"), "train", "cpu", *TINY, *settings]
+    # On a CPU the project's own loss bypasses the hook; the plain rows of a GPU go through it.
+    done = subprocess.run(command, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stdout + done.stderr
+    *probe, begun, step = json.loads((tmp_path / "seen.json").read_text(encoding="utf-8"))
+    assert len(probe) == 2 and all(p == step for p in probe)
+    assert step == {"training": True, "checkpointing": checkpointing == "on"}
+    assert begun == {"compiled anew": False}
