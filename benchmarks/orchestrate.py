@@ -102,10 +102,8 @@ def write_shapes(
     shapes: list[Shape], examples: list[Example], config: Config, *, warmup: int, steps: int, work: Path
 ) -> None:
     """The rows of each shape, into the file that all of its workers read; the config says how they are ordered."""
-    from finetune.device import detect
-    from finetune.models import shares_prefixes
-
-    group, kin, seed = config.train.group_by_length, shares_prefixes(config, detect()), config.train.seed
+    # A shape's rows are the same for all arms; the base config says whether they stand by families.
+    group, kin, seed = config.train.group_by_length, config.train.share_prefix == "auto", config.train.seed
     for shape in shapes:
         found = read_one_prefix(config) if shape.name == ONE_PREFIX else examples
         rows = rows_for(shape, found, seed=seed, group=group, kin=kin, warmup=warmup, steps=steps)

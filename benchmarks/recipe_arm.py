@@ -75,7 +75,8 @@ def run_arm(task: Task, emit: Emit) -> None:
     """
     from data.pretrained import resolve
     from finetune.device import detect, family_of, precision
-    from finetune.models import load, prefix_families, prepare_backend
+    from finetune.models import load, prepare_backend
+    from finetune.packing import make_packing
 
     started = time.perf_counter()
     config = Config.model_validate(task.config)
@@ -88,7 +89,7 @@ def run_arm(task: Task, emit: Emit) -> None:
 
     prepared = _rows(task, config)
     train, validation = prepared.train.examples, prepared.validation.examples
-    length = run_length(config, train, prefix_families(config, device, train))
+    length = run_length(config, train, make_packing(config, device, dtype, family, train))
     rows = _describe(prepared, length)
     emit(rows)
     if task.answers not in (None, rows["supervised"]):

@@ -18,9 +18,12 @@ from finetune.shared_prefix import Group, Layout
 NAME = "tooltune_packed"
 Weigh = Callable[[Any, Any, Any, Any], Any]
 """Attention of [rows, heads, tokens, size] to keys and values [rows, key heads, keys, size], given a bias."""
-UNSLOTH_FAMILIES = ("llama", "mistral", "qwen2", "qwen3")
-"""Families whose forward pass is Unsloth's own on a GPU and takes `prefix_seg_info` (unsloth/models/*.py). Gemma 2 does
-too, but caps its scores; Granite, whose logits are scaled, was not tried."""
+PACKED_FAMILIES = ("gemma3_text", "llama", "mistral", "qwen2", "qwen3")
+"""`model_type`s whose rows may be packed: those that the tests compare with separate rows. A family with a state beside
+attention (Qwen3.5, LFM2) would carry it from one row to the next."""
+UNSLOTH_FAMILIES = ("llama", "qwen2", "qwen3")
+"""Of them, those whose forward pass is Unsloth's own on a GPU and takes `prefix_seg_info` (unsloth/models/*.py). Not
+Mistral: that door has no window."""
 
 
 def use_packed_attention(model: Any, *, compiled: bool = False) -> None:
@@ -188,7 +191,7 @@ def _weigh_on_gpu(scaling: float, q: Any, k: Any, v: Any, bias: Any) -> Any:
         k, v = (x.repeat_interleave(heads // x.shape[1], 1) for x in (k, v))
         return scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling)
     q = q.reshape(rows, k.shape[1], -1, size)
-    return scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scaling).view(rows, heads, tokens, size)
+    return scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scaling).reshape(rows, heads, tokens, size)
 
 
 def _weigh(scaling: float, compiled: bool, q: Any, k: Any, v: Any, bias: Any) -> Any:

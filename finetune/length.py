@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from data.render import Example
 from finetune.config import Config
+from finetune.packing import Packing
 from finetune.shared_prefix import computed_tokens
 
 
@@ -22,11 +23,11 @@ class Length:
     computed: int  # of `tokens`, those that are computed in the first epoch; fewer where prefixes are shared
 
 
-def run_length(config: Config, rows: Sequence[Example], families: Sequence[int] | None = None) -> Length:
+def run_length(config: Config, rows: Sequence[Example], packing: Packing | None = None) -> Length:
     """Optimizer steps as the trainer counts them: an epoch's last, short accumulation is a step too.
 
     Args:
-        families: of `shared_prefix.kin`, where rows are packed behind the prefixes that they share.
+        packing: where rows are packed behind the prefixes that they share.
     """
     from finetune.batching import epoch_order
 
@@ -35,9 +36,9 @@ def run_length(config: Config, rows: Sequence[Example], families: Sequence[int] 
     steps = config.train.max_steps or math.ceil(config.train.epochs * per_epoch)
     lengths = [len(row.input_ids) for row in rows]
     computed = sum(lengths)
-    if families is not None:
-        order = epoch_order(config.train, lengths, families).order()
-        computed = computed_tokens([rows[i] for i in order], config.train.micro_batch, config.train.pass_tokens)
+    if packing:
+        order = epoch_order(config.train, lengths, packing.families).order()
+        computed = computed_tokens([rows[i] for i in order], packing.rows, packing.tokens)
     return Length(
         per_epoch,
         steps,

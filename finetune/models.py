@@ -3,20 +3,19 @@
 `unsloth` is imported here and in `eval.backend`, before transformers, trl and peft; the plain arm never imports it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
-from data.render import Example
 from eval.backend import checkpointing, load_unsloth, start_unsloth
 from eval.load import is_4bit
 from finetune.attention import use_packed_attention
 from finetune.config import Config
-from finetune.device import Device, cap, keep_freed_memory
+from finetune.device import Device, cap, family_of, keep_freed_memory
+from finetune.packing import shares_prefixes
 from finetune.processor import compile_layers, fast, store_factors_in_bf16
-from finetune.shared_prefix import kin
 
 
 @dataclass
@@ -77,7 +76,7 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
     if compiled and (reason := compile_layers(model)):
         say(f"The layers cannot be compiled here ({reason}): training runs without, slower")
         compiled = False
-    if shares_prefixes(config, device):
+    if shares_prefixes(config, device, dtype, family_of(folder)):
         use_packed_attention(model, compiled=compiled)
         attention = "packed"
     return Loaded(model, dtype, attention, fast(config, device), compiled)
@@ -96,17 +95,6 @@ def attention_of(model: Any, config: Config, device: Device) -> str:
     from unsloth.utils.attention_dispatch import select_attention_backend
 
     return str(select_attention_backend()).removesuffix("_dense")
-
-
-def shares_prefixes(config: Config, device: Device) -> bool:
-    """Whether rows are packed behind the prefixes they share. On a GPU rows are padded as the backend does it."""
-    return config.train.share_prefix == "auto" and device.kind == "cpu"
-
-
-def prefix_families(config: Config, device: Device, rows: Sequence[Example]) -> list[int] | None:
-    """A number for each training row, equal for those that share a prefix (`shared_prefix.kin`); None where rows are
-    padded."""
-    return kin(rows) if shares_prefixes(config, device) else None
 
 
 def _load_unsloth(config: Config, folder: Path, dtype: str, device: Device) -> Any:

@@ -42,13 +42,14 @@ Change = dict[str, Any]  # config key → new value
 Measure = Callable[..., Change | None]
 
 
-def next_change(config: Config, phase: str, *, gpu: bool, tied: bool, layers: int) -> Change | None:
+def next_change(config: Config, phase: str, *, gpu: bool, packed: bool, tied: bool, layers: int) -> Change | None:
     """The first change that frees memory in this phase without changing what is learnt; None when nothing is left.
 
     The effective batch stays, and with it the order of the rows. What comes first costs least time (VRAM: the terms of
     a step): smaller batches, recomputed activations, optimizer states and then weights in main memory.
 
     Args:
+        packed: rows are packed behind the prefixes that they share: memory is that of a pass, whatever the micro-batch.
         tied: input and output embedding are one matrix, which must stay on the card.
         layers: decoder layers of the model.
     """
@@ -56,12 +57,12 @@ def next_change(config: Config, phase: str, *, gpu: bool, tied: bool, layers: in
     training: list[Measure] = [_halve_pass, _halve_micro_batch, _recompute, _page_optimizer, *weights]
     measures: dict[str, list[Measure]] = {
         "load": weights,
-        "evaluation": [_halve("eval.micro_batch"), *weights],
+        "evaluation": [_halve_pass, _halve_evaluation, *weights],
         # Where prompts are asked, the batch was halved down to one already (eval.generate).
         "generation": [*weights, _halve("eval.generate_batch")],
     }
     for measure in measures.get(phase, training):
-        change = measure(config, gpu=gpu, tied=tied, layers=layers)
+        change = measure(config, gpu=gpu, packed=packed, tied=tied, layers=layers)
         if change:
             return change
     return None
@@ -72,15 +73,18 @@ def describe(config: Config, change: Change) -> str:
     return ", ".join(f"{key} {_get(config, key)} → {value}" for key, value in change.items())
 
 
-def _halve_pass(config: Config, *, gpu: bool, **_: Any) -> Change | None:
-    """Where rows are packed (on a CPU), memory is that of a pass, whatever the micro-batch."""
-    packed = not gpu and config.train.share_prefix == "auto" and config.train.pass_tokens >= 512
-    return {"train.pass_tokens": config.train.pass_tokens // 2} if packed else None
+def _halve_pass(config: Config, *, packed: bool, **_: Any) -> Change | None:
+    possible = packed and config.train.pass_tokens >= 512
+    return {"train.pass_tokens": config.train.pass_tokens // 2} if possible else None
 
 
-def _halve_micro_batch(config: Config, **_: Any) -> Change | None:
+def _halve_evaluation(config: Config, *, packed: bool, **_: Any) -> Change | None:
+    return None if packed else _halve("eval.micro_batch")(config)
+
+
+def _halve_micro_batch(config: Config, *, packed: bool, **_: Any) -> Change | None:
     micro = config.train.micro_batch
-    if micro == 1:
+    if packed or micro == 1:
         return None
     divisor = next(d for d in range(2, micro + 1) if micro % d == 0)  # 2 unless the micro-batch is odd
     return {"train.micro_batch": micro // divisor, "train.accumulation": config.train.accumulation * divisor}

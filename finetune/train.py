@@ -25,6 +25,7 @@ from finetune.device import GIB, Device, detect, family_of, precision
 from finetune.diagnose import verdicts
 from finetune.length import Length, run_length
 from finetune.manifest import make_manifest, refuse_mismatch
+from finetune.packing import Packing, make_packing, shares_prefixes
 from finetune.rows import Prepared, describe_rows, prepare, read_rows
 from finetune.runs import adapter_digest, create_run, hold, last_checkpoint
 from finetune.scoring import scorer
@@ -127,16 +128,20 @@ def _recover(job: Job, where: str, said: str) -> Config:
     """
     from transformers import AutoConfig
 
-    shape = AutoConfig.from_pretrained(resolve(job.config.model.name, job.say), local_files_only=True)
+    whole = AutoConfig.from_pretrained(resolve(job.config.model.name, job.say), local_files_only=True)
+    shape, device, model = whole.get_text_config(), detect(), job.config.model
+    dtype, _ = precision(model.dtype, device, model.backend, whole.model_type)
     change = next_change(
         job.config,
         where,
-        gpu=detect().kind == "cuda",
+        gpu=device.kind == "cuda",
+        packed=shares_prefixes(job.config, device, dtype, whole.model_type),
         tied=bool(shape.tie_word_embeddings),
         layers=shape.num_hidden_layers,
     )
     if change is None:
-        raise JobFailed(said, "every measure is taken already: a shorter data.max_length or a smaller model needs less")
+        less = "a smaller model" if where == "load" else "a shorter data.max_length or a smaller model"
+        raise JobFailed(said, f"every measure is taken already: {less} needs less")
     text = describe(job.config, change)
     job.say(f"Out of memory ({where}). Going on from the last finished step with {text}; the effective batch stays.")
     checkpoint = last_checkpoint(job.run)
@@ -146,7 +151,7 @@ def _recover(job: Job, where: str, said: str) -> Config:
 
 
 def _attempt(job: Job, checkpoint: Path | None) -> Path:
-    from finetune.models import load, prefix_families, prepare_backend
+    from finetune.models import load, prepare_backend
     from finetune.rate import make_meter
 
     config, run, say = job.config, job.run, job.say
@@ -160,8 +165,8 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     prepare_backend(config, device)
     job.heed()
     prepared = prepare(config, job.splits, say)
-    families = prefix_families(config, device, prepared.train.examples)
-    length = run_length(config, prepared.train.examples, families)
+    packing = make_packing(config, device, dtype, family, prepared.train.examples)
+    length = run_length(config, prepared.train.examples, packing)
     _tell(config, prepared, length, say)
     manifest = make_manifest(config, device, dtype, prepared, length)
     _tell_plan(manifest["planned_memory"], config.memory.budget_gb, say)
@@ -170,7 +175,7 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
         loaded = load(config, prepared.folder, dtype, device, say)
     job.heed()
     meter = make_meter(config, loaded, device)
-    _write_down(job, manifest | {"attention": loaded.attention} | meter.facts, prepared, families, checkpoint)
+    _write_down(job, manifest | {"attention": loaded.attention} | meter.facts, prepared, packing, checkpoint)
     trainer, watch = _trainer(job, prepared, loaded, device, length, meter)
     before = signal.getsignal(signal.SIGINT)
     try:
@@ -197,7 +202,7 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
 
 
 def _write_down(
-    job: Job, manifest: dict[str, Any], prepared: Prepared, families: list[int] | None, checkpoint: Path | None
+    job: Job, manifest: dict[str, Any], prepared: Prepared, packing: Packing | None, checkpoint: Path | None
 ) -> None:
     """The run's recipe, environment and rows; a resumed run must match what stands there."""
     if checkpoint:
@@ -207,7 +212,7 @@ def _write_down(
     job.config.save(job.run / "config.yaml")
     write_json(job.run / "manifest.json", manifest | {"recoveries": job.recoveries})
     rows: list[dict[str, Any]] = [{"id": e.id, "tokens": len(e.input_ids)} for e in prepared.train.examples]
-    for row, family in zip(rows, families or [], strict=False):
+    for row, family in zip(rows, packing.families if packing else [], strict=False):
         row["family"] = family
     write_json(job.run / "rows.json", rows)
 
@@ -336,7 +341,7 @@ def _first_look(
     if not math.isfinite(metrics["eval_loss"]):
         raise JobFailed(f"eval_loss is {metrics['eval_loss']} before training", "try another model.dtype")
     say(f"  fine, in {time.perf_counter() - started:.0f} s; eval_loss of the longest rows {metrics['eval_loss']:.3f}")
-    minutes = seconds * config.train.accumulation * length.steps / 60
+    minutes = seconds * trainer.args.gradient_accumulation_steps * length.steps / 60
     say(f"  {length.steps} steps should take about {max(1, round(minutes))} min, evaluations apart")
 
 

@@ -6,12 +6,14 @@ from typing import Any
 
 from data.errors import JobFailed
 from data.render import Example
+from finetune.attention import ordinary_attention
 from finetune.batching import EpochOrder, collate, epoch_order, features, to_dataset
 from finetune.callbacks import mean_loss
 from finetune.config import Config
 from finetune.device import Device, hand_back_freed_memory
 from finetune.losses import evaluation_loss, scaled_weights, training_loss
-from finetune.models import Loaded, prefix_families
+from finetune.models import Loaded
+from finetune.packing import Packing, make_packing
 from finetune.processor import products
 from finetune.rate import Tally
 from finetune.shared_prefix import computed_tokens, pack
@@ -53,9 +55,9 @@ def build_trainer(
         from transformers import TrainingArguments as Arguments
 
     weights = scaled_weights(config.loss.role_weights, train)
-    families = prefix_families(config, device, train)
+    packing = make_packing(config, device, loaded.dtype, loaded.model.config.model_type, train)
     # On a CPU no library has a head that leaves out the tokens without a label; the plain arm keeps its library's.
-    own_loss = weights is not None or (device.kind == "cpu" and trl is not False)
+    own_loss = weights is not None or packing is not None or (device.kind == "cpu" and trl is not False)
 
     class ToolTrainer(Base):
         """`evaluate` is token-weighted and by role; the row order is a function of seed and epoch."""
@@ -129,17 +131,15 @@ def build_trainer(
             self.save_now()
 
         def _get_train_sampler(self, train_dataset: Any = None) -> EpochOrder:
-            return epoch_order(config.train, [len(example.input_ids) for example in train], families)
+            lengths = [len(example.input_ids) for example in train]
+            return epoch_order(config.train, lengths, packing.families if packing else None)
 
         def create_model_card(self, *args: Any, **kwargs: Any) -> None:
             """The run folder has its own report; TRL's card would ask the hub for the base model's licence."""
 
-    join = (
-        partial(pack, most=config.train.pass_tokens)
-        if families is not None
-        else partial(collate, pad_token_id=tokenizer.pad_token_id)
-    )
-    arguments: Any = _arguments(config, loaded, device, output_dir, warmup_steps) | (_SFT_ONLY if sft else {})
+    join = partial(pack, most=packing.tokens) if packing else partial(collate, pad_token_id=tokenizer.pad_token_id)
+    arguments: Any = _arguments(config, loaded, device, output_dir, warmup_steps, packing)
+    arguments |= _SFT_ONLY if sft else {}
     arguments |= more or {}
     trainer: Any = ToolTrainer(
         model=loaded.model,
@@ -150,7 +150,7 @@ def build_trainer(
         data_collator=join,
         callbacks=callbacks,
     )
-    trainer.trl, trainer.fast, trainer.join, trainer.packed = sft, loaded.fast, join, families is not None
+    trainer.trl, trainer.fast, trainer.join, trainer.packing = sft, loaded.fast, join, packing
     if own_loss:  # it divides by the items of the step itself, so nothing is divided after it
         trainer.model_accepts_loss_kwargs = True
     for parameter in trainer.model.parameters():
@@ -181,13 +181,13 @@ def probe(trainer: Any, config: Config, loaded: Loaded, train: Sequence[Example]
 
     import torch
 
-    size = config.train.micro_batch
+    size = trainer.args.per_device_train_batch_size
     by_length = sorted(train, key=lambda e: -len(e.input_ids))
     longest, middle, larger = by_length[:size], by_length[len(by_length) // 2 :][:size], 1.0
-    if trainer.packed:
+    if trainer.packing:
         ordered = [train[row] for row in trainer._get_train_sampler().order()]
         middle = ordered[:size]
-        most = config.train.pass_tokens
+        most = trainer.packing.tokens
         larger = computed_tokens(ordered, size, most) / -(-len(train) // size) / computed_tokens(middle, size, most)
     with torch.random.fork_rng(devices=[0] if device.kind == "cuda" else []):
         loss = _throwaway_step(trainer, config, loaded, longest)
@@ -241,20 +241,22 @@ def evaluate(trainer: Any, config: Config, rows: Sequence[Example], scorer: Scor
     started = time.perf_counter()
     if trainer.args.use_cpu:  # what training has left is not needed beside what evaluation takes
         hand_back_freed_memory()
+    packing = trainer.packing
+    rows_at_once = max(config.eval.micro_batch, packing.rows) if packing else config.eval.micro_batch
     _inference(model, config)
     try:
         # The layers were compiled for training; evaluation has other shapes and no gradients, and runs as it is.
         with torch.no_grad(), trainer.compute_loss_context_manager(), torch.compiler.set_stance("force_eager"):
             with phase("evaluation"), products(trainer.fast):
-                metrics = evaluation_loss(model, rows, config.eval.micro_batch, trainer.join, packed=trainer.packed)
+                metrics = evaluation_loss(model, rows, rows_at_once, trainer.join, packed=packing is not None)
             seconds = time.perf_counter() - started
-            with phase("generation"):
+            with phase("generation"), ordinary_attention(model):
                 scores = scorer(model) if scorer else {}
     finally:
         _training(model, config)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-    steps = -(-len(rows) // config.eval.micro_batch)
+    steps = -(-len(rows) // rows_at_once)
     return {
         **metrics,
         **{f"eval_{name}": value for name, value in scores.items()},
@@ -288,7 +290,9 @@ _SFT_ONLY = {
 }
 
 
-def _arguments(config: Config, loaded: Loaded, device: Device, output_dir: str, warmup_steps: int) -> dict[str, Any]:
+def _arguments(
+    config: Config, loaded: Loaded, device: Device, output_dir: str, warmup_steps: int, packing: Packing | None
+) -> dict[str, Any]:
     train, every = config.train, config.eval.every
     strategy: dict[str, Any] = {"eval_strategy": "epoch", "save_strategy": "epoch"}
     if every != "epoch":
@@ -303,9 +307,9 @@ def _arguments(config: Config, loaded: Loaded, device: Device, output_dir: str, 
         "output_dir": output_dir,
         "num_train_epochs": train.epochs,
         "max_steps": train.max_steps or -1,
-        "per_device_train_batch_size": train.micro_batch,
+        "per_device_train_batch_size": packing.rows if packing else train.micro_batch,
         "per_device_eval_batch_size": config.eval.micro_batch,
-        "gradient_accumulation_steps": train.accumulation,
+        "gradient_accumulation_steps": 1 if packing else train.accumulation,
         "learning_rate": train.learning_rate,
         "lr_scheduler_type": train.schedule,
         "warmup_steps": warmup_steps,

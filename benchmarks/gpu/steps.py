@@ -152,10 +152,12 @@ STEPS = {
     "float16": Step("tiny model in float16", 130, 1, _tiny("float16", "tiny", "model.dtype=float16")),
     "memory": Step("1.5B in 6 GiB, rows up to 2,048 tokens: plan against allocator", 130, 1, _budget("memory", 6)),
     "recovery": Step(
-        "1.5B in 1.5 GiB: out of memory, and on",
+        "1.5B in 2 GiB, too many rows at a time: out of memory, and on",
         130,
         1,
-        _budget("recovery", 1.5, "train.micro_batch=2", "eval.generate=2", "memory.recoveries=6"),
+        _budget(
+            "recovery", 2, "train.share_prefix=off", "train.micro_batch=4", "eval.generate=2", "memory.recoveries=6"
+        ),
     ),
     "speed": Step(
         "1.5B at 1x1024: plain Hugging Face twice, Unsloth", 160, 2, _speed("1x1024", "hf,hf-trainer,unsloth")

@@ -19,8 +19,8 @@ SMALL_CARD = int(24.5 * 2**30)
 (fused_linear.py: _SMALL_CARD_BYTES), unless `finetune.device.act_small` has set its variable."""
 MIN_LOGITS, MOST_LOGITS = 512 * 151_936, 2**31
 """Logits of a block at least, and bytes of one at most (fused_linear.py: _MIN_LOGITS, _CHUNK_GB)."""
-WEIGHTED_ROWS = 256
-"""`finetune.head.BLOCK`, which would cost a plan its import."""
+OWN_ROWS = 64
+"""`finetune.head.GPU_BLOCK`, which would cost a plan its import."""
 LOSS_COPIES = {2: 14, 4: 16}
 """Bytes a logit of transformers' own loss, by the bytes of the head's output: logits, their float32 copy where they are
 16-bit, log-softmax, and the gradients of both. Source: transformers/loss/loss_utils.py; the public T4 rows fit 3.5
@@ -71,14 +71,14 @@ def loss(s: Setup) -> int:
     hidden states e·N·H. Source: unsloth_zoo/fused_losses/fused_linear.py.
     TRL: min(4096, n)·32,768·e and n·H·(4 + 2e), the labelled rows, their gradient and its float32 sum.
     Source: trl/kernels/chunked_logprob.py.
-    With weights for the roles, this project's head, whatever trains: 256 rows of V·(13 + e), with more rows the slopes
+    With weights for the roles, this project's head, whatever trains: 64 rows of V·(13 + e), with more rows the slopes
     of those before, V·e, and 3e·n·H. Source: finetune/head.py.
     Full logits: 14·N·V, or 16·N·V from a float32 head, whatever is labelled (see LOSS_COPIES).
     """
     h, v, n, e = s.shape.hidden, s.shape.vocab, s.labels, s.element
     if s.weighted:
-        logit = 13 + (2 if n > WEIGHTED_ROWS else 1) * e
-        return logit * min(WEIGHTED_ROWS, n) * v + 3 * e * n * h
+        logit = 13 + (2 if n > OWN_ROWS else 1) * e
+        return logit * min(OWN_ROWS, n) * v + 3 * e * n * h
     if s.engine == "full":
         return LOSS_COPIES[s.stream] * s.tokens * v
     if s.engine == "trl":

@@ -245,3 +245,14 @@ def test_this_machine_is_examined_for_real(monkeypatch: pytest.MonkeyPatch) -> N
     assert found["network"]["state"] == "note"
     faults = [line for line in found.values() if line["state"] == "fault"]
     assert result.exit_code == bool(faults)
+
+
+def test_the_probe_kernel_compiles_for_a_card() -> None:
+    """Triton compiles for a card that is not here, so that a kernel it refuses is not taken for a fault of the card."""
+    compiler = pytest.importorskip("triton.compiler")
+    from triton.backends.compiler import GPUTarget
+
+    from finetune.doctor.kernel import _add_one
+
+    source = compiler.ASTSource(_add_one, {"pointer": "*fp32", "n": "i32", "BLOCK": "constexpr"}, {"BLOCK": 256})
+    assert "ptx" in compiler.compile(source, target=GPUTarget("cuda", 80, 32)).asm

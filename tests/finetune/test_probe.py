@@ -1,4 +1,4 @@
-"""The steps that are made before step 1 and thrown away do what a step does, so that they show what a step will take."""
+"""The steps that are made before step 1 and thrown away do what a step does, so that they show what it will take."""
 
 import json
 import subprocess

@@ -66,7 +66,7 @@ def test_nothing_left_to_change_is_said(tmp_path: Path, tiny_model: Path) -> Non
     assert "Traceback" not in done.stdout + done.stderr
 
 
-CARD = {"gpu": True, "tied": False, "layers": 28}
+CARD = {"gpu": True, "packed": False, "tied": False, "layers": 28}
 
 
 def test_changes_come_in_the_order_of_what_they_cost() -> None:
@@ -97,22 +97,20 @@ def test_what_a_machine_cannot_do_is_not_tried() -> None:
             config = config.changed(change)
         return keys
 
-    on_cpu = all_changes(load_config("cpu"), gpu=False, tied=True, layers=30)
-    assert on_cpu == {
-        "train.pass_tokens",
-        "train.micro_batch",
-        "train.accumulation",
-        "train.gradient_checkpointing",
-    }
+    on_cpu = all_changes(load_config("cpu"), gpu=False, packed=False, tied=True, layers=30)
+    assert on_cpu == {"train.micro_batch", "train.accumulation", "train.gradient_checkpointing"}
+    packed = all_changes(load_config("cpu"), gpu=False, packed=True, tied=True, layers=30)
+    assert packed == {"train.pass_tokens", "train.gradient_checkpointing"}, "the micro-batch takes no memory there"
     plain = all_changes(load_config("6gb", ["model.backend=hf"]), **CARD)
     assert not any(key.startswith("memory.") for key in plain)
-    assert "memory.offload_embedding" not in all_changes(load_config("6gb"), gpu=True, tied=True, layers=28)
+    assert "memory.offload_embedding" not in all_changes(load_config("6gb"), **CARD | {"tied": True})
 
 
 def test_evaluation_and_generation_shrink_their_own_batch() -> None:
-    config = load_config("cpu")
-    assert next_change(config, "evaluation", gpu=False, tied=True, layers=30) == {"eval.micro_batch": 4}
-    assert next_change(config, "generation", gpu=False, tied=True, layers=30) == {
+    config, machine = load_config("cpu"), {"gpu": False, "tied": True, "layers": 30}
+    assert next_change(config, "evaluation", packed=False, **machine) == {"eval.micro_batch": 4}
+    assert next_change(config, "evaluation", packed=True, **machine) == {"train.pass_tokens": 1024}
+    assert next_change(config, "generation", packed=True, **machine) == {
         "eval.generate_batch": config.eval.generate_batch // 2
     }
 

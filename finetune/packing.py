@@ -1,0 +1,51 @@
+"""Whether a run's rows are packed behind the prefixes that they share, and how many at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from data.render import Example
+from finetune.attention import PACKED_FAMILIES, UNSLOTH_FAMILIES
+from finetune.config import Config
+from finetune.device import Device
+from finetune.shared_prefix import kin
+
+
+@dataclass(frozen=True)
+class Packing:
+    """How rows are packed.
+
+    Attributes:
+        families: a number for each row, equal for those that share a prefix (`shared_prefix.kin`).
+        rows: of a micro-batch, which is the whole optimizer step: what is in memory at a time is a pass, and the more
+            rows stand together, the more they share.
+        tokens: of a pass, unless one row is longer.
+    """
+
+    families: list[int]
+    rows: int
+    tokens: int
+
+
+def shares_prefixes(config: Config, device: Device, dtype: str, family: str) -> bool:
+    """Whether rows are packed. On a GPU not in float16 (all passes but a step's last would be differentiated before the
+    loss is scaled), nor where Unsloth computes a family by code that does not hand the layout on.
+
+    Args:
+        dtype: of the activations.
+        family: transformers' `model_type`.
+    """
+    if config.train.share_prefix != "auto" or family not in PACKED_FAMILIES:
+        return False
+    if device.kind == "cpu":
+        return True
+    return dtype != "float16" and (config.model.backend == "hf" or family in UNSLOTH_FAMILIES)
+
+
+def make_packing(config: Config, device: Device, dtype: str, family: str, rows: Sequence[Example]) -> Packing | None:
+    """The packing of training rows; None where they are padded. Arguments as `shares_prefixes`."""
+    if not shares_prefixes(config, device, dtype, family):
+        return None
+    train, most = config.train, config.train.pass_tokens
+    if device.kind == "cuda":  # no more than the micro-batch that the plan is of
+        most = min(most, train.micro_batch * config.data.max_length)
+    return Packing(kin(rows), train.micro_batch * train.accumulation, most)
