@@ -77,7 +77,7 @@ def measure(spec: Spec) -> dict[str, Any]:
     prepare_backend(config, device)
 
     from benchmarks.stopwatch import Stopwatch
-    from finetune.rate import count_flops
+    from finetune.rate import count_flops, measure_ceiling
     from finetune.trainer import build_trainer
 
     train = config.train
@@ -85,6 +85,7 @@ def measure(spec: Spec) -> dict[str, Any]:
     effective = train.micro_batch * train.accumulation
     rows = placed(read_rows(Path(spec["rows"])), effective, train.seed)
     stopwatch = Stopwatch(psutil.Process().create_time(), cuda=device.kind == "cuda")
+    ceiling = measure_ceiling(config, folder, dtype, device)
     loaded = load(config, folder, dtype, device)
     trainer = build_trainer(
         config,
@@ -107,7 +108,7 @@ def measure(spec: Spec) -> dict[str, Any]:
     trainer.data_collator = stopwatch.watch(trainer.data_collator, flops)
     trainer.train()
     refuse_unsloth(config)
-    return _figures(spec, config, loaded, trainer, stopwatch, device) | {"adapter_sha256": adapter}
+    return _figures(spec, config, ceiling, trainer, stopwatch, device) | {"adapter_sha256": adapter}
 
 
 def refuse_unsloth(config: Config) -> None:
@@ -145,7 +146,7 @@ def start_alike(model: Any, seed: int) -> str:
     return tensors_digest(adapter)
 
 
-def _figures(spec: Spec, config: Config, loaded: Any, trainer: Any, stopwatch: Any, device: Any) -> dict[str, Any]:
+def _figures(spec: Spec, config: Config, ceiling: Any, trainer: Any, stopwatch: Any, device: Any) -> dict[str, Any]:
     from benchmarks.fused import fused_layers, unfused_warnings
     from finetune.device import GIB
     from finetune.rate import make_meter
@@ -154,9 +155,9 @@ def _figures(spec: Spec, config: Config, loaded: Any, trainer: Any, stopwatch: A
     accumulation = config.train.accumulation
     end = next(event for event in reversed(trainer.state.log_history) if "train_runtime" in event)
     steps = stopwatch.by_step(accumulation)
-    peak = peak_memory(device)  # before the machine's rate is measured, which takes memory too
-    meter = make_meter(config, loaded, device)
-    rates = stopwatch.rates(accumulation, spec["warmup_steps"], meter.rate)
+    peak = peak_memory(device)
+    meter = make_meter(config, trainer.model, ceiling)
+    rates = stopwatch.rates(accumulation, spec["warmup_steps"], ceiling.rate)
     unsloth_gpu = config.model.backend == "unsloth" and device.kind == "cuda"
     fused = fused_layers(trainer.model) if unsloth_gpu else None
     return {

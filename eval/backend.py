@@ -22,7 +22,8 @@ OF_FREE = 0.9
 
 def start_unsloth() -> None:
     """Import unsloth, with its statistics off, its compiled code kept where this version's alone is, and none compiled
-    for each block (with torch 2.11 and later that is 100 s of a start in 4 bit).
+    for each block: rows differ in length, and with torch 2.11 Gemma 3's first step took more than three minutes
+    (docs/gpu.md).
 
     Raises:
         JobFailed: transformers, trl or peft is already there, so Unsloth could no longer patch it.
@@ -37,6 +38,7 @@ def start_unsloth() -> None:
     os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(cache / f"unsloth-{version('unsloth')}"))
     os.environ["UNSLOTH_CPU_COMPILE"] = "0"  # layers are compiled by this project, for both backends
     os.environ.setdefault("UNSLOTH_BLOCK_COMPILE_LEGACY", "0")
+    os.environ.setdefault("UNSLOTH_BLOCK_COMPILE", "0")
     import unsloth  # noqa: F401
 
 

@@ -10,12 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from data.render import IGNORED
 from finetune.config import Config
 from finetune.device import Device
-from finetune.models import Loaded
+from finetune.processor import fast
 from finetune.shared_prefix import Group
 
 TOKENS = 2048
@@ -104,18 +105,24 @@ class Tally:
         self.pairs = dict.fromkeys(self.pairs, 0)
 
 
+@dataclass(frozen=True)
+class Ceiling:
+    """What the machine's own matmul reaches: FLOP/s, in the dtype that training multiplies in."""
+
+    rate: float
+    dtype: str
+
+
 @dataclass
 class Meter:
     """A run's pace against the machine's: the trainer adds to `tally`, the recorder reads.
 
     Attributes:
         flops: of the run's model.
-        rate: FLOP/s of the machine's matmul in `dtype`, which is what training multiplies in.
     """
 
     flops: Flops
-    rate: float
-    dtype: str
+    ceiling: Ceiling
     tally: Tally = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,7 +131,7 @@ class Meter:
     @property
     def facts(self) -> dict[str, Any]:
         """What the manifest says of the machine."""
-        return {"matmul_gflops": round(self.rate / 1e9, 1), "matmul_dtype": self.dtype}
+        return {"matmul_gflops": round(self.ceiling.rate / 1e9, 1), "matmul_dtype": self.ceiling.dtype}
 
     def read(self, seconds: float) -> dict[str, float]:
         """The rates since the last reading, over the seconds spent in training steps; empty where nothing was counted.
@@ -139,20 +146,26 @@ class Meter:
             found = {
                 "tokens_per_second": round(int(tally.computed) / seconds, 1),
                 "supervised_per_second": round(int(tally.supervised) / seconds, 1),
-                "mfu": round(needed / seconds / self.rate, 4),
+                "mfu": round(needed / seconds / self.ceiling.rate, 4),
             }
             if flops.checkpointing:
-                found["hfu"] = round((needed + flops.recomputed(tally)) / seconds / self.rate, 4)
+                found["hfu"] = round((needed + flops.recomputed(tally)) / seconds / self.ceiling.rate, 4)
         tally.reset()
         return found
 
 
-def make_meter(config: Config, loaded: Loaded, device: Device) -> Meter:
-    """Measure the machine, which takes a second, and count the model's FLOP."""
-    dtype = "bfloat16" if loaded.fast else loaded.dtype
-    hidden = loaded.model.config.get_text_config().hidden_size
-    flops = count_flops(loaded.model, checkpointing=config.train.gradient_checkpointing != "off")
-    return Meter(flops, matmul_rate(device.kind, dtype, hidden), dtype)
+def measure_ceiling(config: Config, folder: Path, dtype: str, device: Device) -> Ceiling:
+    """Measure the machine for the model of a folder, which takes a second; before it is loaded, while there is room."""
+    from transformers import AutoConfig
+
+    hidden = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config().hidden_size
+    dtype = "bfloat16" if fast(config, device) else dtype
+    return Ceiling(matmul_rate(device.kind, dtype, hidden), dtype)
+
+
+def make_meter(config: Config, model: Any, ceiling: Ceiling) -> Meter:
+    """The meter of a loaded PEFT model's run."""
+    return Meter(count_flops(model, checkpointing=config.train.gradient_checkpointing != "off"), ceiling)
 
 
 def new_tally(flops: Flops) -> Tally:

@@ -152,7 +152,7 @@ def _recover(job: Job, where: str, said: str) -> Config:
 
 def _attempt(job: Job, checkpoint: Path | None) -> Path:
     from finetune.models import load, prepare_backend
-    from finetune.rate import make_meter
+    from finetune.rate import make_meter, measure_ceiling
 
     config, run, say = job.config, job.run, job.say
     started = time.time()
@@ -172,9 +172,10 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     _tell_plan(manifest["planned_memory"], config.memory.budget_gb, say)
     say(f"Loading {config.model.name} with {config.model.backend} …")
     with phase("load"):
+        ceiling = measure_ceiling(config, prepared.folder, dtype, device)
         loaded = load(config, prepared.folder, dtype, device, say)
     job.heed()
-    meter = make_meter(config, loaded, device)
+    meter = make_meter(config, loaded.model, ceiling)
     _write_down(job, manifest | {"attention": loaded.attention} | meter.facts, prepared, packing, checkpoint)
     trainer, watch = _trainer(job, prepared, loaded, device, length, meter)
     before = signal.getsignal(signal.SIGINT)

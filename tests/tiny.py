@@ -118,7 +118,8 @@ def finetune(cwd: Path, *arguments: str, expect: int | None = 0, env: dict[str, 
 
 def environment(cwd: Path) -> dict[str, str]:
     """The environment of a command that works in `cwd` and reaches no network."""
-    return os.environ | {"PYTHONPATH": str(ROOT), "TOOLTUNE_RUNS": str(cwd / "runs"), "HF_HUB_OFFLINE": "1"}
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return os.environ | {"PYTHONPATH": path, "TOOLTUNE_RUNS": str(cwd / "runs"), "HF_HUB_OFFLINE": "1"}
 
 
 def losses(run: Path) -> dict[int, float]:

@@ -16,7 +16,7 @@ from finetune.batching import collate
 from finetune.callbacks import ProgressLine, Recorder
 from finetune.device import Device
 from finetune.losses import training_loss
-from finetune.rate import Flops, Meter, Tally, count_flops, flops_text, matmul_rate, new_tally
+from finetune.rate import Ceiling, Flops, Meter, Tally, count_flops, flops_text, matmul_rate, new_tally
 from finetune.shared_prefix import pack
 from finetune.system import SystemMonitor
 from tests.finetune.test_shared_prefix import make, make_rows
@@ -123,7 +123,7 @@ def test_rates_are_read_as_they_are() -> None:
 
 def meter(*, checkpointing: bool) -> Meter:
     """10 FLOP a token are 4 of a frozen weight and 6 of a trained one; a supervised token takes 8 more."""
-    return Meter(Flops(1, 1, {None: 0}, 2, checkpointing), 100.0, "bfloat16")
+    return Meter(Flops(1, 1, {None: 0}, 2, checkpointing), Ceiling(100.0, "bfloat16"))
 
 
 def batch() -> dict[str, Any]:

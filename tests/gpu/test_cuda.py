@@ -59,9 +59,9 @@ def test_a_budget_is_a_wall() -> None:
 import torch
 from finetune.device import cap, detect
 cap(2.0, detect())
-held = torch.empty(900 * 2**20, dtype=torch.uint8, device="cuda")
+held = torch.empty(1000 * 2**20, dtype=torch.uint8, device="cuda")
 try:
-    torch.empty(900 * 2**20, dtype=torch.uint8, device="cuda")
+    torch.empty(1000 * 2**20, dtype=torch.uint8, device="cuda")
 except torch.OutOfMemoryError:
     print("held")
 """
