@@ -110,7 +110,7 @@ class Train(Section):
     """Batch rows of similar length, so that little is padding."""
     share_prefix: Annotated[Literal["auto", "off"], BeforeValidator(_switch)]
     """auto: rows whose prompts begin with the same tokens (system turn and tool list) are computed behind one copy of
-    them, with the same loss; without padding. On a CPU so far; off: each row by itself, padded."""
+    them, with the same loss; without padding. On a CPU, and on a GPU in bfloat16; off: each row by itself, padded."""
     pass_tokens: Positive
     """Rows that share prefixes are computed at most so many tokens at a time: what bounds memory. The gradient is that
     of the whole micro-batch, whatever the number."""

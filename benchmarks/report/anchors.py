@@ -20,6 +20,7 @@ class Anchor:
         what: as the table calls it.
         model: part of the model's name, in lower case.
         shape: of ours that stands beside it.
+        arms: of ours that do what was done there, as `train` and as `planner` call them.
         card: theirs; empty where the source names none.
         tokens: a second; None where the source has none.
         memory: peak, in the source's own unit.
@@ -28,15 +29,16 @@ class Anchor:
     what: Phrase
     model: str
     shape: str
+    arms: tuple[str, ...]
     card: str
     tokens: float | None
     memory: str
 
 
 ANCHORS = (
-    Anchor(say("anchor.chunked"), "qwen2.5-1.5b", "1x1024", "RTX 3050 Ti", 499, "2.95 GB"),
-    Anchor(say("anchor.plain"), "qwen2.5-1.5b", "1x1024", "RTX 4080", 2483, "4.36 GiB"),
-    Anchor(say("anchor.notebook"), "gemma-3-270m", "1x2048", "", None, "10.5 GB"),
+    Anchor(say("anchor.chunked"), "qwen2.5-1.5b", "1x1024", ("unsloth",), "RTX 3050 Ti", 499, "2.95 GB"),
+    Anchor(say("anchor.plain"), "qwen2.5-1.5b", "1x1024", ("hf-trainer", "full"), "RTX 4080", 2483, "4.36 GiB"),
+    Anchor(say("anchor.notebook"), "gemma-3-270m", "1x2048", ("unsloth",), "", None, "10.5 GB"),
 )
 
 
@@ -69,7 +71,7 @@ def anchors(result: dict[str, Any]) -> Table | None:
         ]
         for anchor in ANCHORS
         for ours in _ours(result)
-        if anchor.model in ours.model.lower() and anchor.shape == ours.shape
+        if anchor.model in ours.model.lower() and anchor.shape == ours.shape and ours.arm in anchor.arms
     ]
     theirs = [("published", False), ("card", False), ("tokens", True), ("memory_used", True)]
     mine = [("arm", False), ("shape", False), ("tokens", True), ("memory_reserved", True)]

@@ -52,7 +52,10 @@ def _train(result: dict[str, Any]) -> Verdict:
         if (fact := _memory(result, [shape for shape, _ in rows], arm, against))
     ]
     agreed = [_parity(max(parity, key=lambda row: row["max_difference"] or 0))] if parity else []
-    return Verdict(lines[0][0], lines[0][1], [*(line for _, line in lines[1:]), *memory, *agreed, *failures])
+    # Arms go from the plainest to the fullest: the headline is of the last, against the first that it stands beside.
+    arms = [arm for arm, _ in pairs]
+    tone, headline = lines.pop(arms.index(arms[-1]))
+    return Verdict(tone, headline, [*(line for _, line in lines), *memory, *agreed, *failures])
 
 
 def _compared(arm: str, against: str, rows: list[dict[str, Any]]) -> tuple[str, Phrase]:

@@ -218,7 +218,7 @@ def test_nine_minutes_and_what_is_timed_runs_alone() -> None:
     assert limit(STEPS) <= 540
     assert list(STEPS)[:8] == ["doctor", "models", "train", "roles", "offload", "float16", "memory", "recovery"]
     waves = [step.wave for step in STEPS.values()]
-    assert waves == sorted(waves) and all(waves.count(STEPS[name].wave) == 1 for name in ("speed", "mix"))
+    assert waves == sorted(waves) and all(waves.count(STEPS[name].wave) == 1 for name in ("speed", "prefix"))
     for table in (STEPS, LONGER):
         for name, entry in table.items():
             assert all(table[need].wave < entry.wave for need in entry.needs), name
@@ -288,7 +288,7 @@ def test_the_rehearsal_goes_through(tmp_path: Path) -> None:
         (run,) = found[name]
         assert run["finite"] and run["finished"] and run["allocated_gib"] is None
     assert found["evaluate"] == [{"evaluation": "test-limit-4", "run": "tiny", "rows": {"scored": 4, "of": 250}}]
-    for name in ("speed", "mix"):
+    for name in ("speed", "prefix"):
         assert found[name][0]["complete"] and {line["status"] for line in found[name][1:]} == {"ok"}
     with tarfile.open(tmp_path / "out" / "gpu.tar.gz") as tar:
         names = tar.getnames()

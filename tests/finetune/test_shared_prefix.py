@@ -17,7 +17,7 @@ from finetune.attention import ordinary_attention, use_packed_attention
 from finetune.batching import EpochOrder
 from finetune.losses import training_loss
 from finetune.shared_prefix import SHORTEST, computed_tokens, kin, pack, passes
-from tests.finetune.shared_rows import FAMILIES, PASSES, make, make_rows
+from tests.finetune.shared_rows import FAMILIES, PASSES, compare, make, make_rows
 from tests.tiny import ROOT, random_model
 
 
@@ -28,34 +28,11 @@ def test_loss_and_gradients_are_those_of_separate_rows(
     family: str, checkpointing: bool, on_gpu: bool, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attention, "_runs_on_gpu", lambda _: on_gpu)  # the kernels that a GPU has, on this processor
-    rows = make_rows()
-    items = sum(mark != IGNORED for row in rows for mark in row["labels"])
     model = make(family)
-    total = 0.0
-    for row in rows:
-        ids, labels = torch.tensor([row["input_ids"]]), torch.tensor([row["labels"]])
-        logits = model(ids, use_cache=False).logits[0, :-1]
-        loss = torch.nn.functional.cross_entropy(logits, labels[0, 1:], ignore_index=IGNORED, reduction="sum") / items
-        loss.backward()
-        total += loss.item()
-    head = model.get_output_embeddings().weight
-    apart = {n: p.grad.clone() for n, p in model.named_parameters() if p is not head}
-    model.zero_grad()
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
         model.train()
-    use_packed_attention(model)
-    batch = pack(rows, most)
-    groups = [[(g.prefix, g.suffixes) for g in part["layout"].groups] for part in batch["passes"]]
-    assert groups == PASSES[most]
-    assert (batch["labels"][..., 1:] != IGNORED).sum() == items  # as the trainer counts them
-    loss = training_loss(SimpleNamespace(get_base_model=lambda: model), batch, items)
-    loss.backward()
-    assert loss.item() == pytest.approx(total, abs=1e-5)
-    for name, gradient in apart.items():
-        found = dict(model.named_parameters())[name].grad
-        if "embed" not in name:  # tied to the head, which is frozen in training
-            torch.testing.assert_close(found, gradient, atol=1e-5, rtol=1e-3)
+    compare(model, most)
 
 
 @pytest.mark.parametrize("family", ["qwen2", "gemma3_text"])

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.results import Result
+from tests.finetune.shared_rows import FAMILIES, PASSES, compare, make
 from tests.tiny import ROOT, TINY, environment, finetune, losses
 
 pytestmark = pytest.mark.gpu
@@ -51,6 +52,13 @@ def test_peaks_and_the_plan_are_in_the_manifest(runs: Path) -> None:
     assert 0 < peak["gpu_allocated_gib"] <= peak["gpu_reserved_gib"] < manifest["device"]["memory_gib"]
     steps = [json.loads(line) for line in (runs / "unsloth" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert all(step["gpu_memory_allocated"] > 0 for step in steps if "loss" in step)
+
+
+@pytest.mark.parametrize("most", PASSES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_packed_rows_are_rows_apart_on_the_card(family: str, most: int) -> None:
+    """In float32, by the kernels that a GPU takes: loss within 1e-5, gradients too."""
+    compare(make(family).to("cuda"), most)
 
 
 def test_a_budget_is_a_wall() -> None:
