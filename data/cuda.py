@@ -7,6 +7,11 @@ import os
 import platform
 from typing import Any
 
+GIB = 2**30
+CONTEXT = 141 * 2**20
+"""Bytes that CUDA takes besides what torch allocates: total - free - reserved after training on a Tesla T4, Linux
+(public archive of fitcheck). On Windows, and where the card drives a screen, the desktop takes another 300 to 1,000
+MiB."""
 VISIBLE, ALLOCATOR = "CUDA_VISIBLE_DEVICES", "PYTORCH_ALLOC_CONF"
 GROWING = "expandable_segments:True"
 """Segments that grow in place, so that rows of differing length leave no gaps; what Unsloth wants as well, but sets
@@ -17,6 +22,7 @@ ROUNDED = "roundup_power2_divisions:[32:256,64:128,256:64,>:32]"
 
 def prepare_process() -> None:
     """Choose the card and the allocator's way; what the user has set stays. Has an effect until the first CUDA call."""
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # numbers as the driver's own tools count
     pin_card()
     set_by_user = {ALLOCATOR, "PYTORCH_CUDA_ALLOC_CONF"} & os.environ.keys()
     if not set_by_user and platform.machine() in ("x86_64", "AMD64"):  # on Jetson boards growing segments fail
@@ -42,7 +48,7 @@ def pin_card() -> None:
 
 
 def open_card(uuid: str = "") -> Any:
-    """NVML's handle of a card; NVML counts by slot, CUDA by speed, so their numbers need not agree.
+    """NVML's handle of a card; before CUDA starts, by NVML's number, which is the slot's.
 
     Args:
         uuid: as torch gives it, of a card or a MIG slice; empty: the card that `pin_card` takes.
@@ -58,7 +64,7 @@ def open_card(uuid: str = "") -> Any:
         return _largest(cards)
     if not listed or listed == "-1":
         raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
-    if listed.isdigit():
+    if listed.isdecimal():
         return pynvml.nvmlDeviceGetHandleByIndex(int(listed))
     bare = listed.removeprefix("GPU-").removeprefix("MIG-")
     for card in cards:
@@ -85,7 +91,7 @@ def _cards() -> list[Any]:
 
 
 def _largest(cards: list[Any]) -> Any:
-    """The first of those with the most memory."""
+    """The first of those with the most memory; a single one is not asked, for boards without their own cannot tell."""
     import pynvml
 
-    return max(cards, key=lambda card: pynvml.nvmlDeviceGetMemoryInfo(card).total)
+    return cards[0] if len(cards) == 1 else max(cards, key=lambda card: pynvml.nvmlDeviceGetMemoryInfo(card).total)

@@ -10,14 +10,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data.cuda import lends_main_memory
+from data.cuda import CONTEXT, GIB, lends_main_memory
 from data.errors import JobFailed
 
-GIB = 2**30
-CONTEXT = 141 * 2**20
-"""Bytes that CUDA takes besides what torch allocates (finetune/memory/overheads.py has the source)."""
 OF_FREE = 0.9
-"""As in training (finetune/device.py)."""
+"""Share of what other programs leave of the card that is used where the driver lends main memory."""
 
 
 def start_unsloth() -> None:
@@ -54,13 +51,13 @@ def load_unsloth(folder: Path, config: Mapping[str, Any], dtype: str, *, max_len
     from unsloth import FastLanguageModel
 
     model, memory = config["model"], config["memory"]
-    chosen: dict[str, Any] = {"offload_embedding": memory["offload_embedding"]}
+    chosen: dict[str, Any] = {}
     if model["attention"] != "auto":
         chosen["attn_implementation"] = model["attention"]
-    if memory["offload_layers"]:
-        chosen["offload_layers"] = memory["offload_layers"]
-    if torch.cuda.is_available():  # else a model that also sees pictures is loaded whole (the CPU loader never does)
-        chosen["text_only"] = True
+    if torch.cuda.is_available():  # the CPU loader knows none of these; it never loads what sees pictures
+        chosen |= {"text_only": True, "offload_embedding": memory["offload_embedding"]}
+        if memory["offload_layers"]:
+            chosen["offload_layers"] = memory["offload_layers"]
     loaded, _ = FastLanguageModel.from_pretrained(
         str(folder.absolute()),
         max_seq_length=max_length,
@@ -83,7 +80,7 @@ def put_adapter(model: Any, adapter: Path, config: Mapping[str, Any]) -> Any:
     return FastLanguageModel.patch_peft_model(model, checkpointing(config["train"]["gradient_checkpointing"]))
 
 
-def longest(folder: Path) -> int:
+def context_length(folder: Path) -> int:
     """Tokens that the model of a folder takes. An evaluation's prompts may be longer than the rows that trained, and
     nothing is allocated for the difference."""
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))

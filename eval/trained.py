@@ -125,8 +125,8 @@ def load_base(trained: Trained, say: Callable[[str], None]) -> Any:
     base = resolve(model["name"], say)
     try:
         if trained.swapped:
-            longest = backend.longest(base)
-            return _asking(backend.load_unsloth(base, trained.config, trained.dtype, max_length=longest))
+            tokens = backend.context_length(base)
+            return _asking(backend.load_unsloth(base, trained.config, trained.dtype, max_length=tokens))
         return load_model(base, dtype=trained.dtype, load_in_4bit=model["load_in_4bit"], device=trained.device)
     except Exception as e:
         if not is_shortage(e):

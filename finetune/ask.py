@@ -41,14 +41,14 @@ def ask_command(
 
         folder, requests = run_and_requests(arguments or [])
         trained = read_trained(folder)
-        prepare(trained)
-        context = read_context(trained, row, tools)
         heard = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")  # standard error goes to the log
         with heard as notes, quiet(folder / "log.txt") as console:
 
             def say(line: str) -> None:
                 print(line, file=notes, flush=True)  # answers alone go to standard output
 
+            prepare(trained)
+            context = read_context(trained, row, tools)
             say(f"{folder.name}, {context.described()}")
             say("Loading the model (seconds to a minute, once) …")
             model = load_tuned(trained, say)

@@ -93,7 +93,7 @@ class Train(Section):
     max_steps: Positive | None
     """Stop after so many optimizer steps; None: run all epochs."""
     micro_batch: Positive
-    """Rows in one forward pass."""
+    """Rows in one forward pass; where rows share prefixes, `pass_tokens` says how many that are."""
     accumulation: Positive
     """Forward passes to one optimizer step; effective batch = micro_batch × accumulation."""
     learning_rate: Annotated[float, Field(gt=0, lt=1)]
@@ -112,11 +112,11 @@ class Train(Section):
     """auto: rows whose prompts begin with the same tokens (system turn and tool list) are computed behind one copy of
     them, with the same loss; without padding. On a CPU, and on a GPU in bfloat16; off: each row by itself, padded."""
     pass_tokens: Positive
-    """Rows that share prefixes are computed at most so many tokens at a time: what bounds memory. The gradient is that
-    of the whole micro-batch, whatever the number."""
+    """Rows that share prefixes are computed at most so many tokens at a time (on a GPU micro_batch × data.max_length at
+    most): what bounds memory. The gradient is that of the whole effective batch, whatever the number."""
     compile: bool
     """torch.compile the decoder layers on a CPU (needs a C++ compiler; without one it trains eagerly, and says so)."""
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
     logging_steps: Positive
 
 
@@ -142,7 +142,7 @@ class Loss(Section):
 class Memory(Section):
     """The card's memory: how much may be used, what waits in main memory, what is tried when it runs out."""
 
-    budget_gb: Annotated[float, Field(gt=0)] | None
+    budget_gb: Annotated[float, Field(ge=0.5, le=1024)] | None
     """Use at most so many GiB of the card, as if it had no more (a label says "emulated"); None: all of it."""
     offload_embedding: bool
     """Keep the input embedding in main memory (Unsloth; models whose output layer is not the same matrix)."""

@@ -32,7 +32,9 @@ def supervised_states(base: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         with _precision(head):
             hidden = base.model(**packed, prefix_seg_info=batch["layout"], use_cache=False)[0]
         return hidden[0][batch["predictors"]], batch["labels"]
-    hidden = base.model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"], use_cache=False)[0]
+    padded = {key: batch[key] for key in ("input_ids", "attention_mask")}
+    with _precision(head):
+        hidden = base.model(**padded, use_cache=False)[0]
     targets = batch["labels"][:, 1:]
     keep = targets != IGNORED
     return hidden[:, :-1][keep], targets[keep]
@@ -92,11 +94,13 @@ def evaluation_loss(
         batch = join([features(r) for r in rows])
         parts = batch.get("passes") or [batch]
         roles = torch.tensor([r.roles[t] for r in rows for t in range(1, len(r.labels)) if r.labels[t] != IGNORED])
-        found = (
-            token_losses(states, head, answers, block=HEAD_ROWS)
-            for states, answers in (supervised_states(base, part) for part in parts)
-        )
-        losses = torch.cat(list(found)).double().cpu()
+        found = []
+        for part in parts:
+            states, answers = supervised_states(base, part)
+            found.append(token_losses(states, head, answers, block=HEAD_ROWS))
+            if packed:
+                part["layout"].derived.clear()
+        losses = torch.cat(found).double().cpu()
         for role in roles.unique().tolist():
             chosen = losses[roles == role]
             nll[role] = nll.get(role, 0.0) + chosen.sum().item()
@@ -155,5 +159,6 @@ def training_loss(model: Any, batch: Mapping[str, Any], items: Any, *, compiled:
         one = loss(part) / items
         if torch.is_grad_enabled():
             one.backward()
+        part["layout"].derived.clear()  # biases, which would stay on the card beside those of the passes to come
         before = before + one.detach()
     return loss(parts[-1]) / items + before

@@ -23,6 +23,7 @@ class Loaded:
     """A base model with a fresh adapter, ready to train."""
 
     model: Any
+    family: str  # `family_of` its folder
     dtype: str
     attention: str
     fast: bool  # products in bfloat16 on a processor, the rest in float32
@@ -35,7 +36,6 @@ def prepare_backend(config: Config, device: Device) -> None:
     Raises:
         JobFailed: transformers, trl or peft is already there, so Unsloth could no longer patch it.
     """
-
     if device.kind == "cuda":
         cap(config.memory.budget_gb, device)
     if device.kind == "cpu":
@@ -48,7 +48,7 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
     """Load the base model of `folder` in the wanted precision and put a fresh adapter on it.
 
     Args:
-        say: told where layers that should be compiled cannot be, and where the backend takes another attention.
+        say: told where a setting has no effect: layers that cannot be compiled, another attention, weights to be moved.
 
     Raises:
         InputError: the folder cannot be loaded, or 4-bit weights cannot be computed on this machine.
@@ -70,16 +70,21 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
     attention = attention_of(model, config, device)
     if device.kind == "cuda" and config.model.attention not in ("auto", attention):
         say(f"model.attention={config.model.attention} has no effect on this model in Unsloth: it uses {attention}")
+    moved = config.memory.offload_layers or config.memory.offload_embedding
+    if moved and (device.kind != "cuda" or config.model.backend != "unsloth"):
+        why = "only Unsloth moves weights" if device.kind == "cuda" else "all weights are in main memory on a processor"
+        say(f"memory.offload_layers and memory.offload_embedding have no effect: {why}")
     compiled = config.train.compile and device.kind == "cpu"
     if fast(config, device):
         store_factors_in_bf16(model)
     if compiled and (reason := compile_layers(model)):
         say(f"The layers cannot be compiled here ({reason}): training runs without, slower")
         compiled = False
-    if shares_prefixes(config, device, dtype, family_of(folder)):
+    family = family_of(folder)
+    if shares_prefixes(config, device, dtype, family):
         use_packed_attention(model, compiled=compiled)
         attention = "packed"
-    return Loaded(model, dtype, attention, fast(config, device), compiled)
+    return Loaded(model, family, dtype, attention, fast(config, device), compiled)
 
 
 def attention_of(model: Any, config: Config, device: Device) -> str:

@@ -45,7 +45,11 @@ def make_packing(config: Config, device: Device, dtype: str, family: str, rows: 
     """The packing of training rows; None where they are padded. Arguments as `shares_prefixes`."""
     if not shares_prefixes(config, device, dtype, family):
         return None
-    train, most = config.train, config.train.pass_tokens
-    if device.kind == "cuda":  # no more than the micro-batch that the plan is of
-        most = min(most, train.micro_batch * config.data.max_length)
-    return Packing(kin(rows), train.micro_batch * train.accumulation, most)
+    train = config.train
+    return Packing(kin(rows), train.micro_batch * train.accumulation, most_tokens(config, gpu=device.kind == "cuda"))
+
+
+def most_tokens(config: Config, *, gpu: bool) -> int:
+    """Tokens of a pass: `train.pass_tokens`, on a GPU no more than the micro-batch that the plan is of."""
+    train = config.train
+    return min(train.pass_tokens, train.micro_batch * config.data.max_length) if gpu else train.pass_tokens

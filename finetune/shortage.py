@@ -8,6 +8,7 @@ from data.errors import JobFailed
 from eval.shortage import is_shortage as is_shortage
 from eval.shortage import release as release
 from finetune.config import Config
+from finetune.packing import most_tokens
 
 
 class OutOfMemory(JobFailed):
@@ -42,7 +43,9 @@ Change = dict[str, Any]  # config key → new value
 Measure = Callable[..., Change | None]
 
 
-def next_change(config: Config, phase: str, *, gpu: bool, packed: bool, tied: bool, layers: int) -> Change | None:
+def next_change(
+    config: Config, phase: str, *, gpu: bool, packed: bool, tied: bool, layers: int, longest: int
+) -> Change | None:
     """The first change that frees memory in this phase without changing what is learnt; None when nothing is left.
 
     The effective batch stays, and with it the order of the rows. What comes first costs least time (VRAM: the terms of
@@ -52,6 +55,7 @@ def next_change(config: Config, phase: str, *, gpu: bool, packed: bool, tied: bo
         packed: rows are packed behind the prefixes that they share: memory is that of a pass, whatever the micro-batch.
         tied: input and output embedding are one matrix, which must stay on the card.
         layers: decoder layers of the model.
+        longest: tokens of the longest training row, which a pass holds whole, however few it may hold; 0: not known.
     """
     weights: list[Measure] = [_offload_embedding, _offload_layers]
     training: list[Measure] = [_halve_pass, _halve_micro_batch, _recompute, _page_optimizer, *weights]
@@ -62,7 +66,7 @@ def next_change(config: Config, phase: str, *, gpu: bool, packed: bool, tied: bo
         "generation": [*weights, _halve("eval.generate_batch")],
     }
     for measure in measures.get(phase, training):
-        change = measure(config, gpu=gpu, packed=packed, tied=tied, layers=layers)
+        change = measure(config, gpu=gpu, packed=packed, tied=tied, layers=layers, longest=longest)
         if change:
             return change
     return None
@@ -73,9 +77,10 @@ def describe(config: Config, change: Change) -> str:
     return ", ".join(f"{key} {_get(config, key)} → {value}" for key, value in change.items())
 
 
-def _halve_pass(config: Config, *, packed: bool, **_: Any) -> Change | None:
-    possible = packed and config.train.pass_tokens >= 512
-    return {"train.pass_tokens": config.train.pass_tokens // 2} if possible else None
+def _halve_pass(config: Config, *, gpu: bool, packed: bool, longest: int, **_: Any) -> Change | None:
+    now = most_tokens(config, gpu=gpu)
+    fewer = max(now // 2, longest, 256)
+    return {"train.pass_tokens": fewer} if packed and fewer < now else None
 
 
 def _halve_evaluation(config: Config, *, packed: bool, **_: Any) -> Change | None:
@@ -106,9 +111,11 @@ def _offload_embedding(config: Config, *, gpu: bool, tied: bool, **_: Any) -> Ch
 
 
 def _offload_layers(config: Config, *, gpu: bool, layers: int, **_: Any) -> Change | None:
+    """With recomputed activations, without which Unsloth refuses: every layer would stay until its backward."""
     more = min(layers, config.memory.offload_layers + max(1, layers // 4))
     possible = gpu and config.model.backend == "unsloth" and more > config.memory.offload_layers
-    return {"memory.offload_layers": more} if possible else None
+    recomputing = _recompute(config, gpu=gpu) if config.train.gradient_checkpointing == "off" else None
+    return {"memory.offload_layers": more} | (recomputing or {}) if possible else None
 
 
 def _halve(key: str) -> Measure:

@@ -41,6 +41,7 @@ class Job:
         recoveries: what was changed after each shortage of memory, as it stands in the manifest.
         begun: whether it came to the first step; before that there is nothing to keep.
         stopped: whether Ctrl-C was pressed before that; libraries that are being imported may swallow it.
+        longest: tokens of the longest training row; 0 until rows are rendered.
     """
 
     config: Config
@@ -50,6 +51,7 @@ class Job:
     recoveries: list[dict[str, Any]] = field(default_factory=list)
     begun: bool = False
     stopped: bool = False
+    longest: int = 0
 
     def interrupt(self, number: int, frame: Any) -> None:
         """The handler of Ctrl-C until the first step."""
@@ -138,6 +140,7 @@ def _recover(job: Job, where: str, said: str) -> Config:
         packed=shares_prefixes(job.config, device, dtype, whole.model_type),
         tied=bool(shape.tie_word_embeddings),
         layers=shape.num_hidden_layers,
+        longest=job.longest,
     )
     if change is None:
         less = "a smaller model" if where == "load" else "a shorter data.max_length or a smaller model"
@@ -160,13 +163,16 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     family = family_of(resolve(config.model.name, say))
     dtype, reason = precision(config.model.dtype, device, config.model.backend, family)
     say(f"Run {run}\nDevice: {device.name}, {device.memory_gib:.0f} GiB; precision {dtype} ({reason})")
-    if config.memory.budget_gb:
+    if config.memory.budget_gb and device.kind == "cpu":
+        say("memory.budget_gb has no effect on a processor: it bounds a card's memory")
+    elif config.memory.budget_gb:
         say(f"Budget: {config.memory.budget_gb:g} GiB of the card (emulated; its speed is not that of a smaller card)")
     prepare_backend(config, device)
     job.heed()
     prepared = prepare(config, job.splits, say)
     packing = make_packing(config, device, dtype, family, prepared.train.examples)
     length = run_length(config, prepared.train.examples, packing)
+    job.longest = length.longest
     _tell(config, prepared, length, say)
     manifest = make_manifest(config, device, dtype, prepared, length)
     _tell_plan(manifest["planned_memory"], config.memory.budget_gb, say)
@@ -329,13 +335,14 @@ def _first_look(
     config: Config, trainer: Any, loaded: Any, prepared: Prepared, device: Device, length: Length, say: Any
 ) -> None:
     """Before step 1: a step on the longest rows and an evaluation of a few, so that a failure shows in a minute."""
-    from finetune.trainer import evaluate, probe
+    from finetune.trainer import evaluate, evaluated_at_once, probe
 
     started = time.perf_counter()
     say("Checking: one step on the longest rows, one evaluation …")
     with phase("probe"):
         seconds = probe(trainer, config, loaded, prepared.train.examples, device)
-    longest = sorted(prepared.validation.examples, key=lambda e: -len(e.input_ids))[: config.eval.micro_batch]
+    longest = sorted(prepared.validation.examples, key=lambda e: -len(e.input_ids))
+    longest = longest[: evaluated_at_once(trainer, config)]
     brief = config.changed({"eval.max_new_tokens": 8})  # enough to see that generating works
     few = scorer(brief, loaded.dtype, device, prepared, prepared.scored[:2], say)
     metrics = evaluate(trainer, config, longest, few)

@@ -55,7 +55,7 @@ def build_trainer(
         from transformers import TrainingArguments as Arguments
 
     weights = scaled_weights(config.loss.role_weights, train)
-    packing = make_packing(config, device, loaded.dtype, loaded.model.config.model_type, train)
+    packing = make_packing(config, device, loaded.dtype, loaded.family, train)
     # On a CPU no library has a head that leaves out the tokens without a label; the plain arm keeps its library's.
     own_loss = weights is not None or packing is not None or (device.kind == "cpu" and trl is not False)
 
@@ -241,14 +241,13 @@ def evaluate(trainer: Any, config: Config, rows: Sequence[Example], scorer: Scor
     started = time.perf_counter()
     if trainer.args.use_cpu:  # what training has left is not needed beside what evaluation takes
         hand_back_freed_memory()
-    packing = trainer.packing
-    rows_at_once = max(config.eval.micro_batch, packing.rows) if packing else config.eval.micro_batch
+    rows_at_once = evaluated_at_once(trainer, config)
     _inference(model, config)
     try:
         # The layers were compiled for training; evaluation has other shapes and no gradients, and runs as it is.
         with torch.no_grad(), trainer.compute_loss_context_manager(), torch.compiler.set_stance("force_eager"):
             with phase("evaluation"), products(trainer.fast):
-                metrics = evaluation_loss(model, rows, rows_at_once, trainer.join, packed=packing is not None)
+                metrics = evaluation_loss(model, rows, rows_at_once, trainer.join, packed=trainer.packing is not None)
             seconds = time.perf_counter() - started
             with phase("generation"), ordinary_attention(model):
                 scores = scorer(model) if scorer else {}
@@ -264,6 +263,11 @@ def evaluate(trainer: Any, config: Config, rows: Sequence[Example], scorer: Scor
         "eval_samples_per_second": round(len(rows) / seconds, 3),
         "eval_steps_per_second": round(steps / seconds, 3),
     }
+
+
+def evaluated_at_once(trainer: Any, config: Config) -> int:
+    """Rows of a batch of the evaluation loss; packed, it is cut into passes, and more rows share more."""
+    return max(config.eval.micro_batch, trainer.packing.rows) if trainer.packing else config.eval.micro_batch
 
 
 def _inference(model: Any, config: Config) -> None:

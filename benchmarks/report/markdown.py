@@ -34,7 +34,8 @@ def block(result: dict[str, Any], lang: str) -> str:
     """What a README shows of a result: one line on where it was measured, the first table, the verdict."""
     result = whole(result)
     top = verdict(result)
-    said = " ".join([f"**{top.headline.text(lang, plain)}.**", *(f"{fact.text(lang, plain).rstrip('.')}." for fact in top.facts)])
+    facts = (f"{fact.text(lang, plain).rstrip('.')}." for fact in top.facts)
+    said = " ".join([f"**{top.headline.text(lang, plain)}.**", *facts])
     parts = [line(result, lang), *labels(result, lang), markdown_table(tables(result)[0], lang), said]
     if table := anchors(result):
         parts += [f"{table.title.text(lang, plain)}:", markdown_table(table, lang)]

@@ -93,10 +93,10 @@ def _changes(s: Setup, budget: float, plan: Plan) -> list[tuple[int, str, str, S
 
 def _swaps(s: Setup, budget: float, plan: Plan) -> list[tuple[int, str, str, Setup]]:
     """Block swap, with the fewest layers that make the gate fit, or else all but one. Nothing when it fits already."""
-    if plan.gate <= budget:
+    if plan.gate <= budget or s.shape.layers < 2:
         return []
     base = replace(s, offload_embedding=not s.shape.tied)
-    for swapped in range(4, s.shape.layers):
+    for swapped in range(min(4, s.shape.layers - 1), s.shape.layers):
         changed = replace(base, swapped=swapped)
         if make_plan(changed, plan.calibration).gate <= budget:
             break

@@ -38,7 +38,8 @@ class Options:
 def plan(
     arguments: Words = None,
     budget: Annotated[
-        float | None, typer.Option(min=0.5, help="GiB; else memory.budget_gb, the preset's, the free memory, or 6")
+        float | None,
+        typer.Option(min=0.5, max=1024, help="GiB; else memory.budget_gb, the preset's, the free memory, or 6"),
     ] = None,
     fit: Annotated[bool, typer.Option("--fit", help="the largest micro-batch and the longest rows that fit")] = False,
     table: Annotated[bool, typer.Option("--table", help="micro-batch × length")] = False,

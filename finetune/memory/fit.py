@@ -9,6 +9,8 @@ from finetune.memory.setup import Setup
 STEP = 64
 """Tokens; lengths are searched in multiples of this."""
 LONGEST = 32_768
+MOST_ROWS = 4096
+"""Of a micro-batch."""
 LENGTHS = (512, 1024, 2048, 4096, 8192)
 BATCHES = (1, 2, 4, 8)
 
@@ -47,12 +49,8 @@ def find_fit(s: Setup, budget: float, calibration: Calibration = UNCALIBRATED) -
     Only divisors of the effective batch are tried, so that micro_batch × accumulation stays what it was.
     """
     effective = s.micro_batch * s.accumulation
-    fitting = [
-        batch
-        for batch in range(1, effective + 1)
-        if effective % batch == 0 and _fits(with_batch(s, batch), budget, calibration)
-    ]
-    batch = max(fitting, default=None)
+    divisors = [n for n in range(1, min(effective, MOST_ROWS) + 1) if effective % n == 0]
+    batch = max((n for n in divisors if _fits(with_batch(s, n), budget, calibration)), default=None)
     return Fit(longest(with_batch(s, 1), budget, calibration), batch, effective // batch if batch else None)
 
 

@@ -4,14 +4,11 @@ verdict."""
 from dataclasses import dataclass
 from typing import Literal
 
+from data.cuda import CONTEXT as CONTEXT
+from data.cuda import GIB as GIB
 from data.cuda import lends_main_memory
 
 MIB = 2**20
-GIB = 2**30
-
-CONTEXT = 141 * MIB
-"""The CUDA context after training: total - free - reserved on a Tesla T4, Linux (public archive of fitcheck). On
-Windows, and where the card drives a screen, the desktop takes another 300 to 1,000 MiB."""
 WORKSPACE = int(16.3 * MIB)
 """cuBLAS' workspace, the constant residual between the byte count and the T4 measurements; it comes from torch's
 allocator."""

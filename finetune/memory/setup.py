@@ -145,7 +145,7 @@ def setup_from(
         xformers=xformers_loads() if xformers is None else xformers,
         weighted=any(weight != 1 for _, weight in config.loss.role_weights),
         offload_embedding=config.memory.offload_embedding and unsloth,
-        swapped=config.memory.offload_layers if unsloth else 0,
+        swapped=min(config.memory.offload_layers, shape.layers) if unsloth else 0,
         adapter_bytes=4,
         eval_batch=config.eval.micro_batch,
         generate_batch=config.eval.generate_batch,

@@ -11,6 +11,9 @@ from typing import Any
 from data.embedded import embedded
 from data.errors import InputError
 
+WHOLE = "give the folder that save_pretrained wrote, or only its config.json"
+LINEAR_ATTENTION = ("linear_num_key_heads", "linear_num_value_heads", "linear_key_head_dim", "linear_value_head_dim")
+"""What a config says of layers with linear attention, besides where they stand."""
 LINEARS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 
 
@@ -233,29 +236,39 @@ def read_config(path: Path) -> Shape:
         InputError: not readable, or not a gated decoder whose memory this project knows.
     """
     try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError("the folder has no config.json", where=str(path.parent), fix=WHOLE) from None
     except (OSError, ValueError) as e:
-        raise InputError(f"not a model's config: {e}", where=str(path)) from None
-    text = {**values, **values.get("text_config", {})}
-    try:
-        heads = text["num_attention_heads"]
-        shape = Shape(
-            hidden=text["hidden_size"],
-            intermediate=text["intermediate_size"],
-            layers=text["num_hidden_layers"],
-            heads=heads,
-            kv_heads=text.get("num_key_value_heads") or heads,
-            head_dim=text.get("head_dim") or text["hidden_size"] // heads,
-            vocab=text["vocab_size"],
-            tied=text.get("tie_word_embeddings", values.get("tie_word_embeddings", True)),
-            family=text.get("model_type", ""),
-        )
-    except KeyError as e:
-        raise InputError(f"{e.args[0]} is missing", where=str(path), fix="give a decoder's config.json") from None
+        raise InputError(f"not a model's config: {e}", where=str(path), fix=WHOLE) from None
+    if not isinstance(values, dict) or not isinstance(values.get("text_config") or {}, dict):
+        raise InputError("not a model's config", where=str(path), fix=WHOLE)
+    text = {**values, **(values.get("text_config") or {})}
+
+    def number(key: str, otherwise: int | None = None) -> int:
+        value = text.get(key) or otherwise
+        if type(value) is int and value > 0:
+            return value
+        wrong = f"is {text[key]!r}, not a whole number above 0" if key in text else "is missing"
+        raise InputError(f"{key} {wrong}", where=str(path), fix="give the config.json of a decoder with a gated MLP")
+
+    heads, hidden = number("num_attention_heads"), number("hidden_size")
+    family = str(text.get("model_type") or "")
+    shape = Shape(
+        hidden=hidden,
+        intermediate=number("intermediate_size"),
+        layers=number("num_hidden_layers"),
+        heads=heads,
+        kv_heads=number("num_key_value_heads", heads),
+        head_dim=number("head_dim", hidden // heads),
+        vocab=number("vocab_size"),
+        tied=text.get("tie_word_embeddings", values.get("tie_word_embeddings", True)),
+        family=family,
+    )
     if "num_experts" in text or "num_local_experts" in text:
         raise InputError("mixtures of experts are not planned", where=str(path), fix="choose a dense model")
-    skipped = (values.get("quantization_config") or {}).get("llm_int8_skip_modules") or []
-    family = shape.family
+    quantised = values.get("quantization_config")
+    skipped = quantised.get("llm_int8_skip_modules") or [] if isinstance(quantised, dict) else []
     shape = replace(
         shape,
         qkv_bias=bool(text.get("attention_bias", family == "qwen2")) or family == "qwen2",
@@ -263,10 +276,12 @@ def read_config(path: Path) -> Shape:
         norms=4 if family.startswith("gemma3") else 2,
         unquantised=frozenset(skipped),
     )
-    try:
-        return _hybrid(shape, text) if family.startswith("qwen3_5") else shape
-    except KeyError as e:
-        raise InputError(f"{e.args[0]} is missing", where=str(path), fix="give the whole config.json") from None
+    if not family.startswith("qwen3_5"):
+        return shape
+    kinds = text.get("layer_types")
+    if not isinstance(kinds, list) or len(kinds) != shape.layers:
+        raise InputError("layer_types does not name the kind of every layer", where=str(path), fix=WHOLE)
+    return _hybrid(shape, text | {key: number(key) for key in LINEAR_ATTENTION})
 
 
 def _cached_config(name: str) -> Path | None:

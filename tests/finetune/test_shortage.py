@@ -66,7 +66,7 @@ def test_nothing_left_to_change_is_said(tmp_path: Path, tiny_model: Path) -> Non
     assert "Traceback" not in done.stdout + done.stderr
 
 
-CARD = {"gpu": True, "packed": False, "tied": False, "layers": 28}
+CARD = {"gpu": True, "packed": False, "tied": False, "layers": 28, "longest": 700}
 
 
 def test_changes_come_in_the_order_of_what_they_cost() -> None:
@@ -97,17 +97,37 @@ def test_what_a_machine_cannot_do_is_not_tried() -> None:
             config = config.changed(change)
         return keys
 
-    on_cpu = all_changes(load_config("cpu"), gpu=False, packed=False, tied=True, layers=30)
+    on_cpu = all_changes(load_config("cpu"), gpu=False, packed=False, tied=True, layers=30, longest=700)
     assert on_cpu == {"train.micro_batch", "train.accumulation", "train.gradient_checkpointing"}
-    packed = all_changes(load_config("cpu"), gpu=False, packed=True, tied=True, layers=30)
+    packed = all_changes(load_config("cpu"), gpu=False, packed=True, tied=True, layers=30, longest=700)
     assert packed == {"train.pass_tokens", "train.gradient_checkpointing"}, "the micro-batch takes no memory there"
     plain = all_changes(load_config("6gb", ["model.backend=hf"]), **CARD)
     assert not any(key.startswith("memory.") for key in plain)
     assert "memory.offload_embedding" not in all_changes(load_config("6gb"), **CARD | {"tied": True})
 
 
+@pytest.mark.parametrize(
+    ("settings", "longest", "passes"),
+    [
+        (["train.pass_tokens=8192"], 300, [1024, 512, 300]),  # of a row of data.max_length=2048 at a time
+        (["train.micro_batch=4"], 1900, [1900]),  # which a pass holds whole: the next thing to change is another
+        (["data.max_length=1024"], 1024, []),
+        (["train.pass_tokens=300"], 100, [256]),
+    ],
+)
+def test_every_halving_of_a_pass_frees_memory(settings: list[str], longest: int, passes: list[int]) -> None:
+    config, said = load_config("6gb", settings), []
+    while (change := next_change(config, "step", **CARD | {"packed": True, "longest": longest})) and (
+        "train.pass_tokens" in change
+    ):
+        config = config.changed(change)
+        said.append(config.train.pass_tokens)
+    assert said == passes
+    assert change == {"train.optimizer": "paged_adamw_8bit"}
+
+
 def test_evaluation_and_generation_shrink_their_own_batch() -> None:
-    config, machine = load_config("cpu"), {"gpu": False, "tied": True, "layers": 30}
+    config, machine = load_config("cpu"), {"gpu": False, "tied": True, "layers": 30, "longest": 700}
     assert next_change(config, "evaluation", packed=False, **machine) == {"eval.micro_batch": 4}
     assert next_change(config, "evaluation", packed=True, **machine) == {"train.pass_tokens": 1024}
     assert next_change(config, "generation", packed=True, **machine) == {
