@@ -7,6 +7,7 @@ import subprocess
 import sys
 from typing import Any
 
+from benchmarks.watch import APART
 from data.errors import JobFailed
 from data.files import dump_json
 
@@ -18,7 +19,7 @@ def machine() -> dict[str, Any]:
         JobFailed: torch cannot be imported.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.machine"], capture_output=True, text=True, encoding="utf-8"
+        [sys.executable, "-m", "benchmarks.machine"], capture_output=True, text=True, encoding="utf-8", **APART
     )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no word"])[-1]

@@ -13,6 +13,10 @@ from benchmarks.results import Status
 from finetune.device import GIB
 
 POLL_S = 0.2
+APART: dict[str, Any] = {"start_new_session": True}
+"""A process in a group of its own: the terminal's Ctrl-C is for the benchmark, which then ends the worker."""
+if sys.platform == "win32":
+    APART = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,9 @@ def run_watched(
     Raises:
         KeyboardInterrupt: the user's; the process has been ended.
     """
-    # In a group of its own: the terminal's Ctrl-C is for the benchmark, which then ends the worker.
-    apart: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, env=env, **apart
+            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, env=env, **APART
         )
         try:
             return _wait(process, timeout_s, limit_gib, tick, log)

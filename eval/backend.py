@@ -84,7 +84,7 @@ def context_length(folder: Path) -> int:
     """Tokens that the model of a folder takes. An evaluation's prompts may be longer than the rows that trained, and
     nothing is allocated for the difference."""
     values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return int({**values, **values.get("text_config", {})}["max_position_embeddings"])
+    return int({**values, **(values.get("text_config") or {})}["max_position_embeddings"])
 
 
 def checkpointing(setting: str) -> str | bool:

@@ -1,6 +1,6 @@
 """A finished run as something to ask: its recipe, its rows, its best adapter with tokenizer and template."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +11,22 @@ from data.errors import InputError
 from data.load import load_splits
 from data.pretrained import load_tokenizer, resolve
 from data.record import Record
-from data.runs import read_manifest, read_recipe
+from data.runs import MEND, read_manifest, read_recipe
 from data.template import Template
 from data.tools import shown
 from eval import backend
 from eval.load import add_adapter, decoding_dtype, load_model
 from eval.shortage import NoRoom, is_shortage
+
+RECIPE = [
+    *("model.name", "model.backend", "model.load_in_4bit", "model.attention"),
+    *("data.train", "data.validation", "data.test", "data.limit", "data.max_tools", "data.descriptions"),
+    *("train.gradient_checkpointing", "eval.max_new_tokens"),
+    *("memory.budget_gb", "memory.offload_embedding", "memory.offload_layers"),
+]
+"""Keys of config.yaml that asking a run looks at; one of another version may lack some."""
+MANIFEST = ("device.kind", "precision", "template.family", "template.origin", "best.sha256")
+"""Of manifest.json, likewise."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,19 @@ def read_trained(run: Path) -> Trained:
     config = read_recipe(run)
     if not (run / "best" / "adapter_model.safetensors").is_file():
         raise InputError("the run has no best/ adapter", where=str(run), fix="let it finish: RESUME=1 make train")
-    return Trained(run, config, read_manifest(run))
+    manifest = read_manifest(run)
+    _require(config, RECIPE, run / "config.yaml", "copy it from a preset: finetune/presets/cpu.yaml")
+    _require(manifest, MANIFEST, run / "manifest.json", MEND)
+    return Trained(run, config, manifest)
+
+
+def _require(values: dict[str, Any], keys: Sequence[str], path: Path, fix: str) -> None:
+    for key in keys:
+        found: Any = values
+        for part in key.split("."):
+            if not isinstance(found, dict) or part not in found:
+                raise InputError("this key of the run is missing", where=f"{path} {key}", fix=fix)
+            found = found[part]
 
 
 def prepare(trained: Trained) -> None:

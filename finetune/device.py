@@ -118,8 +118,22 @@ def act_small() -> None:
 
 
 def family_of(folder: Path) -> str:
-    """transformers' `model_type` of a model's folder, read without transformers, which Unsloth must precede."""
-    return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type", ""))
+    """transformers' `model_type` of a model's folder, read without transformers, which Unsloth must precede.
+
+    Raises:
+        InputError: its config.json is broken, or names no family.
+    """
+    path = folder / "config.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as e:
+        raise InputError(f"the file is broken ({e})", where=str(path), fix="copy or fetch the model again") from None
+    family = values.get("model_type") if isinstance(values, dict) else None
+    if not isinstance(family, str):
+        raise InputError(
+            "no model's config: it has no model_type", where=str(path), fix="give the folder that save_pretrained wrote"
+        )
+    return family
 
 
 def precision(wanted: str, device: Device, backend: str, family: str) -> tuple[str, str]:

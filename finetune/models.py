@@ -54,12 +54,13 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
         InputError: the folder cannot be loaded, or 4-bit weights cannot be computed on this machine.
     """
     import torch
+    from safetensors import SafetensorError
 
     torch.manual_seed(config.train.seed)
     make = _load_unsloth if config.model.backend == "unsloth" else _load_hf
     try:
         model = make(config, folder, dtype, device)
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, SafetensorError) as e:
         raise InputError(f"the model cannot be loaded: {str(e).splitlines()[0]}", where=str(folder)) from e
     if config.model.load_in_4bit and not is_4bit(model):
         raise InputError(

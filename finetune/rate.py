@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from data.errors import InputError
 from data.render import IGNORED
 from finetune.config import Config
 from finetune.device import Device
@@ -155,10 +156,18 @@ class Meter:
 
 
 def measure_ceiling(config: Config, folder: Path, dtype: str, device: Device) -> Ceiling:
-    """Measure the machine for the model of a folder, which takes a second; before it is loaded, while there is room."""
+    """Measure the machine for the model of a folder, which takes a second; before it is loaded, while there is room.
+
+    Raises:
+        InputError: transformers does not know the model.
+    """
     from transformers import AutoConfig
 
-    hidden = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config().hidden_size
+    try:
+        hidden = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config().hidden_size
+    except ValueError as e:
+        reason = str(e).splitlines()[0]
+        raise InputError(f"the model cannot be loaded: {reason}", where=str(folder), fix="choose another model") from e
     dtype = "bfloat16" if fast(config, device) else dtype
     return Ceiling(matmul_rate(device.kind, dtype, hidden), dtype)
 

@@ -3,12 +3,15 @@
 import itertools
 import json
 import os
+import signal
 import sys
 import tarfile
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -20,7 +23,7 @@ from benchmarks.gpu.steps import Scene, Step, Words
 from benchmarks.machine import machine
 from benchmarks.watch import last_words, run_watched
 from data.errors import InputError
-from data.files import atomic_write, write_json
+from data.files import atomic_write, writable, write_json
 from finetune.device import has_cuda
 
 LEFT_OUT = {".safetensors", ".bin", ".pt", ".pth", ".html", ".png"}
@@ -96,12 +99,17 @@ def run_steps(
     if not (rehearse or has_cuda()):
         raise InputError("no GPU is here", fix="--rehearse plays the same commands in miniature")
     out = out.resolve()
+    writable(out, folder=True)
     out.mkdir(parents=True, exist_ok=True)
     steps = {name: table[name] for name in wanted(table, names or list(table), out)}
-    failed, started, given = [], time.monotonic(), 0.0
-    with tempfile.TemporaryDirectory(prefix="runbook-") as scratch, ThreadPoolExecutor(1) as aside:
+    failed, started, given, stop = [], time.monotonic(), 0.0, threading.Event()
+    with (
+        _ctrl_c_sets(stop),
+        tempfile.TemporaryDirectory(prefix="runbook-") as scratch,
+        ThreadPoolExecutor(1) as aside,
+    ):
         here = aside.submit(machine)  # an import of torch, beside the first wave
-        book = Book(steps, out, rehearse, Path(scratch), console, threading.Event())
+        book = Book(steps, out, rehearse, Path(scratch), console, stop)
         for _, wave in itertools.groupby(steps, lambda name: steps[name].wave):
             names = list(wave)
             given += max(steps[name].seconds for name in names) * (SLOWER * len(names) if rehearse else 1)
@@ -143,11 +151,20 @@ def _wave(book: Book, names: list[str], deadline: float) -> list[Summary]:
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // at_once))} if len(names) > 1 else {}
     with ThreadPoolExecutor(at_once) as pool:
         running = [pool.submit(_step, book, name, deadline, threads) for name in names]
-        try:
-            return [one.result() for one in running]
-        except KeyboardInterrupt:
-            book.stop.set()
-            raise
+    summaries = [one.result() for one in running]
+    book.tick()
+    return summaries
+
+
+@contextmanager
+def _ctrl_c_sets(stop: threading.Event) -> Iterator[None]:
+    """Ctrl-C, pressed once or more, is heard by the threads that watch the commands: were it raised here, a second one
+    would end this process and leave the commands running."""
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _step(book: Book, name: str, deadline: float, more: dict[str, str]) -> Summary:

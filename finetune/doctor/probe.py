@@ -159,9 +159,9 @@ PROBES = {f.__name__: f for f in (card, torch, bitsandbytes, triton, xformers, h
 
 def main() -> None:
     """Run one probe and print its answer."""
-    if importlib.util.find_spec("pynvml"):
-        prepare_process()
     try:
+        if importlib.util.find_spec("pynvml"):
+            prepare_process()
         answer = PROBES[sys.argv[1]]()
     except Exception as e:
         lines = str(e).strip().splitlines()

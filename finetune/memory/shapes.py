@@ -262,7 +262,7 @@ def read_config(path: Path) -> Shape:
         kv_heads=number("num_key_value_heads", heads),
         head_dim=number("head_dim", hidden // heads),
         vocab=number("vocab_size"),
-        tied=text.get("tie_word_embeddings", values.get("tie_word_embeddings", True)),
+        tied=bool(text.get("tie_word_embeddings", True)),
         family=family,
     )
     if "num_experts" in text or "num_local_experts" in text:

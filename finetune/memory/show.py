@@ -103,7 +103,7 @@ def _print_stages(console: Console, stages: list[Stage], budget: float) -> None:
     for column in ("", "must be free", "main memory", "disk", ""):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for stage in stages:
-        at_once = f", {stage.batch} prompts at once" if stage.batch else ""
+        at_once = f" for one prompt, up to {stage.batch}" if stage.batch else ""
         said = f"{stage.verdict}{at_once}" if stage.gate else "on the CPU"
         sizes = [amount(size) for size in (stage.gate, stage.host, stage.disk)]
         table.add_row(stage.name, *sizes, f"[{COLOURS[stage.verdict]}]{said}[/]")

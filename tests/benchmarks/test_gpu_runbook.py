@@ -111,7 +111,7 @@ def test_a_step_that_hangs_takes_no_other_waves_time(modules: Path) -> None:
 
 
 def test_ctrl_c_ends_all_commands_and_keeps_the_files(modules: Path) -> None:
-    (modules / "stop.py").write_text("import os, signal; os.kill(os.getppid(), signal.SIGINT)")
+    (modules / "stop.py").write_text("import os, signal\nfor _ in range(3): os.kill(os.getppid(), signal.SIGINT)")
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         go(modules, {"one": step(0, ["good"]), "two": step(1, ["slow"]), "three": step(1, ["good"], ["stop"])})
@@ -149,6 +149,12 @@ def test_an_unknown_step_is_told_before_anything_runs(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such step: 'warp'"):
         run_steps(STEPS, ["doctor", "warp"], tmp_path / "out", None, True, Console(file=io.StringIO()))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_where_the_results_should_go(modules: Path) -> None:
+    (modules / "out").touch()
+    with pytest.raises(InputError, match="this is a file"):
+        go(modules, {"one": step(0, ["good"])})
 
 
 def test_what_is_heavy_stays_behind(tmp_path: Path) -> None:

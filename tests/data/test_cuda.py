@@ -125,3 +125,26 @@ def test_windows_and_wsl_lend_main_memory(
     monkeypatch.setattr("platform.system", lambda: system)
     monkeypatch.setattr("platform.release", lambda: release)
     assert cuda.lends_main_memory() is lends
+
+
+def test_a_single_card_that_cannot_tell_its_memory_is_a_card(
+    cards: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As boards do whose GPU shares the main memory."""
+
+    def refuse(handle: str) -> None:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetMemoryInfo", refuse)
+    cards.pop()
+    cuda.prepare_process()
+    assert cuda.open_card() == ONE
+
+
+@pytest.mark.parametrize("listed", ["²", "garbage", "GPU-99999999", "MIG-99999999", "0x1"])
+def test_what_names_no_card_is_no_card(
+    cards: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, listed: str
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+    with pytest.raises(pynvml.NVMLError):
+        cuda.open_card()

@@ -1,5 +1,7 @@
 """A run is asked through the library, and in the memory, that it trained with."""
 
+import copy
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,12 +9,19 @@ from typing import Any
 import pytest
 import torch
 
-from data.errors import JobFailed
+from data.errors import InputError, JobFailed
 from eval import backend
 from eval.shortage import NoRoom
-from eval.trained import Trained, add_best, load_base, prepare
+from eval.trained import Trained, add_best, load_base, prepare, read_trained
+from finetune.config import load_config
 
 GIB = 2**30
+MANIFEST = {
+    "device": {"kind": "cpu"},
+    "precision": "float32",
+    "template": {"family": "hermes", "origin": "project"},
+    "best": {"sha256": "0"},
+}
 
 
 def run(device: str = "cuda", *, backend: str = "unsloth", **memory: Any) -> Trained:
@@ -73,7 +82,8 @@ def test_any_other_run_is_asked_through_transformers(trained: Trained, calls: li
     assert not {"start_unsloth", "load_unsloth"} & set(names(calls))
 
 
-def test_unsloth_is_given_what_training_gave_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("card", [True, False])
+def test_unsloth_is_given_what_training_gave_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, card: bool) -> None:
     given: dict[str, Any] = {}
 
     def from_pretrained(name: str, **rest: Any) -> tuple[str, None]:
@@ -82,8 +92,10 @@ def test_unsloth_is_given_what_training_gave_it(monkeypatch: pytest.MonkeyPatch,
 
     library = SimpleNamespace(FastLanguageModel=SimpleNamespace(from_pretrained=from_pretrained))
     monkeypatch.setitem(__import__("sys").modules, "unsloth", library)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: card)
     config = run(offload_embedding=True, offload_layers=8).config
     assert backend.load_unsloth(tmp_path, config, "bfloat16", max_length=4096) == "model"
+    moved = {"text_only": True, "offload_embedding": True, "offload_layers": 8}
     assert given == {
         "name": str(tmp_path.absolute()),
         "max_seq_length": 4096,
@@ -91,9 +103,7 @@ def test_unsloth_is_given_what_training_gave_it(monkeypatch: pytest.MonkeyPatch,
         "load_in_4bit": True,
         "use_gradient_checkpointing": "unsloth",
         "local_files_only": True,
-        "offload_embedding": True,
-        "offload_layers": 8,
-    }
+    } | (moved if card else {}), "Unsloth's loader on a processor does not know the words"
 
 
 def test_unsloth_after_transformers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,3 +147,27 @@ def test_evaluation_keeps_to_the_runs_budget(
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", told.append)
     backend.bound_card(budget)
     assert told == ([pytest.approx(fraction)] if fraction else [])
+
+
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        *[("config.yaml", key) for key in ("memory", "memory.budget_gb", "eval", "data.max_tools")],
+        *[("manifest.json", key) for key in ("best", "precision", "device.kind", "template.family")],
+    ],
+)
+def test_a_run_of_another_version_is_told_which_key_it_lacks(tmp_path: Path, file: str, key: str) -> None:
+    kept = {"config.yaml": load_config("cpu").model_dump(mode="json"), "manifest.json": MANIFEST}
+    kept = copy.deepcopy(kept)
+    *sections, leaf = key.split(".")
+    target = kept[file]
+    for section in sections:
+        target = target[section]
+    del target[leaf]
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "adapter_model.safetensors").touch()
+    for name, values in kept.items():
+        (tmp_path / name).write_text(json.dumps(values), encoding="utf-8")
+    with pytest.raises(InputError, match="this key of the run is missing") as raised:
+        read_trained(tmp_path)
+    assert f"{file} {key}" in str(raised.value)

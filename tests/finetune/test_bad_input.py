@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from finetune.cli import app
-from tests.tiny import FIXTURES, TINY
+from tests.tiny import FIXTURES, TINY, finetune
 
 
 def first_row() -> Any:
@@ -158,3 +158,17 @@ def test_a_preset_beside_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["train", "cpu", "--resume", "any"])
     assert result.exit_code == 2 and "a preset or file cannot be given with --resume" in result.stderr
+
+
+def test_weights_that_were_cut_off(tmp_path: Path, tiny_model: Path) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "half")
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(whole[:100])
+    said = finetune(tmp_path, "train", "cpu", *TINY, f"model.name={folder}", expect=2)
+    assert "the model cannot be loaded" in said and "Traceback" not in said
+
+
+def test_settings_of_a_card_have_no_effect_on_a_processor(tmp_path: Path, tiny_model: Path) -> None:
+    settings = ["memory.offload_layers=1", "memory.budget_gb=2", "train.max_steps=1"]
+    said = finetune(tmp_path, "train", "cpu", *TINY, *settings, f"model.name={tiny_model}")
+    assert "memory.budget_gb has no effect" in said and "memory.offload_layers" in said

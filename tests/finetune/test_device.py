@@ -247,3 +247,12 @@ def test_the_monitor_reads_torchs_card(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SystemMonitor(AMPERE).read()["gpu_utilization"] == 70
     sliced = SystemMonitor(replace(AMPERE, uuid="mig")).read()
     assert sliced["gpu_utilization"] is None and sliced["gpu_memory_reserved"] == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("{", "the file is broken"), ("[]", "no model_type"), ("{}", "no model_type")]
+)
+def test_a_broken_config_is_told(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "config.json").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        family_of(tmp_path)

@@ -154,3 +154,13 @@ def test_other_errors_stay_what_they_are() -> None:
     with pytest.raises(RuntimeError, match="shape") as raised, phase("step"):
         raise RuntimeError("shape mismatch")
     assert not isinstance(raised.value, OutOfMemory)
+
+
+@pytest.mark.parametrize("phase", ["load", "step", "evaluation", "generation"])
+def test_layers_wait_in_main_memory_only_where_activations_are_recomputed(phase: str) -> None:
+    """Unsloth refuses `offload_layers` without checkpointing, which would end the run that a change should save."""
+    config = load_config("6gb", ["train.gradient_checkpointing=off"])
+    while change := next_change(config, phase, **CARD):
+        config = config.changed(change)
+        assert not config.memory.offload_layers or config.train.gradient_checkpointing == "unsloth"
+    assert config.memory.offload_layers == CARD["layers"]

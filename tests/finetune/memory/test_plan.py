@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 from finetune.cli import app
 from finetune.config import PRESETS, load_config
 from finetune.memory import docs
+from finetune.memory.advice import advise
 from finetune.memory.fit import find_fit, longest
 from finetune.memory.overheads import GIB
 from finetune.memory.plan import make_plan
@@ -77,7 +79,7 @@ def test_a_7b_is_evaluated_with_the_weights_in_main_memory_that_were_there_in_tr
 
 
 def test_the_stages_and_the_presets_print() -> None:
-    assert "prompts at once" in CliRunner().invoke(app, ["plan"]).output
+    assert "for one prompt, up to 15" in CliRunner().invoke(app, ["plan"]).output
     lines = CliRunner().invoke(app, ["plan", "--all"]).output.splitlines()
     assert [line.split()[0] for line in lines if "fit" in line and "GiB" not in line] == sorted(
         path.stem for path in PRESETS.glob("*gb*.yaml")
@@ -180,3 +182,24 @@ def test_every_family_is_known_by_its_hub_name() -> None:
         "google/gemma-3-1b-it",
     ):
         assert shape_of(name)[1] == "built-in table"
+
+
+@pytest.mark.parametrize("layers", [1, 2, 4])
+def test_a_model_of_few_layers_gets_advice_too(layers: int) -> None:
+    plan = make_plan(Setup(replace(KNOWN["Qwen2.5-0.5B"], layers=layers)))
+    assert all(advice.saves > 0 for advice in advise(plan, GIB / 2))
+
+
+def test_an_effective_batch_of_billions_takes_no_longer() -> None:
+    found = find_fit(Setup(KNOWN["Qwen2.5-0.5B"], micro_batch=10**5, accumulation=10**5), 6 * GIB)
+    assert found.micro_batch and found.accumulation == 10**10 // found.micro_batch
+
+
+@pytest.mark.parametrize("words", [["--budget", "inf"], ["--budget", "6144"], ["memory.budget_gb=6144"]])
+def test_a_budget_in_mib_is_refused(words: list[str]) -> None:
+    assert CliRunner().invoke(app, ["plan", "6gb", *words]).exit_code == 2
+
+
+def test_no_more_layers_wait_in_main_memory_than_there_are() -> None:
+    config = load_config("6gb", ["memory.offload_layers=1000"])
+    assert setup_from(config, KNOWN["Qwen2.5-1.5B"], "unsloth").swapped == 28

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from data.errors import InputError
 from finetune.config import load_config
 from finetune.memory.command import preset_budget
 from finetune.memory.inference import kv_cache
@@ -109,6 +110,36 @@ def test_the_presets_fit_their_cards(preset: str, turing: bool) -> None:
     assert not config.model.load_in_4bit
     plan = make_plan(setup_from(config, shape_of(config.model.name)[0], "unsloth", turing=turing))
     assert plan.verdict((preset_budget(preset) or 0) * GIB) == "fits"
+
+
+FAULTS: list[tuple[Any, str]] = [
+    ([], "not a model's config"),
+    (QWEN3_5 | {"text_config": [1]}, "not a model's config"),
+    (QWEN3_5 | {"hidden_size": "1024"}, "hidden_size is '1024'"),
+    (QWEN3_5 | {"num_attention_heads": 0}, "num_attention_heads is 0"),
+    (QWEN3_5 | {"intermediate_size": [3584] * 24}, "intermediate_size is"),
+    (QWEN3_5 | {"layer_types": None}, "layer_types does not name"),
+    (QWEN3_5 | {"linear_key_head_dim": None}, "linear_key_head_dim is None"),
+    ({"model_type": "gpt2", "n_embd": 768}, "num_attention_heads is missing"),
+]
+
+
+@pytest.mark.parametrize(("config", "said"), FAULTS)
+def test_a_config_of_another_kind_is_one_clear_error(tmp_path: Path, config: Any, said: str) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        shape_of(str(tmp_path))
+
+
+def test_what_a_config_leaves_open_is_no_fault(tmp_path: Path) -> None:
+    config = QWEN3_5 | {"text_config": None, "quantization_config": "nf4"}
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert read_config(tmp_path / "config.json") == KNOWN["Qwen3.5-0.8B"]
+
+
+def test_a_folder_without_a_config(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the folder has no config"):
+        shape_of(str(tmp_path))
 
 
 def _tensors(value: Any) -> list[Any]:
