@@ -229,6 +229,6 @@ LONGER = {
         ),
     ),
     "study-6gb": Step("the embedded model on the whole dataset, and its evaluation", 900, 3, _study("6gb")),
-    "study-6gb-overfit-study": Step("the same for ten epochs", 900, 3, _study("6gb-overfit-study"), ()),
+    "study-6gb-overfit-study": Step("the same for ten epochs", 900, 3, _study("6gb-overfit-study")),
 }
 """What a longer lease is for: `--longer`. Needs the embedded model's weights."""
