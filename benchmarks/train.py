@@ -133,6 +133,11 @@ def notes(config: Config, device: str, wanted: list[shapes.Shape], *, random: bo
             for shape in wanted
             if shape.padded
         ]
+    if device == "cuda":
+        lines.append(
+            "The LM head meets supervised tokens alone, in TRL's loss (hf), Unsloth's and this project's; hf-trainer "
+            "computes the logits of all tokens, as transformers' own loss does."
+        )
     if device == "cuda" and config.train.gradient_checkpointing == "unsloth":
         lines.append(
             "All arms recompute activations; Unsloth keeps layer inputs in main memory, the others on the card."
