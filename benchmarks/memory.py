@@ -26,6 +26,7 @@ from benchmarks.results import Measured, Run, Status, result_path, save
 from benchmarks.shapes import fixed
 from benchmarks.train import memory_limit, with_budget
 from data.render import Example
+from eval.backend import context_length
 from finetune.config import Config
 from finetune.memory.shapes import read_config
 
@@ -186,11 +187,8 @@ def _unsearched(arm: str) -> LengthArm:
 
 def positions(folder: Path) -> int:
     """The longest sequence the model has positions for."""
-    import json
-
     read_config(folder / "config.json")  # refuses what is no decoder
-    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return int(values.get("text_config", values)["max_position_embeddings"])
+    return context_length(folder)
 
 
 class _Ended(Exception):

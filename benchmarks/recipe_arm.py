@@ -21,10 +21,11 @@ from data.errors import InputError, JobFailed
 from data.files import dump_json, write_json
 from data.load import spread
 from data.render import IGNORED, Example
+from eval.shortage import is_shortage
 from finetune.config import Config
 from finetune.length import Length, run_length
 from finetune.rows import Prepared
-from finetune.shortage import OutOfMemory, is_shortage, phase
+from finetune.shortage import OutOfMemory, phase
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -89,7 +90,8 @@ def run_arm(task: Task, emit: Emit) -> None:
 
     prepared = _rows(task, config)
     train, validation = prepared.train.examples, prepared.validation.examples
-    length = run_length(config, train, make_packing(config, device, dtype, family, train))
+    packing = make_packing(config, device, dtype, family, train)
+    length = run_length(config, train, packing)
     rows = _describe(prepared, length)
     emit(rows)
     if task.answers not in (None, rows["supervised"]):
@@ -108,6 +110,7 @@ def run_arm(task: Task, emit: Emit) -> None:
             warmup_steps=length.warmup_steps,
             scorer=None,
             callbacks=[],
+            packing=packing,
             trl=config.model.backend == "unsloth",  # plain: transformers' own Trainer, on a GPU too
         )
         start_alike(trainer.model, config.train.seed)

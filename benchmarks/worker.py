@@ -43,7 +43,8 @@ def main(path: str) -> None:
 
 def outcome(spec: Spec) -> dict[str, Any]:
     """The figures of a run, or its status and reason."""
-    from finetune.shortage import OutOfMemory, is_shortage
+    from eval.shortage import is_shortage
+    from finetune.shortage import OutOfMemory
 
     try:
         return {"status": "ok", "reason": None, **measure(spec)}
@@ -68,12 +69,14 @@ def measure(spec: Spec) -> dict[str, Any]:
     from data.pretrained import load_tokenizer
     from finetune.device import detect, family_of, precision
     from finetune.models import load, prepare_backend
+    from finetune.packing import make_packing
 
     config = Config.model_validate(spec["config"])
     refuse_unsloth(config)
     device = detect()
     folder = Path(config.model.name)
-    dtype, _ = precision(config.model.dtype, device, config.model.backend, family_of(folder))
+    family = family_of(folder)
+    dtype, _ = precision(config.model.dtype, device, config.model.backend, family)
     prepare_backend(config, device)
 
     from benchmarks.stopwatch import Stopwatch
@@ -98,6 +101,7 @@ def measure(spec: Spec) -> dict[str, Any]:
         warmup_steps=round(train.warmup * (train.max_steps or 0)),
         scorer=None,
         callbacks=[stopwatch, _progress(Path(spec["progress"]))],
+        packing=make_packing(config, device, dtype, family, rows),
         trl=spec["trl"],
         more=spec["arguments"],
     )

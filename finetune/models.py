@@ -23,7 +23,6 @@ class Loaded:
     """A base model with a fresh adapter, ready to train."""
 
     model: Any
-    family: str  # `family_of` its folder
     dtype: str
     attention: str
     fast: bool  # products in bfloat16 on a processor, the rest in float32
@@ -81,11 +80,10 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
     if compiled and (reason := compile_layers(model)):
         say(f"The layers cannot be compiled here ({reason}): training runs without, slower")
         compiled = False
-    family = family_of(folder)
-    if shares_prefixes(config, device, dtype, family):
+    if shares_prefixes(config, device, dtype, family_of(folder)):
         use_packed_attention(model, compiled=compiled)
         attention = "packed"
-    return Loaded(model, family, dtype, attention, fast(config, device), compiled)
+    return Loaded(model, dtype, attention, fast(config, device), compiled)
 
 
 def attention_of(model: Any, config: Config, device: Device) -> str:

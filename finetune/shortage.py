@@ -5,8 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from data.errors import JobFailed
-from eval.shortage import is_shortage as is_shortage
-from eval.shortage import release as release
+from eval.shortage import is_shortage
 from finetune.config import Config
 from finetune.packing import most_tokens
 

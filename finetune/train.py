@@ -18,6 +18,7 @@ from data.files import read_jsonl, write_json, write_jsonl
 from data.pretrained import resolve
 from data.record import Record
 from data.runs import point_latest, read_manifest
+from eval.shortage import release
 from finetune.adapter import keep_best
 from finetune.closing import tell, write_pages
 from finetune.config import Config
@@ -29,7 +30,7 @@ from finetune.packing import Packing, make_packing, shares_prefixes
 from finetune.rows import Prepared, describe_rows, prepare, read_rows
 from finetune.runs import adapter_digest, create_run, hold, last_checkpoint
 from finetune.scoring import scorer
-from finetune.shortage import OutOfMemory, describe, next_change, phase, release
+from finetune.shortage import OutOfMemory, describe, next_change, phase
 from finetune.trackers import check_trackers
 
 
@@ -183,7 +184,7 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
     job.heed()
     meter = make_meter(config, loaded.model, ceiling)
     _write_down(job, manifest | {"attention": loaded.attention} | meter.facts, prepared, packing, checkpoint)
-    trainer, watch = _trainer(job, prepared, loaded, device, length, meter)
+    trainer, watch = _trainer(job, prepared, loaded, device, length, packing, meter)
     before = signal.getsignal(signal.SIGINT)
     try:
         _first_look(config, trainer, loaded, prepared, device, length, say)
@@ -285,7 +286,7 @@ class Watch:
 
 
 def _trainer(
-    job: Job, prepared: Prepared, loaded: Any, device: Device, length: Length, meter: Any
+    job: Job, prepared: Prepared, loaded: Any, device: Device, length: Length, packing: Packing | None, meter: Any
 ) -> tuple[Any, Watch]:
     from transformers import EarlyStoppingCallback
 
@@ -326,6 +327,7 @@ def _trainer(
         warmup_steps=length.warmup_steps,
         scorer=scorer(config, loaded.dtype, device, prepared, prepared.scored, job.say),
         callbacks=callbacks,
+        packing=packing,
         tally=meter.tally,
     )
     return trainer, watch

@@ -13,7 +13,7 @@ from finetune.config import Config
 from finetune.device import Device, hand_back_freed_memory
 from finetune.losses import evaluation_loss, scaled_weights, training_loss
 from finetune.models import Loaded
-from finetune.packing import Packing, make_packing
+from finetune.packing import Packing
 from finetune.processor import products
 from finetune.rate import Tally
 from finetune.shared_prefix import computed_tokens, pack
@@ -34,6 +34,7 @@ def build_trainer(
     warmup_steps: int,
     scorer: Scorer | None,
     callbacks: list[Any],
+    packing: Packing | None,
     trl: bool | None = None,
     more: dict[str, Any] | None = None,
     tally: Tally | None = None,
@@ -42,6 +43,7 @@ def build_trainer(
 
     Args:
         scorer: called with the model (in evaluation mode) at each evaluation; its metrics enter the log as `eval_…`.
+        packing: `make_packing` of `train`, with which the model was loaded as well.
         trl: SFTTrainer or transformers' Trainer; None: as `uses_trl` says. The benchmark compares both.
         more: settings of the trainer besides the config's; the benchmark tries kernels with them.
         tally: counts what each batch computes.
@@ -55,7 +57,6 @@ def build_trainer(
         from transformers import TrainingArguments as Arguments
 
     weights = scaled_weights(config.loss.role_weights, train)
-    packing = make_packing(config, device, loaded.dtype, loaded.family, train)
     # On a CPU no library has a head that leaves out the tokens without a label; the plain arm keeps its library's.
     own_loss = weights is not None or packing is not None or (device.kind == "cpu" and trl is not False)
 

@@ -56,24 +56,27 @@ def make_model(folder: Path) -> Path:
 
 
 def random_model(family: str, layers: int, *, attention: str = "sdpa", **settings: Any) -> Any:
-    """A random model of a family in float32: 100 tokens, two heads to a key; the same weights every time."""
+    """A random model of a family in float32: 100 tokens, two heads to a key; the same weights every time.
+
+    Args:
+        settings: of its config, besides these or in their place.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(0)
-    config = AutoConfig.for_model(
-        family,
-        vocab_size=100,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=layers,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        initializer_range=0.3,
-        eos_token_id=None,
-        **settings,
-    )
+    usual: dict[str, Any] = {
+        "vocab_size": 100,
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": layers,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "initializer_range": 0.3,
+        "eos_token_id": None,
+    }
+    config = AutoConfig.for_model(family, **usual | settings)
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32, attn_implementation=attention)
 
 

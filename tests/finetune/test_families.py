@@ -12,7 +12,7 @@ from data.render import IGNORED, render_prompt
 from eval.generate import generate
 from finetune.config import load_config
 from finetune.rows import Prepared, prepare, read_rows
-from tests.tiny import FIXTURES
+from tests.tiny import FIXTURES, random_model
 
 CHATML = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"]
 MARKS = ["<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>"]  # not special
@@ -135,24 +135,9 @@ def test_the_tokenizer_saved_with_the_adapter_stops_there_too(family: tuple[Fami
 
 @pytest.mark.parametrize("batch", [1, 2])  # by transformers, and on a CPU by this project for the families it knows
 def test_generation_stops_at_the_end_token(family: tuple[Family, Path], batch: int) -> None:
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
     own, folder = family
-    tokenizer = prepared(folder).tokenizer
-    config = AutoConfig.for_model(
-        own.model_type,
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        eos_token_id=None,  # the model's own says nothing
-        **own.sizes,
-    )
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    tokenizer = prepared(folder).tokenizer  # the model's own config says no end token
+    model = random_model(own.model_type, 2, vocab_size=len(tokenizer), **own.sizes).eval()
     letter = tokenizer("x", add_special_tokens=False)["input_ids"][0]
     model.set_output_embeddings(_speaker([letter, letter, tokenizer.eos_token_id], len(tokenizer)))
     found = generate(model, tokenizer, [[letter] * 3] * 2, max_new_tokens=8, batch=batch)
