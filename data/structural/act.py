@@ -20,6 +20,7 @@ class Scene:
         split: the value pool.
         many: how many ids a request for a single-id tool should name (parallel calls).
         fix: slots that earlier clauses have settled: `case`, `name`, `section`, `load`, `node`, …
+        about: the tools of the training session, which a request should rather be for.
     """
 
     model: Model
@@ -27,6 +28,7 @@ class Scene:
     voice: Voice
     many: int = 1
     fix: dict[str, Any] = field(default_factory=dict)
+    about: list[str] = field(default_factory=list)
 
     def amount(self, kind: str) -> units.Amount:
         return units.draw(self.voice, self.split, kind)
@@ -72,6 +74,15 @@ class Act:
 
 
 @dataclass
+class Twin:
+    """A sentence close to one that no call answers, its calls, and the voice that said it."""
+
+    text: str
+    calls: list[Call]
+    voice: Voice
+
+
+@dataclass
 class Request:
     """What a row is made of, besides its model and tools.
 
@@ -83,6 +94,7 @@ class Request:
         concerns: the tools that it is or seems to be about.
         refused: the calls that it literally asks for and the engine must refuse.
         acceptable: further right argument values, as `meta.acceptable` writes them.
+        twin: the nearest request that a call does answer, for the same training session.
     """
 
     text: str
@@ -93,6 +105,7 @@ class Request:
     concerns: list[str] = field(default_factory=list)
     refused: list[Call] = field(default_factory=list)
     acceptable: dict[str, Any] = field(default_factory=dict)
+    twin: Twin | None = None
 
     @property
     def tools(self) -> list[str]:

@@ -1,5 +1,8 @@
 """Build the dataset: train, validation and test rows of structural requests, the same bytes on every machine.
 
+Validation and test stand as they were first built, so that scores of models trained on later training rows compare.
+Another seed builds all three from nothing.
+
 Run `python -m data.structural.build` to write the files beside this one.
 """
 
@@ -7,17 +10,23 @@ import argparse
 import hashlib
 import json
 from collections.abc import Iterator
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from data.files import atomic_write, write_json
+from data.files import atomic_write, read_jsonl, write_json
 from data.structural import checks, sessions
 from data.structural.rows import make_row
 from data.structural.splits import SPLITS, Bucket, quota
 
 SEED = 20261
 HERE = Path(__file__).parent
+Rows = dict[str, list[dict[str, Any]]]
+
+
+def frozen() -> Rows:
+    """The committed rows of validation and test."""
+    return {s: [row for _, row in read_jsonl(HERE / f"{s}.jsonl")] for s in ("validation", "test")}
 
 
 def build_split(split: str, seed: int, seen: "checks.Seen", limit: int = 0) -> Iterator[dict[str, Any]]:
@@ -42,27 +51,29 @@ def _in_sessions(bucket: Bucket, kinds: list[str], seed: int, seen: "checks.Seen
     for session_number in count():
         session = sessions.start(session_number, seed, drawn)
         for number, kind in list(enumerate(kinds))[done : done + session.size]:
-            row = make_row("train", bucket, kind, number, seed, seen, session)
-            if row is None:
+            if make_row("train", bucket, kind, number, seed, seen, session) is None:
                 break
-            session.add(row)
-        seen.toolsets.add(tuple(sorted(session.close())))
+        seen.toolsets.add(tuple(sorted(session.close(seen.toolsets))))
         yield from session.rows
         done += len(session.rows)
         if done == len(kinds):
             return
 
 
-def build(out_dir: str | Path, seed: int = SEED, limit: int = 0) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
+def build(out_dir: str | Path, seed: int = SEED, limit: int = 0) -> tuple[Rows, list[str]]:
     """Write train.jsonl, validation.jsonl, test.jsonl and digests.json to a folder.
+
+    With the dataset's own seed training rows alone are drawn, away from those of validation and test, which stay
+    whole, whatever the limit.
 
     Returns:
         The rows by split, and one line for each draft that the engine or the second reader refused.
     """
-    out, seen = Path(out_dir), checks.Seen()
-    rows: dict[str, list[dict[str, Any]]] = {}
+    out, fixed = Path(out_dir), frozen() if seed == SEED else {}
+    seen = checks.Seen.of(chain.from_iterable(fixed.values()))
+    rows: Rows = {}
     for split in ("train", "test", "validation"):
-        rows[split] = list(build_split(split, seed, seen, limit))
+        rows[split] = fixed.get(split) or list(build_split(split, seed, seen, limit))
         with atomic_write(out / f"{split}.jsonl") as file:
             file.writelines(line(row) for row in rows[split])
     write_json(out / "digests.json", {s: digest(rows[s]) for s in ("train", "validation", "test")})
@@ -84,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--limit", type=int, default=0, help="rows a bucket, for a quick sample")
+    parser.add_argument("--limit", type=int, default=0, help="rows a bucket, for a quick sample of training")
     options = parser.parse_args()
     rows, refused = build(options.out, options.seed, options.limit)
     for draft in refused:

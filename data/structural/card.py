@@ -22,6 +22,13 @@ turn with one line on the model's state, earlier turns, the request, the gold an
 Rebuild with `python -m data build` (seed {seed}; needs the `structural` extra). The same bytes come out on every Python
 from 3.11 to 3.13; `digests.json` holds their SHA-256, and `python -m data build --check` builds again and compares.
 
+**Validation and test are frozen.** They were built once, together with the first training rows, and stay byte for byte,
+so that scores of models trained on different training rows compare. A build reads them, draws training rows that keep
+away from them (below), and writes them back as they are; `--check` thus proves the bytes of training, and of the other
+two that the files are the ones digested. Two of their 500 rows passed over a tool list of the first training rows and
+cannot be drawn again; a test draws a sample of the other 498 from the grammar and compares. Another seed
+(`python -m data.structural.build --seed N --out FOLDER`) builds all three from nothing, as other rows.
+
 **Origin**: synthetic throughout. A grammar of this package writes every sentence, model and call; no row comes from
 another dataset or out of a language model, and no person's data is in it. The tools are modelled on what
 structural programs offer (nodes, members, supports, loads, analyses, results). 134 requests written by hand
@@ -38,6 +45,9 @@ of a session stand together and have the same system turn and the same tools in 
 them can read both once. A list holds what its rows need, look-alikes of that and a few others. A session is Korean
 (with mixed rows) or English, and renamed or without parameter descriptions as a whole; its rows are of all kinds, and
 any first part of the file has about the mix of the whole. Rows of validation and test have a list each.
+
+Where a row has no call because a value is missing or a thing does not exist, the session mostly also holds its `twin`:
+the nearest sentence that has the value, or names a thing that exists, with its call.
 
 """
 _HOW = """
@@ -66,7 +76,12 @@ A description says what the schema cannot: that a beam load without a direction 
 
 Separate by construction, before anything is drawn: structural models (grids, sections, names of load cases),
 magnitudes, tool sets, and grammar rules (clause plans, endings, verbs, nouns). Validation and test have held-out rules
-of their own.
+of their own. A training row is drawn again if it has the skeleton of a T2–T5 row (b), comes near to one (c), or shares
+more than {shape:.0%} of the 3-grams without numbers with a T2 row.
+
+Training chains of tools are of two kinds: those of a list, whose second call builds on the first, and open ones, any
+two or three tools that follow each other clearly. No two tools of a listed chain of validation or test, in either
+order, are in an open one.
 
 | bucket | what is new |
 |---|---|
@@ -105,7 +120,7 @@ def card(rows: Rows) -> str:
         _phenomena(rows),
         "\n",
         _sessions(rows),
-        _HOW,
+        _HOW.format(shape=checks.SHAPE_LIMIT),
         "\n## Leaks and look-up\n\n",
         _leaks(rows),
         "\n",

@@ -96,43 +96,83 @@ def toolset(row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(t["function"]["name"] for t in row["tools"]))
 
 
+def offered(row: dict[str, Any]) -> tuple[str, ...]:
+    """The same in the project's names, where the row's tools are renamed."""
+    back = row["meta"].get("renamed", {})
+    return tuple(sorted(back.get(n, {"name": n})["name"] for n in toolset(row)))
+
+
 SHAPE_LIMIT = 0.3
 """How near a T2 row may come to a training sentence when both have lost their numbers (Jaccard index of 3-grams)."""
 
 
 @dataclass
 class Seen:
-    """What earlier rows said; the builder draws again when a row would repeat or come too near."""
+    """What earlier rows said; the builder draws again when a row would repeat or come too near.
+
+    Attributes:
+        toolsets: the lists of tools that another split, or another session, may not have.
+        held: skeletons of T2–T5 rows, which no training row may have.
+        training, shapes: the 3-grams of training sentences, with and without their numbers.
+        held_grams, held_shapes: the same of T2–T5 and of T2 sentences.
+    """
 
     sentences: set[str] = field(default_factory=set)
     skeletons: dict[str, str] = field(default_factory=dict)
     keys: set[str] = field(default_factory=set)
-    toolsets: set[tuple[str, ...]] = field(default_factory=set)  # of the training sessions
+    toolsets: set[tuple[str, ...]] = field(default_factory=set)
+    held: set[str] = field(default_factory=set)
     training: list[frozenset[str]] = field(default_factory=list)
     shapes: list[frozenset[str]] = field(default_factory=list)
+    held_grams: list[frozenset[str]] = field(default_factory=list)
+    held_shapes: list[frozenset[str]] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, rows: Iterable[dict[str, Any]]) -> "Seen":
+        """What rows that stand said, and their lists of tools."""
+        seen = cls()
+        for row in rows:
+            seen.remember(row)
+            seen.toolsets.add(offered(row))
+        return seen
 
     def take(self, row: dict[str, Any]) -> bool:
         """Accept a row and remember it, or refuse it."""
-        text, bones, key, meta = normalised(row), skeleton(row), call_key(row), row["meta"]
-        if text in self.sentences or key in self.keys or reserved_requests([row]):
+        if normalised(row) in self.sentences or call_key(row) in self.keys or reserved_requests([row]):
             return False
-        new = meta["bucket"] not in ("train", "T1")
-        if new and self.skeletons.get(bones, meta["split"]) != meta["split"]:
+        if self._leaks(row):
             return False
-        found = grams(text)
-        if new and any(near(found, other) for other in self.training):
+        self.remember(row)
+        return True
+
+    def _leaks(self, row: dict[str, Any]) -> bool:
+        """Whether a T2–T5 row comes too near to another split, or a training row to one of those."""
+        bones, meta = skeleton(row), row["meta"]
+        if meta["bucket"] == "T1":
             return False
-        bare = shape(row)
-        if meta["bucket"] == "T2" and any(near(bare, other, SHAPE_LIMIT) for other in self.shapes):
-            return False
-        self.sentences.add(text)
-        self.keys.add(key)
+        train, t2 = meta["split"] == "train", meta["bucket"] == "T2"
+        if bones in self.held if train else self.skeletons.get(bones, meta["split"]) != meta["split"]:
+            return True
+        found, bare = grams(normalised(row)), shape(row)
+        shapes = self.held_shapes if train else self.shapes if t2 else []
+        return any(near(found, other) for other in (self.held_grams if train else self.training)) or any(
+            near(bare, other, SHAPE_LIMIT) for other in shapes
+        )
+
+    def remember(self, row: dict[str, Any]) -> None:
+        """Take a row as given."""
+        bones, meta = skeleton(row), row["meta"]
+        self.sentences.add(normalised(row))
+        self.keys.add(call_key(row))
         self.skeletons.setdefault(bones, meta["split"])
         if meta["split"] == "train":
-            self.training.append(found)
-            self.shapes.append(bare)
-        return True
+            self.training.append(grams(normalised(row)))
+            self.shapes.append(shape(row))
+        elif meta["bucket"] != "T1":
+            self.held.add(bones)
+            self.held_grams.append(grams(normalised(row)))
+            self.held_shapes += [shape(row)] if meta["bucket"] == "T2" else []
 
 
 def shared_sentences(splits: dict[str, list[dict[str, Any]]]) -> list[str]:

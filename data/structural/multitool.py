@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 from data.structural.act import Act, Call, Request, Scene
-from data.structural.intents import INTENTS
+from data.structural.intents import INTENTS, by_weight
 from data.structural.sentence import finish
 from data.structural.voice import Choice, Voice
 
@@ -50,6 +51,9 @@ CHAINS: dict[str, tuple[tuple[tuple[str, ...], str], ...]] = {
         (("run_static_analysis", "show_diagram", "export_results"), "load"),
     ),
 }
+OPEN = 0.6
+"""The share of training chains whose tools are drawn freely, and not from the list."""
+_LISTED = {frozenset(two) for pool in CHAINS.values() for tools, _ in pool for two in combinations(tools, 2)}
 _THAT_CASE = Choice(("그 조건에", "그 조건으로", "거기에"), ("그 하중에",), ("방금 만든 조건에", "그 케이스에"))
 _JOINT_EN = Choice((" and ", ", then ", " and then "), (", next ",), ("; after that ", " followed by: "))
 
@@ -97,11 +101,28 @@ def _first_scene(s: Scene, link: str) -> Scene:
     return replace(s, fix=fix)
 
 
+def _unclear(first: str, second: str) -> bool:
+    """Whether the first call leaves open what the second is for: which results, or which case."""
+    if first.startswith(("run_", "create_load_combination", "generate_")):
+        return second.startswith(("get_", "show_", "export_", "check_"))
+    return first == "create_load_case" and second.endswith(("_load", "_moment", "_weight"))
+
+
+def _open(s: Scene) -> tuple[str, ...]:
+    """Two tools, now and then three, rather those of the session; no two of them stand in a list of any split."""
+    weights = {name: weight * (3 if name in s.about else 1) for name, (_, weight) in INTENTS.items() if weight}
+    while True:
+        tools = tuple(by_weight(s.voice.rng.random(), weights) for _ in range(3 if s.voice.chance(0.1) else 2))
+        pairs = list(combinations(tools, 2))
+        if not any(a == b or frozenset((a, b)) in _LISTED or _unclear(a, b) for a, b in pairs):
+            return tools
+
+
 def chain(s: Scene, pool: str) -> Request:
-    """A request for a chain of the given pool."""
+    """A request for a chain of the given pool, or in a training session often for any tools that go together."""
     v = s.voice
     while True:
-        tools, link = v.at(CHAINS[pool])
+        tools, link = (_open(s), "") if s.about and v.chance(OPEN) else v.at(CHAINS[pool])
         acts = [INTENTS[tools[0]][0](_first_scene(s, link))]
         for tool in tools[1:]:
             act = INTENTS[tool][0](_linked(s, link, acts[0]))

@@ -1,10 +1,13 @@
 """Requests that no tool call answers: a value is missing or unclear, a thing does not exist, or it is no request."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from data.structural import slots as say
-from data.structural.act import Act, Call, Request, Scene
+from data.structural.act import Act, Call, Request, Scene, Twin
+from data.structural.checks import grams
 from data.structural.intents import INTENTS, by_weight
 from data.structural.intents.loads import FORCE_EN, FORCE_KO
 from data.structural.replies import ask, reply
@@ -15,9 +18,24 @@ from data.structural.voice import ch
 
 
 def _unanswered(
-    text: str, answer: str, concerns: list[str], template: str, refused: list[Call] | None = None
+    text: str,
+    answer: str,
+    concerns: list[str],
+    template: str,
+    refused: list[Call] | None = None,
+    twin: Twin | None = None,
 ) -> Request:
-    return Request(text, [], template, answer=answer, concerns=concerns, refused=refused or [])
+    return Request(text, [], template, answer=answer, concerns=concerns, refused=refused or [], twin=twin)
+
+
+def _twin(s: Scene, act: Act, text: str) -> Twin | None:
+    """In training, an act that can be carried out in the words nearest to `text`, which cannot."""
+    if s.split != "train":
+        return None
+    shown = [p for p in s.voice.shown if p != "wrong_particle"]
+    voices = [replace(s.voice, shown=[*shown, "twin"], plans=[]) for _ in range(16)]
+    twins = [Twin(act.sentence(voice), act.calls, voice) for voice in voices]
+    return max(twins, key=lambda t: len(grams(t.text) & grams(text)) / len(grams(t.text) | grams(text)))
 
 
 def _any_act(s: Scene, fits: Callable[[Act], object]) -> Act:
@@ -48,7 +66,10 @@ def missing(s: Scene) -> Request:
         except LookupError:
             continue
         if len(text) > 8:
-            return _unanswered(text, ask(v, act.needs[slot][0]), [act.tool], "missing")
+            if s.about:
+                text = re.sub(r" = (?!\d)", " ", text)  # `LCB5 = 1.2D+1.6L 만들어줘` without its factors
+            answer = ask(v, act.needs[slot][0])
+            return _unanswered(text, answer, [act.tool], "missing", twin=_twin(s, act, text))
 
 
 _SIDEWAYS = ch("수평방향으로|수평으로|옆으로", val="횡방향으로", test="가로 방향으로|측면으로")
@@ -304,14 +325,44 @@ def invalid(s: Scene) -> Request:
         act = INTENTS["assign_section"][0](s)
         noun = f"단면 {bad}" if v.korean else f"section {bad}"
     else:
-        bad = v.at(m.free_nodes)
+        v.at(m.free_nodes)  # a draw that the rows of validation and test were made with
         act = INTENTS["get_reaction"][0](Scene(replace(m, first_node=m.first_node + m.per_level), s.split, v))
         if "node_id" not in act.calls[0][1]:
             return invalid(s)
-        node = act.calls[0][1]["node_id"]
-        noun = f"절점 {node}번" if v.korean else f"node {node}"
+        bad = act.calls[0][1]["node_id"]
+        noun = f"절점 {bad}번" if v.korean else f"node {bad}"
     answer = reply(v, "no support" if kind == "reaction" else "none", noun)
-    return _unanswered(act.sentence(v), answer, [act.tool], "invalid", act.calls)
+    text = act.sentence(v)
+    there: dict[str, Sequence[Any]] = {
+        "node": m.free_nodes,
+        "member": m.beams,
+        "story": m.stories,
+        "case": m.cases,
+        "load": list(m.combos),
+        "section": m.sections,
+        "reaction": m.supports,
+    }
+    right = _with(s, act, bad, there[kind]) if s.split == "train" else None
+    twin = _twin(s, right, text) if right else None
+    return _unanswered(text, answer, [act.tool], "invalid", act.calls, twin)
+
+
+def _with(s: Scene, act: Act, bad: Any, there: Sequence[Any]) -> Act | None:
+    """The act with a thing that is there for the bad one; None unless its words name that just once."""
+
+    def named(what: Any) -> re.Pattern[str]:
+        return re.compile(rf"(?<![0-9A-Za-z.]){re.escape(str(what))}(?![0-9A-Za-z.])")
+
+    def put(value: Any) -> Any:
+        return [put(x) for x in value] if isinstance(value, list) else good if value == bad else value
+
+    said = " / ".join(act.slots.values())
+    others = [what for what in there if not named(what).search(said)]
+    if not others or len(named(bad).findall(said)) != 1:
+        return None
+    good = s.voice.at(others)
+    calls = [(name, {key: put(value) for key, value in arguments.items()}) for name, arguments in act.calls]
+    return replace(act, calls=calls, slots={k: named(bad).sub(str(good), text) for k, text in act.slots.items()})
 
 
 def _moved(s: Scene, member: int) -> Scene:

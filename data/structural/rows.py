@@ -1,6 +1,7 @@
 """One row of the dataset: a request drawn for its bucket, the tools it offers, its gold answer, what is known of it."""
 
 import random
+from dataclasses import replace
 from typing import Any
 
 from data.structural import checks, nocall, noise, renames, toolsets
@@ -27,8 +28,8 @@ def make_row(
     """One row: drawn again, from the same source of randomness, until it is new and shows what its bucket asks for.
 
     Args:
-        session: whose model, language and tools the row is to have. It then offers no more tools than it needs, until
-            the session closes.
+        session: whose model, language and tools the row is to have, and which takes it in. It then offers no more
+            tools than it needs, until the session closes.
 
     Returns:
         The row, or None when no draft fits into the session besides the rows that it has.
@@ -42,9 +43,11 @@ def make_row(
         # Evenly spread over the tools; held through the retries, or the tools that are hard to word would be rare.
         place = (number * 0.6180339887 + 0.5 * (attempt // 60)) % 1
         said = lang if attempt < TRIES / 2 else usual
-        row = _draw(split, bucket, kind, number, rng, said, seen, place, session, attempt)
-        if row and seen.take(row):
-            return row
+        draft = _draw(split, bucket, kind, number, rng, said, seen, place, session, attempt)
+        if draft and seen.take(draft[0]):
+            if session:
+                session.add(*draft)
+            return draft[0]
     if session and session.rows:
         return None
     raise RuntimeError(f"no new {kind} row for {bucket.name} of {split}, number {number}")
@@ -61,18 +64,23 @@ def _draw(
     place: float,
     session: Session | None,
     attempt: int,
-) -> dict[str, Any] | None:
+) -> tuple[dict[str, Any], Request] | None:
     voice = Voice(rng, lang, bucket.pool, want=_wants(rng, bucket, kind))
     if bucket.name == "T2":
         voice.detail = 0.2
     if bucket.compose:
         voice.novelty = voice.plan_novelty = 0.15
     model = session.model if session else make_model(split, int(rng.random() * COUNTS[split]))
-    scene = Scene(model, split, voice, many=voice.at(MANY) if kind == "parallel" else 1)
-    try:
-        request = _request(scene, bucket, kind, place, session.weights(kind) if session else None)
-    except LookupError:  # the plan that was drawn cannot say these slots
-        return None
+    many = voice.at(MANY) if kind == "parallel" else 1
+    scene = Scene(model, split, voice, many, about=session.about if session else [])
+    if twin := session.twin(kind, attempt) if session else None:
+        voice = replace(twin.voice, rng=rng, shown=[*twin.voice.shown])
+        lang, request = voice.lang, Request(twin.text, twin.calls, twin.calls[0][0])
+    else:
+        try:
+            request = _request(scene, bucket, kind, place, session.weights(kind) if session else None)
+        except LookupError:  # the plan that was drawn cannot say these slots
+            return None
     if session and not session.fits(kind, request.tools, attempt):
         return None
     if len(voice.held) < bucket.held or (bucket.compose and not _composed(voice, kind)):
@@ -109,7 +117,7 @@ def _draw(
         return None
     if bucket.name == "T1":
         renames.offer_to([row], names, lang, by_weight(rng.random(), STYLES), voice, set(HELDOUT))
-    return row
+    return row, request
 
 
 def _request(scene: Scene, bucket: Bucket, kind: str, place: float, weights: dict[str, float] | None = None) -> Request:
@@ -152,7 +160,8 @@ def _wants(rng: random.Random, bucket: Bucket, kind: str) -> tuple[str, ...]:
     if kind == "irrelevant" and want == "distractor":
         return ()
     if kind in ("parallel", "multi_tool"):
-        return (want, "plain_unit") if want not in ("unit", "number_form", "correction") else ("plain_unit",)
+        plain = () if kind == "multi_tool" and bucket.name == "train" else ("plain_unit",)
+        return (want, *plain) if want not in ("unit", "number_form", "correction") else plain
     if want == "correction":
         return ("correction", "axis_only")
     return (want,) if want else ()

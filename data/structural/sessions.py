@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data.structural import renames, toolsets
+from data.structural.act import Request, Twin
 from data.structural.intents import HELDOUT, INTENTS, PARALLEL, by_weight
 from data.structural.models import COUNTS, Model, make_model
 from data.structural.splits import LANGUAGES, STYLES
@@ -55,6 +56,7 @@ class Session:
         size: how many rows it is to have.
         about: the tools that it is about, and those that rows brought in.
         rows: those it has; until `close` each of them offers only the tools that it needs.
+        twins: what its next single rows are to ask for, the twins of its rows without a call.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Session:
     voice: Voice
     drawn: Drawn
     rows: list[dict[str, Any]] = field(default_factory=list)
+    twins: list[Twin] = field(default_factory=list)
 
     @property
     def languages(self) -> dict[str, float]:
@@ -82,17 +85,23 @@ class Session:
         free = kind in ("multi_tool", "multi_turn") or attempt >= PATIENCE
         return {*tools} <= {*self.about} or (free and len({*tools, *self.about}) <= NEEDED)
 
-    def add(self, row: dict[str, Any]) -> None:
-        """Take a row in."""
+    def twin(self, kind: str, attempt: int) -> Twin | None:
+        """The twin that a draft is to be; after a few refusals it is given up."""
+        return self.twins[0] if kind == "single" and self.twins and attempt < 3 else None
+
+    def add(self, row: dict[str, Any], request: Request) -> None:
+        """Take a row in, made from this request."""
         self.rows.append(row)
         self.about += [n for n in _needed([row]) if n not in self.about]
         self.drawn.ways[self.way] += 1
         if row["meta"]["phenomena"][0] == "single":
             self.drawn.singles[row["meta"]["relevant_tools"][0]] += 1
+            self.twins = self.twins[1:]
+        self.twins += [request.twin] if request.twin else []
 
-    def close(self) -> list[str]:
-        """Draw the list of tools, put it on every row, and return its names (the project's, not the renamed ones)."""
-        names = toolsets.choose(self.voice, _needed(self.rows), LENGTHS, ALIKE, others=1)
+    def close(self, seen: set[tuple[str, ...]]) -> list[str]:
+        """Draw the list of tools, one not in `seen`, put it on every row, and return its names before any renaming."""
+        names = toolsets.choose(self.voice, _needed(self.rows), LENGTHS, ALIKE, others=1, seen=seen)
         renames.offer_to(self.rows, names, *self.way, self.voice, set(HELDOUT))
         return names
 

@@ -56,7 +56,7 @@ def draw(voice: Voice, split: str, kind: str, unit: str = "") -> Amount:
     if not unit:
         others = [u for u in _STEPS[kind] if u != BASE[kind]]
         unit = BASE[kind]
-        if "plain_unit" not in voice.want and (voice.show("unit") or voice.chance(0.05)):
+        if "plain_unit" not in voice.want and (voice.show("unit") or voice.chance(0.25 if split == "train" else 0.05)):
             unit = voice.at(others)
             voice.shown.append("unit")
     steps, _ = _STEPS[kind][unit]

@@ -2,15 +2,16 @@
 
 import re
 from collections import Counter
-from itertools import groupby
+from itertools import combinations, groupby
 from pathlib import Path
 
 import pytest
 
 from data.files import read_jsonl
 from data.record import Record
-from data.structural import build, checks
+from data.structural import build, checks, toolsets
 from data.structural.card import card
+from data.structural.multitool import CHAINS
 from data.structural.probe import LIMITS, probe
 from data.structural.replies import OPENING
 from data.structural.splits import SPLITS
@@ -30,10 +31,11 @@ def sessions(rows):
     return [list(mine) for _, mine in groupby(rows["train"], key=lambda r: r["meta"]["session"])]
 
 
-def offered(row):
-    """The project's names of the tools that a row offers."""
+def called(row):
+    """The project's names of the tools that a row's answer calls, each once."""
     back = row["meta"].get("renamed", {})
-    return tuple(sorted(back.get(n, {"name": n})["name"] for n in checks.toolset(row)))
+    names = [c["function"]["name"] for c in row["messages"][-1].get("tool_calls") or []]
+    return tuple(dict.fromkeys(back.get(n, {"name": n})["name"] for n in names))
 
 
 def test_sizes_and_buckets_are_as_the_plan_says(rows):
@@ -65,7 +67,7 @@ def test_rows_of_a_session_share_system_turn_tools_and_language(sessions):
 def test_sessions_have_1_to_16_rows_of_mixed_kinds_and_a_model_several(sessions):
     sizes = [len(mine) for mine in sessions]
     assert min(sizes) == 1 and max(sizes) == 16 and 7 < sum(sizes) / len(sizes) < 9
-    lists = {(mine[0]["meta"]["model_id"], offered(mine[0])) for mine in sessions}
+    lists = {(mine[0]["meta"]["model_id"], checks.offered(mine[0])) for mine in sessions}
     assert min(Counter(model for model, _ in lists).values()) >= 3
     kinds = [len({r["meta"]["phenomena"][0] for r in mine}) for mine in sessions if len(mine) >= 8]
     assert min(kinds) >= 3
@@ -117,9 +119,9 @@ def test_renamed_and_undescribed_rows_keep_their_shares(rows):
 
 
 def test_rows_of_validation_and_test_have_lists_of_their_own(rows):
-    train = {offered(row) for row in rows["train"]}
+    train = {checks.offered(row) for row in rows["train"]}
     for split in ("validation", "test"):
-        lists = [offered(row) for row in rows[split]]
+        lists = [checks.offered(row) for row in rows[split]]
         assert not train & set(lists) and len(set(lists)) > 230
         assert not any("session" in row["meta"] for row in rows[split])
 
@@ -199,23 +201,54 @@ def test_the_probe_without_a_model_fails(rows):
         assert solved[bucket] <= limit, f"{bucket}: {solved[bucket]:.1%}"
 
 
-def test_t3_pairs_never_occur_in_training(rows):
-    def tools(row):
-        return tuple(dict.fromkeys(c["function"]["name"] for c in row["messages"][-1].get("tool_calls") or []))
+def test_no_training_row_is_shaped_like_a_t2_row(rows):
+    train = [checks.shape(r) for r in rows["train"]]
+    for row in rows["validation"] + rows["test"]:
+        if row["meta"]["bucket"] == "T2":
+            assert not any(checks.near(checks.shape(row), s, checks.SHAPE_LIMIT) for s in train), row["id"]
 
-    train = {tools(r) for r in rows["train"] if "renamed" not in r["meta"]}
+
+def test_every_tool_goes_on_to_many_others_in_training(rows):
+    pairs = {p for r in rows["train"] if r["meta"]["phenomena"][0] == "multi_tool" for p in combinations(called(r), 2)}
+    assert len(pairs) > 150
+    assert {first for first, _ in pairs} == {second for _, second in pairs} == {*toolsets.CORE} - {"undo"}
+
+
+def test_t3_pairs_never_occur_in_training(rows):
+    heldout = {
+        frozenset(two) for pool in ("val", "test") for tools, _ in CHAINS[pool] for two in combinations(tools, 2)
+    }
+    listed = {tools for tools, _ in CHAINS["train"]}
+    train = set()
     for row in rows["train"]:
+        train.add(called(row))
+        if row["meta"]["phenomena"][0] == "multi_tool" and called(row) not in listed:
+            assert not heldout & {frozenset(two) for two in combinations(called(row), 2)}, row["id"]
         seen = row["meta"]["phenomena"]
         assert not {"parallel", "unit"} <= set(seen) and not {"correction", "direction_word"} <= set(seen), row["id"]
     for split in ("validation", "test"):
         for row in rows[split]:
             if row["meta"]["bucket"] == "T3" and "multi_tool" in row["meta"]["phenomena"]:
-                assert tools(row) not in train, row["id"]
+                assert called(row) not in train, row["id"]
+
+
+def test_a_twin_is_close_to_a_row_of_its_session_that_has_no_call(sessions):
+    shared, unanswered = [], 0
+    for mine in sessions:
+        empty = [r for r in mine if r["meta"]["phenomena"][0] in ("missing", "invalid")]
+        unanswered += len(empty)
+        for row in mine:
+            if "twin" in row["meta"]["phenomena"]:
+                alike = [checks.shape(r) for r in empty if r["meta"]["relevant_tools"] == row["meta"]["relevant_tools"]]
+                shared.append(max(len(checks.shape(row) & s) / min(len(checks.shape(row)), len(s)) for s in alike))
+                assert called(row), row["id"]
+    assert len(shared) > 0.7 * unanswered
+    assert sum(shared) / len(shared) > 0.6 and sum(share < 0.3 for share in shared) < 0.1 * len(shared)
 
 
 def test_answers_in_words_are_short_and_begin_alike(rows):
     said = [r["messages"][-1]["content"] for r in rows["train"] if not r["messages"][-1].get("tool_calls")]
-    assert len(said) == 400 and max(map(len, said)) <= 60
+    assert len(said) == 500 and max(map(len, said)) <= 60
     assert all(text.startswith(OPENING) for text in said)
     assert len(set(said)) > 100  # they name what is missing or wrong
 
