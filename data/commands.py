@@ -37,12 +37,14 @@ def build(
 def check(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="the files of one data set, one a split")],
     tokenizer: Annotated[
-        str | None, typer.Option(help="for token lengths: a model folder, a hub name, 'embedded', or 'none'")
+        str | None,
+        typer.Option(help="for lengths and shared prefixes: a model folder, a hub name, 'embedded', or 'none'"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
     debug: Debug = DEBUG,
 ) -> None:
-    """Check files in any known format: faults, duplicates, leaks, balance, lengths. Exit code 2 on errors."""
+    """Check files in any known format: faults, duplicates, leaks, balance, lengths, what rows share. Exit code 2 on
+    errors."""
     with errors_as_lines(debug):
         from data.check import check_files
         from data.files import dump_json

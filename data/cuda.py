@@ -67,10 +67,10 @@ def open_card(uuid: str = "") -> Any:
     if listed.isdecimal():
         return pynvml.nvmlDeviceGetHandleByIndex(int(listed))
     bare = listed.removeprefix("GPU-").removeprefix("MIG-")
-    for card in cards:
-        if pynvml.nvmlDeviceGetUUID(card).removeprefix("GPU-").startswith(bare):
-            return card
-    return pynvml.nvmlDeviceGetHandleByUUID(f"MIG-{bare}")
+    found = [card for card in cards if pynvml.nvmlDeviceGetUUID(card).removeprefix("GPU-").startswith(bare)]
+    if len(found) > 1 or not bare:  # CUDA takes only what names a single card
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_FOUND)
+    return found[0] if found else pynvml.nvmlDeviceGetHandleByUUID(f"MIG-{bare}")
 
 
 def lends_main_memory() -> bool:

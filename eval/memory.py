@@ -7,8 +7,13 @@ hold, neither counted nor measured.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from data.errors import InputError
+
 MOST = 64
 """Prompts at a time, whatever fits: the longest answer of a batch keeps the others waiting."""
+KEPT = 2**28
+"""Of the keys and values that prompts share, so much is kept at most: in bfloat16 14,000 tokens of Gemma 3 270M, 9,000
+of Qwen2.5-1.5B."""
 GROWTH = 513
 """Columns that Unsloth's decoding adds to a cache before it needs them (unsloth/models/llama.py: KV_CACHE_INCREMENT +
 1)."""
@@ -58,7 +63,7 @@ def forward(shape: Shape, tokens: int, element: int) -> int:
     return element * tokens * (3 * shape.intermediate + 6 * shape.hidden + 2 * shape.q)
 
 
-def answering(shape: Shape, rows: int, prompt: int, new: int, *, element: int, four_bit: bool) -> int:
+def answering(shape: Shape, rows: int, prompt: int, new: int, *, element: int, four_bit: bool, shared: int = 0) -> int:
     """The peak of answering `rows` prompts side by side, on top of the weights: the higher of reading and writing.
 
     Reading: the cache of the prompts, one layer's tensors, and where rows are padded a mask, rows·prompt²·(1 + e).
@@ -67,45 +72,71 @@ def answering(shape: Shape, rows: int, prompt: int, new: int, *, element: int, f
     is counted as Unsloth's: its first step copies that of the prompts into buffers of prompt + 513 columns while the
     old one is still held (unsloth/models/_decode_graphs.py: alloc_decode_buffers). transformers' own cache holds one
     layer's keys twice while it grows (cache_utils.py: DynamicLayer.update), which is less.
+    What the prompts share is computed once, as a row of its own whose cache is held besides (eval/prefixes.py:
+    Beginning).
     Both: a matrix written out from 4 bits, e·H·max(I, Q), and the logits of each row's last token with their float32
     copy, V·(e + 4) (generation/utils.py passes logits_to_keep=1, so those of a prompt are never built).
 
     Args:
         prompt: tokens of the longest.
         new: tokens of an answer at most.
+        shared: tokens that all prompts begin with and that are read once.
         element: e, bytes of an activation.
     """
     matrix = element * shape.hidden * max(shape.intermediate, shape.q) if four_bit else 0
-    mask = rows * prompt**2 * (1 + element) if rows > 1 else 0
-    reading = cache(shape, rows * prompt, element) + forward(shape, rows * prompt, element) + mask
+    own = rows * (prompt - shared)
+    mask = own * prompt * (1 + element) if rows > 1 or shared else 0
+    kept = cache(shape, shared, element)
+    reading = cache(shape, rows * prompt, element) + forward(shape, own, element) + mask
     columns = prompt + max(prompt, new) + GROWTH
     writing = cache(shape, rows * columns, element) + 2 * element * shape.q * rows * (prompt + new)
-    return matrix + max(reading, writing) + rows * shape.vocab * (element + 4)
+    once = kept + forward(shape, shared, element) + shared**2 * (1 + element)
+    return matrix + max(kept + max(reading, writing), once) + rows * shape.vocab * (element + 4)
 
 
-def rows_that_fit(shape: Shape, prompt: int, new: int, free: float, *, element: int, four_bit: bool) -> int:
+def rows_that_fit(
+    shape: Shape, prompt: int, new: int, free: float, *, element: int, four_bit: bool, shared: int = 0
+) -> int:
     """How many prompts to answer at a time in `free` bytes, at most `MOST`; 0 where not one fits for certain.
 
     `ROOM` is kept, and the peak is taken `WASTE` times.
     """
     usable = (free - ROOM) / WASTE
-    sizes = (answering(shape, rows, prompt, new, element=element, four_bit=four_bit) for rows in range(1, MOST + 1))
-    return sum(size <= usable for size in sizes)
+    alike: dict[str, Any] = {"element": element, "four_bit": four_bit, "shared": shared}
+    return sum(answering(shape, rows, prompt, new, **alike) <= usable for rows in range(1, MOST + 1))
 
 
-def rows_for(model: Any, prompt: int, new: int) -> int:
-    """How many prompts to answer at a time with a model that is loaded on a card, at least 1."""
+def rows_for(model: Any, prompt: int, new: int, shared: int) -> int:
+    """How many prompts to answer at a time with a model that is loaded on a card, at least 1; `shared` of the tokens of
+    each are read once."""
     from eval.load import compute_device, is_4bit
 
-    head = model.get_output_embeddings().weight
-    free = free_on_card(compute_device(model))
-    fitting = rows_that_fit(decoder_of(model), prompt, new, free, element=head.element_size(), four_bit=is_4bit(model))
-    return max(1, fitting)
+    head, shape = model.get_output_embeddings().weight, decoder_of(model)
+    alike: dict[str, Any] = {"element": head.element_size(), "four_bit": is_4bit(model)}
+    shared = min(shared, tokens_kept(model))
+    return max(1, rows_that_fit(shape, prompt, new, free_on_card(compute_device(model)), shared=shared, **alike))
+
+
+def tokens_kept(model: Any) -> int:
+    """How many tokens of a prompt's beginning may be kept: their keys and values take `KEPT` bytes at most."""
+    return KEPT // cache(decoder_of(model), 1, model.get_output_embeddings().weight.element_size())
 
 
 def decoder_of(model: Any) -> Decoder:
-    """The shape of a loaded model, from its config."""
+    """The shape of a loaded model, from its config.
+
+    Raises:
+        InputError: the config does not say it in the words of a decoder with a gated MLP.
+    """
     config = model.config.get_text_config().to_dict()
+    named = ("num_attention_heads", "hidden_size", "intermediate_size", "num_hidden_layers", "vocab_size")
+    missing = [name for name in named if not isinstance(config.get(name), int)]
+    if missing:
+        raise InputError(
+            f"how many prompts fit cannot be told: the config of this {config.get('model_type')} model has no usable "
+            + ", ".join(missing),
+            fix="say how many to answer at a time, beginning small: --batch 2 (python -m eval run)",
+        )
     heads, hidden = config["num_attention_heads"], config["hidden_size"]
     head_dim = config.get("head_dim") or hidden // heads
     return Decoder(

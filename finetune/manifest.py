@@ -17,7 +17,7 @@ def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared
     planned = planned_memory(
         config,
         longest=length.longest,
-        labelled=length.supervised / length.tokens,
+        labelled=length.supervised / length.computed,
         turing=device.capability < (8, 0),
         total=device.memory_gib * GIB,
     )

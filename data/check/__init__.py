@@ -10,7 +10,9 @@ from data.check.balance import lopsided, tally
 from data.check.finding import Finding, Placed, rejections
 from data.check.labels import label_problems
 from data.check.leaks import leaks
-from data.check.lengths import Lengths, token_lengths
+from data.check.lengths import Lengths, find_tokenizer, token_lengths
+from data.check.prefix import Shared, shared_prefixes
+from data.embedded import EMBEDDED
 from data.formats.reading import Loaded, read_file
 
 __all__ = ["Finding", "Report", "check_files"]
@@ -27,6 +29,7 @@ class Report:
         buckets: records by bucket, for each split.
         languages: records by language (ko, mixed, en, other), as the record says or as its script shows.
         tokens: lengths in tokens by way of writing the tools; None where no tokenizer was there.
+        shared: for each split, what its rows begin with alike; in characters where no tokenizer was there.
     """
 
     files: list[dict[str, Any]] = field(default_factory=list)
@@ -35,6 +38,7 @@ class Report:
     buckets: dict[str, Counter[str]] = field(default_factory=dict)
     languages: Counter[str] = field(default_factory=Counter)
     tokens: Lengths | None = None
+    shared: dict[str, Shared] = field(default_factory=dict)
 
     @property
     def errors(self) -> list[Finding]:
@@ -51,6 +55,7 @@ class Report:
             "buckets": {split: dict(counts) for split, counts in self.buckets.items()},
             "languages": dict(self.languages.most_common()),
             "tokens": asdict(self.tokens) if self.tokens else None,
+            "shared": {split: asdict(found) | {"sentence": found.sentence()} for split, found in self.shared.items()},
         }
 
 
@@ -61,7 +66,7 @@ def check_files(
 
     Args:
         tokenizer: a model folder, "embedded" or a hub name; None: the embedded model's if it is there already.
-            "none" leaves the lengths out.
+            "none" leaves the lengths out, and shared prefixes are counted in characters.
         say: told what takes a while.
 
     Raises:
@@ -83,8 +88,12 @@ def check_files(
     report.tools, report.buckets, report.languages = tally(placed)
     found = [*rejections(loaded), *leaks(placed), *label_problems(placed), *lopsided(placed)]
     report.findings = sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.level))
-    if placed and tokenizer != "none":
-        report.tokens = token_lengths([row.record for row in placed], tokenizer, say)
+    if placed:
+        measured = find_tokenizer(tokenizer, say)
+        if measured:
+            report.tokens = token_lengths([row.record for row in placed], measured, tokenizer or EMBEDDED)
+        for split in dict.fromkeys(row.split for row in placed):
+            report.shared[split] = shared_prefixes([row.record for row in placed if row.split == split], measured)
     return report
 
 

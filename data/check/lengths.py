@@ -24,25 +24,36 @@ class Lengths:
     styles: dict[str, dict[str, Any]]
 
 
-def token_lengths(records: Sequence[Record], name: str | None, say: Callable[[str], None]) -> Lengths | None:
-    """The lengths of whole rows in the project's template; a model's own template differs by a few tokens a turn.
+def find_tokenizer(name: str | None, say: Callable[[str], None]) -> Any | None:
+    """The tokenizer to measure with; None where there is none.
 
     Args:
-        name: a model folder, "embedded" or a hub name; None: the embedded model where it is converted already.
+        name: a model folder, "embedded" or a hub name; None: the embedded model where it is converted already; "none".
 
     Raises:
-        InputError: the tokenizer cannot be found or loaded.
+        InputError: it cannot be found or loaded.
     """
     from data.embedded import converted
 
     if name is None and not converted():
         say("Token lengths were left out: give --tokenizer FOLDER, a hub name, or 'embedded'.")
         return None
+    if name == "none":
+        return None
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from data.pretrained import EMBEDDED, load_tokenizer, resolve
+
+    return load_tokenizer(resolve(name or EMBEDDED, say))
+
+
+def token_lengths(records: Sequence[Record], tokenizer: Any, name: str) -> Lengths:
+    """The lengths of whole rows in the project's template; a model's own template differs by a few tokens a turn.
+
+    Args:
+        name: of the tokenizer.
+    """
     from data.template import ToolsStyle, apply, project_template
 
-    tokenizer = load_tokenizer(resolve(name or EMBEDDED, say))
     styles: tuple[ToolsStyle, ...] = ("signature", "json")
     found: dict[str, dict[str, Any]] = {}
     for style in styles:
@@ -53,7 +64,7 @@ def token_lengths(records: Sequence[Record], name: str | None, say: Callable[[st
             texts = [apply(template, tokenizer, r.messages, r.tools, generation_prompt=False) for r in part]
             counts += [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
         found[style] = _summary(sorted(counts))
-    return Lengths(name or EMBEDDED, found)
+    return Lengths(name, found)
 
 
 def _summary(counts: list[int]) -> dict[str, Any]:

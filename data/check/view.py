@@ -18,6 +18,7 @@ def show(report: Report, console: Console) -> None:
     console.print(_balance(report))
     if report.tokens:
         console.print(_tokens(report))
+    _shared(report, console)
     for finding in report.findings:
         _finding(finding, console)
     kinds = {level: sum(f.level == level for f in report.findings) for level in ("error", "warning")}
@@ -67,6 +68,19 @@ def _tokens(report: Report) -> Table:
         numbers = [found["median"], found["p95"], found["longest"], *found["over"].values()]
         table.add_row(style, *map(str, numbers))
     return table
+
+
+def _shared(report: Report, console: Console) -> None:
+    """What training reads once, a line a split."""
+    if not report.shared:
+        return
+    first = next(iter(report.shared.values()))
+    unit = "" if first.unit == "token" else "; counted in characters, for no tokenizer was used"
+    console.print(f"Read once (tools as signatures, steps of {first.step} rows{unit})", style="italic")
+    for split, found in report.shared.items():
+        where = f"{escape(split)}: " if len(report.shared) > 1 else ""
+        console.print(f"  {where}{escape(found.sentence())}", soft_wrap=True)
+    console.print("  What a preset makes of it: python -m finetune plan data.train=FILE", style="dim", soft_wrap=True)
 
 
 def _finding(finding: Finding, console: Console) -> None:

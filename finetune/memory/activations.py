@@ -8,6 +8,8 @@ element.
 
 from finetune.memory.setup import Setup
 
+SUFFIX = 64
+"""Tokens of a row behind its prefix, a request and its call, on average (in the bundled data the median is 76)."""
 MIN_OFFLOAD = 2 * 2**20
 """Bytes. Unsloth leaves a layer's input on the card up to this size (unsloth_zoo/gradient_checkpointing.py:
 MINIMUM_SIZE)."""
@@ -81,6 +83,21 @@ def layer_hump(s: Setup) -> int:
     return width * (max(2 * i + 2 * h, 13 * h) + 2 * s.shape.head_dim)
 
 
+def packed_attention(s: Setup) -> tuple[int, int]:
+    """Widths (in e·N bytes) that attention over packed rows keeps for its backward, 5Q + 2KV + 2KV·copies, and that
+    it holds at most in it: the higher of 7Q more (the prefix) and 4Q + 2KV·copies more (the suffixes).
+
+    Copies: each suffix stands behind keys and values of its prefix of its own, and the prefix behind some that are
+    written out for all heads. A suffix of t tokens and a prefix of N - rows·t make the most of them, N²/4t: with
+    suffixes of 64 tokens on average N/256 of N tokens, and no more than a step has rows. A suffix that is much longer
+    than the others beside it takes more, for they are padded to it. Source: finetune/attention.py.
+    """
+    q, kv = s.shape.q, s.shape.kv
+    copies = 2 * kv * max(1, min(s.step_rows, s.tokens // (4 * SUFFIX)))
+    kept = 5 * q + 2 * kv + copies
+    return kept, kept + max(7 * q, 4 * q + copies)
+
+
 def _grouped(s: Setup) -> int:
     """Width of the keys as Unsloth's attention keeps them: KV with torch's kernels, or Q where they are expanded to all
     heads: before Ampere, and in training through xformers (unsloth/utils/attention_dispatch.py, XFORMERS)."""
@@ -95,13 +112,15 @@ def _unsloth_layer(s: Setup) -> int:
     residual stream, both norms' outputs. Q, KV: query, attention output, key, value; a float a head for the
     softmax. Matrices: the scratch buffer that all products share, and a new one in LoRA_MLP.backward.
     Attention: e·N·(4H + 6Q + 4KV): the gradients of q, k, v beside their values, dQ summed in float32.
+    Packed rows: `packed_attention` in the place of 2Q + 2KV and 6Q + 4KV.
     Source: unsloth/kernels/fast_lora.py, unsloth/kernels/rms_layernorm.py.
     """
     shape, kv = s.shape, _grouped(s)
+    saved, held = packed_attention(s) if s.packed else (2 * shape.q + 2 * kv, 6 * shape.q + 4 * kv)
     norms = (shape.q + shape.kv) * shape.qk_norm  # queries and keys as they were before their norm
     fixed = 4 * shape.heads * s.tokens
-    mlp = 3 * shape.intermediate + 5 * shape.hidden + 2 * shape.q + 2 * kv + norms
-    attention = 4 * shape.hidden + 6 * shape.q + 4 * kv + norms
+    mlp = 3 * shape.intermediate + 5 * shape.hidden + saved + norms
+    attention = 4 * shape.hidden + held + norms
     width = s.element * s.tokens
     return fixed + max(width * mlp + 2 * dequantised(s), width * attention + dequantised(s) + score_matrices(s))
 
@@ -111,8 +130,9 @@ def _unsloth_kept(s: Setup) -> int:
 
     Each layer keeps gate, up, its two norms' inputs and outputs, and what its attention saves.
     """
-    shape, kv = s.shape, _grouped(s)
-    layer = 2 * shape.intermediate + 4 * shape.hidden + 2 * shape.q + 2 * kv + (shape.q + shape.kv) * shape.qk_norm
+    shape = s.shape
+    saved = packed_attention(s)[0] if s.packed else 2 * shape.q + 2 * _grouped(s)
+    layer = 2 * shape.intermediate + 4 * shape.hidden + saved + (shape.q + shape.kv) * shape.qk_norm
     per_token = s.element * layer + 4 * shape.heads
     return s.tokens * shape.layers * per_token + score_matrices(s) * 3 * shape.layers // 8
 
@@ -132,22 +152,25 @@ def _transformers_layer(s: Setup) -> int:
 
     I: gate, its SiLU, up, their product, and two gradients; a moment later one fewer beside a dequantised matrix.
     H: incoming gradient, residual, norm output. Q: query, output, and key and value expanded to all heads. Rotary
-    cosine and sine. Source: transformers' modeling_llama/qwen2/qwen3, peft/tuners/lora/bnb.py, bitsandbytes MatMul4Bit.
+    cosine and sine. Packed rows: `packed_attention` in the place of 4Q.
+    Source: transformers' modeling_llama/qwen2/qwen3, peft/tuners/lora/bnb.py, bitsandbytes MatMul4Bit.
     """
     shape, width = s.shape, s.stream * s.tokens
-    common = 3 * shape.hidden + 4 * shape.q + 2 * shape.head_dim + len(s.targets) * s.r + _norm_copies(s)
+    saved, held = packed_attention(s) if s.packed else (4 * shape.q, 8 * shape.q)
+    common = 3 * shape.hidden + saved + 2 * shape.head_dim + len(s.targets) * s.r + _norm_copies(s)
     fixed = 4 * shape.heads * s.tokens
     product = width * 6 * shape.intermediate
     matrix = width * 5 * shape.intermediate + dequantised(s)
     mlp = width * common + max(product, matrix) + score_matrices(s) * 2 // 5
-    attention = width * (4 * shape.hidden + 8 * shape.q) + score_matrices(s)
+    attention = width * (4 * shape.hidden + held) + score_matrices(s)
     return fixed + max(mlp, attention)
 
 
 def _transformers_kept(s: Setup) -> int:
     """No checkpointing: e·N·L·(4I + 2H + 4Q + norm copies) + 4·heads·L·N."""
     shape = s.shape
-    layer = 4 * shape.intermediate + 2 * shape.hidden + 4 * shape.q + len(s.targets) * s.r + _norm_copies(s)
+    saved = packed_attention(s)[0] if s.packed else 4 * shape.q
+    layer = 4 * shape.intermediate + 2 * shape.hidden + saved + len(s.targets) * s.r + _norm_copies(s)
     layer += 3 * shape.hidden // 2 * (shape.norms == 4)
     per_token = s.stream * layer + 4 * shape.heads
     return s.tokens * shape.layers * per_token + score_matrices(s) * 3 * shape.layers // 8

@@ -64,6 +64,10 @@ def _changes(s: Setup, budget: float, plan: Plan) -> list[tuple[int, str, str, S
         one = with_batch(s, 1)
         how = f"train.micro_batch=1 train.accumulation={one.accumulation}"
         changes.append((0, "one row at a time, same effective batch", how, one))
+    if s.packed and s.tokens > s.length:
+        fewer = max(s.length, s.tokens // 2)
+        how = f"train.pass_tokens={fewer}"
+        changes.append((0, "fewer packed tokens at a time", how, replace(s, pass_tokens=fewer)))
     if s.eval_batch > 1:
         changes.append((0, "evaluate one row at a time", "eval.micro_batch=1", replace(s, eval_batch=1)))
     if s.generate_batch > 1 and s.new_tokens:

@@ -1,7 +1,7 @@
 """The plan against finished runs on this machine: what goes into a run's manifest, and what the next plan learns."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -12,7 +12,7 @@ from finetune.config import Config
 from finetune.memory.head import acts_large
 from finetune.memory.overheads import GIB, Calibration, assumed
 from finetune.memory.plan import make_plan
-from finetune.memory.setup import Engine, setup_from
+from finetune.memory.setup import Engine, for_rows, setup_from
 from finetune.memory.shapes import shape_of
 
 
@@ -44,7 +44,7 @@ def planned_memory(
 
     Args:
         longest: tokens of the longest row.
-        labelled: share of all tokens that are trained on.
+        labelled: share of the computed tokens that are trained on.
         total: bytes of the card; 0: at most 24.5 GiB.
     """
     try:
@@ -52,8 +52,8 @@ def planned_memory(
     except InputError:
         return None
     engine: Engine = "unsloth" if config.model.backend == "unsloth" else "trl"
-    setup = setup_from(config, shape, engine, labelled=labelled, turing=turing, large_card=acts_large(total))
-    plan = make_plan(replace(setup, length=longest), assumed())
+    setup = setup_from(config, shape, engine, turing=turing, large_card=acts_large(total))
+    plan = make_plan(for_rows(setup, longest=longest, labelled=labelled), assumed())
     sizes = {"tensors_gib": plan.allocated, "expected_gib": plan.expected, "gate_gib": plan.gate}
     return {**{name: round(size / GIB, 3) for name, size in sizes.items()}, "peak_phase": plan.peak}
 

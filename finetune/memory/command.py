@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data.cli import DEBUG, Debug, errors_as_lines
+from data.errors import InputError
 from finetune.arguments import named
 
 if TYPE_CHECKING:
+    from finetune.config import Config
+    from finetune.device import Device
     from finetune.memory.calibration import Finished
     from finetune.memory.card import Card
     from finetune.memory.plan import Plan
+    from finetune.memory.sharing import Rows
     from finetune.memory.stages import Stage
 
 Words = Annotated[
@@ -43,7 +47,9 @@ def plan(
     ] = None,
     fit: Annotated[bool, typer.Option("--fit", help="the largest micro-batch and the longest rows that fit")] = False,
     table: Annotated[bool, typer.Option("--table", help="micro-batch × length")] = False,
-    labelled: Annotated[float, typer.Option(min=0, max=1, help="share of the tokens that are trained on")] = 1.0,
+    labelled: Annotated[
+        float, typer.Option(min=0, max=1, help="share of the computed tokens that are trained on")
+    ] = 1.0,
     turing: Annotated[
         bool, typer.Option("--turing", help="a card before Ampere: GTX 16xx, RTX 20xx, T4; found by itself")
     ] = False,
@@ -52,8 +58,12 @@ def plan(
     docs: Annotated[bool, typer.Option("--docs", help="write docs/memory.md and the presets' memory tables")] = False,
     debug: Debug = DEBUG,
 ) -> None:
-    """Say whether a run fits a GPU: every term, the peak, the verdict, and what to change."""
+    """Say whether a run fits a GPU: every term, the peak, the verdict, and what to change; with data.train=FILE, what
+    its rows share and what that saves."""
     with errors_as_lines(debug):
+        if every or docs:
+            of_one_plan = {"--budget": budget, "--fit": fit, "--table": table, "--labelled": labelled != 1}
+            _refuse("--docs" if docs else "--all", [*(arguments or []), *(k for k, v in of_one_plan.items() if v)])
         if docs:
             from finetune.memory.docs import write_docs
 
@@ -67,6 +77,18 @@ def plan(
         _plan(source or "6gb", overrides, Options(budget, fit, table, labelled, turing, as_json))
 
 
+def _refuse(option: str, given: list[str]) -> None:
+    """
+    Raises:
+        InputError: something is given that makes sense for the plan of one config only.
+    """
+    if given:
+        raise InputError(
+            f"{option} is for every preset as shipped, each on its own card; {', '.join(given)} cannot go with it",
+            fix=f"leave it out, or leave out {option} to plan one preset",
+        )
+
+
 def preset_budget(source: str) -> float | None:
     """GiB in a preset's name: 6 for `6gb` and `6gb-7b`; None for any other."""
     found = re.match(r"(\d+)gb\b", Path(source).stem)
@@ -76,7 +98,9 @@ def preset_budget(source: str) -> float | None:
 @dataclass(frozen=True)
 class Answer:
     """What is printed. The plans are those of the three engines, the chosen one first; `budget` in bytes; `left_out`
-    says which runs could not be read, and why; `stages` are those of the first plan."""
+    says which runs could not be read, and why; `stages` are those of the first plan. `padded` says why rows are not
+    packed behind shared prefixes, empty where they are; `rows` are the training rows, None where they were not read,
+    and `unread` says why then; `rows_plan` is the first plan with them."""
 
     source: str
     model: str
@@ -87,6 +111,10 @@ class Answer:
     card: "Card | None"
     runs: list["Finished"]
     left_out: list[str]
+    padded: str
+    rows: "Rows | None"
+    unread: str
+    rows_plan: "Plan | None"
 
 
 def _plan(source: str, overrides: list[str], options: Options) -> None:
@@ -97,8 +125,9 @@ def _plan(source: str, overrides: list[str], options: Options) -> None:
     from finetune.memory.head import acts_large
     from finetune.memory.overheads import GIB
     from finetune.memory.plan import make_plan
-    from finetune.memory.setup import ENGINES, setup_from
+    from finetune.memory.setup import ENGINES, for_rows, planned_dtype, setup_from
     from finetune.memory.shapes import shape_of
+    from finetune.memory.sharing import why_padded
     from finetune.memory.stages import stages
 
     config = load_config(source, overrides)
@@ -118,11 +147,45 @@ def _plan(source: str, overrides: list[str], options: Options) -> None:
         for engine in sorted(ENGINES, key=lambda e: e != chosen)
     ]
     jobs = stages(plans[0], gib * GIB)
-    answer = Answer(source, config.model.name, origin, plans, jobs, gib * GIB, card, runs, left_out)
+    device = _device(source, turing=turing)
+    padded = why_padded(config, device, planned_dtype(config, shape.family, turing=turing), shape.family)
+    rows, unread = _rows(config, source, overrides, device, packed=plans[0].setup.packed)
+    rows_plan = None
+    if rows:
+        known = for_rows(plans[0].setup, longest=rows.longest, labelled=rows.labelled)
+        rows_plan = make_plan(known, calibration)
+    answer = Answer(
+        source, config.model.name, origin, plans, jobs, gib * GIB, card, runs, left_out, padded, rows, unread, rows_plan
+    )
     if options.json:
         typer.echo(json.dumps(_json(answer, options), indent=1))
     else:
         _print(answer, options)
+
+
+def _device(source: str, *, turing: bool) -> "Device":
+    """What a run of this preset would use, as far as packing asks: a card, or a processor for the cpu presets."""
+    from finetune.device import Device
+    from finetune.memory.setup import planned_card
+
+    return Device("cpu", "", (0, 0), 0, bf16=False) if _on_cpu(source) else planned_card(turing=turing)
+
+
+def _on_cpu(source: str) -> bool:
+    return Path(source).stem.startswith("cpu")
+
+
+def _rows(
+    config: "Config", source: str, overrides: list[str], device: "Device", *, packed: bool
+) -> tuple["Rows | None", str]:
+    """The rows where the user names a file of them, in the command or in a config of their own, for it takes seconds;
+    else why they were not read."""
+    from finetune.config import preset_names
+    from finetune.memory.sharing import look_at_rows
+
+    if source in preset_names() and not any(word.startswith("data.train=") for word in overrides):
+        return None, "add data.train=FILE"
+    return look_at_rows(config, device, packed=packed), "not counted, for no tokenizer is on this machine"
 
 
 def _all(turing: bool, as_json: bool) -> None:
@@ -158,10 +221,20 @@ def _json(answer: Answer, options: Options) -> dict[str, Any]:
         "others": [as_json(p, answer.budget, []) for p in others],
         "runs": [asdict(run) | {"error": run.error} for run in answer.runs],
         "left_out": answer.left_out,
+        "padded": answer.padded,
+        "rows": _rows_json(answer) if answer.rows else None,
     }
     if options.fit:
         found["fit"] = asdict(find_fit(first.setup, answer.budget, first.calibration))
     return found
+
+
+def _rows_json(answer: Answer) -> dict[str, Any]:
+    rows, plan = answer.rows, answer.rows_plan
+    assert rows and plan
+    sizes = {"expected": plan.expected, "gate": plan.gate, "verdict": plan.verdict(answer.budget)}
+    said = {"sentence": rows.shared.sentence(), "tokenizer": str(rows.tokenizer)}
+    return asdict(rows) | sizes | said
 
 
 def _print(answer: Answer, options: Options) -> None:
@@ -173,7 +246,7 @@ def _print(answer: Answer, options: Options) -> None:
 
     console = Console(highlight=False)
     budget, first = answer.budget, answer.plans[0]
-    if Path(answer.source).stem.startswith("cpu"):
+    if _on_cpu(answer.source):
         console.print(
             "The cpu presets train on the processor, and main memory is not planned. "
             "This is what their settings would take on a GPU:\n"
@@ -183,6 +256,13 @@ def _print(answer: Answer, options: Options) -> None:
         f"[bold]{answer.model}[/bold], {'4' if s.four_bit else '16'}-bit, LoRA r {s.r}; micro-batch {s.micro_batch} × "
         f"{s.length:,} tokens × accumulation {s.accumulation} [dim](shape: {answer.origin})[/dim]"
     )
+    if not answer.card and not s.turing:
+        console.print("No NVIDIA card is here: an RTX 30 or newer is assumed (bfloat16); older ones: --turing")
+    show.print_packing(console, answer.padded, s)
+    if answer.rows and answer.rows_plan:
+        show.print_rows(console, answer.rows, answer.rows_plan, budget, packed=not answer.padded)
+    else:
+        console.print(f"[dim]What your rows share: {answer.unread}[/dim]")
     if options.table:
         show.print_grid(console, grid(s, first.calibration), budget)
     elif options.fit:

@@ -19,8 +19,9 @@ SMALL_CARD = int(24.5 * 2**30)
 (fused_linear.py: _SMALL_CARD_BYTES), unless `finetune.device.act_small` has set its variable."""
 MIN_LOGITS, MOST_LOGITS = 512 * 151_936, 2**31
 """Logits of a block at least, and bytes of one at most (fused_linear.py: _MIN_LOGITS, _CHUNK_GB)."""
-OWN_ROWS = 64
-"""`finetune.head.GPU_BLOCK`, which would cost a plan its import."""
+OWN_ROWS, OWN_PART = 1024, 4096
+"""`finetune.head.BLOCK` and `PART`: labelled tokens, and words of the vocabulary, that meet this project's head at
+once."""
 LOSS_COPIES = {2: 14, 4: 16}
 """Bytes a logit of transformers' own loss, by the bytes of the head's output: logits, their float32 copy where they are
 16-bit, log-softmax, and the gradients of both. Source: transformers/loss/loss_utils.py; the public T4 rows fit 3.5
@@ -71,14 +72,14 @@ def loss(s: Setup) -> int:
     hidden states e·N·H. Source: unsloth_zoo/fused_losses/fused_linear.py.
     TRL: min(4096, n)·32,768·e and n·H·(4 + 2e), the labelled rows, their gradient and its float32 sum.
     Source: trl/kernels/chunked_logprob.py.
-    With weights for the roles, this project's head, whatever trains: 64 rows of V·(13 + e), with more rows the slopes
-    of those before, V·e, and 3e·n·H. Source: finetune/head.py.
+    Where rows are packed or roles have weights, this project's head, whatever trains: `own_block`, and of the rows
+    before it 4H for the last 1,024 and e·H for each. Source: finetune/head.py.
     Full logits: 14·N·V, or 16·N·V from a float32 head, whatever is labelled (see LOSS_COPIES).
     """
     h, v, n, e = s.shape.hidden, s.shape.vocab, s.labels, s.element
-    if s.weighted:
-        logit = 13 + (2 if n > OWN_ROWS else 1) * e
-        return logit * min(OWN_ROWS, n) * v + 3 * e * n * h
+    if s.own_head:
+        before = max(0, n - OWN_ROWS)
+        return own_block(s, n) + 4 * min(OWN_ROWS, before) * h + e * before * h
     if s.engine == "full":
         return LOSS_COPIES[s.stream] * s.tokens * v
     if s.engine == "trl":
@@ -86,6 +87,12 @@ def loss(s: Setup) -> int:
     rows, columns = (min(ROWS, n), TILE) if tiled(s) else (block_rows(s), v)
     gathered = e * rows * h if n < s.tokens else 0
     return rows * (4 * columns + 4 * h + 32 * -(-v // TILE)) + e * s.tokens * h + gathered
+
+
+def own_block(s: Setup, rows: int) -> int:
+    """What this project's head makes of `rows` labelled tokens, at most 1,024 at once: 4H for a row's gradient, and
+    17 + 2e for each of 4,096 words: the logits and their exponentials, in float32 and before and after."""
+    return min(OWN_ROWS, rows) * ((17 + 2 * s.element) * min(OWN_PART, s.shape.vocab) + 4 * s.shape.hidden)
 
 
 def head_hump(s: Setup) -> int:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from eval import memory
 from finetune.memory import terms
 from finetune.memory.activations import dequantised, offloads
+from finetune.memory.head import own_block
 from finetune.memory.overheads import CONTEXT, Calibration, Verdict, expected
 from finetune.memory.setup import Setup
 
-LOGIT_BYTES = 10
-"""Of a logit in the evaluation loss: 16 bit, its float32 copy, log-softmax (finetune/losses.py)."""
 HEAD_ROWS = 128
 """Labelled tokens that meet the LM head at once there: `finetune.losses.HEAD_ROWS`, which would cost a plan its
 import."""
@@ -29,10 +28,11 @@ def _buffers(s: Setup) -> int:
 
 
 def evaluation(s: Setup) -> int:
-    """The evaluation loss of one batch: a forward pass, then the head on blocks of labelled tokens."""
-    tokens = s.eval_batch * s.length
+    """The evaluation loss of one batch: a forward pass, then the head on blocks of labelled tokens. Packed rows are
+    evaluated in passes as they are trained."""
+    tokens = s.tokens if s.packed else s.eval_batch * s.length
     labels = max(1, int(tokens * s.labelled))
-    head = s.element * (tokens + labels) * s.shape.hidden + LOGIT_BYTES * min(HEAD_ROWS, labels) * s.shape.vocab
+    head = s.element * (tokens + labels) * s.shape.hidden + own_block(s, min(HEAD_ROWS, labels))
     buffers = forward(s, 0)
     return max(forward(s, tokens), buffers + head)
 

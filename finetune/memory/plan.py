@@ -85,7 +85,7 @@ class Plan:
 def make_plan(s: Setup, calibration: Calibration = UNCALIBRATED) -> Plan:
     """Add up the terms of each phase.
 
-    With accumulation the gradients of the earlier micro-batches are there in every later forward pass.
+    The gradients of a step's earlier micro-batches, or passes of packed rows, are there in every later forward pass.
     """
     resident = [
         Term("quantised weights" if s.four_bit else "linear weights", terms.linear_weights(s), True),
@@ -95,7 +95,7 @@ def make_plan(s: Setup, calibration: Calibration = UNCALIBRATED) -> Plan:
         Term("optimizer state", terms.optimizer(s), True),
     ]
     base, gradients = sum(t.size for t in resident), terms.gradients(s)
-    earlier = gradients if s.accumulation > 1 else 0
+    earlier = gradients if s.several else 0
     scratch = activations.dequantised(s) if s.engine == "unsloth" else 0
     passing = [
         Term("gradients", gradients),

@@ -1,12 +1,13 @@
 """What a plan depends on: one frozen record, made from a run's config or by hand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from finetune.config import Config
-from finetune.device import FLOAT16_OVERFLOWS
+from finetune.device import FLOAT16_OVERFLOWS, Device
 from finetune.memory.host import xformers_loads
 from finetune.memory.shapes import LINEARS, Shape
+from finetune.packing import shares_prefixes
 
 Engine = Literal["unsloth", "trl", "full"]
 ENGINES: dict[Engine, str] = {
@@ -22,18 +23,22 @@ MIN_OFFLOAD_LENGTH = 512
 
 @dataclass(frozen=True)
 class Setup:
-    """One training set-up. N, the tokens of a micro-batch, is micro_batch·length; n = labelled·N of them have a label.
+    """One training set-up. N, the tokens that are computed together, is micro_batch·length, or of a pass where rows are
+    packed behind shared prefixes; n = labelled·N of them have a label.
 
     Attributes:
+        length: tokens of the longest row.
+        max_length: `data.max_length`, where rows are known to be shorter; 0: it is `length`.
+        pass_tokens: rows are packed, at most so many tokens in a pass (`train.pass_tokens`); 0: rows are padded.
         engine: `unsloth`; `trl`, plain transformers with TRL's fused LM head; `full`, transformers' own loss, which
             builds all logits.
-        labelled: share of the tokens that are trained on. 1 is the worst case.
+        labelled: share of the computed tokens that are trained on. 1 is the worst case.
         double_quant: NF4 scales are quantised again (this project always does).
         element: bytes of an activation, 2 for bf16 and fp16, 4 for float32.
         turing: compute capability below 8.0: other attention kernels, other cross-entropy.
         large_card: over 24.5 GiB and no budget: Unsloth's head takes blocks of whole logits (`head.SMALL_CARD`).
         xformers: Unsloth trains through it, as the locked packages let it; else through torch's attention.
-        weighted: roles have weights, so the loss is this project's own (finetune/losses.py).
+        own_head: the loss is this project's own (finetune/losses.py): rows are packed, or roles have weights.
         kbit: PEFT's `prepare_model_for_kbit_training`: norms, embeddings and the residual stream in float32.
         offload_embedding: the untied input embedding in host memory (Unsloth).
         swapped: layers whose frozen weights wait in host memory (Unsloth's `offload_layers`).
@@ -49,6 +54,8 @@ class Setup:
     targets: tuple[str, ...] = LINEARS
     micro_batch: int = 1
     length: int = 2048
+    max_length: int = 0
+    pass_tokens: int = 0
     accumulation: int = 8
     labelled: float = 1.0
     four_bit: bool = True
@@ -60,7 +67,7 @@ class Setup:
     turing: bool = False
     large_card: bool = False
     xformers: bool = True
-    weighted: bool = False
+    own_head: bool = False
     kbit: bool = False
     offload_embedding: bool = False
     swapped: int = 0
@@ -72,8 +79,26 @@ class Setup:
 
     @property
     def tokens(self) -> int:
-        """N."""
-        return self.micro_batch * self.length
+        """N. A pass is no longer than a micro-batch of the longest rows that are let in (`packing.most_tokens`), but
+        holds the longest row whole."""
+        if not self.packed:
+            return self.micro_batch * self.length
+        return max(min(self.pass_tokens, self.micro_batch * (self.max_length or self.length)), self.length)
+
+    @property
+    def packed(self) -> bool:
+        """Whether rows are packed behind the prefixes that they share."""
+        return self.pass_tokens > 0
+
+    @property
+    def step_rows(self) -> int:
+        """Rows of an optimizer step, which are one batch where they are packed."""
+        return self.micro_batch * self.accumulation
+
+    @property
+    def several(self) -> bool:
+        """Whether a step may have several backward passes: the gradients of the earlier ones wait on the card."""
+        return self.step_rows * self.length > self.tokens
 
     @property
     def labels(self) -> int:
@@ -99,7 +124,8 @@ class Setup:
     @property
     def mode(self) -> Literal["unsloth", "on", "off"]:
         """The checkpointing that really happens."""
-        if self.checkpointing == "unsloth" and (self.engine != "unsloth" or self.length < MIN_OFFLOAD_LENGTH):
+        short = (self.max_length or self.length) < MIN_OFFLOAD_LENGTH
+        if self.checkpointing == "unsloth" and (self.engine != "unsloth" or short):
             return "on"
         return self.checkpointing
 
@@ -117,15 +143,15 @@ def setup_from(
     """The set-up of a config, for one of the three engines. Rows are taken to be as long as `data.max_length`.
 
     This project keeps the adapter in float32 with every engine (finetune/trainer.py). Only Unsloth moves weights to
-    host memory.
+    host memory. `full` stands for training as it is elsewhere, where rows are never packed.
 
     Args:
         xformers: None: as it is on this machine.
     """
     unsloth = engine == "unsloth"
-    dtype = config.model.dtype
-    if dtype == "auto" and turing and shape.family.startswith(FLOAT16_OVERFLOWS):
-        dtype = "float32"  # as `finetune.device.precision` says
+    dtype = planned_dtype(config, shape.family, turing=turing)
+    arm = config.changed({"model.backend": "unsloth" if unsloth else "hf"})
+    packed = engine != "full" and shares_prefixes(arm, planned_card(turing=turing), dtype, shape.family)
     return Setup(
         shape=shape,
         engine=engine,
@@ -133,17 +159,18 @@ def setup_from(
         targets=tuple(config.lora.target_modules),
         micro_batch=config.train.micro_batch,
         length=config.data.max_length,
+        pass_tokens=config.train.pass_tokens if packed else 0,
         accumulation=config.train.accumulation,
         labelled=labelled,
         four_bit=config.model.load_in_4bit,
         element=4 if dtype == "float32" else 2,
         optimizer=config.train.optimizer,
         checkpointing=config.train.gradient_checkpointing,
-        eager=config.model.attention == "eager",
+        eager=config.model.attention == "eager" and not packed,
         turing=turing,
         large_card=large_card,
         xformers=xformers_loads() if xformers is None else xformers,
-        weighted=any(weight != 1 for _, weight in config.loss.role_weights),
+        own_head=packed or any(weight != 1 for _, weight in config.loss.role_weights),
         offload_embedding=config.memory.offload_embedding and unsloth,
         swapped=min(config.memory.offload_layers, shape.layers) if unsloth else 0,
         adapter_bytes=4,
@@ -152,3 +179,27 @@ def setup_from(
         new_tokens=config.eval.max_new_tokens if config.eval.generate else 0,
         answer=config.eval.max_new_tokens,
     )
+
+
+def for_rows(s: Setup, *, longest: int, labelled: float) -> Setup:
+    """The set-up with rows that are known.
+
+    Args:
+        longest: tokens of the longest.
+        labelled: share of the computed tokens that are trained on.
+    """
+    return replace(s, length=longest, max_length=s.max_length or s.length, labelled=labelled)
+
+
+def planned_dtype(config: Config, family: str, *, turing: bool) -> str:
+    """The dtype of the activations on a GPU, as `finetune.device.precision` chooses it; a wish is taken as it is."""
+    if config.model.dtype != "auto":
+        return config.model.dtype
+    if not turing:
+        return "bfloat16"
+    return "float32" if family.startswith(FLOAT16_OVERFLOWS) else "float16"
+
+
+def planned_card(*, turing: bool) -> Device:
+    """A card of the generation that a plan is for."""
+    return Device("cuda", "", (7, 5) if turing else (8, 6), 0, bf16=not turing)

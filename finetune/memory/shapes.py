@@ -209,7 +209,7 @@ def shape_of(name: str) -> tuple[Shape, str]:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return read_config(folder / "config.json"), str(folder / "config.json")
-    cached = _cached_config(name)
+    cached = cached_config(name)
     if cached:
         return read_config(cached), "config.json in the hub's cache"
     known = lookup(name)
@@ -284,7 +284,7 @@ def read_config(path: Path) -> Shape:
     return _hybrid(shape, text | {key: number(key) for key in LINEAR_ATTENTION})
 
 
-def _cached_config(name: str) -> Path | None:
+def cached_config(name: str) -> Path | None:
     """`config.json` of a hub model in the local cache, found without the hub's library (a second to import)."""
     import os
 

@@ -13,6 +13,7 @@ from finetune.memory.inference import later_answers
 from finetune.memory.overheads import GIB, MIB, UNCALIBRATED
 from finetune.memory.plan import Plan
 from finetune.memory.setup import ENGINES, Setup
+from finetune.memory.sharing import Rows
 from finetune.memory.stages import Stage
 
 LAST = 5
@@ -47,6 +48,8 @@ def print_plan(console: Console, plans: list[Plan], stages: list[Stage], budget:
     _print_terms(console, plans)
     _print_phases(console, plans)
     console.print("[dim]TRL: transformers + PEFT + TRL's fused LM head. Full logits: transformers' own loss.[/dim]")
+    if chosen.setup.own_head:
+        console.print("[dim]Packed rows and role weights have this project's LM head and loss instead.[/dim]")
     if chosen.host:
         console.print(
             "In main memory while it trains: "
@@ -177,6 +180,34 @@ def print_runs(console: Console, runs: list[Finished]) -> None:
         planned, allocated, reserved, expected = (f"{size:.2f} GiB" for size in sizes)
         table.add_row(run.name, planned, allocated, f"{run.error:+.1%}", reserved, expected)
     console.print(table)
+
+
+def print_packing(console: Console, padded: str, s: Setup) -> None:
+    """Whether rows are packed behind shared prefixes; `padded` says why not."""
+    if padded:
+        console.print(f"Rows are padded, each computed whole: {padded}", soft_wrap=True)
+    else:
+        most = f", at most {s.tokens:,} tokens in a pass" if s.packed else ""
+        console.print(f"What rows begin with alike is computed once{most} (docs/shared-prefix.md)", soft_wrap=True)
+
+
+def print_rows(console: Console, rows: Rows, plan: Plan, budget: float, *, packed: bool) -> None:
+    """What the user's rows share, and their plan against the budget."""
+    instead = "" if packed else " if they were packed"
+    console.print(f"[bold]{rows.shared.sentence()}[/bold]", soft_wrap=True)
+    console.print(
+        f"[dim]{rows.shared.rows:,} rows, {rows.shared.total:,} tokens an epoch, {rows.shared.computed:,} computed"
+        f"{instead}; effective batch {rows.shared.step}[/dim]",
+        soft_wrap=True,
+    )
+    if not rows.own:
+        console.print(f"[dim]In tokens of {rows.tokenizer.name}: the model's tokenizer is not on this machine[/dim]")
+    verdict = plan.verdict(budget)
+    console.print(
+        f"With these rows (longest {rows.longest:,} tokens, {rows.labelled:.0%} of the computed ones trained on): must "
+        f"be free {amount(plan.gate)}, expected in use {amount(plan.expected)}: [{COLOURS[verdict]}]{verdict}[/]",
+        soft_wrap=True,
+    )
 
 
 def _print_advice(console: Console, advice: list[Advice], result: str) -> None:

@@ -92,6 +92,13 @@ def test_a_uuid_of_torch_names_the_card_whatever_the_order(cards: list[tuple[str
         cuda.open_card("44444444-dddd")
 
 
+def test_what_names_two_cards_is_no_card(cards: list[tuple[str, int]]) -> None:
+    cards[1] = ("GPU-11112222-bbbb", 8)
+    assert cuda.open_card("GPU-111122") == "GPU-11112222-bbbb"
+    with pytest.raises(pynvml.NVMLError):
+        cuda.open_card("GPU-1111")
+
+
 def test_segments_grow_where_the_driver_can(cards: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
     cuda.prepare_process()
     assert os.environ["PYTORCH_ALLOC_CONF"] == "expandable_segments:True"
@@ -141,7 +148,7 @@ def test_a_single_card_that_cannot_tell_its_memory_is_a_card(
     assert cuda.open_card() == ONE
 
 
-@pytest.mark.parametrize("listed", ["²", "garbage", "GPU-99999999", "MIG-99999999", "0x1"])
+@pytest.mark.parametrize("listed", ["²", "garbage", "GPU-99999999", "MIG-99999999", "0x1", "GPU-", "MIG-"])
 def test_what_names_no_card_is_no_card(
     cards: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, listed: str
 ) -> None:

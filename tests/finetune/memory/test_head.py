@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from finetune.head import GPU_BLOCK, summed_loss
+from finetune.head import BLOCK, PART, summed_loss
 from finetune.memory import head
 from finetune.memory.setup import Engine, Setup
 from finetune.memory.shapes import KNOWN
@@ -57,9 +57,8 @@ def test_a_card_is_large_above_24_5_gib_unless_it_acts_small(monkeypatch: pytest
     assert not head.acts_large(80 * 2**30)
 
 
-@pytest.mark.parametrize("rows", [40, GPU_BLOCK, 4 * GPU_BLOCK])
-def test_this_projects_own_loss_is_planned_as_it_allocates(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("finetune.head.BLOCK", GPU_BLOCK)  # what is on no GPU is taken in larger blocks
+@pytest.mark.parametrize("rows", [40, BLOCK, 2 * BLOCK])
+def test_this_projects_own_loss_is_planned_as_it_allocates(rows: int) -> None:
     counter = LiveBytes()
     with torch.device("meta"):
         lm_head = torch.nn.Linear(QWEN.hidden, QWEN.vocab, bias=False, dtype=torch.bfloat16)
@@ -71,5 +70,5 @@ def test_this_projects_own_loss_is_planned_as_it_allocates(rows: int, monkeypatc
         with counter:
             summed_loss(states, lm_head, torch.empty(rows, dtype=torch.long), torch.empty(rows)).backward()
     counted = counter.peak - resident
-    assert head.loss(Setup(QWEN, length=rows, weighted=True)) == pytest.approx(counted, rel=0.02)
-    assert head.OWN_ROWS == GPU_BLOCK
+    assert head.loss(Setup(QWEN, length=rows, own_head=True)) == pytest.approx(counted, rel=0.02)
+    assert (head.OWN_ROWS, head.OWN_PART) == (BLOCK, PART)

@@ -94,7 +94,8 @@ def test_where_segments_cannot_grow_more_is_expected_before_the_first_run(
 
 def test_a_manifests_plan_knows_the_card(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("UNSLOTH_FUSED_LINEAR_FLASH_MIN_ROWS", raising=False)
-    config = load_config("6gb", ["model.name=Qwen/Qwen2.5-0.5B-Instruct", "eval.generate=0"])
+    padded = ["model.name=Qwen/Qwen2.5-0.5B-Instruct", "eval.generate=0", "train.share_prefix=off"]
+    config = load_config("6gb", padded)
     small, large = (
         planned_memory(config, longest=512, labelled=1.0, turing=False, total=total) for total in (6 * GIB, 80 * GIB)
     )

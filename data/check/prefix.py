@@ -1,0 +1,234 @@
+"""What rows begin with alike: how many fewer tokens are computed where that is read once, and what stands against it.
+
+Training does this on a model's tokens (finetune/shared_prefix.py, whose rule for families this is too).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, takewhile
+from statistics import median
+from typing import Any
+
+from data.record import Record
+
+SHORTEST, KEPT = 32, 0.75
+"""Tokens that a shared prefix has at least, and the share of it that must stay common when a row joins a family."""
+LETTERS = 4
+"""Characters that are taken for a token where there is no tokenizer."""
+STEP = 8
+"""Rows of an optimizer step, in the presets."""
+LITTLE = 1.2
+"""Times fewer. Where sharing saves less than this, the report says why."""
+
+Encode = Callable[[str], Sequence[int]]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row.
+
+    Attributes:
+        lead: ids of what stands before its first token that carries loss: only that may be shared.
+        length: ids of the whole row.
+    """
+
+    record: Record
+    lead: list[int]
+    length: int
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What rows share.
+
+    Attributes:
+        unit: token, or character where there was no tokenizer.
+        rows, families, alike: all rows, families of at least two that share a prefix, and the rows of those.
+        prefix: units that a row of a family shares, on average.
+        total, computed: units of all rows, and those that are computed when each prefix is read once a step.
+        step: rows of an optimizer step.
+        reason: why little or nothing is saved; empty where much is.
+    """
+
+    unit: str
+    rows: int
+    families: int
+    alike: int
+    prefix: int
+    total: int
+    computed: int
+    step: int
+    reason: str = ""
+
+    @property
+    def times(self) -> float:
+        """How many times fewer units are computed."""
+        return self.total / self.computed
+
+    def sentence(self) -> str:
+        """One or two sentences for a terminal."""
+        why = f"{self.reason[:1].upper()}{self.reason[1:]}." if self.reason else ""
+        if not self.families:
+            return f"No prefix is shared by {self.rows:,} rows. {why}".rstrip()
+        fewer = f"{self.times:.1f} times" if self.times >= LITTLE else f"{1 - 1 / self.times:.0%}"
+        if self.families == 1:
+            of = "" if self.alike == self.rows else f" of {self.rows:,}"
+            found = f"Your {self.prefix:,}-{self.unit} prefix stands in {self.alike:,}{of} rows"
+        else:
+            size = self.alike / self.families
+            found = f"{self.families:,} families of {size:.1f} rows on average share {self.prefix:,} {self.unit}s"
+            if self.alike < self.rows:
+                found += f", {self.rows - self.alike:,} without a partner"
+        return f"{found}: {fewer} fewer {self.unit}s are computed. {why}".rstrip()
+
+
+def shared(rows: Sequence[Row], encode: Encode, unit: str, step: int = STEP) -> Shared:
+    """What rows share, a family standing together in steps of `step` rows.
+
+    Args:
+        encode: a text as ids, in the same units as the rows.
+    """
+    order = sorted(rows, key=lambda row: row.lead)
+    shortest = SHORTEST * (1 if unit == "token" else LETTERS)
+    found = families([row.lead for row in order], shortest)
+    several = [(n, prefix) for n, prefix in found if n > 1]
+    alike = sum(n for n, _ in several)
+    total = sum(row.length for row in rows)
+    computed = total - sum((n - -(-n // step)) * prefix for n, prefix in several)
+    little = total < LITTLE * computed
+    return Shared(
+        unit=unit,
+        rows=len(rows),
+        families=len(several),
+        alike=alike,
+        prefix=round(sum(n * prefix for n, prefix in several) / alike) if alike else 0,
+        total=total,
+        computed=computed,
+        step=step,
+        reason=reason(order, encode, unit, bool(several)) if little else "",
+    )
+
+
+def families(leads: Sequence[Sequence[int]], shortest: int = SHORTEST) -> list[tuple[int, int]]:
+    """Cut sorted rows into families: pairs (rows, shared ids), the shared ids 0 where a row stands alone."""
+    found: list[tuple[int, int]] = []
+    start = prefix = 0
+    for row in range(1, len(leads) + 1):
+        if row < len(leads):
+            both = common(leads[start][: prefix or None], leads[row])
+            if both >= shortest and (row == start + 1 or both >= KEPT * prefix):
+                prefix = both
+                continue
+        found.append((row - start, prefix))
+        start, prefix = row, 0
+    return found
+
+
+def common(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many ids two sequences begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+
+
+def reason(rows: Sequence[Row], encode: Encode, unit: str, families: bool) -> str:
+    """Why sorted rows share little: what neighbours most often differ in first, and what to do about it."""
+    if len(rows) < 2:
+        return "a single row has no partner"
+    places: dict[str, list[int]] = {"system": [], "tools": [], "turns": []}
+    for one, other in pairwise(rows):
+        part, place = _difference(one.record, other.record, encode)
+        places[part].append(place)
+    part = max(places, key=lambda name: len(places[name]))
+    place = round(median(places[part]))
+    if part == "system":
+        behind = ", and the tools stand behind it" if any(row.record.tools for row in rows) else ""
+        return (
+            f"the system turn differs from its {unit} {place} on{behind}: put what changes from row to row (a date, a "
+            "name) into the user's turn"
+        )
+    if part == "tools":
+        return f"the lists of tools differ from tool {place} on: rows with one list in one order share it"
+    if families:
+        return f"what stands behind the prefix is long: rows have {sum(r.length for r in rows) // len(rows):,} {unit}s"
+    if not any(row.record.tools or _system(row.record) for row in rows):
+        return "rows begin with the request: they have neither a system turn nor tools"
+    return f"system turn and tools are alike, but shorter than the {SHORTEST} tokens from which sharing is worth it"
+
+
+def _difference(one: Record, other: Record, encode: Encode) -> tuple[str, int]:
+    """In what two rows differ first, and from which id, or tool, on (from 1)."""
+    if _system(one) != _system(other):
+        return "system", common(encode(_system(one)), encode(_system(other))) + 1
+    if one.tools != other.tools:
+        pairs = takewhile(lambda pair: pair[0] == pair[1], zip(one.tools, other.tools, strict=False))
+        return "tools", sum(1 for _ in pairs) + 1
+    return "turns", 0
+
+
+def _system(record: Record) -> str:
+    first = record.messages[0] if record.messages else {}
+    return str(first.get("content") or "") if first.get("role") == "system" else ""
+
+
+class Characters:
+    """Stands for a tokenizer where there is none: a character is an id, and the turns are ChatML's."""
+
+    bos_token_id, bos_token, eos_token = None, None, "<|im_end|>"
+
+    def get_vocab(self) -> dict[str, int]:
+        """No token is known, so that the project's template takes ChatML's."""
+        return {}
+
+    def __call__(self, texts: list[str], **_: Any) -> dict[str, list[list[int]]]:
+        """The ids of texts."""
+        return {"input_ids": [list(map(ord, text)) for text in texts]}
+
+    def apply_chat_template(
+        self,
+        messages: list[dict[str, Any]],
+        *,
+        tools: list[dict[str, Any]] | None,
+        chat_template: str,
+        add_generation_prompt: bool,
+        **_: Any,
+    ) -> str:
+        """The text of a conversation, as transformers' tokenizers write it."""
+        from transformers.utils.chat_template_utils import render_jinja_template
+
+        return render_jinja_template(
+            [messages], tools=tools, chat_template=chat_template, add_generation_prompt=add_generation_prompt
+        )[0][0]
+
+
+def shared_prefixes(records: Sequence[Record], tokenizer: Any | None) -> Shared:
+    """What records share in the project's template, with tools as signatures, as the presets have them.
+
+    Args:
+        tokenizer: of a model; None: characters are counted.
+    """
+    from data.template import apply, project_template
+
+    encoder = tokenizer or Characters()
+    template = project_template(encoder, "signature")
+
+    def encode(texts: list[str]) -> list[list[int]]:
+        ids: list[list[int]] = encoder(texts, add_special_tokens=False)["input_ids"]
+        return ids
+
+    rows: list[Row] = []
+    for start in range(0, len(records), 256):
+        part = records[start : start + 256]
+        wholes = encode([apply(template, encoder, r.messages, r.tools, generation_prompt=False) for r in part])
+        befores = [_before_answer(r) for r in part]
+        leads = encode(
+            [
+                apply(template, encoder, turns, r.tools, generation_prompt=True) if turns else ""
+                for turns, r in zip(befores, part, strict=True)
+            ]
+        )
+        rows += [Row(r, lead, len(whole)) for r, lead, whole in zip(part, leads, wholes, strict=True)]
+    return shared(rows, lambda text: encode([text])[0], "token" if tokenizer else "character")
+
+
+def _before_answer(record: Record) -> list[dict[str, Any]]:
+    """The turns before the first that is trained on."""
+    return list(takewhile(lambda message: message["role"] != "assistant", record.messages))

@@ -1,0 +1,107 @@
+"""What a plan says of shared prefixes: whether rows are packed behind them, and what the user's own rows share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from data.check.prefix import LITTLE, Row, Shared, shared
+from data.embedded import converted, embedded
+from data.embedded.table import GEMMA3, SMOLLM2
+from data.record import Record
+from data.render import Example
+from finetune.attention import PACKED_FAMILIES
+from finetune.config import Config
+from finetune.device import Device
+from finetune.memory.shapes import cached_config
+from finetune.packing import Packing, most_tokens, shares_prefixes
+from finetune.shared_prefix import kin, lead
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The training rows of a config, in tokens.
+
+    Attributes:
+        shared: what they begin with alike; `computed` is that of the first epoch's passes.
+        tokenizer: whose tokens: a folder.
+        own: it is the model's own.
+        longest: tokens of the longest row.
+        labelled: share of the computed tokens that are trained on, packed or padded as the run does it.
+    """
+
+    shared: Shared
+    tokenizer: Path
+    own: bool
+    longest: int
+    labelled: float
+
+
+def why_padded(config: Config, device: Device, dtype: str, family: str) -> str:
+    """Why rows are not packed; empty where they are. Arguments as `packing.shares_prefixes`, whose rule this words."""
+    if shares_prefixes(config, device, dtype, family):
+        return ""
+    if config.train.share_prefix != "auto":
+        return f"train.share_prefix={config.train.share_prefix}"
+    if family not in PACKED_FAMILIES:
+        return f"packed rows are tested for {', '.join(PACKED_FAMILIES)}, not for {family}"
+    if dtype == "float16":
+        return "the passes of a packed step cannot be scaled alike in float16, which cards before RTX 30 train in"
+    return f"Unsloth computes {family} by code that takes no packed rows; model.backend=hf packs them"
+
+
+def find_tokenizer(name: str) -> tuple[Path, bool] | None:
+    """A folder on this machine with a tokenizer, and whether it is the model's own; else an embedded model's, if one
+    is there. Nothing is fetched."""
+    if model := embedded(name):
+        own = converted(model)
+    else:
+        folder, config = Path(name).expanduser(), cached_config(name)
+        own = folder if folder.is_dir() else config.parent if config else None
+    if own and any(own.glob("tokenizer*.json")):
+        return own, True
+    other = converted(GEMMA3) or converted(SMOLLM2)
+    return (other, False) if other else None
+
+
+def look_at_rows(config: Config, device: Device, *, packed: bool) -> Rows | None:
+    """Read and render the training rows as a run would; None where no tokenizer is on this machine.
+
+    Args:
+        device: what a run would use; a pass is shorter on a GPU.
+        packed: the run packs its rows.
+
+    Raises:
+        InputError: a file or row is wrong.
+    """
+    from data.pretrained import load_tokenizer
+    from data.render import render_all
+    from eval.roundtrip import choose_template
+    from finetune.length import run_length
+    from finetune.rows import read_rows
+
+    records, _ = read_rows(config)
+    found = find_tokenizer(config.model.name)
+    if not found:
+        return None
+    folder, own = found
+    tokenizer = load_tokenizer(folder)
+    template = choose_template(tokenizer, config.data.tools_style, wish=config.data.template)
+    most, too_long = config.data.max_length, config.data.too_long
+    examples = render_all(records, tokenizer, template, max_length=most, too_long=too_long).examples
+    step = config.train.micro_batch * config.train.accumulation
+    packing = Packing(kin(examples), step, most_tokens(config, gpu=device.kind == "cuda"))
+    length = run_length(config, examples, packing)
+
+    def encode(text: str) -> Sequence[int]:
+        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    alike = shared(_rows(records, examples), encode, "token", step)
+    alike = replace(alike, computed=length.computed, reason=alike.reason if alike.times < LITTLE else "")
+    labelled = length.supervised / (length.computed if packed else length.tokens)
+    return Rows(alike, folder, own, length.longest, labelled)
+
+
+def _rows(records: Sequence[Record], examples: Sequence[Example]) -> list[Row]:
+    by_id = {record.id: record for record in records}
+    return [Row(by_id[e.id], e.input_ids[: lead(e.labels)], len(e.input_ids)) for e in examples]
