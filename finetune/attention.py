@@ -7,7 +7,7 @@ flow back into the prefix's keys and values from all suffixes.
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
@@ -16,6 +16,8 @@ from typing import Any
 from finetune.shared_prefix import Group, Layout
 
 NAME = "tooltune_packed"
+BATCH_COST = 50_000
+"""Scores whose time a batch of suffixes costs by itself."""
 Weigh = Callable[[Any, Any, Any, Any], Any]
 """Attention of [rows, heads, tokens, size] to keys and values [rows, key heads, keys, size], given a bias."""
 PACKED_FAMILIES = ("gemma3_text", "llama", "mistral", "qwen2", "qwen3")
@@ -104,17 +106,20 @@ def attend(
         query, key, value = (x.to(torch.get_autocast_dtype(query.device.type)) for x in (query, key, value))
     on_gpu = _runs_on_gpu(query)
     weigh: Weigh = partial(_weigh_on_gpu, scaling) if on_gpu else partial(_weigh, scaling, compiled)
-    parts, start = [], 0
+    heads = query.shape[1] // key.shape[1]
+    groups = [_laid_out(layout, group, sliding_window, query, heads, on_gpu) for group in layout.groups]
+    sizes = [size for group in groups for size in (group.prefix, *(batch.tokens for batch in group.batches))]
+    # Cut once: the gradient of a cut is one concatenation, that of a slice is as large as the whole.
+    cut = zip(*(x.split(sizes, 2) for x in (query, key, value)), strict=True)
+    parts = []
     with _kernels(on_gpu):
-        for group in layout.groups:
-            end = start + group.tokens
-            q, k, v = (x[:, :, start:end] for x in (query, key, value))
-            seen = _seen(layout, group, sliding_window, query, query.shape[1] // key.shape[1], on_gpu)
-            p = group.prefix
-            parts.append(weigh(q[:, :, :p], k[:, :, :p], v[:, :, :p], seen.prefix)[0])
-            if group.suffixes:
-                parts.append(_suffixes(q, k, v, group, weigh, seen))
-            start = end
+        for group in groups:
+            q, k, v = next(cut)
+            parts.append(weigh(q, k, v, group.bias)[0])
+            for batch in group.batches:
+                own_q, own_k, own_v = next(cut)
+                out = weigh(batch.padded(own_q), batch.behind(k, own_k), batch.behind(v, own_v), batch.bias)
+                parts.append(batch.unpadded(out))
     return torch.cat(parts, 1).transpose(0, 1)[None], None
 
 
@@ -131,32 +136,86 @@ def _kernels(on_gpu: bool) -> AbstractContextManager[Any]:
     return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
 
 
-@dataclass
-class _Seen:
-    """What may be seen in a group, as biases of 0 and minus infinity, and where its suffix tokens lie in a batch.
+@dataclass(frozen=True)
+class _Batch:
+    """Neighbouring suffixes of a group, padded to the longest of them.
 
     Attributes:
-        prefix: [heads a key · prefix, prefix]; None where a kernel that is causal by itself does it.
-        suffix: [heads a key · longest suffix, prefix + longest suffix]: the prefix and the suffix's own tokens.
-        places: int64 [suffix tokens], in the suffixes padded to the longest, one after the other.
+        tokens, rows, longest: how many in all, and the shape of the batch.
+        bias: [heads a key · longest, prefix + longest]: they see the prefix and their own tokens.
+        places: int64 [tokens], where each lies in the padded batch; None where none is padded.
     """
 
-    prefix: Any
-    suffix: Any = None
-    places: Any = None
+    tokens: int
+    rows: int
+    longest: int
+    bias: Any
+    places: Any
+
+    def padded(self, x: Any) -> Any:
+        """[1, heads, tokens, size] → [rows, heads, longest, size]."""
+        heads, size = x.shape[1], x.shape[3]
+        if self.places is not None:
+            x = x.new_zeros(heads, self.rows * self.longest, size).index_copy(1, self.places, x[0])
+        return x.view(heads, self.rows, self.longest, size).transpose(0, 1)
+
+    def behind(self, prefix: Any, x: Any) -> Any:
+        """Keys or values of each row behind those of the prefix: [rows, key heads, prefix + longest, size]."""
+        import torch
+
+        return torch.cat((prefix.expand(self.rows, -1, -1, -1), self.padded(x)), 2)
+
+    def unpadded(self, out: Any) -> Any:
+        """[rows, heads, longest, size] → [heads, tokens, size]."""
+        out = out.transpose(0, 1).flatten(1, 2)
+        return out if self.places is None else out.index_select(1, self.places)
 
 
-def _seen(layout: Layout, group: Group, window: int | None, like: Any, heads: int, on_gpu: bool) -> _Seen:
+@dataclass(frozen=True)
+class _Group:
+    """A group as attention computes it; biases are 0 where a token is seen, else minus infinity.
+
+    Attributes:
+        prefix: its tokens.
+        bias: [heads a key · prefix, prefix]; None where a kernel that is causal by itself does it.
+        batches: the suffixes.
+    """
+
+    prefix: int
+    bias: Any
+    batches: list[_Batch]
+
+
+def _laid_out(layout: Layout, group: Group, window: int | None, like: Any, heads: int, on_gpu: bool) -> _Group:
     found = layout.derived.get((group, window))
     if found is None:
-        prefix, longest = group.prefix, max(group.suffixes, default=0)
-        causal = on_gpu and not (window and window < prefix)
-        found = _Seen(None if causal else _bias(0, prefix, window, like, heads))
-        if group.suffixes:
-            found.suffix = _bias(prefix, prefix + longest, window, like, heads)
-            found.places = _places(group.suffixes, like.device)
+        causal = on_gpu and not (window and window < group.prefix)
+        bias = None if causal else _bias(0, group.prefix, window, like, heads)
+        found = _Group(group.prefix, bias, list(_batches(group, window, like, heads)))
         layout.derived[group, window] = found
     return found  # type: ignore[no-any-return]
+
+
+def _batches(group: Group, window: int | None, like: Any, heads: int) -> Iterator[_Batch]:
+    for lengths in cut_by_length(group.prefix, group.suffixes):
+        tokens, longest = sum(lengths), max(lengths)
+        bias = _bias(group.prefix, group.prefix + longest, window, like, heads)
+        places = _places(lengths, like.device) if tokens < len(lengths) * longest else None
+        yield _Batch(tokens, len(lengths), longest, bias, places)
+
+
+def cut_by_length(prefix: int, lengths: Sequence[int]) -> list[Sequence[int]]:
+    """Cut neighbouring suffixes into the batches that cost least, each padded to its longest: a batch costs its scores
+    (queries × keys) and `BATCH_COST`. Short suffixes padded to a long one were 40 % of a step on a CPU."""
+    best: list[tuple[int, list[Sequence[int]]]] = [(0, [])]
+    for end in range(1, len(lengths) + 1):
+        ways = []
+        for start, (cost, cuts) in enumerate(best):
+            part = lengths[start:end]
+            scores = len(part) * max(part) * (prefix + max(part))
+            ways.append((cost + scores + BATCH_COST, [*cuts, part]))
+        best.append(min(ways, key=lambda way: way[0]))
+    return best[-1][1]
 
 
 def _bias(start: int, end: int, window: int | None, like: Any, heads: int) -> Any:
@@ -173,7 +232,7 @@ def _bias(start: int, end: int, window: int | None, like: Any, heads: int) -> An
     return bias[..., :end].masked_fill_(hidden, float("-inf")).flatten(0, 1)
 
 
-def _places(lengths: tuple[int, ...], device: Any) -> Any:
+def _places(lengths: Sequence[int], device: Any) -> Any:
     import torch
 
     longest = max(lengths)
@@ -196,18 +255,19 @@ def _weigh_on_gpu(scaling: float, q: Any, k: Any, v: Any, bias: Any) -> Any:
 
 def _weigh(scaling: float, compiled: bool, q: Any, k: Any, v: Any, bias: Any) -> Any:
     """Attention of [rows, heads, tokens, size] to [rows, key heads, keys, size]; bias: [heads a key · tokens, keys]."""
-    rows, heads, tokens, size = q.shape
+    size, keys = k.shape[3], k.shape[2]
     # The heads that share a key are the rows of one product.
-    q = q.reshape(rows, k.shape[1], -1, size)
-    out = _function().apply(q, k, v, bias, scaling, _fused(compiled))
-    return out.view(rows, heads, tokens, size)
+    flat = q.reshape(len(q) * k.shape[1], -1, size), k.reshape(-1, keys, size), v.reshape(-1, keys, size)
+    return _function().apply(*flat, bias, scaling, _fused(compiled)).view(q.shape)
 
 
 @cache
 def _function() -> Any:
-    """softmax(q kᵀ · scaling + bias) v. The forward pass is torch's fused kernel; its backward pass for CPUs takes
-    longer than the five products that it consists of (docs/shared-prefix.md), so those are written out. Nothing of size
-    tokens × keys is kept between the two."""
+    """softmax(q kᵀ · scaling + bias) v, of [batch, tokens, size] and [batch, keys, size].
+
+    The forward pass is torch's fused kernel; its backward pass for CPUs takes longer than the five products of which
+    it consists (docs/decisions.md), so those are written out. Nothing of size tokens × keys is kept between the two.
+    """
     import torch
 
     class Attention(torch.autograd.Function):
@@ -215,13 +275,15 @@ def _function() -> Any:
         def forward(ctx: Any, q: Any, k: Any, v: Any, bias: Any, scaling: float, slopes: Any) -> Any:
             ctx.save_for_backward(q, k, v, bias)
             ctx.scaling, ctx.slopes = scaling, slopes
-            return torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=scaling)
+            one_head = (x[:, None] for x in (q, k, v))
+            return torch.nn.functional.scaled_dot_product_attention(*one_head, attn_mask=bias, scale=scaling)[:, 0]
 
         @staticmethod
         def backward(ctx: Any, upstream: Any) -> Any:
             q, k, v, bias = ctx.saved_tensors
-            weights, slopes = ctx.slopes(q @ k.transpose(-1, -2), upstream @ v.transpose(-1, -2), bias, ctx.scaling)
-            return slopes @ k, slopes.transpose(-1, -2) @ q, weights.transpose(-1, -2) @ upstream, None, None, None
+            weights, slopes = ctx.slopes(q @ k.mT, upstream @ v.mT, bias, ctx.scaling)
+            # bmm: the operator for any number of dimensions would copy what is transposed.
+            return slopes @ k, torch.bmm(slopes.mT, q), torch.bmm(weights.mT, upstream), None, None, None
 
     return Attention
 
@@ -239,21 +301,3 @@ def _slopes(products: Any, upstream: Any, bias: Any, scaling: float) -> tuple[An
     upstream = upstream.float()
     slopes = weights * (upstream - (weights * upstream).sum(-1, keepdim=True)) * scaling
     return weights.to(products.dtype), slopes.to(products.dtype)
-
-
-def _suffixes(q: Any, k: Any, v: Any, group: Group, weigh: Weigh, seen: _Seen) -> Any:
-    """Attention of a group's suffixes, padded to one batch behind views of the prefix: [heads, suffix tokens, size]."""
-    import torch
-
-    rows, longest, prefix = len(group.suffixes), max(group.suffixes), group.prefix
-
-    def padded(x: Any) -> Any:  # [1, heads, prefix + suffix tokens, size] → [suffixes, heads, longest, size]
-        heads, size = x.shape[1], x.shape[3]
-        batch = x.new_zeros(heads, rows * longest, size).index_copy(1, seen.places, x[0, :, prefix:])
-        return batch.view(heads, rows, longest, size).transpose(0, 1)
-
-    def behind_prefix(x: Any) -> Any:
-        return torch.cat((x[:, :, :prefix].expand(rows, -1, -1, -1), padded(x)), 2)
-
-    out = weigh(padded(q), behind_prefix(k), behind_prefix(v), seen.suffix)
-    return out.transpose(0, 1).flatten(1, 2).index_select(1, seen.places)

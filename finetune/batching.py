@@ -46,7 +46,7 @@ class EpochOrder(Sampler[int]):
         rows = list(range(len(self.lengths)))
         rng.shuffle(rows)
         if self.kin is not None:
-            return _by_family(rows, self.kin, self.batch, rng)
+            return _by_family(rows, self.kin, self.lengths, self.batch, rng)
         if not self.group:
             return rows
         pool = self.batch * 32
@@ -63,11 +63,15 @@ def epoch_order(train: Train, lengths: Sequence[int], families: Sequence[int] | 
     return EpochOrder(lengths, batch, seed=train.seed, group=train.group_by_length, kin=families)
 
 
-def _by_family(rows: list[int], kin: Sequence[int], size: int, rng: random.Random) -> list[int]:
+def _by_family(rows: list[int], kin: Sequence[int], lengths: Sequence[int], size: int, rng: random.Random) -> list[int]:
     families: dict[int, list[int]] = {}
     for row in rows:
         families.setdefault(kin[row], []).append(row)
-    parts = [family[i : i + size] for family in families.values() for i in range(0, len(family), size)]
+    parts = [
+        sorted(family[i : i + size], key=lambda row: lengths[row])  # attention pads neighbours of like length together
+        for family in families.values()
+        for i in range(0, len(family), size)
+    ]
     rng.shuffle(parts)
     parts.sort(key=len, reverse=True)  # stable: parts of one length stay shuffled
     batches: list[list[int]] = []

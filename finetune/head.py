@@ -1,19 +1,23 @@
-"""The loss at the LM head, once: the logits of a block become its loss and its gradient, and are gone.
+"""The loss at the LM head, once: part by part of the vocabulary becomes its share of loss and gradient, and is gone.
 
-The head is frozen, so all that the backward pass needs of the logits is one vector a token, the gradient of the hidden
-state, weight · (softmax - onehot) W, which is computed beside the loss (as Liger's and Unsloth's fused kernels do on a
-GPU). Two products in all, and no [tokens × vocabulary] tensor of a whole batch.
+The head is frozen, so all that the backward pass needs is one vector a token, the gradient of the hidden state, which
+is computed beside the loss (as Liger's and Unsloth's fused kernels do on a GPU). With r the logit of the right token
+and Z the logarithm of the other tokens' Σ exp(logit),
+
+    loss = log(1 + exp(Z - r)),    gradient = sigmoid(Z - r) · (Σ softmax_v(others) W_v - W_right).
+
+Both sums go over parts of the vocabulary with a running maximum, as FlashAttention's go over keys (Dao et al. 2022). No
+[tokens × vocabulary] tensor is ever built.
 """
 
 from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-BLOCK = 256
-"""Supervised tokens that meet the head at once in training: with a vocabulary of 262,144 their logits are 128 MiB in
-bfloat16."""
-GPU_BLOCK = 64
-"""The same on a GPU, where memory is short: with a vocabulary of 151,936 all that is made of them takes 150 MiB."""
+PART = 4096
+"""Tokens of the vocabulary at a time: what is made of them stays in a processor's cache."""
+BLOCK = 1024
+"""Supervised tokens that meet the head at once."""
 
 
 def token_losses(states: Any, head: Any, answers: Any, *, block: int = BLOCK) -> Any:
@@ -25,46 +29,69 @@ def token_losses(states: Any, head: Any, answers: Any, *, block: int = BLOCK) ->
     import torch
 
     blocks = zip(states.split(block), answers.split(block), strict=True)
-    return torch.cat([_losses(_logits(x, head), y)[0] for x, y in blocks])
+    return torch.cat([_losses(x, head, y, _part, gradient=False)[0] for x, y in blocks])
 
 
 def summed_loss(states: Any, head: Any, answers: Any, weights: Any = None, *, compiled: bool = False) -> Any:
     """Σ w·nll (nats) over the tokens, differentiable in `states`; arguments as above, weights float32 [tokens].
 
     Args:
-        compiled: let Inductor fuse the softmax with its gradient (a third of the time on a CPU).
+        compiled: let Inductor fuse what is done with a part's logits.
     """
     weights = states.new_ones(len(answers)).float() if weights is None else weights
     return _function().apply(states, head, answers, weights, _fused(compiled))
 
 
-def _logits(states: Any, head: Any) -> Any:
+def _losses(states: Any, head: Any, answers: Any, part: Callable[..., Any], *, gradient: bool) -> tuple[Any, Any]:
+    """Losses, float32 [tokens], and their gradients at the states, float32 [tokens, hidden], where they are wanted."""
     import torch
 
-    return torch.nn.functional.linear(states.to(head.weight.dtype), head.weight, head.bias)
+    weight, bias = head.weight, head.bias
+    x = states.to(weight.dtype)
+    right = torch.zeros(len(x), device=x.device)
+    most = torch.full_like(right, float("-inf"))
+    total = torch.zeros_like(right)
+    pull = torch.zeros(x.shape, device=x.device)
+    for start in range(0, len(weight), PART):
+        rows = weight[start : start + PART]
+        logits = torch.nn.functional.linear(x, rows, None if bias is None else bias[start : start + PART])
+        odds, most, shrink, total, right = part(logits, answers - start, most, total, right)
+        if gradient:
+            pull = torch.addcmul(odds @ rows, pull, shrink[:, None])
+    margin = most + total.log() - right
+    slopes = margin.sigmoid()[:, None] * (pull / total[:, None] - weight[answers]) if gradient else None
+    return torch.nn.functional.softplus(margin), slopes
 
 
-def _losses(logits: Any, answers: Any) -> tuple[Any, Any]:
-    """Losses and log-sum-exp, float32 [tokens]."""
-    normalizer = logits.float().logsumexp(-1)
-    return normalizer - logits.gather(1, answers[:, None]).squeeze(1).float(), normalizer
+def _part(logits: Any, answers: Any, most: Any, total: Any, right: Any) -> tuple[Any, Any, Any, Any, Any]:
+    """One part of the vocabulary.
 
+    Args:
+        logits: [tokens, part]. answers: int64 [tokens], from the part's first token on; others lie outside it.
+        most, total, right: float32 [tokens], of the parts before: the greatest logit of another token, Σ exp(logit -
+            most) over the other tokens, and the answer's logit (0 before its part).
 
-def _losses_and_slopes(logits: Any, answers: Any, weights: Any) -> tuple[Any, Any]:
-    """Losses, float32 [tokens], and their weighted slopes at the logits, in the logits' dtype."""
+    Returns:
+        exp(logit - most), 0 for the answer, in the logits' dtype; and the new most, what shrinks the sums made before,
+        total and right.
+    """
     import torch
 
-    losses, normalizer = _losses(logits, answers)
-    right = torch.arange(logits.shape[1], device=logits.device) == answers[:, None]
-    slopes = ((logits.float() - normalizer[:, None]).exp() - right.float()) * weights[:, None]
-    return losses, slopes.to(logits.dtype)
+    kind, logits = logits.dtype, logits.float()
+    is_right = torch.arange(logits.shape[1], device=logits.device) == answers[:, None]
+    others = logits.masked_fill(is_right, float("-inf"))
+    new = torch.maximum(most, others.amax(-1))
+    odds = (others - new[:, None]).exp()
+    shrink = (most - new).exp()
+    right = right + (logits * is_right).sum(-1)
+    return odds.to(kind), new, shrink, total * shrink + odds.sum(-1), right
 
 
 @cache
-def _fused(compiled: bool) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+def _fused(compiled: bool) -> Callable[..., Any]:
     import torch
 
-    return torch.compile(_losses_and_slopes, dynamic=True) if compiled else _losses_and_slopes
+    return torch.compile(_part, dynamic=True) if compiled else _part
 
 
 @cache
@@ -74,14 +101,13 @@ def _function() -> Any:
 
     class Summed(torch.autograd.Function):
         @staticmethod
-        def forward(ctx: Any, states: Any, head: Any, answers: Any, weights: Any, fused: Any) -> Any:
+        def forward(ctx: Any, states: Any, head: Any, answers: Any, weights: Any, part: Any) -> Any:
             total = states.new_zeros((), dtype=torch.float32)
             gradients = []
-            block = GPU_BLOCK if states.is_cuda else BLOCK
-            for x, y, w in zip(*(tensor.split(block) for tensor in (states, answers, weights)), strict=True):
-                losses, slopes = fused(_logits(x, head), y, w)
+            for x, y, w in zip(*(tensor.split(BLOCK) for tensor in (states, answers, weights)), strict=True):
+                losses, slopes = _losses(x, head, y, part, gradient=True)
                 total = total + (losses * w).sum()
-                gradients.append((slopes @ head.weight).to(states.dtype))
+                gradients.append((slopes * w[:, None]).to(states.dtype))
             ctx.save_for_backward(torch.cat(gradients))
             return total
 

@@ -88,7 +88,7 @@ def evaluation_loss(
     longest = dict.fromkeys(families, 0)
     for number, example in zip(families, examples, strict=True):
         longest[number] = max(longest[number], len(example.input_ids))
-    order = sorted(range(len(examples)), key=lambda i: (-longest[families[i]], families[i]))
+    order = sorted(range(len(examples)), key=lambda i: (-longest[families[i]], families[i], len(examples[i].input_ids)))
     for start in range(0, len(order), micro_batch):
         rows = [examples[i] for i in order[start : start + micro_batch]]
         batch = join([features(r) for r in rows])

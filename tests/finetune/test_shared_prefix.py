@@ -152,3 +152,17 @@ def test_an_epoch_has_every_row_once_and_families_together(families: list[int], 
     again = EpochOrder(lengths, size, seed=1, group=True, kin=families)
     again.set_epoch(epoch)
     assert again.order() == rows
+
+
+@given(st.integers(1, 2000), st.lists(st.integers(1, 2000), max_size=20))
+def test_suffixes_are_cut_into_neighbours_at_no_more_than_the_cost_of_one_batch(prefix: int, lengths: list[int]) -> None:
+    def cost(batches: list[Any]) -> int:
+        return sum(len(b) * max(b) * (prefix + max(b)) + attention.BATCH_COST for b in batches)
+
+    batches = attention.cut_by_length(prefix, tuple(lengths))
+    assert [length for batch in batches for length in batch] == lengths
+    assert cost(batches) <= cost([lengths] if lengths else [])
+
+
+def test_one_long_suffix_stands_by_itself() -> None:
+    assert attention.cut_by_length(700, (70, 75, 80, 900)) == [(70, 75, 80), (900,)]
