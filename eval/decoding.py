@@ -8,16 +8,12 @@ the LM head above all, are read once for both.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from eval.prefixes import reading_order, shared_tokens
+from eval.prefixes import Beginning, prefixes_hold, reading_order, shared_tokens
 from eval.slots import Reading, Slots
-
-FAMILIES = ("llama", "qwen2", "qwen3", "gemma3_text")
-"""Attention that is rotary positions, shared keys, a scaled softmax, perhaps a window, and nothing besides.
-
-Gemma 3 norms queries and keys before its attention is called, and caps no score (Gemma 2 does)."""
 
 TOGETHER = 2048
 """New tokens of prompts in one call, unless one alone has more: the weights are read once for so many."""
@@ -26,16 +22,10 @@ _NAME = "tooltune_slots"
 
 
 def decodes(model: Any) -> bool:
-    """Whether `decode` is for this model: on a CPU, of a family it knows, every layer causal, with a window or not."""
+    """Whether `decode` is for this model: on a CPU, without an adapter, and one whose `prefixes_hold`."""
     from transformers import PreTrainedModel
 
-    if not isinstance(model, PreTrainedModel) or model.device.type != "cpu":
-        return False
-    config = model.config.to_dict()
-    layers = config.get("layer_types") or ["full_attention"]
-    known = model.config.model_type in FAMILIES and model.config._attn_implementation == "sdpa"
-    causal = set(layers) <= {"full_attention", "sliding_attention"} and not config.get("use_bidirectional_attention")
-    return known and causal
+    return isinstance(model, PreTrainedModel) and model.device.type == "cpu" and prefixes_hold(model)
 
 
 def slots_that_fit(model: Any, tokens: int) -> int:
@@ -58,6 +48,7 @@ def decode(
     max_new_tokens: int,
     slots: int,
     done: Callable[[int, list[int]], None],
+    kept: Beginning | None = None,
 ) -> None:
     """Write each prompt's greedy answer, up to the token `end` or `max_new_tokens`, in the order of `reading_order`.
 
@@ -65,7 +56,25 @@ def decode(
         model: in evaluation mode, one that `decodes` approves of.
         slots: answers that are written side by side.
         done: told a prompt's number and the tokens of its answer (with the end token) as soon as it has ended.
+        kept: what the model has read before.
     """
+    kept = kept or Beginning()
+    with _attending(model):
+        cache = Slots(min(slots, len(prompts)), max(map(len, [kept.tokens, *prompts])), kept.layers)
+        _decode(model, prompts, end, max_new_tokens, cache, done, kept.tokens)
+
+
+def read_beginning(model: Any, tokens: list[int]) -> Beginning:
+    """The keys and values of tokens that are not empty, for a model that `decodes` approves of."""
+    cache = Slots(1, len(tokens), {})
+    with _attending(model):
+        _call(model, cache, [], [Reading(0, 0, len(tokens))], tokens)
+    return Beginning(tokens, cache.prompt)
+
+
+@contextmanager
+def _attending(model: Any) -> Iterator[None]:
+    """While the model takes slots, and no gradients are kept."""
     import torch
     from transformers import AttentionInterface
 
@@ -74,10 +83,19 @@ def decode(
     model.set_attn_implementation(_NAME)
     try:
         with torch.inference_mode():
-            cache = Slots(min(slots, len(prompts)), max(map(len, prompts), default=0))
-            _decode(model, prompts, end, max_new_tokens, cache, done)
+            yield
     finally:
         model.set_attn_implementation(before)
+
+
+def _call(model: Any, cache: Slots, steps: list[int], readings: Sequence[Reading], new: list[int]) -> Any:
+    """Logits after each slot's last token, [slots in use, vocabulary]: `steps` has one a slot, `new` the readings'."""
+    import torch
+
+    positions, last = cache.prepare(len(steps), readings)
+    ids = torch.tensor([steps + new])
+    out = model(input_ids=ids, position_ids=positions, use_cache=False, logits_to_keep=last, slots=cache)
+    return out.logits[0]
 
 
 def _decode(
@@ -87,13 +105,12 @@ def _decode(
     limit: int,
     cache: Slots,
     done: Callable[[int, list[int]], None],
+    before: list[int],
 ) -> None:
-    import torch
-
+    """As `decode`, after the prompt `before` was read."""
     waiting = reading_order(prompts)[::-1]  # taken from the end
     asked: list[int] = []  # the prompt of each slot in use; those are always the first ones
     answers: list[list[int]] = []
-    before: list[int] = []  # the prompt read last
 
     def read(new: list[int]) -> list[Reading]:
         """Give prompts to slots that are free, their tokens to `new`."""
@@ -124,10 +141,8 @@ def _decode(
 
     while waiting or asked:
         steps, new = [answer[-1] for answer in answers], list[int]()
-        positions, last = cache.prepare(len(steps), read(new))
-        ids = torch.tensor([steps + new])
-        out = model(input_ids=ids, position_ids=positions, use_cache=False, logits_to_keep=last, slots=cache)
-        for slot, token in reversed(list(enumerate(_greedy(out.logits[0]).tolist()))):
+        logits = _call(model, cache, steps, read(new), new)
+        for slot, token in reversed(list(enumerate(_greedy(logits).tolist()))):
             write(slot, token)  # a slot that moves down has been written already
 
 

@@ -1,16 +1,19 @@
 """Ask a model for its answers: many at a time, greedy.
 
-On a CPU `eval.decoding` reads once what prompts have in common. transformers' own generation, which answers on a GPU,
-reads every prompt whole. Where memory runs out, fewer prompts at a time are tried.
+What prompts begin with alike is read once (`eval.prefixes`): on a CPU by `eval.decoding`, at every level of sharing; by
+transformers' own generation, which answers on a GPU, as far as all the prompts of a batch have it. Where memory runs
+out, fewer prompts at a time are tried.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from eval.decoding import decode, decodes, slots_that_fit
+from eval.decoding import decode, decodes, read_beginning, slots_that_fit
 from eval.load import compute_device
-from eval.memory import MOST, rows_for
+from eval.memory import MOST, rows_for, tokens_kept
+from eval.prefixes import Beginning, batches, common_tokens, prefixes_hold, read_by_transformers
 from eval.shortage import NoRoom, is_shortage, release
 
 Shrunk = Callable[[int, int], None]
@@ -41,11 +44,13 @@ def generate(
     batch: int,
     done: Callable[[int, Output], None] = lambda i, output: None,
     shrunk: Shrunk | None = None,
+    kept: Beginning | None = None,
 ) -> list[Output]:
     """Greedy answers to `prompts` (token ids), in their order.
 
-    The longest prompts come first, so that an out-of-memory shows at once and little is padding. On a CPU the answers
-    come from `eval.decoding` where that knows the model, else (and for a batch of 1) from transformers.
+    The longest prompt comes first, so that an out-of-memory shows at once. On a CPU the answers come from
+    `eval.decoding` where that knows the model, else from transformers. A batch of 1 is transformers' alone and reads
+    every prompt whole, unless `kept` is given.
 
     Where memory runs out, what is answered stays, and the others are asked half as many at a time.
 
@@ -54,6 +59,7 @@ def generate(
         batch: prompts at a time; `usual_batch` where nobody says.
         done: told each prompt's number and output when it, or its batch, is finished.
         shrunk: `saying`, or a function like it; None: a shortage of memory is the caller's.
+        kept: what the model has read before, of `begin`.
 
     Raises:
         NoRoom: memory ran out with a single prompt.
@@ -64,8 +70,23 @@ def generate(
         outputs[i] = _read(tokenizer, new)
         done(i, outputs[i])
 
-    _answer(model, tokenizer, prompts, max_new_tokens, batch, ended, shrunk)
+    _answer(model, tokenizer, prompts, max_new_tokens, batch, ended, shrunk, kept)
     return [outputs[i] for i in range(len(prompts))]
+
+
+def begin(model: Any, tokens: list[int]) -> Beginning | None:
+    """Let the model read what prompts begin with, once for all of them; None where it cannot go on from there.
+
+    What is more than `tokens_kept` is left out, and read with each prompt.
+
+    Raises:
+        NoRoom: memory ran out.
+    """
+    if not tokens or not prefixes_hold(model):
+        return None
+    tokens = tokens[: tokens_kept(model)]
+    with _one_at_least(1, len(tokens), 0):
+        return read_beginning(model, tokens) if decodes(model) else read_by_transformers(model, tokens)
 
 
 def saying(say: Callable[[str], None]) -> Shrunk:
@@ -81,7 +102,9 @@ def usual_batch(model: Any, prompts: Sequence[list[int]], *, max_new_tokens: int
     longest = max(map(len, prompts))
     if decodes(model):
         return min(MOST, slots_that_fit(model, longest + max_new_tokens))
-    return rows_for(model, longest, max_new_tokens) if compute_device(model).type == "cuda" else 16
+    if compute_device(model).type != "cuda":
+        return 16
+    return rows_for(model, longest, max_new_tokens, common_tokens(prompts) if prefixes_hold(model) else 0)
 
 
 TIE = 0.5
@@ -127,6 +150,7 @@ def _answer(
     batch: int,
     ended: Callable[[int, list[int]], None],
     shrunk: Shrunk | None,
+    kept: Beginning | None = None,
 ) -> None:
     """Tell `ended` each prompt's number and new tokens, up to the end token; halve the batch where memory runs out."""
     left = dict(enumerate(prompts))
@@ -138,7 +162,7 @@ def _answer(
     while left:
         batch = min(batch, len(left))
         try:
-            _ask(model, tokenizer, dict(left), max_new_tokens, batch, answered)
+            _ask(model, tokenizer, dict(left), max_new_tokens, batch, answered, kept)
         except Exception as e:
             if shrunk is None or batch == 1 or not is_shortage(e):
                 raise
@@ -157,27 +181,27 @@ def _ask(
     max_new_tokens: int,
     batch: int,
     ended: Callable[[int, list[int]], None],
+    kept: Beginning | None,
 ) -> None:
     """Ask every prompt, `batch` at a time."""
-    if batch > 1 and decodes(model):
-        numbers, texts = list(prompts), list(prompts.values())
-        end = tokenizer.eos_token_id
-        decode(
-            model,
-            texts,
-            end=end,
-            max_new_tokens=max_new_tokens,
-            slots=batch,
-            done=lambda k, new: ended(numbers[k], new),
-        )
+    numbers, texts = list(prompts), list(prompts.values())
+    if (batch > 1 or kept) and decodes(model):
+        with _one_at_least(batch, max(map(len, texts)), max_new_tokens):
+            decode(
+                model,
+                texts,
+                end=tokenizer.eos_token_id,
+                max_new_tokens=max_new_tokens,
+                slots=batch,
+                done=lambda k, new: ended(numbers[k], new),
+                kept=kept,
+            )
         return
-    order = sorted(prompts, key=lambda i: -len(prompts[i]))
-    for start in range(0, len(order), batch):
-        asked = order[start : start + batch]
-        longest = len(prompts[asked[0]])
-        sequences = _run(model, tokenizer, [prompts[i] for i in asked], max_new_tokens, scores=False).sequences
-        for i, row in zip(asked, sequences[:, longest:].tolist(), strict=True):
-            ended(i, _until(row, tokenizer.eos_token_id))
+    for part in batches(texts, batch, shared=batch > 1 and prefixes_hold(model)):
+        asked = [texts[k] for k in part]
+        sequences = _run(model, tokenizer, asked, max_new_tokens, scores=False, kept=kept).sequences
+        for k, row in zip(part, sequences[:, max(map(len, asked)) :].tolist(), strict=True):
+            ended(numbers[k], _until(row, tokenizer.eos_token_id))
 
 
 def _drop_decode_buffers(model: Any) -> None:
@@ -187,8 +211,18 @@ def _drop_decode_buffers(model: Any) -> None:
             module.__dict__.pop(name, None)
 
 
-def _run(model: Any, tokenizer: Any, prompts: list[list[int]], max_new_tokens: int, *, scores: bool = True) -> Any:
+def _run(
+    model: Any,
+    tokenizer: Any,
+    prompts: list[list[int]],
+    max_new_tokens: int,
+    *,
+    scores: bool = True,
+    kept: Beginning | None = None,
+) -> Any:
     """transformers' generation output: `sequences` [rows, longest + new] and, a step, `scores` [rows, vocabulary].
+
+    What all prompts of a batch begin with is read once; a single prompt is read whole, but for what is `kept`.
 
     Raises:
         NoRoom: memory ran out with one prompt.
@@ -210,17 +244,34 @@ def _run(model: Any, tokenizer: Any, prompts: list[list[int]], max_new_tokens: i
         output_scores=scores,
     )
     device = compute_device(model)
+    with _one_at_least(len(prompts), longest, max_new_tokens), torch.no_grad():
+        past = _begun(model, prompts, kept)
+        return model.generate(
+            input_ids=ids.to(device), attention_mask=mask.to(device), generation_config=config, **past
+        )
+
+
+@contextmanager
+def _one_at_least(rows: int, longest: int, new: int) -> Iterator[None]:
+    """Where memory runs out with a single row, a `NoRoom` says so; with more rows, fewer can be asked."""
     try:
-        with torch.no_grad():
-            return model.generate(input_ids=ids.to(device), attention_mask=mask.to(device), generation_config=config)
+        yield
     except Exception as e:
-        if len(prompts) > 1 or not is_shortage(e):
+        if rows > 1 or not is_shortage(e):
             raise
         raise NoRoom(
-            f"out of memory with a single prompt of {longest} tokens and up to {max_new_tokens} new ones",
+            f"out of memory with a single prompt of {longest} tokens and up to {new} new ones",
             "shorten the prompt (fewer tools: data.max_tools), ask for fewer new tokens (eval.max_new_tokens), or "
             "close what else uses the memory",
         ) from e
+
+
+def _begun(model: Any, prompts: list[list[int]], kept: Beginning | None) -> dict[str, Any]:
+    """The argument of `generate` that holds what all prompts begin with; none where that is too little to share."""
+    if not kept and len(prompts) > 1 and prefixes_hold(model):
+        kept = begin(model, prompts[0][: common_tokens(prompts)])
+    cache = kept.cache(model, prompts) if kept else None
+    return {"past_key_values": cache} if cache else {}
 
 
 def _until(new: list[int], end: int) -> list[int]:

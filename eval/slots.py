@@ -1,6 +1,6 @@
 """Keys and values of the answers that are being written, one slot each, and the attention of a call to them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,13 +31,23 @@ class Slots:
     A call of the model reads one row, [1, tokens]: a token for each slot in use, then what is new of some prompts.
     """
 
-    def __init__(self, count: int, longest: int) -> None:
-        """`count` slots, for prompts of at most `longest` tokens."""
+    def __init__(self, count: int, longest: int, before: Mapping[int, tuple[Any, Any]]) -> None:
+        """`count` slots, for prompts of at most `longest` tokens.
+
+        Args:
+            before: each layer's keys and values of a prompt read earlier, [1, key heads, up to `longest`, head size].
+        """
+        from torch.nn.functional import pad
+
         self.count, self.longest = count, longest
         self.width = 0
         self.lengths = [0] * count
         self.layers: dict[int, tuple[Any, Any, int | None]] = {}  # keys, values, window
-        self.prompt: dict[int, tuple[Any, Any]] = {}  # of the prompt read last, [1, key heads, longest, head size]
+        # of the prompt read last, [1, key heads, longest, head size]
+        self.prompt: dict[int, tuple[Any, Any]] = {}
+        for layer, (keys, values) in before.items():
+            more = (0, 0, 0, longest - keys.shape[2])
+            self.prompt[layer] = pad(keys, more), pad(values, more)
         self.readings: Sequence[Reading] = ()
         self.positions: Any = None  # [slots in use]: where the step's token goes
         self.hidden: Any = None  # [slots in use, 1, width]: 0, or minus infinity after the step's token
@@ -83,7 +93,8 @@ class Slots:
             heads, size = key.shape[1], key.shape[3]
             slots, prompt = (self.count, heads, _columns(self.width, window), size), (1, heads, self.longest, size)
             self.layers[layer] = key.new_zeros(slots), value.new_zeros(slots), window
-            self.prompt[layer] = key.new_zeros(prompt), value.new_zeros(prompt)
+            if layer not in self.prompt:
+                self.prompt[layer] = key.new_zeros(prompt), value.new_zeros(prompt)
         used = len(self.positions)
         sizes = [used, *(r.length - r.shared for r in self.readings)]
         queries, keys, values = (tensor.split(sizes, 2) for tensor in (query, key, value))

@@ -17,6 +17,7 @@ from data.record import Record
 
 if TYPE_CHECKING:
     from eval.generate import Output
+    from eval.prefixes import Beginning
     from eval.trained import Trained
 
 
@@ -52,8 +53,9 @@ def ask_command(
             say(f"{folder.name}, {context.described()}")
             say("Loading the model (seconds to a minute, once) …")
             model = load_tuned(trained, say)
+            kept = read_ahead(trained, model, context)
             for together in [requests] if requests else ([line] for line in _typed(say)):
-                for answer in ask(trained, model, context, together, say):
+                for answer in ask(trained, model, context, together, say, kept):
                     said = dump_json(answer.to_dict()) if as_json else "\n".join(answer.lines(len(requests) > 1))
                     console.out(said, highlight=False)
 
@@ -153,13 +155,29 @@ def _find(splits: dict[str, list[Record]], row: str) -> Record:
     raise InputError(f"no row {row!r} in the run's data", where="--row", fix=f"for example {', '.join(near)}")
 
 
+def read_ahead(trained: "Trained", model: Any, context: Context) -> "Beginning | None":
+    """What the model makes of the system turn and the tools, read once for all requests."""
+    from data.render import render_prompt
+    from eval.generate import begin
+    from eval.prefixes import shared_tokens
+
+    prompts = [render_prompt(context.record(r), trained.tokenizer, trained.template) for r in ("", "1")]
+    return begin(model, prompts[0][: shared_tokens(*prompts)])
+
+
 def ask(
-    trained: "Trained", model: Any, context: Context, requests: Sequence[str], say: Callable[[str], None]
+    trained: "Trained",
+    model: Any,
+    context: Context,
+    requests: Sequence[str],
+    say: Callable[[str], None],
+    kept: "Beginning | None" = None,
 ) -> "list[Answer]":
     """The answer to each request; they are asked side by side where the model is decoded on a CPU.
 
     Args:
         say: told where memory ran out and fewer are asked at a time.
+        kept: what `read_ahead` has read, which is not read again; None: nothing.
 
     Raises:
         NoRoom: memory ran out with a single request.
@@ -172,7 +190,9 @@ def ask(
     prompts = [render_prompt(context.record(r), trained.tokenizer, trained.template) for r in requests]
     # padding, which a GPU's batches have, would have to be checked first (`safe_batch`)
     batch = usual_batch(model, prompts, max_new_tokens=limit) if decodes(model) else 1
-    outputs = generate(model, trained.tokenizer, prompts, max_new_tokens=limit, batch=batch, shrunk=saying(say))
+    outputs = generate(
+        model, trained.tokenizer, prompts, max_new_tokens=limit, batch=batch, shrunk=saying(say), kept=kept
+    )
     family = trained.template.family
     return [judge(r, output, context.tools, family) for r, output in zip(requests, outputs, strict=True)]
 

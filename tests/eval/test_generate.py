@@ -1,15 +1,16 @@
 """Generating answers: what is written must be what `model.generate` writes for each prompt alone, in float32."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from eval.decoding import FAMILIES, _greedy, decode, decodes, slots_that_fit
-from eval.generate import Output, generate, safe_batch, usual_batch
-from eval.prefixes import reading_order
+from eval.decoding import _greedy, decode, decodes, slots_that_fit
+from eval.generate import NoRoom, Output, begin, generate, safe_batch, usual_batch
+from eval.prefixes import FAMILIES, Beginning, prefixes_hold, read_by_transformers, reading_order
 from eval.slots import Reading, Slots
 from tests.tiny import random_model
 
@@ -144,6 +145,104 @@ def test_what_prompts_have_in_common_is_read_once(llama: Case, slots: int, monke
     assert again
 
 
+ALIKE = [slice(10, 13), slice(13, 17)]
+"""Prompts of `make_prompts` that share their first 70 tokens: a row has more padding than that, and none has."""
+
+
+@pytest.mark.parametrize("alike", ALIKE)
+def test_a_batch_of_transformers_reads_its_beginning_once(
+    case: Case, alike: slice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eval.generate.decodes", lambda model: False)
+    read = _count_tokens(monkeypatch, case.model)
+    prompts = case.prompts[alike]
+    outputs = generate(case.model, case.tokenizer, prompts, max_new_tokens=NEW, batch=4)
+    assert outputs == case.outputs[alike]
+    assert read[:2] == [70, len(prompts) * (max(map(len, prompts)) - 70)]
+    assert set(read[2:]) == {len(prompts)}
+
+
+def _count_tokens(monkeypatch: pytest.MonkeyPatch, model: Any) -> list[int]:
+    """A list that grows by the tokens of each call of the model, those of padding included."""
+    read: list[int] = []
+    right = model.forward
+
+    @wraps(right)  # generation looks at what it takes
+    def forward(input_ids: Any = None, **rest: Any) -> Any:
+        read.append(input_ids.numel())
+        return right(input_ids=input_ids, **rest)
+
+    monkeypatch.setattr(model, "forward", forward)
+    return read
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_beginning_is_kept_for_prompts_one_by_one(case: Case, known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where a prompt in between begins otherwise; the beginning stays as it was read."""
+    import torch
+
+    monkeypatch.setattr("eval.generate.decodes", lambda model: known)
+    kept = begin(case.model, case.prompts[12][:70])
+    assert kept and len(kept.tokens) == 70
+    before = {i: (keys.clone(), values.clone()) for i, (keys, values) in kept.layers.items()}
+    read = _count_tokens(monkeypatch, case.model)
+    for i in (10, 5, 13, 11, 10):
+        read.clear()
+        found = generate(case.model, case.tokenizer, [case.prompts[i]], max_new_tokens=NEW, batch=1, kept=kept)
+        assert found == case.outputs[i : i + 1]
+        assert read[0] == len(case.prompts[i]) - (70 if i in (10, 11) else 0)
+    assert before.keys() == kept.layers.keys()
+    assert all(torch.equal(a, b) for i in before for a, b in zip(before[i], kept.layers[i], strict=True))
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_kept_bytes_are_bounded(llama: Case, known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eval.generate.decodes", lambda model: known)
+    monkeypatch.setattr("eval.memory.KEPT", 66 * 256 + 7)  # two layers of keys and values, two heads of 8 in float32
+    kept = begin(llama.model, llama.prompts[12])
+    assert kept and len(kept.tokens) == 66
+    assert sum(t.untyped_storage().nbytes() for pair in kept.layers.values() for t in pair) == 66 * 256
+    for prompts in (llama.prompts[10:13], llama.prompts[10:11]):
+        found = generate(llama.model, llama.tokenizer, prompts, max_new_tokens=NEW, batch=len(prompts), kept=kept)
+        assert found == llama.outputs[10 : 10 + len(prompts)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_is_kept_decides_on_the_answer(llama: Case, known: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the tests above would pass without any of it being used."""
+    monkeypatch.setattr("eval.generate.decodes", lambda model: known)
+    other = begin(llama.model, llama.prompts[7][:70])
+    assert other
+    false = Beginning(llama.prompts[10][:70], other.layers)
+    found = generate(llama.model, llama.tokenizer, llama.prompts[10:11], max_new_tokens=NEW, batch=1, kept=false)
+    assert found != llama.outputs[10:11]
+
+
+def test_no_room_for_one_prompt_behind_what_is_kept(llama: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = begin(llama.model, llama.prompts[10][:70])
+
+    def short(*_: Any, **__: Any) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("eval.generate.decode", short)
+    with pytest.raises(NoRoom, match="single prompt of 90 tokens"):
+        generate(llama.model, llama.tokenizer, llama.prompts[10:11], max_new_tokens=4, batch=1, kept=kept)
+    monkeypatch.setattr("eval.generate.read_beginning", short)
+    with pytest.raises(NoRoom, match="single prompt of 70 tokens"):
+        begin(llama.model, llama.prompts[10][:70])
+
+
+def test_beginnings_are_the_same_however_they_are_read(case: Case) -> None:
+    import torch
+
+    tokens = case.prompts[12]
+    ours, theirs = begin(case.model, tokens), read_by_transformers(case.model, tokens)
+    assert ours and ours.tokens == theirs.tokens == tokens
+    for i, pair in theirs.layers.items():
+        for found, wanted in zip(ours.layers[i], pair, strict=True):
+            torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
+
+
 def test_no_mask_is_made_of_a_prompt(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     import eval.decoding
 
@@ -221,6 +320,24 @@ def test_batch_that_answers_otherwise_falls_back_to_single_prompts(
     warnings: list[str] = []
     assert safe_batch(llama.model, llama.tokenizer, llama.prompts, batch=8, warn=warnings.append) == 1
     assert "one by one" in warnings[0]
+
+
+def test_models_whose_prompts_are_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    model = make("qwen3")
+    assert prefixes_hold(get_peft_model(make("qwen3"), LoraConfig(target_modules=["q_proj"])))
+    assert not prefixes_hold(make("gemma2")) and not prefixes_hold(SimpleNamespace())
+    stretched = random_model("llama", 1, rope_parameters={"rope_type": "dynamic", "rope_theta": 1e4, "factor": 2.0})
+    assert not prefixes_hold(stretched) and not decodes(stretched)
+    monkeypatch.setattr(type(model), "for_inference", None, raising=False)  # as on a model that Unsloth has loaded
+    assert not prefixes_hold(model) and begin(model, [1] * 99) is None
+    outputs = generate(model, _never_ending(), [[1] * 99, [1] * 80], max_new_tokens=2, batch=2)
+    assert [o.tokens for o in outputs] == [2, 2]
+
+
+def _never_ending() -> Any:
+    return SimpleNamespace(eos_token_id=None, pad_token_id=0, decode=lambda ids, **_: "")
 
 
 def test_models_that_are_left_to_transformers(llama: Case, tmp_path: Path) -> None:

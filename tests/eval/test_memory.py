@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eval import memory
-from eval.generate import usual_batch
+from eval.generate import begin, usual_batch
 from eval.memory import Decoder, answering, decoder_of, free_on_card, rows_that_fit
 from tests.finetune.memory.live_bytes import LiveBytes
 
@@ -80,6 +80,27 @@ def test_prompts_have_no_logits_but_of_their_last_token() -> None:
     assert counted(large, 2, 64, 2) - counted(small, 2, 64, 2) < 2 * 150_000 * 6 * 1.1
 
 
+@pytest.mark.parametrize(("rows", "own"), [(1, 8), (2, 8), (8, 8), (8, 120)])
+def test_plan_counts_what_prompts_share_once(rows: int, own: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    from eval.generate import _run
+
+    monkeypatch.setattr("eval.generate.decodes", lambda model: False)
+    model = make("llama", torch.bfloat16)
+    prompts = [[7] * 400 + [2] * (own - n % 5) for n in range(rows)]
+    shape, alike = decoder_of(model), {"element": 2, "four_bit": False}
+    whole, plan = (answering(shape, rows, 400 + own, 8, shared=n, **alike) for n in (0, 400))
+    gc.collect()
+    live = LiveBytes()
+    for tensor in (*model.parameters(), *model.buffers()):
+        live.add(tensor)
+    resident = live.live
+    tokenizer = SimpleNamespace(eos_token_id=None, pad_token_id=0)
+    with live:
+        _run(model, tokenizer, prompts, 8, scores=False, kept=None if rows > 1 else begin(model, prompts[0][:400]))
+    assert live.peak - resident <= plan
+    assert plan < whole or rows < 8
+
+
 def test_batch_is_the_largest_that_fits_with_the_margin() -> None:
     assert rows_that_fit(SMALL, 1024, 256, 5 * GIB, **BF16) > rows_that_fit(SMALL, 2048, 256, 5 * GIB, **BF16) > 1
     for free in (1.2 * GIB, 2 * GIB, 4 * GIB):
@@ -120,6 +141,8 @@ def test_usual_batch_on_a_card_goes_by_its_memory_and_the_longest_prompt(monkeyp
         return usual_batch(model, [[1], [1] * longest], max_new_tokens=new)
 
     assert memory.MOST > batch(4096) > batch(8192) > 1
+    alike = usual_batch(model, [[1] * 8192, [1] * 8191 + [2, 2]], max_new_tokens=64)
+    assert memory.MOST >= alike > batch(8192)
     assert batch(1024) > batch(1024, new=32_768)
     assert batch(100, free=7) == memory.MOST and batch(4096, free=0.1) == 1
 

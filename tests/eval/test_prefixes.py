@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from eval.prefixes import BLOCK, reading_order, shared_tokens
+from eval.prefixes import BLOCK, batches, common_tokens, reading_order, shared_tokens
 
 
 def made(seed: int) -> list[list[int]]:
@@ -67,3 +67,21 @@ def test_shared_tokens(before: list[int], prompt: list[int], shared: int) -> Non
 
 def test_nothing_to_order() -> None:
     assert reading_order([]) == []
+
+
+def test_common_tokens() -> None:
+    tools = [7] * BLOCK
+    assert common_tokens([[*tools, 1, 2], [*tools, 1]]) == BLOCK
+    assert common_tokens([tools, tools]) == 0  # the last token is read for its logits: less than a block is left
+    assert common_tokens([[*tools, 1], [*tools, 1]]) == BLOCK
+    assert common_tokens([[*tools, 1], [8, *tools]]) == 0
+
+
+def test_batches_go_by_length_unless_beginnings_save_more() -> None:
+    tools, others = [7] * 600, [8] * 590
+    prompts = [(tools if n % 2 else others) + [n] * 3 * n for n in range(1, 9)]
+    assert batches(prompts, 4, shared=True) == [[6, 4, 2, 0], [7, 5, 3, 1]]
+    assert batches(prompts, 4, shared=False) == [[6, 4, 7, 2], [5, 0, 3, 1]]
+    prompts = [[*tools[: 70 * n], n] for n in range(1, 9)]
+    assert batches(prompts, 4, shared=True) == [[7, 6, 5, 4], [3, 2, 1, 0]]
+    assert batches([], 4, shared=True) == []

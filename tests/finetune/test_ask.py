@@ -14,7 +14,7 @@ from data.render import render_prompt
 from data.runs import point_latest
 from eval.generate import Output
 from eval.trained import Trained, read_trained
-from finetune.ask import _fullest, judge, read_context, run_and_requests, usual_line
+from finetune.ask import _fullest, judge, read_ahead, read_context, run_and_requests, usual_line
 from tests.tiny import FIXTURES, TINY, environment, finetune
 
 ROWS = [row for _, row in read_jsonl(FIXTURES / "validation.jsonl")]
@@ -160,6 +160,25 @@ def test_contexts(trained: Path, tmp_path: Path) -> None:
     write_json(path, [LOAD, LOAD])
     with pytest.raises(InputError, match="offered twice"):
         read_context(run, tools=path)
+
+
+def test_what_is_read_ahead_is_the_beginning_of_every_request(trained: Path) -> None:
+    """And changes no answer."""
+    from eval.generate import generate
+    from eval.trained import load_tuned
+
+    run = read_trained(trained / "runs" / "run")
+    context, model = read_context(run), load_tuned(run, pytest.fail).float()  # no ties of rounded scores
+    kept = read_ahead(run, model, context)
+    assert kept
+    for request in ("6번 절점에 X방향 7.5kN", "부재 31 힘", "1", " 1"):
+        prompt = render_prompt(context.record(request), run.tokenizer, run.template)
+        assert prompt[: len(kept.tokens)] == kept.tokens
+        assert context.tools[-1]["function"]["name"] in run.tokenizer.decode(kept.tokens)
+        alone, after = (
+            generate(model, run.tokenizer, [prompt], max_new_tokens=9, batch=1, kept=k) for k in (None, kept)
+        )
+        assert alone == after
 
 
 def test_command(trained: Path) -> None:
