@@ -67,6 +67,12 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
             where="model.load_in_4bit",
             fix="reinstall it with `make setup`, or train 16-bit LoRA with model.load_in_4bit=false",
         )
+    if changes := logit_changes(model.config):
+        raise InputError(
+            f"{model.config.model_type} models change their logits behind the LM head ({changes}); no loss here does",
+            where=str(folder),
+            fix="train a Gemma 3, Llama, Mistral, Qwen2.5 or Qwen3 model",
+        )
     attention = attention_of(model, config, device)
     if device.kind == "cuda" and config.model.attention not in ("auto", attention):
         say(f"model.attention={config.model.attention} has no effect on this model in Unsloth: it uses {attention}")
@@ -84,6 +90,14 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
         use_packed_attention(model, compiled=compiled)
         attention = "packed"
     return Loaded(model, dtype, attention, fast(config, device), compiled)
+
+
+def logit_changes(config: Any) -> str:
+    """What a model does to its logits behind the LM head (Gemma 2, Granite, Cohere, Falcon-H1), from its config; empty
+    for most: nothing."""
+    names = ("final_logit_softcapping", "logits_scaling", "logit_scale", "lm_head_multiplier")
+    values = {name: getattr(config.get_text_config(), name, None) for name in names}
+    return ", ".join(f"{name}={value:g}" for name, value in values.items() if value not in (None, 1))
 
 
 def attention_of(model: Any, config: Config, device: Device) -> str:

@@ -11,6 +11,7 @@ from data.pretrained import load_tokenizer
 from data.render import IGNORED, render_prompt
 from eval.generate import generate
 from finetune.config import load_config
+from finetune.models import logit_changes
 from finetune.rows import Prepared, prepare, read_rows
 from tests.tiny import FIXTURES, random_model
 
@@ -158,3 +159,20 @@ def _speaker(ids: list[int], vocabulary: int) -> Any:
             return logits
 
     return Speaker(32, vocabulary)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "said"),
+    [
+        ("Gemma2Config", {}, "final_logit_softcapping=30"),
+        ("GraniteConfig", {"logits_scaling": 8.0}, "logits_scaling=8"),
+        ("GraniteConfig", {}, ""),
+        ("CohereConfig", {}, "logit_scale=0.0625"),
+        ("FalconH1Config", {"lm_head_multiplier": 0.5}, "lm_head_multiplier=0.5"),
+        *((name, {}, "") for name in ("Gemma3TextConfig", "LlamaConfig", "Qwen2Config", "Qwen3Config")),
+    ],
+)
+def test_models_that_change_their_logits_are_known(name: str, settings: dict[str, Any], said: str) -> None:
+    import transformers
+
+    assert logit_changes(getattr(transformers, name)(**settings)) == said

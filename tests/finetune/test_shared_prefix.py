@@ -155,7 +155,9 @@ def test_an_epoch_has_every_row_once_and_families_together(families: list[int], 
 
 
 @given(st.integers(1, 2000), st.lists(st.integers(1, 2000), max_size=20))
-def test_suffixes_are_cut_into_neighbours_at_no_more_than_the_cost_of_one_batch(prefix: int, lengths: list[int]) -> None:
+def test_suffixes_are_cut_into_neighbours_at_no_more_than_the_cost_of_one_batch(
+    prefix: int, lengths: list[int]
+) -> None:
     def cost(batches: list[Any]) -> int:
         return sum(len(b) * max(b) * (prefix + max(b)) + attention.BATCH_COST for b in batches)
 
