@@ -80,6 +80,8 @@ def convert(
         done = run(file, out, strict=strict)
         loaded = done.loaded
         print(f"{file}: {loaded.format}, {loaded.rows} rows → {done.out} ({len(loaded.records)} records)")
+        for line in loaded.lines():
+            print(line)
         if done.aside:
             print(f"{len(loaded.rejected)} rejected → {done.aside} (line, reason, row); the first:")
             for entry in loaded.rejected[:3]:

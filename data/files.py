@@ -10,6 +10,9 @@ from typing import IO, Any
 
 from data.errors import InputError
 
+BOM = b"\xef\xbb\xbf"
+"""What some editors put before a UTF-8 text."""
+
 
 @contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
@@ -102,8 +105,9 @@ def read_jsonl(path: str | Path, *, torn: Callable[[str], None] | None = None) -
         raise InputError("no such file", where=str(path), fix="check the path") from None
     except OSError as e:
         raise InputError(f"cannot be read as a file ({e.strerror})", where=str(path), fix="check the path") from None
-    lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    lines = raw.split(b"\n")
     for number, line in enumerate(lines, start=1):
+        line = line.removeprefix(BOM)  # files that were joined have one in the middle
         if not line.strip():
             continue
         try:

@@ -23,7 +23,8 @@ def load_records(path: Path, say: Callable[[str], None] = to_stderr) -> list[Rec
     """Every record of a file, checked; other formats than records are recognised and read (see `data.formats`).
 
     Args:
-        say: told one line when the file is not records: its format, and how many rows it has.
+        say: told one line when the file is not records: its format, and how many rows it has; and one for each kind of
+            thing that rows lose.
 
     Raises:
         InputError: with file:line for the first row that is wrong, or when the file has no rows or an id twice.
@@ -32,6 +33,8 @@ def load_records(path: Path, say: Callable[[str], None] = to_stderr) -> list[Rec
     wrong = len(loaded.rejected)
     if loaded.format != "records":
         say(f"{path}: {loaded.format}, {loaded.rows} rows read as {len(loaded.records)} records, {wrong} rejected")
+    for line in loaded.lines():
+        say(line)
     if wrong:
         error = loaded.rejected[0].error
         if loaded.format == "records":
@@ -94,7 +97,9 @@ def part_of(row_id: str) -> str:
 
 
 def _disjoint(train: Sequence[Record], other: Sequence[Record], path: Path, where: Path) -> None:
-    ids, turns = {record.id for record in train}, {dump_json(record.messages) for record in train}
+    # An id that is a number only counts, from 0 in each file.
+    ids = {record.id for record in train if not record.id.isdigit()}
+    turns = {dump_json(record.messages) for record in train}
     shared = sorted(record.id for record in other if record.id in ids or dump_json(record.messages) in turns)
     if shared:
         raise InputError(

@@ -14,6 +14,8 @@ class Record:
         id: unique within its file.
         messages: OpenAI-style turns. An assistant turn has `content` (text), `tool_calls`, or both; each tool call is
             `{"type": "function", "function": {"name": str, "arguments": object}}`. A tool turn has `name`, `content`.
+            An assistant turn with `"trained": false` is read and carries no loss; the last turn is always trained.
+            `reasoning_content` is what the answer's author thought: written where the chat template has a place for it.
         tools: OpenAI function schemas, `{"type": "function", "function": {"name", "description", "parameters"}}`.
         meta: what is known about the row: split, bucket, lang, phenomena, template_id, model_id, verified, …
     """
@@ -32,7 +34,9 @@ class Record:
                 calls a tool that is not offered, or passes arguments that do not match the tool's schema.
         """
         check_row(row, where)
-        return cls(str(row["id"]), row["messages"], row.get("tools") or [], row.get("meta") or {})
+        # Chat templates join texts, and null is none.
+        messages = [m | {"content": ""} if "content" in m and m["content"] is None else m for m in row["messages"]]
+        return cls(str(row["id"]), messages, row.get("tools") or [], row.get("meta") or {})
 
     def to_dict(self) -> dict[str, Any]:
         """The row as it stands in a file."""

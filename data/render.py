@@ -7,13 +7,15 @@ one by one and joined, so the prompt that a model sees when it is asked is, toke
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any
 
 from data.errors import InputError
+from data.files import dump_json
 from data.record import Record
-from data.template import Template, apply
+from data.template import Template, apply, way_out, whose
 
 IGNORED = -100  # the label that the cross-entropy of PyTorch and transformers leaves out
 
@@ -58,16 +60,18 @@ class Rendered:
 
 
 def render(record: Record, tokenizer: Any, template: Template) -> Example:
-    """Render one record with every assistant turn supervised.
+    """Render one record with every assistant turn supervised, but those that say `"trained": false`.
 
     Raises:
-        InputError: the template does not keep what it wrote before, or no token of the row carries loss.
+        InputError: the template raises, or does not keep what it wrote before; an answer holds a special token or the
+            end token; or no token of the row carries loss.
     """
     example = Example(record.id)
     end = 0
-    full = apply(template, tokenizer, record.messages, record.tools, generation_prompt=False)
+    record = _spoken(record, template)
+    full = apply(template, tokenizer, record.messages, record.tools, generation_prompt=False, where=record.id)
     for turn, message in enumerate(record.messages):
-        if message["role"] != "assistant":
+        if not _trained(message):
             continue
         start, answer = _answer(record, tokenizer, template, turn)
         if not full.startswith(answer, start):
@@ -75,7 +79,9 @@ def render(record: Record, tokenizer: Any, template: Template) -> Example:
                 f"the chat template rewrites turn {turn} when later turns follow", where=record.id, fix=_TEMPLATE_FIX
             )
         _extend(example, tokenizer, full[end:start])
+        begins = len(example.input_ids)
         _extend(example, tokenizer, answer, answer_roles(answer, message))
+        _check_answer(record, tokenizer, template, turn, example.input_ids[begins:])
         end = start + len(answer)
     if not example.supervised:
         raise InputError("no token of this row carries loss", where=record.id, fix="give the row an assistant turn")
@@ -86,9 +92,10 @@ def render_prompt(record: Record, tokenizer: Any, template: Template) -> list[in
     """The token ids before the last assistant turn, generation prompt included: what the model is asked with."""
     example = Example(record.id)
     end = 0
-    text = apply(template, tokenizer, record.prompt, record.tools, generation_prompt=True)
+    record = _spoken(record, template)
+    text = apply(template, tokenizer, record.prompt, record.tools, generation_prompt=True, where=record.id)
     for turn, message in enumerate(record.prompt):
-        if message["role"] == "assistant":
+        if _trained(message):
             start, answer = _answer(record, tokenizer, template, turn)
             _extend(example, tokenizer, text[end:start])
             _extend(example, tokenizer, answer)
@@ -139,7 +146,11 @@ def align_end_token(tokenizer: Any, examples: Iterable[Example]) -> None:
         raise InputError(f"the chat template ends answers with different tokens: {names[:4]}", fix=_TEMPLATE_FIX)
     tokenizer.eos_token = names[0]
     if tokenizer.eos_token_id == tokenizer.pad_token_id:
-        raise InputError(f"the end token {names[0]} is the padding token: the model would never learn to stop")
+        raise InputError(
+            f"the end token {names[0]} is the padding token: the model would never learn to stop",
+            where="model.name",
+            fix='name another token in the model\'s tokenizer_config.json ("pad_token")',
+        )
 
 
 def answer_roles(answer: str, message: dict[str, Any]) -> list[Role]:
@@ -172,11 +183,23 @@ def answer_roles(answer: str, message: dict[str, Any]) -> list[Role]:
 _TEMPLATE_FIX = "set data.template=project to use this project's template"
 
 
+def _spoken(record: Record, template: Template) -> Record:
+    """The record without its reasoning, where the template has no place for it or a switch (thinking is off)."""
+    if "reasoning_content" in template.source and "enable_thinking" not in template.source:
+        return record
+    messages = [{k: v for k, v in m.items() if k != "reasoning_content"} for m in record.messages]
+    return replace(record, messages=messages)
+
+
+def _trained(message: dict[str, Any]) -> bool:
+    return message["role"] == "assistant" and message.get("trained", True) is not False
+
+
 def _answer(record: Record, tokenizer: Any, template: Template, turn: int) -> tuple[int, str]:
     """Where an assistant turn starts in the rendered text, and its text up to and with the end token."""
     before, upto = record.messages[:turn], record.messages[: turn + 1]
-    prefix = apply(template, tokenizer, before, record.tools, generation_prompt=True)
-    whole = apply(template, tokenizer, upto, record.tools, generation_prompt=False)
+    prefix = apply(template, tokenizer, before, record.tools, generation_prompt=True, where=record.id)
+    whole = apply(template, tokenizer, upto, record.tools, generation_prompt=False, where=record.id)
     if not whole.startswith(prefix):
         raise InputError(
             f"the chat template writes the prompt of turn {turn} differently once the answer is there",
@@ -184,6 +207,54 @@ def _answer(record: Record, tokenizer: Any, template: Template, turn: int) -> tu
             fix=_TEMPLATE_FIX,
         )
     return len(prefix), whole[len(prefix) :].rstrip()
+
+
+def _check_answer(record: Record, tokenizer: Any, template: Template, turn: int, ids: list[int]) -> None:
+    """Refuse an answer that a model could not write whole, or after which it could not stop; compared as tokens.
+
+    Args:
+        ids: of the answer, its end token the last.
+    """
+    added, special = _marks(tokenizer, len(tokenizer))
+    message = record.messages[turn]
+    calls = [[c["function"]["name"], c["function"]["arguments"]] for c in message.get("tool_calls") or []]
+    text = f"{message.get('content') or ''}\n{dump_json(calls)}"
+    held = [i for i in tokenizer(text, add_special_tokens=False)["input_ids"] if i in special]
+    if tokenizer.unk_token_id in held and tokenizer.unk_token not in text:  # a character that the vocabulary lacks
+        held = [i for i in held if i != tokenizer.unk_token_id]
+    if held:
+        raise InputError(
+            f"the answer of turn {turn} holds the text {tokenizer.convert_ids_to_tokens(held[0])}, which this model "
+            "reads as a special token: the answer could never be generated whole",
+            where=record.id,
+            fix="write that text in another way, or leave the row out",
+        )
+    if not ids:
+        raise InputError(f"the {whose(template)} chat template writes nothing for turn {turn}", where=record.id)
+    end = ids[-1]
+    name = tokenizer.convert_ids_to_tokens(end)
+    if end not in added or end in ids[:-1]:
+        fault = "stands inside it too" if end in added else "is an ordinary one"
+        raise InputError(
+            f"the {whose(template)} chat template ends turn {turn} with the token {name!r}, which {fault}: "
+            "a model could not stop there",
+            where=record.id,
+            fix=way_out(template),
+        )
+
+
+@lru_cache(maxsize=2)
+def _marks(tokenizer: Any, size: int) -> tuple[frozenset[int], frozenset[int]]:
+    """The ids that stand for a fixed text beside the vocabulary, and the special ones among them but for thinking.
+
+    Args:
+        size: of the vocabulary: another one after tokens were added.
+    """
+    named = set(tokenizer.all_special_ids)
+    added = tokenizer.added_tokens_decoder
+    special = named | {i for i, token in added.items() if token.special}
+    thinking = {i for i, token in added.items() if "think" in token.content}
+    return frozenset(named | added.keys()), frozenset(special - thinking)
 
 
 def _json_span(answer: str, start: int, arguments: dict[str, Any]) -> tuple[int, int] | None:

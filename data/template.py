@@ -1,13 +1,22 @@
 """Chat templates: the tokenizer's own, or the project's Hermes one.
 
 Whichever is used is saved with the adapter, so a server that calls `apply_chat_template(messages, tools=…)` builds the
-very prompt that was trained, signatures included.
+very prompt that was trained, begin token and signatures included. That is why signatures are written in Jinja
+(templates/signature.jinja), for a server has nothing else; `signature` is the same text in Python.
 """
 
+import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
+from data.errors import InputError
+
+TEMPLATES = Path(__file__).parent / "templates"
+TURN_ENDS = ("<|im_end|>", "<end_of_turn>")
+TURN_STARTS = ("<|im_start|>", "<start_of_turn>")
+"""Tokens around a turn of the project's template, where the vocabulary has them."""
 ToolsStyle = Literal["json", "signature"]
 
 
@@ -28,12 +37,18 @@ class Template:
     reason: str = ""
 
 
-def project_template(tokenizer: Any, style: ToolsStyle, reason: str = "") -> Template:
+def project_template(tokenizer: Any, style: ToolsStyle, reason: str = "", *, details: bool = False) -> Template:
     """The project's Hermes template in one of its two styles, with the tokenizer's own turn tokens.
 
     `signature` writes a tool as one typed line (`f(x: int, y?: num) # what it does`), `json` as its JSON schema. Turns
     are ChatML's, or Gemma's where the vocabulary has those: a marker of one token is read as one and learnt as one.
     Where the vocabulary has neither, a turn ends with the tokenizer's own end token.
+
+    Args:
+        details: signatures also have defaults (`n?: int = 5`) and, on lines of their own, the parameters' descriptions.
+
+    Raises:
+        InputError: no token can end a turn.
     """
     vocabulary = tokenizer.get_vocab()
     if "<start_of_turn>" in vocabulary:
@@ -41,21 +56,61 @@ def project_template(tokenizer: Any, style: ToolsStyle, reason: str = "") -> Tem
     else:
         end = "<|im_end|>" if "<|im_end|>" in vocabulary else tokenizer.eos_token
         start, assistant = "<|im_start|>", "assistant"
+    if end is None:
+        raise InputError(
+            "the tokenizer has no end token: nothing could end an answer",
+            where="model.name",
+            fix='name it in tokenizer_config.json ("eos_token"), or take a model tuned to follow instructions',
+        )
     marks = {
         "tools_style": style,
-        "bos": tokenizer.bos_token if writes_bos(tokenizer) else "",
+        "bos": begin_text(tokenizer),
         "turn_start": start,
         "turn_end": end,
         "assistant": assistant,
     }
     head = "".join(f'{{%- set {name} = "{mark}" -%}}' for name, mark in marks.items())
-    body = (Path(__file__).parent / "templates" / "hermes.jinja").read_text(encoding="utf-8")
-    return Template(head + "\n" + body, "hermes", "project", reason)
+    head += f"{{%- set details = {json.dumps(details)} -%}}"
+    parts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in ("signature.jinja", "hermes.jinja")]
+    return Template("\n".join([head, *parts]), "hermes", "project", reason)
 
 
-def writes_bos(tokenizer: Any) -> bool:
-    """Whether the tokenizer itself puts its begin token before a text: then a prompt must begin with it, once."""
-    return tokenizer.bos_token_id is not None and tokenizer("x")["input_ids"][:1] == [tokenizer.bos_token_id]
+def own_template(tokenizer: Any) -> str | None:
+    """The tokenizer's own chat template; of several by name the one for tools, else the usual one, else the first."""
+    own = tokenizer.chat_template
+    if isinstance(own, dict):
+        return own.get("tool_use") or own.get("default") or next(iter(own.values()), None)
+    return own
+
+
+def signature(function: dict[str, Any], *, details: bool = False) -> str:
+    """A function of a tool's schema (name, description, parameters) as the project's template writes it, one line.
+
+    Enums, constants and unions are written as choices (`a|b|null`), references and `allOf` are followed, and a
+    reference inside itself is written as its name.
+
+    Args:
+        details: with defaults, and a line more for each parameter that has a description.
+    """
+    return str(_macros().signature(function, details))
+
+
+@cache
+def _macros() -> Any:
+    from jinja2 import Environment
+
+    environment = Environment(trim_blocks=True, lstrip_blocks=True)  # as transformers compiles a chat template
+    environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
+    return environment.from_string((TEMPLATES / "signature.jinja").read_text(encoding="utf-8")).module
+
+
+def begin_text(tokenizer: Any) -> str:
+    """What the tokenizer itself puts before a text, for most nothing or its begin token: a prompt must begin with it,
+    once."""
+    bare = tokenizer(["x"], add_special_tokens=False)["input_ids"][0]
+    whole = tokenizer(["x"])["input_ids"][0]
+    before = next((i for i in range(len(whole)) if whole[i : i + len(bare)] == bare), 0)
+    return "".join(tokenizer.convert_ids_to_tokens(whole[:before])) if before else ""
 
 
 def apply(
@@ -65,13 +120,45 @@ def apply(
     tools: list[dict[str, Any]],
     *,
     generation_prompt: bool,
+    where: str = "",
 ) -> str:
-    """The text of a conversation. Thinking is switched off where a template has the switch, in training and after."""
-    return tokenizer.apply_chat_template(
-        messages,
-        tools=tools or None,
-        chat_template=template.source,
-        tokenize=False,
-        add_generation_prompt=generation_prompt,
-        enable_thinking=False,
-    )
+    """The text of a conversation. Thinking is switched off where a template has the switch, in training and after.
+
+    Args:
+        where: whose conversation it is, for the error: a row's id.
+
+    Raises:
+        InputError: the template raises on it.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        text: str = tokenizer.apply_chat_template(
+            messages,
+            tools=tools or None,
+            chat_template=template.source,
+            tokenize=False,
+            add_generation_prompt=generation_prompt,
+            enable_thinking=False,
+        )
+    except (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as e:
+        # A template is a program: a row that its author did not think of makes it raise whatever Python raises.
+        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise InputError(
+            f"the {whose(template)} chat template cannot write this row: {reason}",
+            where=where,
+            fix=way_out(template),
+        ) from e
+    return text
+
+
+def whose(template: Template) -> str:
+    """Whose template it is, for a message."""
+    return "model's own" if template.origin == "own" else "project's"
+
+
+def way_out(template: Template) -> str:
+    """What to do about a row that a template cannot write."""
+    if template.origin == "own":
+        return "set data.template=project to use this project's template"
+    return "correct the row: `python -m data check FILE` shows what is wrong with it"

@@ -1,10 +1,22 @@
 """Checks of one row: its shape, and every tool call against the tools that the row offers."""
 
+import unicodedata
 from typing import Any
 
 from data.errors import InputError
 
 ROLES = ("system", "user", "assistant", "tool")
+_CONVERT = "`python -m data convert FILE --to records` reads it"
+_WEIGHTS = ("trainable", "train", "training", "loss", "weight", "loss_weight", "loss_scale", "mask")
+_THOUGHTS = ("reasoning", "thinking", "thought")
+_ELSEWHERE = {
+    "system": "a record's system text is its first turn",
+    "functions": "a record's tools stand in `tools`",
+    "function_call": "a record has `tool_calls`",
+    **dict.fromkeys(_WEIGHTS, 'a record has "trained": false'),
+    **dict.fromkeys(_THOUGHTS, "a record has `reasoning_content`"),
+}
+"""Keys of other formats, and what a record has for them: left alone, they would be lost."""
 
 
 def check_row(row: Any, where: str) -> None:
@@ -19,6 +31,8 @@ def check_row(row: Any, where: str) -> None:
         ("meta", (dict, type(None))),
     ):
         _expect(isinstance(row.get(key), kinds), f'"{key}" must not be {_kind(row.get(key))}', where)
+    _expect(row["id"] != "" and not isinstance(row["id"], bool), f'"id" must not be {row["id"]!r}', where)
+    _known(row, ("system", "functions"), where)
     schemas = offered(row.get("tools") or [], where)
     messages = row["messages"]
     for i, message in enumerate(messages):
@@ -30,6 +44,18 @@ def check_row(row: Any, where: str) -> None:
         "add the turn with the tool call (or the text answer) as the last message",
     )
     _expect(messages[-1]["role"] == "assistant", f"the last turn is {messages[-1]['role']!r}, not the answer", where)
+    _expect(
+        messages[0]["role"] != "assistant",
+        "the first turn is the assistant's, which no request comes before",
+        where,
+        "begin with the user's request, or put a greeting into the system text",
+    )
+    _expect(
+        messages[-1].get("trained", True),
+        "the last turn is marked as not to be trained",
+        where,
+        "end the row with the last answer that is",
+    )
 
 
 def offered(tools: list[Any], where: str = "") -> dict[str, dict[str, Any]]:
@@ -47,6 +73,8 @@ def offered(tools: list[Any], where: str = "") -> dict[str, dict[str, Any]]:
         assert isinstance(function, dict)
         parameters = function.get("parameters") or {}
         _expect(isinstance(parameters, dict), f"tools[{i}].parameters must be a JSON schema object", where)
+        said = function.get("description")
+        _expect(isinstance(said, (str, type(None))), f"tools[{i}].description must be text, not {_kind(said)}", where)
         _expect(function["name"] not in schemas, f"the tool {function['name']!r} is offered twice", where)
         schemas[function["name"]] = parameters
     return schemas
@@ -72,6 +100,9 @@ def _check_message(message: Any, where: str, schemas: dict[str, dict[str, Any]])
     _expect(isinstance(message, dict), f"a message must be an object, not {_kind(message)}", where)
     role = message.get("role")
     _expect(role in ROLES, f"unknown role {role!r}", where, f"use one of {', '.join(ROLES)}")
+    _known(message, ("function_call", *_WEIGHTS, *_THOUGHTS), where)
+    trained = message.get("trained", True)
+    _expect(isinstance(trained, bool), f"trained must be true or false, not {_kind(trained)}", where)
     content, calls = message.get("content"), message.get("tool_calls")
     _expect(content is None or isinstance(content, str), f"content must be text, not {_kind(content)}", where)
     if role != "assistant":
@@ -100,15 +131,36 @@ def _check_call(call: Any, where: str, schemas: dict[str, dict[str, Any]]) -> No
         where,
         "`python -m data convert FILE --to records` decodes arguments written as a string",
     )
+    alike = name not in schemas and _composed(name) in map(_composed, schemas)
     _expect(
         name in schemas,
-        f"the call {name!r} is not among the tools this row offers ({', '.join(sorted(schemas)) or 'none'})",
+        f"the call {name!r} is not among the tools this row offers ({', '.join(sorted(schemas)) or 'none'})"
+        + (f": {_FORM}" if alike else ""),
         where,
         "add the tool's schema to the row's tools, or correct the name",
     )
     assert isinstance(arguments, dict)
     errors = schema_errors(arguments, schemas[name])
-    _expect(not errors, f"the arguments of {name!r} do not match its schema: {'; '.join(errors[:3])}", where)
+    alike = bool(errors) and not schema_errors(_composed(arguments), _composed(schemas[name]))
+    more = f" ({_FORM})" if alike else ""
+    _expect(not errors, f"the arguments of {name!r} do not match its schema{more}: {'; '.join(errors[:3])}", where)
+
+
+_FORM = "the same letters in another Unicode form, as macOS writes Hangul"
+
+
+def _composed(value: Any) -> Any:
+    """A value with every text in it in NFC."""
+    if isinstance(value, str):
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, dict):
+        return {_composed(key): _composed(inner) for key, inner in value.items()}
+    return [_composed(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _known(value: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
+    for key in keys:
+        _expect(value.get(key) in (None, "", []), f"{key!r}: {_ELSEWHERE[key]}", where, _CONVERT)
 
 
 def _kind(value: Any) -> str:

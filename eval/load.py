@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from data.pretrained import check_files
+
 
 def decoding_dtype(trained: str, device: str) -> str:
     """The dtype to decode in: the one that was trained in, but bfloat16 on a processor that has it.
@@ -80,8 +82,13 @@ def dense_copy(model: Any, base: Path, *, trained: str, load_in_4bit: bool) -> A
 
 
 def add_adapter(model: Any, adapter: Path, *, device: str) -> Any:
-    """Put a LoRA adapter on a loaded base; on a CPU it is merged into the (unquantised) weights, which is faster."""
+    """Put a LoRA adapter on a loaded base; on a CPU it is merged into the (unquantised) weights, which is faster.
+
+    Raises:
+        InputError: a file of the adapter is cut off.
+    """
     from peft import PeftModel
 
+    check_files(adapter)
     model = PeftModel.from_pretrained(model, adapter)
     return model.merge_and_unload() if device == "cpu" else model

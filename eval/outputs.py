@@ -50,7 +50,7 @@ def read_tools(path: Path) -> Tools:
         what = f"cannot be read as a file ({e.strerror})" if isinstance(e, OSError) else f"this is not JSON ({e})"
         raise InputError(what, where=str(path), fix="name a file with a JSON list of function schemas") from None
     try:
-        tools = tools_of(value)
+        tools = _tools(value)
     except InputError as e:
         raise InputError(e.what, where=str(path), fix=e.fix) from None
     if not tools:
@@ -67,7 +67,7 @@ def _sample(row: Any, common: Tools | None, where: str) -> Sample:
         if not isinstance(row[key], kinds):
             raise InputError(f'"{key}" must be {named}', where=where, fix=_ROW)
     try:
-        tools = tools_of(row["tools"]) if row.get("tools") is not None else common
+        tools = _tools(row["tools"]) if row.get("tools") is not None else common
     except InputError as e:
         raise InputError(e.what, where=where, fix=e.fix) from None
     if tools is None:
@@ -87,6 +87,20 @@ def _sample(row: Any, common: Tools | None, where: str) -> Sample:
         meta=row["meta"] if isinstance(row.get("meta"), dict) else {},
         prompt=row["prompt"] if isinstance(row.get("prompt"), str) else "",
     )
+
+
+def _tools(value: Any) -> Tools:
+    """The tools as schemas. One that gives no `properties` stays without: it declares nothing, and so the scorer knows
+    none of its arguments for an invented one."""
+    tools = tools_of(value)
+    given = value if isinstance(value, list) else [value]
+    for tool, raw in zip(tools, given if len(given) == len(tools) else [], strict=False):
+        function = raw.get("function", raw) if isinstance(raw, dict) else {}
+        parameters = next((function[k] for k in ("parameters", "input_schema", "inputSchema") if k in function), None)
+        said = isinstance(raw, str) or isinstance(parameters, str) or "properties" in (parameters or {})
+        if not said and not tool["function"]["parameters"].get("properties"):
+            tool["function"]["parameters"].pop("properties", None)
+    return tools
 
 
 def _call(call: Any, where: str) -> dict[str, Any]:

@@ -1,5 +1,21 @@
-"""From a model's output to calls: one entry for every tool-call format."""
+"""From a model's output to calls: one entry for every tool-call format.
 
+The parsing policy, by the numbers that the modules of `eval.formats` cite:
+
+1. Byte-order marks, end tokens and reasoning go; an unclosed `<think>` means no calls. Tags inside strings stay.
+2. ONE JSON value is decoded from the open marker; only then is the close marker looked for.
+3. Strict JSON has no repeated key, no NaN or infinity; big integers stay exact.
+4. Where strict fails, one relaxed parser takes the deviations that keep the value; `json_valid` is False then.
+5. A call is an object with a string name and an object of arguments. Names are never corrected, calls never dropped.
+6. A broken block does not remove the good ones; `json_valid` is False for the sample.
+7. Without a marker: the whole output or fence is a call, or a fenced object in prose names an offered tool.
+8. Nothing is evaluated; time is linear; deep nesting gives no call. An array is read element by element where the
+   family writes arrays. In prose, an object of exactly the family's shape is a call, its name offered or not.
+10. A call is attempted as soon as the family's opening marker is written outside a code span, at a line's start or
+    not, whole or cut. Attempted and unread is no refusal. See `eval.formats.mentions` for what is only a mention.
+"""
+
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from types import ModuleType
@@ -8,8 +24,10 @@ from typing import Any
 from data.errors import InputError
 from eval.formats import families
 from eval.formats.bare_json import read_fences, read_whole
-from eval.formats.envelope import NOTHING, skip_space
+from eval.formats.envelope import NOTHING, json_body, markers, read_blocks, skip_space
+from eval.formats.mentions import Mentions
 from eval.formats.outside import cut_reasoning, has_reasoning, skip_reasoning, trim
+from eval.formats.probe import TOOL, written_calls
 from eval.formats.python_calls import LIST_START, calls_body
 from eval.formats.reading import Reading, functions
 from eval.parsed import Parsed, ToolCall
@@ -78,14 +96,33 @@ def _read(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> 
     if r.attempted or not body:
         return r
     best = r
-    for read in (_other_markers, _whole_json, _whole_python, _fenced):
+    for read in (_other_markers, _whole_json, _whole_python, _fenced, _damaged):
         drift = read(body, module, tools)
         if drift is not None and drift.attempted:
             drift.deviates("other_format")
             if drift.calls:
                 return drift
             best = best if best.attempted else drift
+    if not best.attempted:
+        _unread(best, module)
     return best
+
+
+def _unread(r: Reading, module: ModuleType) -> None:
+    """An opening marker of the family that no reader took, or the beginning of one at the end of the text (rule 10)."""
+    text, mentions = r.text, Mentions(r.text)
+    openers = re.compile("|".join(map(re.escape, module.OPENERS)) or "(?!)")
+    found = [match.span() for match in openers.finditer(text)]
+    for (start, end), (until, _) in zip(found, [*found[1:], (len(text), 0)], strict=False):
+        if not mentions.covers(start, end, until):
+            r.broken("unread_marker")
+            r.cover(start, end, read=False)
+            return
+    cut = max((n for o in module.OPENERS for n in range(5, len(o)) if text.endswith(o[:n])), default=0)
+    if cut and not mentions.in_code(len(text) - cut):
+        r.broken("cut")
+        r.cover(len(text) - cut, len(text), read=False)
+        r.cut = True
 
 
 def _other_markers(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> Reading | None:
@@ -130,22 +167,46 @@ def _fenced(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -
     return read_fences(body, tools) if "```" in body else None
 
 
+_LIKE_MARKER = markers(
+    r"(?i:<\|?[\w:.-]{0,30}(?:tool|function)[ _-]?calls?(?:\|?>|(?=\s{0,9}[{\[]))|(?<![^\n])(?:tool|function)_calls?>)"
+)
+_LIKE_BODY = json_body(want="any")
+
+
+def _damaged(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> Reading:
+    """A tag that is no family's marker but means to be one, such as `<toolcall>` or `tool_call>`."""
+    r = read_blocks(Reading(body), _LIKE_MARKER, _LIKE_BODY)
+    if r.attempted:
+        r.deviates("damaged_marker")
+    return r
+
+
 def _is_python(module: ModuleType) -> bool:
     return getattr(module, "PYTHON", False)
 
 
 def detect_family(chat_template: str) -> str:
-    """The family that a chat template writes, by its markers; the most specific set of markers decides.
+    """The family that a chat template writes: the one whose parser reads the template's own calls back.
 
-    "hermes" when none is there: the project then renders with its own Hermes template.
+    Where several do, or none (the template writes no calls, or refuses every probe), the most specific set of markers
+    in the template decides; "hermes" when none is there: the project then renders with its own Hermes template.
     """
-    best, weight = "hermes", 0
-    for module in dict.fromkeys(families().values()):
-        for markers in module.MARKERS:
-            size = sum(map(len, markers))
-            if size > weight and all(marker in chat_template for marker in markers):
-                best, weight = module.NAMES[0], size
-    return best
+    candidates = [module for module in dict.fromkeys(families().values()) if module.MARKERS]
+    fallback = families()["hermes"]
+    for calls, written in written_calls(chat_template):
+        readings = [(parse_tool_calls(written, m.NAMES[0], [TOOL]), m) for m in candidates]
+        exact = [(r, m) for r, m in readings if r.strict_calls == calls]
+        if exact:
+            candidates = [m for r, m in exact if not r.text] or [m for _, m in exact]
+            fallback = candidates[0]
+            break
+    best = max(candidates, key=lambda module: _weight(module, chat_template))
+    return str((best if _weight(best, chat_template) else fallback).NAMES[0])
+
+
+def _weight(module: ModuleType, chat_template: str) -> int:
+    fit = [markers for markers in module.MARKERS if all(marker in chat_template for marker in markers)]
+    return max((sum(map(len, markers)) for markers in fit), default=0)
 
 
 def render_calls(calls: Iterable[ToolCall], family: str = "hermes") -> str:

@@ -23,7 +23,9 @@ class Parsed:
             attempt; JSON Validity therefore counts only samples whose gold has a call, and asks `attempted`.
         format_ok: envelope and shape are exactly what the family's chat template writes.
         truncated: the output stopped without the end token (told by the caller) or inside an open envelope.
-        attempted: the output tried to call: a marker or a payload is there, readable or not.
+        attempted: the output tried to call: the family's opening marker or a payload is there, readable or not, whole
+            or cut, anywhere but where the marker is only talked about (`eval.formats.mentions`). What is attempted and
+            cannot be read has `json_valid` and `format_ok` False and is never a refusal.
         text: what stands outside the calls, think block removed, trimmed.
         problems: one short machine-readable word for each deviation, for example "trailing_comma".
     """

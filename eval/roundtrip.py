@@ -5,14 +5,14 @@ fault, and its score would blame the model.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from jinja2 import TemplateError
-
 from data.errors import InputError
+from data.files import dump_json
 from data.record import Record, tool_call
 from data.render import render
-from data.template import Template, ToolsStyle, apply, project_template
+from data.template import Template, ToolsStyle, apply, begin_text, own_template, project_template, way_out
 from eval.parse import detect_family, parse_tool_calls
 
 _TOOL = {
@@ -49,37 +49,76 @@ _PROBE = Record(
 )
 
 
-def choose_template(tokenizer: Any, style: ToolsStyle, *, wish: str = "auto") -> Template:
+_ONE_CALL = [{"role": "assistant", "content": "", "tool_calls": [tool_call("look_up", {"name": "1"})]}]
+_ASK = {"role": "user", "content": "하나"}
+_FORMS = {
+    "a system turn in the middle": [
+        _ASK,
+        {"role": "assistant", "content": "네."},
+        _PROBE.messages[0],
+        _ASK,
+        *_ONE_CALL,
+    ],
+    "a conversation that no user begins": [_PROBE.messages[0], *_ONE_CALL],
+    "an answer without a call": [_ASK, {"role": "assistant", "content": "네."}],
+}
+"""Forms that rows have and some templates raise on; in none has a parameter a description."""
+
+
+def choose_template(tokenizer: Any, style: ToolsStyle, *, wish: str = "auto", details: bool = False) -> Template:
     """The tokenizer's own chat template where it survives render → parse on a probe with parallel calls, tool results
-    and Hangul; else, and always for signatures, the project's.
+    and Hangul, and on the forms that rows have; else, and always for signatures, the project's.
 
     Args:
         wish: "auto", or "project" to skip the tokenizer's own.
+        details: of `project_template`.
+
+    Raises:
+        InputError: no token can end a turn.
     """
+
+    def project(reason: str) -> Template:
+        return project_template(tokenizer, style, reason, details=details)
+
     if style == "signature":
-        return project_template(tokenizer, style, "signatures are written by the project's template")
+        return project("signatures are written by the project's template")
     if wish == "project":
-        return project_template(tokenizer, style, "as configured")
-    if not tokenizer.chat_template:
-        return project_template(tokenizer, style, "the tokenizer has no chat template")
-    own = Template(tokenizer.chat_template, detect_family(tokenizer.chat_template), "own", "it survives render → parse")
+        return project("as configured")
+    if not (source := own_template(tokenizer)):
+        return project("the tokenizer has no chat template")
+    own = Template(source, detect_family(source), "own", "it survives render → parse")
     try:
+        own = _with_begin(own, tokenizer)
         render(_PROBE, tokenizer, own)
         check_roundtrip([_PROBE], tokenizer, own)
-    except (InputError, TemplateError, TypeError, KeyError) as e:
-        return project_template(tokenizer, style, f"the tokenizer's own fails the round trip: {str(e).splitlines()[0]}")
+    except InputError as e:
+        return project(f"the tokenizer's own fails the round trip: {e.what.splitlines()[0]}")
+    for form, messages in _FORMS.items():
+        try:
+            check_roundtrip([Record("template probe", messages, [_TOOL])], tokenizer, own)
+        except InputError as e:
+            return project(f"the tokenizer's own cannot write {form}: {e.what.splitlines()[0]}")
     return own
+
+
+def _with_begin(own: Template, tokenizer: Any) -> Template:
+    """The template with the tokenizer's begin token before the text, where it does not write that itself."""
+    begin = begin_text(tokenizer)
+    text = apply(own, tokenizer, _PROBE.messages, _PROBE.tools, generation_prompt=False, where=_PROBE.id)
+    if text.startswith(begin):
+        return own
+    return replace(own, source="{{- " + dump_json(begin) + " -}}" + own.source)
 
 
 def check_roundtrip(records: Iterable[Record], tokenizer: Any, template: Template) -> None:
     """Render each record's last answer, parse it, and compare with its calls.
 
     Raises:
-        InputError: the calls that come back are not the ones that went in, with the row's id.
+        InputError: the template raises, or the calls that come back are not the ones that went in, with the row's id.
     """
     for record in records:
-        prompt = apply(template, tokenizer, record.prompt, record.tools, generation_prompt=True)
-        whole = apply(template, tokenizer, record.messages, record.tools, generation_prompt=False)
+        prompt = apply(template, tokenizer, record.prompt, record.tools, generation_prompt=True, where=record.id)
+        whole = apply(template, tokenizer, record.messages, record.tools, generation_prompt=False, where=record.id)
         parsed = parse_tool_calls(whole[len(prompt) :].rstrip("\n"), family=template.family, tools=record.tools)
         back = [{"name": c.name, "arguments": c.arguments} for c in parsed.calls]
         if back != record.gold or not (parsed.json_valid and parsed.format_ok):
@@ -87,5 +126,5 @@ def check_roundtrip(records: Iterable[Record], tokenizer: Any, template: Templat
                 f"the chat template ({template.family}) does not give this row's calls back: "
                 f"{back or 'no call'} instead of {record.gold}",
                 where=record.id,
-                fix="set data.template=project to use this project's template",
+                fix=way_out(template),
             )

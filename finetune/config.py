@@ -61,7 +61,8 @@ class Lora(Section):
     r: Positive
     alpha: Positive
     dropout: Annotated[float, Field(ge=0, lt=1)]
-    target_modules: list[str]
+    target_modules: list[str] | Literal["all-linear"]
+    """Names of linear modules; all-linear: all but the LM head."""
 
 
 class Data(Section):

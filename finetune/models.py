@@ -115,6 +115,29 @@ def attention_of(model: Any, config: Config, device: Device) -> str:
     return str(select_attention_backend()).removesuffix("_dense")
 
 
+def adapted_modules(model: Any, wanted: list[str] | str) -> list[str]:
+    """The names of the linear modules that get an adapter; "all-linear": every one but the LM head, as in PEFT.
+
+    Raises:
+        InputError: a name is that of none. PEFT passes over it in silence where another name fits.
+    """
+    import torch
+
+    head = model.get_output_embeddings()
+    paths = [path for path, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not head]
+    names = sorted({path.rpartition(".")[2] for path in paths})
+    if isinstance(wanted, str):
+        return names
+    for name in wanted:
+        if not any(path == name or path.endswith(f".{name}") for path in paths):
+            raise InputError(
+                f"no linear module of this model is called {name!r}",
+                where="lora.target_modules",
+                fix=f"it has {', '.join(names)}; all-linear takes all of them",
+            )
+    return list(wanted)
+
+
 def _load_unsloth(config: Config, folder: Path, dtype: str, device: Device) -> Any:
     from unsloth import FastLanguageModel
 
@@ -124,7 +147,7 @@ def _load_unsloth(config: Config, folder: Path, dtype: str, device: Device) -> A
         r=config.lora.r,
         lora_alpha=config.lora.alpha,
         lora_dropout=config.lora.dropout,
-        target_modules=config.lora.target_modules,
+        target_modules=adapted_modules(model, config.lora.target_modules),
         bias="none",
         use_gradient_checkpointing=checkpointing(config.train.gradient_checkpointing),
         random_state=config.train.seed,
@@ -162,7 +185,7 @@ def _load_hf(config: Config, folder: Path, dtype: str, device: Device) -> Any:
         r=config.lora.r,
         lora_alpha=config.lora.alpha,
         lora_dropout=config.lora.dropout,
-        target_modules=config.lora.target_modules,
+        target_modules=adapted_modules(model, config.lora.target_modules),
         bias="none",
         task_type="CAUSAL_LM",
     )

@@ -42,7 +42,7 @@ def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any)
 
     train_rows, validation = splits
     folder = resolve(config.model.name, say)
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder, say)
     template = choose_template(tokenizer, config.data.tools_style, wish=config.data.template)
     say(f"Chat template: {template.origin} ({template.family}); {template.reason}")
     check_roundtrip([*train_rows, *validation], tokenizer, template)

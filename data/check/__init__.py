@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.check.balance import lopsided, tally
-from data.check.finding import Finding, Placed, rejections
+from data.check.finding import Finding, Placed, losses, rejections
 from data.check.labels import label_problems
 from data.check.leaks import leaks
 from data.check.lengths import Lengths, find_tokenizer, token_lengths
@@ -86,7 +86,7 @@ def check_files(
     ]
     report = Report(files=[_file(file) for file in loaded])
     report.tools, report.buckets, report.languages = tally(placed)
-    found = [*rejections(loaded), *leaks(placed), *label_problems(placed), *lopsided(placed)]
+    found = [*rejections(loaded), *losses(loaded), *leaks(placed), *label_problems(placed), *lopsided(placed)]
     report.findings = sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.level))
     if placed:
         measured = find_tokenizer(tokenizer, say)

@@ -1,11 +1,13 @@
 """A finding: one kind of fault, how often it occurs, where, and what to do."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from data.formats.keys import UNREAD_ROW, UNREAD_TURN, Loss
 from data.formats.reading import Loaded
 from data.record import Record
 
@@ -64,6 +66,22 @@ def rejections(files: Iterable[Loaded]) -> list[Finding]:
         found
         for kind, entries in ordered
         for found in finding("error", f"rejected: {kind}", [text for text, _ in entries], entries[0][1] or _ASIDE)
+    ]
+
+
+def losses(files: Iterable[Loaded]) -> list[Finding]:
+    """What records lost of their rows, each kind with its keys or places."""
+    found: dict[Loss, Counter[str]] = {}
+    for file in files:
+        for loss, counts in file.lost.items():
+            for key, n in counts.items():
+                place = f"{file.path}:{key.removeprefix('line ')}" if key.startswith("line ") else key
+                found.setdefault(loss, Counter())[place] += n
+    return [
+        Finding(loss.level, loss.what, counts.total(), [f"{key} × {n}" for key, n in counts.most_common()], loss.fix)
+        if loss in (UNREAD_ROW, UNREAD_TURN)
+        else Finding(loss.level, loss.what, counts.total(), list(counts)[:EXAMPLES], loss.fix)
+        for loss, counts in found.items()
     ]
 
 

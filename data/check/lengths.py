@@ -43,7 +43,7 @@ def find_tokenizer(name: str | None, say: Callable[[str], None]) -> Any | None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from data.pretrained import EMBEDDED, load_tokenizer, resolve
 
-    return load_tokenizer(resolve(name or EMBEDDED, say))
+    return load_tokenizer(resolve(name or EMBEDDED, say, weights=False), say)
 
 
 def token_lengths(records: Sequence[Record], tokenizer: Any, name: str) -> Lengths:

@@ -7,7 +7,7 @@ A format's module has
 - `read(row, beside) -> Iterable[dict]`: the records in it as `{"messages", "tools", "meta"?, "id"?}`, where `beside`
   finds other files of the same data set. It raises InputError when the row cannot be read.
 
-To add a format, add a file.
+To add a format, add a file, and the keys of its rows to `keys.ROW`.
 """
 
 import pkgutil

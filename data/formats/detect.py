@@ -9,6 +9,7 @@ from typing import Any
 
 from data.errors import InputError
 from data.formats import formats
+from data.formats.keys import is_preference
 
 SAMPLE = 200
 """Rows that are looked at."""
@@ -28,6 +29,12 @@ def detect(rows: Iterable[Any], path: Path) -> ModuleType:
         return formats()[best]
     if not sample:
         raise InputError("the file has no rows", where=str(path))
+    if any(map(is_preference, objects)):
+        raise InputError(
+            "preference rows (chosen/rejected) without the turns before the answers; they compare two answers",
+            where=str(path),
+            fix="write the chosen answer as the last turn of `messages`",
+        )
     keys = ", ".join(map(repr, list(objects[0])[:12])) if objects else ""
     seen = f"the first row's keys are {keys}" if keys else "no row is an object with keys"
     others = ", ".join(sorted(formats().keys() - {"records"}))

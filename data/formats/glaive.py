@@ -8,15 +8,16 @@
 The arguments stand in single quotes, which is not JSON; an apostrophe may stand inside them.
 """
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from data.errors import InputError
 from data.formats.beside import Beside
-from data.formats.literals import MAX_TEXT, decode, excerpt
+from data.formats.conversations import with_system
+from data.formats.literals import MAX_TEXT, decode, decoder, excerpt
 from data.formats.schema import tools_of
+from data.formats.syntax import own_words
 from data.formats.turns import call_of, read_turns, tagged_calls
 from data.record import tool_call
 
@@ -24,6 +25,7 @@ NAME = "Glaive v2"
 _TURN = re.compile(r"(?:^|\n|<\|endoftext\|>)[ \t]*(USER|ASSISTANT|FUNCTION RESPONSE|SYSTEM):")
 _ROLE = {"USER": "user", "ASSISTANT": "assistant", "FUNCTION RESPONSE": "tool", "SYSTEM": "system"}
 _MARK = "<functioncall>"
+_CALL = re.compile(r'<functioncall>(?=\s*\{\s*"name")')  # the mark inside an argument is text
 _QUOTED = re.compile(r'\{\s*"name"\s*:\s*"([^"]{1,200})"\s*,\s*"arguments"\s*:\s*\'(.*)\'\s*\}', re.DOTALL)
 
 
@@ -37,9 +39,8 @@ def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
     messages = read_turns(_turns(row["chat"]), _in_text)
     system = str(row.get("system") or "").strip().removeprefix("SYSTEM:").strip()
     tools, rest = _tools(system)
-    if tools:
-        return [{"messages": messages, "tools": tools, "meta": {"system": rest}}]
-    return [{"messages": ([{"role": "system", "content": system}] if system else []) + messages, "tools": []}]
+    made = {"messages": with_system(messages, own_words(rest) if tools else system), "tools": tools}
+    return [made | ({"meta": {"system": rest}} if tools else {})]
 
 
 def _turns(chat: Any) -> list[dict[str, str]]:
@@ -61,7 +62,7 @@ def _turns(chat: Any) -> list[dict[str, str]]:
 def _in_text(text: str) -> tuple[str, list[dict[str, Any]]]:
     if _MARK not in text:
         return tagged_calls(text)
-    said, *calls = text.split(_MARK)
+    said, *calls = _CALL.split(text) if _CALL.search(text) else text.split(_MARK)
     return said.strip(), [_call(call.strip()) for call in calls]
 
 
@@ -71,11 +72,12 @@ def _call(text: str) -> dict[str, Any]:
         return call_of(text)
     name, inner = quoted.groups()
     for arguments in (inner, inner.replace("\\'", "'")):
+        twice: list[str] = []
         try:
-            value = json.loads(arguments, strict=False)
+            value = decoder(twice, strict=False).decode(arguments)
         except (ValueError, RecursionError):
             continue
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not twice:
             return tool_call(name, value)
     value = decode(inner, f"the arguments of {name!r}")
     if not isinstance(value, dict):
@@ -85,10 +87,10 @@ def _call(text: str) -> dict[str, Any]:
 
 def _tools(system: str) -> tuple[list[dict[str, Any]], str]:
     """The objects with a name that stand one after the other in a system text, and the text around them."""
-    decoder, pos, found, rest = json.JSONDecoder(), 0, [], ""
+    pos, found, rest, twice = 0, [], "", list[str]()
     while (start := system.find("{", pos)) >= 0:
         try:
-            value, end = decoder.raw_decode(system, start)
+            value, end = decoder(twice).raw_decode(system, start)
         except (ValueError, RecursionError) as e:
             if '"parameters"' in system[start:] and '"name"' in system[start:]:
                 raise InputError(f"a function in the system text is not JSON: {excerpt(system[start:])}") from e
@@ -97,4 +99,6 @@ def _tools(system: str) -> tuple[list[dict[str, Any]], str]:
             found.append(value)
             rest += system[pos:start]
         pos = end
+    if twice:
+        raise InputError(f"a function in the system text has the key {twice[0]!r} twice in one object")
     return tools_of(found), (rest + system[pos:]).strip()

@@ -3,6 +3,7 @@
 import ast
 import json
 import warnings
+from collections import Counter
 from typing import Any
 
 from data.errors import InputError
@@ -24,14 +25,29 @@ def decode(text: str, what: str) -> Any:
     """
     if len(text) > MAX_TEXT:
         raise InputError(f"{what}: {len(text):,} characters are more than the {MAX_TEXT:,} that are read")
+    twice: list[str] = []
     try:
-        value = json.loads(text, strict=False, parse_constant=_no_constant)
+        value = decoder(twice, strict=False, parse_constant=_no_constant).decode(text)
     except (ValueError, RecursionError):
-        value = _literal(text, what)
+        value = _literal(text, what, twice)
+    if twice:  # which of the two is meant is unknown
+        raise InputError(f"{what}: the key {excerpt(twice[0])} stands twice in one object")
     check_depth(value, what)
     if fault := unwritable(value):
         raise InputError(f"{what} has {fault}")
     return value
+
+
+def decoder(twice: list[str], **options: Any) -> json.JSONDecoder:
+    """A decoder that notes keys which an object has twice: Python would keep the last and say nothing."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        value = dict(items)
+        if len(value) < len(items):
+            twice.append(Counter(key for key, _ in items).most_common(1)[0][0])
+        return value
+
+    return json.JSONDecoder(object_pairs_hook=pairs, **options)
 
 
 def plain(value: Any, what: str) -> Any:
@@ -78,11 +94,17 @@ def unwritable(value: Any) -> str:
     return ""
 
 
-def _literal(text: str, what: str) -> Any:
+def _literal(text: str, what: str, twice: list[str]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "invalid escape sequence" is the row's matter
-            return plain(ast.literal_eval(text.strip()), what)
+            tree = ast.parse(text.strip(), mode="eval")
+            value = plain(ast.literal_eval(tree), what)
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Dict):
+                    keys = Counter(str(ast.literal_eval(key)) for key in node.keys if key)
+                    twice += [key for key, n in keys.items() if n > 1]
+            return value
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise InputError(f"{what} cannot be read as JSON or as a Python literal: {excerpt(text)}") from None
 

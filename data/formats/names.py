@@ -3,9 +3,13 @@
 A name stays as it is when it is made of letters (of any script), digits, `_`, `.` and `-`, at most 64. Anything else,
 spaces and `/` for example, becomes `_`, in the offered tools, the calls, the tool turns and `meta.acceptable` alike,
 and `meta.renamed` maps the new name back.
+
+Names and parameters are brought into one Unicode form (NFC): macOS writes Hangul in pieces (NFD), which look the same
+and are other letters.
 """
 
 import re
+import unicodedata
 from typing import Any
 
 MAX_NAME = 64
@@ -19,8 +23,24 @@ def legal(name: str) -> str:
     return re.sub(r"[^\w.\-]+", "_", name).strip("_.-")[:MAX_NAME] or "tool"
 
 
+def nfc(text: Any) -> Any:
+    """A text in NFC; anything else as it is."""
+    return unicodedata.normalize("NFC", text) if isinstance(text, str) else text
+
+
+def composed(value: Any) -> Any:
+    """A value with its keys, and the names that a schema requires, in NFC; other texts stay as they are."""
+    if isinstance(value, dict):
+        made = {nfc(key): composed(inner) for key, inner in value.items()}
+        if isinstance(made.get("required"), list):
+            made["required"] = [nfc(name) for name in made["required"]]
+        return made
+    return [composed(inner) for inner in value] if isinstance(value, list) else value
+
+
 def make_legal(row: dict[str, Any]) -> None:
     """Rename, in place, the tools of a row that need it."""
+    _compose(row)
     names: dict[str, str] = {}
     for old in sorted(
         {tool["function"]["name"] for tool in row["tools"]}, key=lambda name: (legal(name) != name, name)
@@ -41,3 +61,16 @@ def make_legal(row: dict[str, Any]) -> None:
         meta["renamed"] = changed | (meta.get("renamed") or {})
         if isinstance(meta.get("acceptable"), dict):
             meta["acceptable"] = {names.get(k, k): v for k, v in meta["acceptable"].items()}
+
+
+def _compose(row: dict[str, Any]) -> None:
+    for tool in row["tools"]:
+        function = tool["function"]
+        function["name"], function["parameters"] = nfc(function["name"]), composed(function["parameters"])
+    for message in row["messages"]:
+        for function in [call["function"] for call in message.get("tool_calls", [])]:
+            function["name"], function["arguments"] = nfc(function["name"]), composed(function["arguments"])
+        if message["role"] == "tool" and "name" in message:
+            message["name"] = nfc(message["name"])
+    if "acceptable" in row["meta"]:
+        row["meta"]["acceptable"] = composed(row["meta"]["acceptable"])

@@ -1,6 +1,7 @@
 """OpenAI chat rows: `{"messages": [...], "tools": [...]}`, arguments as an object or as text.
 
-The older spelling (`functions`, `function_call`, role "function") and Hermes marks in the text are read too.
+A text `system` beside the messages is the system turn. LLaMA-Factory's content parts ({"type": "tool_call", "value"})
+are read. The older spelling (`functions`, `function_call`, role "function") and Hermes marks in the text are read too.
 """
 
 from collections.abc import Iterable

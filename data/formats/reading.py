@@ -1,6 +1,9 @@
 """A file in any format to checked records. Every row becomes a record or a rejection with its reason; none vanishes."""
 
 import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -10,6 +13,7 @@ from data.errors import InputError
 from data.files import dump_json
 from data.formats.beside import Beside
 from data.formats.detect import detect
+from data.formats.keys import CONTROL, CUT, SYNTAX, Loss, losses, refuse_wrong
 from data.formats.names import make_legal
 from data.formats.rows import Row, rows_of
 from data.record import Record
@@ -44,6 +48,7 @@ class Loaded:
         rows: how many rows it has; one row may make several records.
         records: (line, record) in the file's order.
         rejected: the rows that made no record, or not all of theirs.
+        lost: for each kind of thing that records lose of their rows, how often, by key (or by line, as text).
     """
 
     path: Path
@@ -51,6 +56,11 @@ class Loaded:
     rows: int = 0
     records: list[tuple[int, Record]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
+    lost: dict[Loss, Counter[str]] = field(default_factory=dict)
+
+    def lines(self) -> list[str]:
+        """What the records lost, a line a kind."""
+        return [f"{self.path}: {loss.what}: {_counts(found)}" for loss, found in self.lost.items()]
 
 
 def read_file(path: str | Path, *, mend: bool = False) -> Loaded:
@@ -83,19 +93,63 @@ def read_file(path: str | Path, *, mend: bool = False) -> Loaded:
         try:
             if row.error:
                 raise row.error
+            if isinstance(row.value, dict):
+                refuse_wrong(row.value)
             made = [row.value] if native and not mend else _made(module, row, beside)
         except InputError as e:
             loaded.rejected.append(Rejected(row, InputError(e.what, where=where, fix=e.fix)))
             continue
+        counted = False
         for candidate in made:
             try:
                 record = Record.from_dict(candidate, where=where)
-                _own_id(record, row, lines, path, native)
             except InputError as e:
-                loaded.rejected.append(Rejected(row, e))
+                fix = _MENDS if native and not mend and _mendable(module, row, beside) else e.fix
+                loaded.rejected.append(Rejected(row, InputError(e.what, where=e.where, fix=fix)))
+                continue
+            try:
+                _own_id(record, row, lines, path, native)
+                found = [*([] if counted else losses(row.value, module.NAME)), *_lost_of(record, candidate)]
+            except InputError as e:
+                loaded.rejected.append(Rejected(row, InputError(e.what, where=e.where or where, fix=e.fix)))
             else:
+                counted = True  # what a row loses is lost once, however many records it makes
                 loaded.records.append((row.line, record))
+                for loss, key in found:
+                    loaded.lost.setdefault(loss, Counter())[key or f"line {row.line}"] += 1
     return loaded
+
+
+_MENDS = "`python -m data convert FILE --to records` mends it"
+_CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>|<(?:start|end)_of_turn>|<eos>|<bos>|</s>")
+
+
+def _counts(found: Counter[str]) -> str:
+    """Keys with their counts, or how many and the first line."""
+    if next(iter(found)).startswith("line "):
+        return f"{found.total()} (the first on {next(iter(found))})"
+    return ", ".join(f"{key} × {n}" for key, n in found.most_common())
+
+
+def _mendable(module: ModuleType, row: Row, beside: Beside) -> bool:
+    """Whether a record that is not right as it stands is right once it is mended."""
+    try:
+        for made in _made(module, row, beside):
+            Record.from_dict(made)
+    except InputError:
+        return False
+    return True
+
+
+def _lost_of(record: Record, made: dict[str, Any]) -> Iterator[tuple[Loss, str]]:
+    """What only the finished record tells: texts taken out, turns left out, answers that end early."""
+    if made.get("cut"):
+        yield CUT, ""
+    if made.get("syntax"):
+        yield SYNTAX, ""
+    answers = [m for m in record.messages if m["role"] == "assistant" and m.get("trained", True)]
+    if any(_CONTROL.search(dump_json([m.get("content"), m.get("tool_calls")])) for m in answers):
+        yield CONTROL, ""
 
 
 def _made(module: ModuleType, row: Row, beside: Beside) -> list[dict[str, Any]]:
@@ -125,9 +179,22 @@ def _finished(made: dict[str, Any], row: Row, n: int, source: str) -> dict[str, 
     if isinstance(row.value.get("split"), str):
         meta.setdefault("split", row.value["split"])
     record_id = _id(made.get("id"), row.value, n, source)
-    record = {"id": record_id, "messages": made["messages"], "tools": made["tools"], "meta": meta}
+    messages = _without_rest(made["messages"])
+    record = {"id": record_id, "messages": messages, "tools": made["tools"], "meta": meta}
     make_legal(record)
-    return record
+    listed = made.get("meta", {}).get("system")
+    syntax = bool(listed) and [m["content"] for m in messages[:1] if m["role"] == "system"] != [listed]
+    return record | {"cut": len(messages) < len(made["messages"]), "syntax": syntax}
+
+
+def _without_rest(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The turns up to the last answer that is trained; all of them where the last turn is no answer that is masked."""
+    answers = [i for i, m in enumerate(messages) if m["role"] == "assistant"]
+    trained = [i for i in answers if messages[i].get("trained", True)]
+    if answers and not trained:
+        raise InputError("every answer of the row is marked as not to be trained")
+    masked_last = bool(answers) and not messages[answers[-1]].get("trained", True)
+    return messages[: trained[-1] + 1] if masked_last else messages
 
 
 def _id(own: Any, row: dict[str, Any], n: int, source: str) -> str:

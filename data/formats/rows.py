@@ -4,14 +4,14 @@ A row that cannot be read comes back as an error with its text, so that it is ne
 """
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
-from data.formats.literals import check_depth, excerpt, unwritable
+from data.files import BOM
+from data.formats.literals import check_depth, decoder, excerpt, unwritable
 
 MAX_FILE = 2**30
 """Bytes of a file that is read at once."""
@@ -41,7 +41,7 @@ def rows_of(path: Path) -> Iterator[Row]:
     Raises:
         InputError: the file is missing, is no file or no text, or is larger than MAX_FILE.
     """
-    raw = _bytes(path).removeprefix(b"\xef\xbb\xbf")
+    raw = _bytes(path).removeprefix(BOM)
     if path.suffix.lower() in (".csv", ".tsv"):
         raise InputError("a table is not read", where=str(path), fix=_LINES)
     if other := next((what for start, what in _OTHER.items() if raw.startswith(start)), None):
@@ -55,6 +55,7 @@ def rows_of(path: Path) -> Iterator[Row]:
         yield from _document(text, path)
         return
     for number, line in enumerate(raw.split(b"\n"), start=1):
+        line = line.removeprefix(BOM)  # files that were joined have one in the middle
         if line.strip():
             yield _row(line, number, path)
 
@@ -104,7 +105,7 @@ def _row(line: bytes, number: int, path: Path) -> Row:
         return _checked(Row(number, text), path)
     twice: list[str] = []
     try:
-        return _checked(Row(number, text, _decoder(twice).decode(text)), path, twice)
+        return _checked(Row(number, text, decoder(twice).decode(text)), path, twice)
     except (ValueError, RecursionError) as e:
         return Row(number, text, error=_not_json(e, where, "line"))
 
@@ -114,32 +115,20 @@ def _document(text: str, path: Path) -> Iterator[Row]:
     pos, line = 0, 1
     while True:
         start = pos
-        while pos < len(text) and (text[pos].isspace() or text[pos] in "[,]"):
+        while pos < len(text) and (text[pos].isspace() or text[pos] in "[,]\ufeff"):
             pos += 1
         line += text.count("\n", start, pos)
         if pos >= len(text):
             return
         try:
             twice: list[str] = []
-            value, end = _decoder(twice).raw_decode(text, pos)
+            value, end = decoder(twice).raw_decode(text, pos)
         except (ValueError, RecursionError) as e:
             yield Row(line, text[pos:].strip(), error=_not_json(e, f"{path}:{line}", "rest of the file"))
             return
         yield _checked(Row(line, text[pos:end], value), path, twice)
         line += text.count("\n", pos, end)
         pos = end
-
-
-def _decoder(twice: list[str]) -> json.JSONDecoder:
-    """A decoder that notes keys which an object has twice: Python would keep the last and say nothing."""
-
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        value = dict(items)
-        if len(value) < len(items):
-            twice.append(Counter(key for key, _ in items).most_common(1)[0][0])
-        return value
-
-    return json.JSONDecoder(object_pairs_hook=pairs)
 
 
 def _checked(row: Row, path: Path, twice: Sequence[str] = ()) -> Row:

@@ -1,9 +1,9 @@
 """ToolACE: the tools are a JSON list inside the system text, the calls `[Name(a=1), …]` in the assistant's turns.
 
-The system text explains the bracket syntax, which the chat template replaces: it goes to `meta.system`.
+The system text explains the bracket syntax, which the chat template replaces: it goes to `meta.system`. What else it
+says (a date, a role, a rule) stays the system turn.
 """
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,8 +11,9 @@ from data.errors import InputError
 from data.formats.beside import Beside
 from data.formats.bracket import is_call_list, read_calls
 from data.formats.conversations import from_conversations, said_by
-from data.formats.literals import MAX_TEXT
+from data.formats.literals import MAX_TEXT, decoder
 from data.formats.schema import tools_of
+from data.formats.syntax import own_words
 from data.record import tool_call
 
 NAME = "ToolACE"
@@ -45,7 +46,7 @@ def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
             raise InputError(f"the call {unnamed!r} has an argument without a name")
         return "", [tool_call(name, named) for name, _, named in calls]
 
-    made = from_conversations(row | {"system": "" if tools else row.get("system")}, in_text)
+    made = from_conversations(row | {"system": own_words(rest) if tools else row.get("system")}, in_text)
     return [made | {"tools": tools, "meta": {"system": rest} if tools else {}}]
 
 
@@ -53,15 +54,17 @@ def listed_tools(text: str) -> tuple[list[dict[str, Any]], str]:
     """The first JSON list of tools in a text, and the text around it."""
     if len(text) > MAX_TEXT:
         raise InputError(f"the system text has more than {MAX_TEXT:,} characters")
-    decoder, pos = json.JSONDecoder(), -1
+    pos, twice = -1, list[str]()
     for _ in range(100):
         pos = text.find("[", pos + 1)
         if pos < 0:
             break
         try:
-            value, end = decoder.raw_decode(text, pos)
+            value, end = decoder(twice).raw_decode(text, pos)
         except (ValueError, RecursionError):
             continue
         if value and isinstance(value, list) and isinstance(value[0], dict) and "name" in value[0]:
+            if twice:
+                raise InputError(f"the list of tools: the key {twice[0]!r} stands twice in one object")
             return tools_of(value), f"{text[:pos].strip()}\n{text[end:].strip()}".strip()
     return [], text

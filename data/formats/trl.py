@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from data.formats.beside import Beside
-from data.formats.conversations import record_of
+from data.formats.conversations import record_of, with_system
 from data.formats.turns import read_turns
 
 NAME = "TRL prompt/completion"
@@ -21,7 +21,7 @@ def matches(row: dict[str, Any]) -> bool:
 def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
     """One record a row."""
     turns = [*_turns(row["prompt"], "user"), *_turns(row["completion"], "assistant")]
-    return [record_of(read_turns(turns), row.get("tools"))]
+    return [record_of(with_system(read_turns(turns), row.get("system")), row.get("tools"))]
 
 
 def _turns(value: Any, role: str) -> list[Any]:

@@ -1,15 +1,19 @@
 """Conversations in any of the usual spellings to the record's turns.
 
 A turn is {role, content} or {from, value}; roles have many names. An assistant turn's calls stand in `tool_calls`, in
-`function_call`, in a turn of their own ("function_call"), or in its text. Text and calls of one turn stay together, and
-a tool turn gets the name of the call that it answers.
+`function_call`, in a turn of their own ("function_call"), in parts of its content, or in its text. Text and calls of
+one turn stay together, and a tool turn gets the name of the call that it answers. Marks of what is trained become
+`trained: false`, reasoning becomes `reasoning_content`. Tags inside the strings of a block are text.
 """
 
-from collections.abc import Callable
+import json
+import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from data.errors import InputError
 from data.files import dump_json
+from data.formats.keys import REASONING, reasoning_of, weight_of
 from data.formats.literals import decode, excerpt
 from data.formats.schema import tools_of
 from data.record import tool_call
@@ -47,22 +51,22 @@ def read_turns(turns: Any, in_text: InText | None = None) -> list[Message]:
     waiting: list[str] = []  # tools whose results have not come yet
     for i, turn in enumerate(turns):
         try:
-            made = _turn(turn, in_text or tagged_calls)
+            made = _turn(turn, in_text or tagged_calls, bool(waiting))
+            for message in made:
+                if message["role"] == "tool":
+                    name = message.pop("name", None) or names.get(message.pop("call_id", ""), "")
+                    due = name if name in waiting else waiting[0] if waiting else ""
+                    if due:
+                        waiting.remove(due)
+                    if name or due:
+                        message["name"] = name or due
+                elif message["role"] == "assistant":
+                    names |= message.pop("ids", {})
+                _append(messages, message)
+                if message["role"] == "assistant":
+                    waiting = [call["function"]["name"] for call in messages[-1].get("tool_calls", [])]
         except InputError as e:
             raise InputError(f"turn {i}: {e.what}", fix=e.fix) from None
-        for message in made:
-            if message["role"] == "tool":
-                name = message.pop("name", None) or names.get(message.pop("call_id", ""), "")
-                due = name if name in waiting else waiting[0] if waiting else ""
-                if due:
-                    waiting.remove(due)
-                if name or due:
-                    message["name"] = name or due
-            elif message["role"] == "assistant":
-                names |= message.pop("ids", {})
-            _append(messages, message)
-            if message["role"] == "assistant":
-                waiting = [call["function"]["name"] for call in messages[-1].get("tool_calls", [])]
     return messages
 
 
@@ -109,12 +113,10 @@ def tagged_calls(text: str) -> tuple[str, list[Message]]:
 
 def take_tools(text: str) -> tuple[list[Message], str]:
     """The tools that a system text lists between `<tools>` and `</tools>`, and the text without them."""
-    blocks, rest = _between(text, "tools")
-    for block in blocks:
-        if block.strip().startswith("["):
-            return tools_of(block), rest
-        if block.strip().startswith("{"):  # one tool a line
-            return tools_of([line for line in block.splitlines() if line.strip()]), rest
+    for start, end, block in _blocks(text, "tools"):
+        if block.startswith(("[", "{")):  # an empty pair of marks is a word in a sentence
+            listed = block if block.startswith("[") else [line for line in block.split("\n") if line.strip()]
+            return tools_of(listed), (text[:start] + text[end:]).strip()
     return [], text
 
 
@@ -123,13 +125,15 @@ def text_of(content: Any) -> str:
     if content is None or isinstance(content, str):
         return content or ""
     if isinstance(content, list) and content and all(isinstance(p, dict) and "type" in p for p in content):
-        if all(isinstance(part.get("text"), str) for part in content):
-            return "".join(part["text"] for part in content)
+        texts = [part.get("text", part.get("value") if part["type"] == "text" else None) for part in content]
+        if all(isinstance(text, str) for text in texts):
+            return "".join(texts)
         raise InputError("only text can be learnt, and this turn has other parts")
     return dump_json(content)
 
 
-def _turn(turn: Any, in_text: InText) -> list[Message]:
+def _turn(turn: Any, in_text: InText, waiting: bool) -> list[Message]:
+    """The messages of a turn; `waiting`: results of calls before it have not come yet."""
     if not isinstance(turn, dict):
         raise InputError(f"a turn must be an object, not {excerpt(str(turn))}")
     given = turn.get("role", turn.get("from"))
@@ -139,22 +143,34 @@ def _turn(turn: Any, in_text: InText) -> list[Message]:
         role = "call" if isinstance(value, str) and '"arguments"' in value and "name" not in turn else "tool"
     if role is None:
         raise InputError(f"unknown role {given!r}", fix=f"use one of {', '.join(_ROLE)}")
+    weight = weight_of(turn)
+    marks: Message = {"trained": False} if weight == 0 else {}
+    if thought := reasoning_of(turn):
+        marks[REASONING[0]] = thought
     if role == "call":
-        return [{"role": "assistant", "tool_calls": calls_of(value)}]
-    text = text_of(value)
+        return [{"role": "assistant", "tool_calls": calls_of(value), **marks}]
     if role == "assistant":
-        return [_assistant(turn, text, in_text)]
+        return [_assistant(turn, value, in_text) | marks]
+    text = text_of(value)
+    results, rest = _between(text, "tool_response") if text.lstrip().startswith("<tool_response>") else ([], "")
     if role == "tool":
-        return _results(turn, text)
+        return _results(turn, results) if results and not rest else [_result(text) | _about(turn)]
+    if role == "user" and waiting and results:  # Hermes' own chat format
+        return _results({}, results) + ([{"role": role, "content": rest}] if rest else [])
     return [{"role": role, "content": text}]
 
 
-def _assistant(turn: Message, text: str, in_text: InText) -> Message:
+def _assistant(turn: Message, value: Any, in_text: InText) -> Message:
     given = turn.get("tool_calls") or ([turn["function_call"]] if turn.get("function_call") else [])
     if isinstance(given, str):
         given = decode(given, "tool_calls")
     if not isinstance(given, list):
         raise InputError("tool_calls must be a list")
+    if isinstance(value, list):  # parts: LLaMA-Factory writes calls and reasoning as such
+        parts = [part for part in value if isinstance(part, dict)]
+        given = [*given, *(call for p in parts if p.get("type") == "tool_call" for call in _listed(p.get("value")))]
+        value = [part for part in value if not isinstance(part, dict) or part.get("type") not in _PARTS] or ""
+    text = text_of(value)
     message: Message = {"role": "assistant"}
     text, calls = (text, [call_of(call) for call in given]) if given else in_text(text)
     if text or not calls:
@@ -167,20 +183,30 @@ def _assistant(turn: Message, text: str, in_text: InText) -> Message:
     return message | ({"ids": ids} if ids else {})
 
 
-def _results(turn: Message, text: str) -> list[Message]:
-    """One tool turn for each result; `<tool_response>` marks are taken off."""
-    found = []
-    parts, _ = _between(text, "tool_response")
-    for part in parts or [text]:
-        message: Message = {"role": "tool", "content": part}
-        if parts and part.startswith("{"):
-            message |= _named_result(part)
-        if isinstance(turn.get("name"), str):
-            message["name"] = turn["name"]
-        if isinstance(turn.get("tool_call_id"), str):
-            message["call_id"] = turn["tool_call_id"]
-        found.append(message)
-    return found
+_PARTS = ("tool_call", *REASONING)
+"""Types of content parts that are not what is said."""
+
+
+def _listed(value: Any) -> list[Any]:
+    """The calls of a content part, as objects or texts."""
+    value = decode(value, "the call") if isinstance(value, str) else value
+    return value if isinstance(value, list) else [value]
+
+
+def _results(turn: Message, parts: list[str]) -> list[Message]:
+    """One tool turn for each `<tool_response>` block of a turn."""
+    named = [_named_result(part) if part.startswith("{") else {} for part in parts]
+    return [_result(part) | said | _about(turn) for part, said in zip(parts, named, strict=True)]
+
+
+def _result(text: str) -> Message:
+    return {"role": "tool", "content": text}
+
+
+def _about(turn: Message) -> Message:
+    """The tool's name and the call's id, where a tool turn has them."""
+    keys = {"name": "name", "tool_call_id": "call_id"}
+    return {new: turn[key] for key, new in keys.items() if isinstance(turn.get(key), str)}
 
 
 def _named_result(text: str) -> Message:
@@ -195,19 +221,59 @@ def _named_result(text: str) -> Message:
 
 
 def _between(text: str, tag: str) -> tuple[list[str], str]:
-    """What stands between `<tag>` and `</tag>`, each time, and the text around; both stripped. Linear in the text."""
+    """What stands between `<tag>` and `</tag>`, each time, and the text around; both stripped."""
     inside, outside, pos = list[str](), list[str](), 0
-    while (start := text.find(f"<{tag}>", pos)) >= 0 and (end := text.find(f"</{tag}>", start)) >= 0:
+    for start, end, block in _blocks(text, tag):
         outside.append(text[pos:start])
-        inside.append(text[start + len(tag) + 2 : end].strip())
-        pos = end + len(tag) + 3
+        inside.append(block)
+        pos = end
     return inside, "".join([*outside, text[pos:]]).strip()
 
 
+def _blocks(text: str, tag: str) -> Iterator[tuple[int, int, str]]:
+    """Where each block `<tag>…</tag>` starts and ends, and what stands in it, stripped."""
+    pos, opening = 0, f"<{tag}>"
+    while (start := text.find(opening, pos)) >= 0 and (end := _closing(text, start + len(opening), tag)) >= 0:
+        pos = end + len(opening) + 1
+        yield start, pos, text[start + len(opening) : end].strip()
+
+
+def _closing(text: str, start: int, tag: str) -> int:
+    """Where the block that starts at `start` is closed, or -1. A mark inside one of its strings closes nothing."""
+    mark, pos = f"</{tag}>", _after_values(text, start)
+    if pos > start or not _VALUE.match(text, start):
+        return text.find(mark, pos)
+    quoted = re.compile(rf"""\"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|{re.escape(mark)}""", re.DOTALL)
+    ends = (found.start() for found in quoted.finditer(text, start) if found.group() == mark)
+    return next(ends, text.find(mark, start))  # a Python literal, or damaged
+
+
+_VALUE = re.compile(r"[\s,]*(?=[{\[])")
+
+
+def _after_values(text: str, pos: int) -> int:
+    """The place after the JSON objects and lists that stand at `pos`, one after the other; `pos` where none does."""
+    decoder = json.JSONDecoder(strict=False)
+    while found := _VALUE.match(text, pos):
+        try:
+            _, pos = decoder.raw_decode(text, found.end())
+        except (ValueError, RecursionError):
+            break
+    return pos
+
+
 def _append(messages: list[Message], message: Message) -> None:
-    """Add a turn; calls that follow an assistant's text, or other calls, belong to the same turn."""
+    """Add a turn; calls that follow an assistant's text, or other calls, belong to the same turn.
+
+    Raises:
+        InputError: one part of such a turn is to be trained and the other is not.
+    """
     last = messages[-1] if messages else {}
     if message["role"] == last.get("role") == "assistant" and "content" not in message:
+        if last.get("trained", True) != message.get("trained", True):
+            raise InputError("a text and the calls after it are one answer, and only one of the two is to be trained")
         last.setdefault("tool_calls", []).extend(message["tool_calls"])
+        if thought := message.get(REASONING[0]):
+            last[REASONING[0]] = f"{last[REASONING[0]]}\n{thought}" if REASONING[0] in last else thought
     else:
         messages.append(message)

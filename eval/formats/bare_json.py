@@ -1,14 +1,20 @@
 """JSON calls without a marker (parsing policy, rule 7): the whole text, a whole fence, a line, or a fence in prose."""
 
 import re
+from typing import Any
 
 from eval.formats.envelope import LOST, read_values, skip_space
+from eval.formats.mentions import Mentions
 from eval.formats.reading import PLAIN, Reading, Shape, Tools, call_names, decode, functions
 from eval.formats.strict_json import Unreadable
 
 _CANDIDATE = re.compile(r"\{\s{0,99}\{?\s{0,99}[\"'“”‘’\w/\\]|\[\s{0,99}\{")
 _CALL_KEY = re.compile(
     r"[\[{\s]{1,40}[\"'“”‘]?\s?(?:name|arguments|parameters|function|tool_calls|tool_name)[\"'“”’]?\s{0,9}:"
+)
+_CALL_HEAD = re.compile(
+    r"""[\[{\s]{1,40}["']name["']\s{0,9}:\s{0,9}["'][^"'\n]{1,200}["'],"""
+    r"""\s{0,9}["'](?:arguments|parameters)["']\s{0,9}:"""
 )
 _FENCE = re.compile(r"```([\w+-]{0,20})[^\S\n]{0,20}\n?")
 
@@ -29,13 +35,11 @@ def read_whole(text: str, shape: Shape = PLAIN, want: str = "object", *, all_jso
     trial = r.trial()
     if text.startswith("[]", skip_space(text, pos)) or not (_CANDIDATE.match(text, pos) or all_json):
         return r
-    names: list[str] = []
+    whole = True
     try:
-        decoded = decode(trial, pos)
-        names = call_names(decoded.value, shape)
-        likely = bool(names)
+        likely = bool(call_names(decode(trial, pos).value, shape))
     except Unreadable:
-        likely = _CALL_KEY.match(text, pos) is not None
+        whole, likely = False, _CALL_KEY.match(text, pos) is not None
     if not likely and not all_json:
         return r
     end = read_values(trial, pos, shape, want)
@@ -44,8 +48,10 @@ def read_whole(text: str, shape: Shape = PLAIN, want: str = "object", *, all_jso
         close = skip_space(text, close + 3)
     elif fence:
         trial.deviates("unclosed_fence")
-    if end >= 0 and close < len(text):
+    if whole and end >= 0 and close < len(text):
         return r  # more than the payload: not the whole text
+    if not whole and not all_json:
+        trial.calls.clear()  # the good objects of a broken array count only where the family writes arrays
     trial.cover(start, len(text), read=end >= 0)
     trial.cut = trial.problems[-1:] == ["cut"]
     return trial
@@ -53,13 +59,14 @@ def read_whole(text: str, shape: Shape = PLAIN, want: str = "object", *, all_jso
 
 def read_lines(text: str, tools: Tools, shape: Shape, want: str, begins: re.Pattern[str] | None = None) -> Reading:
     """Read call objects that stand in the open: at the start of a line or behind another call; or, in the middle of a
-    line, when they call an offered tool. What stands in a fence is left alone.
+    line, when they call an offered tool or have exactly the family's shape. What stands in a fence is left alone.
 
     Args:
         begins: a marker that may stand before a call and belongs to it.
     """
     r = Reading(text)
     offered: set[str] | None = None
+    mentions = Mentions(text)
     fences = [m.start() for m in re.finditer("```", text)]
     fence, pos = 0, 0
     while candidate := _CANDIDATE.search(text, pos):
@@ -74,7 +81,11 @@ def read_lines(text: str, tools: Tools, shape: Shape, want: str, begins: re.Patt
         try:
             decoded = decode(r, start)
         except Unreadable as e:
-            if at_line and _CALL_KEY.match(text, start):
+            if (
+                _CALL_KEY.match(text, start)
+                if at_line
+                else _CALL_HEAD.match(text, start) and not mentions.in_code(start)
+            ):
                 end = read_values(r, start, shape, want)
                 until = end if end >= 0 else max(e.far, start + 1)
                 r.cover(start, until, read=end >= 0)
@@ -86,12 +97,22 @@ def read_lines(text: str, tools: Tools, shape: Shape, want: str, begins: re.Patt
         names = call_names(decoded.value, shape)
         if names and not at_line:
             offered = set(functions(tools)) if offered is None else offered
-            names = names if offered.issuperset(names) else []
+            exact = _exact(decoded.value, shape) and not mentions.in_code(start)
+            names = names if exact or offered.issuperset(names) else []
         pos = read_values(r, start, shape, want) if names else decoded.end
         if names:
             r.cover(start, max(pos, start))
         fences = [at for at in fences if at < start or at >= pos] if "```" in text[start:pos] else fences
     return r
+
+
+def _exact(value: Any, shape: Shape) -> bool:
+    """Whether a value is one call object, or a list of them, with the family's own keys and no other."""
+    keys = {shape.name, shape.arguments}
+    return all(
+        isinstance(obj, dict) and keys <= obj.keys() <= keys | shape.others
+        for obj in (value if isinstance(value, list) else [value])
+    )
 
 
 def _begins_line(r: Reading, pos: int, begins: re.Pattern[str] | None) -> bool:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from eval.formats.mentions import Mentions
 from eval.formats.reading import PLAIN, Decoded, Reading, Shape, call_names, decode, read_call
 from eval.formats.strict_json import Unreadable, strict_decode, strict_loads
 
@@ -33,8 +34,9 @@ def markers(opens: str, close: str = "", bare: str = "") -> re.Pattern[str]:
         close: the literal close marker; empty when the family has none.
         bare: a pattern of a payload's own beginning, for payloads that lost their open marker.
     """
-    parts = [f"(?P<open>{opens})", f"(?P<close>{re.escape(close) if close else '(?!)'})", f"(?P<bare>{bare or '(?!)'})"]
-    return re.compile("|".join(parts))
+    again = rf"(?P<again>(?:\s{{0,9}}(?:{opens}))+)?"  # an open marker that is written twice opens one block
+    closing = re.escape(close) if close else "(?!)"
+    return re.compile(f"(?P<open>(?:{opens}){again})|(?P<close>{closing})|(?P<bare>{bare or '(?!)'})")
 
 
 def skip_space(text: str, pos: int) -> int:
@@ -49,7 +51,7 @@ def read_blocks(r: Reading, marks: re.Pattern[str], body: Body, *, native_bare: 
     Args:
         native_bare: a payload without its open marker is how the family writes it.
     """
-    text, found = r.text, list(marks.finditer(r.text))
+    text, found, mentions = r.text, list(marks.finditer(r.text)), Mentions(r.text)
     closing = "(?P<close>(?!))" not in marks.pattern
     i = 0
     while i < len(found):
@@ -61,10 +63,15 @@ def read_blocks(r: Reading, marks: re.Pattern[str], body: Body, *, native_bare: 
             _missing_open(r, mark, body)
             continue
         start = mark.start() if mark.lastgroup == "bare" else skip_space(text, mark.end())
+        if mentions.in_code(mark.start()) and not _reads(r, start, body):
+            continue
         end = body(r, start)
         if end == NOTHING:
-            i = _no_payload(r, found, i, start, body)
+            if mark.lastgroup != "bare" or native_bare or _own_line(text, mark.start()):
+                i = _no_payload(r, found, i, start, body, mentions, closing)
             continue
+        if mark["again"]:
+            r.deviates("doubled_marker")
         if mark.lastgroup == "bare" and not native_bare:
             r.deviates("missing_open")
         while i < len(found) and found[i].start() < max(end, start + 1):
@@ -88,28 +95,40 @@ def read_blocks(r: Reading, marks: re.Pattern[str], body: Body, *, native_bare: 
     return r
 
 
-def _no_payload(r: Reading, found: list[re.Match[str]], i: int, start: int, body: Body) -> int:
-    """An open marker without a payload right behind it: prose, an empty block, or text before the payload.
+def _reads(r: Reading, start: int, body: Body) -> bool:
+    trial = r.trial()
+    body(trial, start)
+    r.budget = trial.budget
+    return bool(trial.calls)
 
-    Returns the index of the next mark to look at. A tag that is only mentioned is no attempt.
+
+def _no_payload(
+    r: Reading, found: list[re.Match[str]], i: int, start: int, body: Body, mentions: Mentions, closing: bool
+) -> int:
+    """An open marker without a payload right behind it: a mention, an empty block, text before the payload, or a
+    block that cannot be read. Returns the index of the next mark to look at.
     """
     text, mark = r.text, found[i - 1]
     following = found[i] if i < len(found) else None
-    if following is None or following.lastgroup != "close":
-        if start >= len(text) and _own_line(text, mark.start()):
-            r.broken("cut")
-            r.cut = True
-            r.cover(mark.start(), start, read=False)
+    until = following.start() if following else len(text)
+    closed = following is not None and following.lastgroup == "close"
+    block = closed and "\n" in text[mark.end() : until].rstrip()
+    if not block and mentions.covers(mark.start(), mark.end(), until):
+        return i + closed
+    if following is None or not closed:
+        at_end = start >= len(text)
+        r.broken("cut" if at_end else "no_payload")
+        r.cut |= following is None and (closing or at_end)
+        r.cover(mark.start(), until, read=False)
         return i
-    inner = text[start : following.start()]
-    if _own_line(text, mark.start()):
-        opening = _VALUE_START.search(inner)
-        end = body(r, start + opening.start()) if opening else LOST
-        r.broken("text_in_block" if opening else "no_payload" if inner.strip() else "empty_block")
-        while i + 1 < len(found) and (found[i].start() < end or found[i].lastgroup != "close"):
-            i += 1
-        last = found[i] if found[i].start() >= end else None
-        r.cover(mark.start(), last.end() if last else max(end, start), read=end >= 0)
+    inner = text[start:until]
+    opening = _VALUE_START.search(inner)
+    end = body(r, start + opening.start()) if opening else LOST
+    r.broken("text_in_block" if opening else "no_payload" if inner.strip() else "empty_block")
+    while i + 1 < len(found) and (found[i].start() < end or found[i].lastgroup != "close"):
+        i += 1
+    last = found[i] if found[i].start() >= end else None
+    r.cover(mark.start(), last.end() if last else max(end, start), read=end >= 0)
     return i + 1
 
 

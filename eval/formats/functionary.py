@@ -15,6 +15,7 @@ OPENERS = ()
 
 _SEPARATOR = ">>>"
 _HEAD = re.compile(r"(?:>>>)?\s{0,9}([^\s<>{}\"'`]{1,200})[ \t]{0,9}\r?\n\s{0,9}(?=\{)")
+_UNREAD_HEAD = re.compile(r">>>(?!all\b)[^\s<>{}\"'`]{1,200}[ \t]{0,9}(?:\r?\n|\Z)")
 _TEXT_HEAD = re.compile(r"(?:>>>)?all\r?\n")
 
 
@@ -34,6 +35,9 @@ def parse(text: str, tools: Tools = ()) -> Reading:
         if head:
             r.cover(pos, following if following >= 0 else len(text), read=False)
             r.cut |= following < 0
+        elif _UNREAD_HEAD.match(text, pos):
+            r.broken("no_payload")
+            r.cover(pos, following if following >= 0 else len(text), read=False)
         elif spoken := _TEXT_HEAD.match(text, pos):
             r.spans.append((pos, spoken.end()))
         pos = following

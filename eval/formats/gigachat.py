@@ -1,4 +1,7 @@
-"""GigaChat 3: `<|function_call|>{"name": "f", "arguments": {…}}`, one call only."""
+"""GigaChat 3: `<|function_call|>{"name": "f", "arguments": {…}}`, one call only.
+
+The 10B model writes `function call<|role_sep|>\\n{…}` as a turn of its own.
+"""
 
 from collections.abc import Iterable
 
@@ -8,10 +11,10 @@ from eval.formats.render import call_objects, json_text, single
 from eval.parsed import ToolCall
 
 NAMES = ("gigachat", "gigachat3")
-MARKERS = (("<|function_call|>",),)
-OPENERS = ("<|function_call|>",)
+MARKERS = (("<|function_call|>",), ("function call", "<|role_sep|>", "<|message_sep|>"))
+OPENERS = ("<|function_call|>", "function call<|role_sep|>")
 
-_MARKS = markers(r"<\|function_call\|>")
+_MARKS = markers(r"<\|function_call\|>|(?:<\|message_sep\|>\s{0,9})?function call<\|role_sep\|>")
 _BODY = json_body()
 
 

@@ -47,8 +47,11 @@ def _pairs(r: Reading, name: str, pos: int, schema: Mapping[str, Any]) -> int:
     properties = properties if isinstance(properties, Mapping) else {}
     while True:
         pos = skip_space(text, pos)
-        if text.startswith(CLOSE, pos) or pos >= len(text):
+        if text.startswith(CLOSE, pos):
             break
+        if pos >= len(text):  # more arguments may follow
+            r.broken("cut")
+            return LOST
         key = _KEY.match(text, pos)
         if not key:
             if text.startswith("<arg_key>", pos):

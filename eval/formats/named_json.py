@@ -3,6 +3,7 @@
 import re
 
 from eval.formats.envelope import LOST, NOTHING, Body, skip_space
+from eval.formats.mentions import Mentions
 from eval.formats.reading import Reading, decode, read_arguments
 from eval.formats.strict_json import Unreadable
 from eval.parsed import ToolCall
@@ -83,8 +84,10 @@ def check_section(r: Reading, begin: str, end: str = "") -> Reading:
         elif token and r.attempted:
             r.deviates("missing_section")
             r.cut |= token == end
-    if at and not r.attempted and not text[at[0][1] :].strip():
-        r.broken("cut")
-        r.attempted = r.cut = True
+    opened = text.find(begin)
+    if opened >= 0 and not r.attempted and not Mentions(text).covers(opened, opened + len(begin), len(text)):
+        r.cut = text.find(end, opened) < 0 if end else not text[opened + len(begin) :].strip()
+        r.broken("cut" if r.cut else "no_payload")
+        r.attempted = True
     r.spans = sorted([*r.spans, *at])
     return r

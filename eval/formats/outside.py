@@ -9,6 +9,7 @@ END_TOKENS = (
     "[|endofturn|]", "[EOS]", "<｜end▁of▁sentence｜>", "<|end_of_sentence|>", "<|END_OF_TURN_TOKEN|>", "<seed:eos>",
     "[e~[", "<|assistant_end|>", "<|user|>", "<|observation|>", "<start_function_response>", "<|tool_response>",
     "<SPECIAL_12>", "<|stop|>", "<|eos|>", "<|pad|>", "<pad>", "[PAD]", "<|finetune_right_pad_id|>",
+    "<|plamo:tag|>",
 )  # fmt: skip
 """Tokens that end a turn or fill a batch, of all families."""
 
@@ -20,6 +21,7 @@ _REASONING = {
     "<|START_THINKING|>": "<|END_THINKING|>",
     "<|inner_prefix|>": "<|inner_suffix|>",
     "<|channel>thought": "<channel|>",
+    "<|plamo:begin_think:plamo|>": "<|plamo:end_think:plamo|>",
 }
 _INVISIBLE = "\ufeff\u200b\u2060"
 _TAG = re.compile("|".join(re.escape(tag) for pair in _REASONING.items() for tag in pair))

@@ -122,7 +122,7 @@ def _call(r: Reading, pos: int) -> int:
     for problem in dict.fromkeys(reader.problems):
         r.broken(problem)
     if positional:
-        r.deviates("positional_argument")
+        r.broken("positional_argument")
     else:
         r.calls.append(ToolCall(head[1], arguments))
     return pos + 1

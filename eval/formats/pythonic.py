@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable
 
 from eval.formats.envelope import LOST, NOTHING, markers, read_blocks, skip_space
-from eval.formats.python_calls import LIST_START, calls_body, write_calls
-from eval.formats.reading import Reading, Tools
+from eval.formats.mentions import Mentions
+from eval.formats.python_calls import LIST_START, NAME, calls_body, write_calls
+from eval.formats.reading import Reading, Tools, functions
 from eval.parsed import ToolCall
 
 NAMES = ("pythonic", "gemma3", "llama4", "llama4_pythonic", "llama3_2")
@@ -34,11 +35,11 @@ def parse(text: str, tools: Tools = ()) -> Reading:
         return read_blocks(Reading(text), _TOKENS, _TOKENS_BODY)
     if first and first.lastgroup == "fence":
         return read_blocks(Reading(text), _FENCE, _FENCE_BODY)
-    return _bare(Reading(text))
+    return _bare(Reading(text), tools)
 
 
-def _bare(r: Reading) -> Reading:
-    """Lists of calls that begin a line; else the whole text as calls without the brackets."""
+def _bare(r: Reading, tools: Tools) -> Reading:
+    """Lists of calls that begin a line; else the whole text as calls without the brackets; else lists in prose."""
     text = r.text
     for match in _LINE_LIST.finditer(text):
         if match.start() < r.end:
@@ -54,7 +55,27 @@ def _bare(r: Reading) -> Reading:
         if end != NOTHING and trial.calls and skip_space(text, end) >= len(text):
             trial.cover(start, end)
             return trial
+        _in_prose(r, tools)
     return r
+
+
+def _in_prose(r: Reading, tools: Tools) -> None:
+    """Lists in the middle of a line: one that can be read is a call, its name offered or not; one that cannot be read
+    is an attempt where it names an offered tool."""
+    text, mentions, offered = r.text, Mentions(r.text), functions(tools)
+    for match in LIST_START.finditer(text):
+        if match.start() < r.end or r.budget <= 0 or mentions.in_code(match.start()):
+            continue
+        trial = r.trial()
+        end = _WHOLE(trial, match.start())
+        r.budget = trial.budget
+        name = re.compile(NAME).match(text, match.end())
+        if trial.calls and trial.json_valid:
+            r.calls += trial.calls
+            r.cover(match.start(), end)
+        elif name and name[0] in offered:
+            r.broken(trial.problems[-1] if trial.problems else "not_python")
+            r.cover(match.start(), max(end, match.end()), read=False)
 
 
 def render(calls: Iterable[ToolCall]) -> str:

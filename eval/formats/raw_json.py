@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable
 
-from eval.formats.bare_json import read_whole
-from eval.formats.reading import Reading, Tools
+from eval.formats.bare_json import read_lines, read_whole
+from eval.formats.reading import PLAIN, Reading, Tools
 from eval.formats.render import call_objects, json_text
 from eval.parsed import ToolCall
 
@@ -13,8 +13,9 @@ OPENERS = ()
 
 
 def parse(text: str, tools: Tools = ()) -> Reading:
-    """Read a text that is JSON from end to end; JSON that is no call is a failed attempt."""
-    return read_whole(text, want="one", all_json=True)
+    """Read a text that is JSON from end to end, where JSON that is no call is a failed attempt; else calls in prose."""
+    r = read_whole(text, want="one", all_json=True)
+    return r if r.attempted else read_lines(text, tools, PLAIN, "one")
 
 
 def render(calls: Iterable[ToolCall]) -> str:

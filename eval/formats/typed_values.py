@@ -63,7 +63,7 @@ def typed(text: str, schema: Any, root: Any = None, *, python: bool = False) -> 
     return value, (problems or ["not_json"])[0]
 
 
-def types_of(schema: Any, root: Any = None) -> set[str]:
+def types_of(schema: Any, root: Any = None, seen: set[int] | None = None) -> set[str]:
     """The JSON types that a schema admits; empty when it does not say."""
     for _ in range(8):  # a reference may lead to a reference; a circle must not hold us
         if not isinstance(schema, Mapping):
@@ -76,6 +76,10 @@ def types_of(schema: Any, root: Any = None) -> set[str]:
             schema = schema.get(step) if isinstance(schema, Mapping) else None
     if not isinstance(schema, Mapping):
         return set()
+    seen = set() if seen is None else seen
+    if id(schema) in seen:  # a union may lead back to itself
+        return set()
+    seen.add(id(schema))
     found: set[str] = set()
     declared = schema.get("type")
     for name in declared if isinstance(declared, list) else [declared]:
@@ -84,8 +88,7 @@ def types_of(schema: Any, root: Any = None) -> set[str]:
     for union in ("anyOf", "oneOf"):
         options = schema.get(union)
         for option in options if isinstance(options, list) else ():
-            if isinstance(option, Mapping) and union not in option:
-                found |= types_of(option, root)
+            found |= types_of(option, root, seen)
     enum = schema.get("enum")
     if not found and isinstance(enum, list):
         found = {_type(value) for value in enum}

@@ -164,6 +164,8 @@ def _parameters(
             arguments[key], problem = typed(raw, properties.get(key), schema, python=g.python)
             if problem:
                 problems.append((True, problem))
+    if not arguments and (True, "text_in_block") in problems:
+        return _lost(r, pos, None, "text_in_block")  # arguments in another dialect: they are not to be left out
     for broken, problem in problems:
         (r.broken if broken else r.deviates)(problem)
     r.calls.append(ToolCall(name, arguments))

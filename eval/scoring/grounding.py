@@ -103,7 +103,8 @@ def _leaves(value: Any, place: Place) -> Iterator[tuple[Any, Place]]:
             yield from _leaves(item, place.item(i))
     elif isinstance(value, dict):
         for key, item in value.items():
-            if key not in place.properties and place.child(key) is not None:
+            free = key not in place.properties and not place.undeclared_parameters
+            if free and place.child(key) is not None:
                 yield key, FREE  # a key of a free-form map
             yield from _leaves(item, place.child_or_free(key))
     else:

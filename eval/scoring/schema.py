@@ -8,7 +8,7 @@ allowed.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 MISSING: Any = object()
@@ -38,6 +38,7 @@ class Place:
         prefix, items: schemas of the first items of an array, and of the others.
         set_like: the order of the array's items has no meaning (`uniqueItems`).
         root: the whole schema, in which `$ref` is looked up.
+        undeclared_parameters: the root of a tool that declares no parameters: any key may stand here, as a name.
     """
 
     types: frozenset[str] | None = None
@@ -52,6 +53,7 @@ class Place:
     items: Any = None
     set_like: bool = False
     root: Any = None
+    undeclared_parameters: bool = False
 
     def child(self, key: str) -> "Place | None":
         """The place below `key`, or None when the schema knows no such key."""
@@ -62,7 +64,7 @@ class Place:
                 return read_place(schema, self.root)
         if isinstance(self.additional, dict):
             return read_place(self.additional, self.root)
-        if self.additional is True or (self.additional is None and not self.declared):
+        if self.additional is True or self.undeclared_parameters or (self.additional is None and not self.declared):
             return FREE
         return None
 
@@ -84,12 +86,13 @@ FREE = Place()
 
 
 def parameters_place(parameters: Any) -> Place:
-    """The root place of a tool's `parameters`.
+    """The root place of a tool's `parameters`: its keys are names of parameters, declared or not.
 
-    A tool that declares no properties takes no arguments (the OpenAI convention), unless it allows additional ones.
+    A tool that gives no `properties` declares nothing, so no argument of it is unknown; an empty `properties` says that
+    it takes none.
     """
     place = read_place(parameters if isinstance(parameters, dict) else {}, parameters)
-    return place if place.declared else Place(**{**vars(place), "declared": True})
+    return place if place.declared else replace(place, declared=True, undeclared_parameters=place.additional is None)
 
 
 def read_place(schema: Any, root: Any) -> Place:

@@ -156,7 +156,7 @@ def setup_from(
         shape=shape,
         engine=engine,
         r=config.lora.r,
-        targets=tuple(config.lora.target_modules),
+        targets=LINEARS if config.lora.target_modules == "all-linear" else tuple(config.lora.target_modules),
         micro_batch=config.train.micro_batch,
         length=config.data.max_length,
         pass_tokens=config.train.pass_tokens if packed else 0,

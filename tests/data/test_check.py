@@ -47,7 +47,8 @@ def test_good_files_have_no_findings():
     for path in sorted(HERE.glob("*.json*")):
         report = check_files([path], tokenizer="none")
         assert not report.errors, path
-        assert {f.what for f in report.findings} <= {"no tools are offered"}, (path, report.findings)
+        found = {f.what for f in report.findings if f.level != "note"}
+        assert found <= {"no tools are offered"}, (path, report.findings)
 
 
 def test_the_structural_dataset_is_fit():

@@ -145,6 +145,7 @@ TEMPLATES = {
     "lfm2": '"<|tool_call_start|>[" + calls + "]<|tool_call_end|>"',
     "harmony": "<|start|>assistant<|channel|>commentary to= <|message|>",
     "nemotron": "<TOOLCALL>[",
+    "plamo3": "<|plamo:begin_tool_requests:plamo|>",
     "apertus": "<|tools_prefix|>",
     "cohere": "<|START_ACTION|>",
     "internlm": "<|action_start|><|plugin|>",

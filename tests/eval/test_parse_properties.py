@@ -143,18 +143,28 @@ HOSTILE = {
     "hermes": [
         "<tool_call>", "<tool_call>{", '<tool_call>{"a": "', "<tool_call>{“", "<tool_call>{/*", "<tool_call>{//",
         "</tool_call>", "{</tool_call>", "<tool_call><function=f><parameter=x>", "<think>", "x</think>", "```json\n{",
+        "`<tool_call>`", "`<tool_call>{", '`<tool_call>[{"a":`', '"<tool_call>', "<tool_call> a b. ", "<tool_call> x\n",
+        "`", "<toolcall>", '<toolcall>{"name":', "<tool_call",
         "</s>", "\ufeff", " \n", '{"name":', "[", "\\", '<TOOLCALL>[{"name":', "[TOOL_CALLS]f[ARGS]{", "functools[",
     ],
     "llama3_json": ["{", '\n{"name":', '{"a": "b", ', "\n{'", '{"a":', "[{"],
+    "raw_json": [
+        '{"name": "f", "arguments": {', '{"name": "f", "arguments": {}} ', '[{"name": "f", "arguments": {x}}, ',
+    ],
+    "lfm2": ["<|tool_call_start|>{", "<|tool_call_start|>[{"],
+    "plamo3": ["<|plamo:begin_tool_request:plamo|><|plamo:begin_tool_name:plamo|>f<|plamo:end_tool_name:plamo|>"],
     "xlam": ['[{"name": "f", "arguments": {}} ', "[{"],
     "mistral_array": ["[TOOL_CALLS][{"],
     "qwen3_coder": ["<function=f><parameter=x>", "<function=", "<parameter=x></parameter>"],
     "glm": ["<tool_call>f<arg_key>x</arg_key><arg_value>"],
-    "pythonic": ["\n[f(x=[", "\n[f(x='", "[f(x=1,", "\n[f(#", "<|python_start|>[f("],
+    "pythonic": [
+        "a [f(x=[", "a [f(x='", "a [f(x=1)]", "a [f(",
+        "\n[f(x=[", "\n[f(x='", "[f(x=1,", "\n[f(#", "<|python_start|>[f(",
+    ],
     "gemma4": ['<|tool_call>call:f{x:<|"|>', "<|tool_call>call:f{x:["],
     "kimi_k2": ["<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{"],
     "harmony": ["to=functions.f<|message|>{"],
-    "functionary": [">>>f\n{"],
+    "functionary": [">>>f\n{", ">>>f\n"],
     "deepseek_v32": ['<｜DSML｜invoke name="f"><｜DSML｜parameter name="x">'],
 }  # fmt: skip
 ATTACKS = [(family, unit) for family, units in HOSTILE.items() for unit in units]

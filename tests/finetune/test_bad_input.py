@@ -168,6 +168,77 @@ def test_weights_that_were_cut_off(tmp_path: Path, tiny_model: Path) -> None:
     assert "the model cannot be loaded" in said and "Traceback" not in said
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        ("model.safetensors", "version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
+        ("model.safetensors", "<html>", "is cut off or no safetensors file"),
+        ("tokenizer.json", '{"version": "1.0"', "the tokenizer cannot be loaded"),
+        ("config.json", "{", "config.json is cut off or no JSON"),
+    ],
+)
+def test_file_of_a_model_that_is_not_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path, file: str, content: str, said: str
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    (folder / file).write_text(content, encoding="utf-8")
+    error = refuse(tmp_path, monkeypatch, f"model.name={folder}")
+    assert said in error and file in error and "again" in error
+
+
+@pytest.mark.parametrize("token", ["<|im_end|>", "<|im_start|>", "<pad>"])
+def test_special_token_in_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path, token: str
+) -> None:
+    row = {
+        "id": "spoken",
+        "messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": f"a {token}"}],
+    }
+    bad = write(tmp_path / "bad.jsonl", first_row(), row)
+    error = refuse(tmp_path, monkeypatch, f"model.name={tiny_model}", f"data.train={bad}")
+    assert "spoken" in error and token in error and "leave the row out" in error
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"pad_token": "<|im_end|>", "eos_token": "<|im_end|>"}, "no token to pad with"),
+        ({"pad_token": None}, "no token to pad with"),
+    ],
+)
+def test_tokenizer_that_cannot_pad(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path, settings: dict[str, Any], said: str
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    words = (folder / "tokenizer.json").read_text(encoding="utf-8")
+    for spare, turn in (("<pad>", "<start_of_turn>"), ("<|endoftext|>", "<end_of_turn>")):
+        words = words.replace(spare, turn)
+    (folder / "tokenizer.json").write_text(words, encoding="utf-8")
+    known = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    known = {key: value for key, value in (known | {"unk_token": None} | settings).items() if value is not None}
+    (folder / "tokenizer_config.json").write_text(json.dumps(known), encoding="utf-8")
+    error = refuse(tmp_path, monkeypatch, f"model.name={folder}")
+    assert said in error and "tokenizer_config.json" in error
+
+
+def test_row_on_which_the_models_own_template_raises(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path
+) -> None:
+    from data.pretrained import load_tokenizer
+    from data.template import project_template
+
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    tokenizer = load_tokenizer(folder)
+    raising = "{% if messages[0].content == 'now' %}{{ raise_exception('not now') }}{% endif %}"
+    tokenizer.chat_template = raising + project_template(tokenizer, "json").source
+    tokenizer.save_pretrained(folder)
+    row = {"id": "late", "messages": [{"role": "user", "content": "now"}, {"role": "assistant", "content": "a"}]}
+    bad = write(tmp_path / "bad.jsonl", first_row(), row)
+    settings = [f"model.name={folder}", f"data.train={bad}", "data.tools_style=json", "data.max_length=8192"]
+    error = refuse(tmp_path, monkeypatch, *settings)
+    assert "late: " in error and "not now" in error and "data.template=project" in error
+
+
 def test_settings_of_a_card_have_no_effect_on_a_processor(tmp_path: Path, tiny_model: Path) -> None:
     settings = ["memory.offload_layers=1", "memory.budget_gb=2", "train.max_steps=1"]
     said = finetune(tmp_path, "train", "cpu", *TINY, *settings, f"model.name={tiny_model}")

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from data.errors import InputError
 from data.pretrained import load_tokenizer
 from data.render import IGNORED, render_prompt
 from eval.generate import generate
 from finetune.config import load_config
-from finetune.models import logit_changes
+from finetune.models import adapted_modules, logit_changes
 from finetune.rows import Prepared, prepare, read_rows
 from tests.tiny import FIXTURES, random_model
 
@@ -176,3 +177,14 @@ def test_models_that_change_their_logits_are_known(name: str, settings: dict[str
     import transformers
 
     assert logit_changes(getattr(transformers, name)(**settings)) == said
+
+
+def test_a_name_that_no_module_has_is_refused_and_all_linear_is_all_but_the_head() -> None:
+    model = random_model("qwen2", 1)
+    every = ["down_proj", "gate_proj", "k_proj", "o_proj", "q_proj", "up_proj", "v_proj"]
+    assert adapted_modules(model, "all-linear") == every
+    assert adapted_modules(model, ["q_proj", "mlp.up_proj"]) == ["q_proj", "mlp.up_proj"]
+    for wrong in ("W_pack", "lm_head", "proj", "self_attn"):
+        with pytest.raises(InputError, match=wrong) as e:
+            adapted_modules(model, ["q_proj", wrong])
+        assert "gate_proj" in e.value.fix

@@ -1,0 +1,179 @@
+"""The one list of the keys that readers understand, and what a row loses when it becomes a record.
+
+Nothing is dropped in silence: a key that is not listed here is counted, a mark that says that an answer is not to be
+trained is obeyed, and a row that says of itself that it is wrong is refused.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from data.errors import InputError
+from data.formats.literals import decode, excerpt
+
+_MESSAGES = "id messages tools meta"
+_CONVERSATIONS = "id conversations tools system meta split"
+ROW = {
+    "records": _MESSAGES,
+    "OpenAI messages": f"{_MESSAGES} functions system split",
+    "ShareGPT": _CONVERSATIONS,
+    "Hermes": _CONVERSATIONS,
+    "ToolACE": _CONVERSATIONS,
+    "Glaive v2": "id system chat meta split",
+    "TRL prompt/completion": "id prompt completion tools system meta split",
+    "xLAM": "id query tools answers meta split",
+    "BFCL": "id question function ground_truth involved_classes excluded_function missed_function meta split",
+    "FunctionChat-Bench": "id query tools ground_truth acceptable_arguments dialog_num turns input_messages input_tools"
+    " serial_num type_of_output bucket meta split",
+}
+"""The keys of a row, for each format."""
+TURN = {"role", "from", "content", "value", "tool_calls", "function_call", "name", "tool_call_id"}
+"""The keys of a turn, besides those that follow."""
+REASONING = ("reasoning_content", "reasoning", "thinking", "thought")
+"""Keys of what an answer's author thought; the first is the record's."""
+TRAINED = ("trained", "trainable", "train", "training", "loss", "weight", "loss_weight", "loss_scale")
+"""Keys that say whether a turn is trained; the first is the record's, where it is written only as false."""
+LABELS = ("label", "kto_tag")
+"""Keys of a row that say whether its answer is a good one."""
+_TURNS = ("messages", "conversations", "prompt", "completion", "question", "input_messages")
+_WORDS = {"true": 1.0, "false": 0.0}
+_BAD = {"false", "0", "bad", "rejected", "undesirable", "negative"}
+_ASIDE = "set such rows aside with `python -m data convert FILE --to records`"
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One kind of thing that rows lose, or that is done to them.
+
+    Attributes:
+        level: as in a finding of the check: warning or note.
+        what: for the terminal.
+        fix: what to do.
+    """
+
+    level: Literal["warning", "note"]
+    what: str
+    fix: str
+
+
+UNREAD_ROW = Loss("note", "keys of rows that are not read", "what they say is not trained; rename them if it should be")
+UNREAD_TURN = Loss("warning", "keys of turns that are not read", "see that none of them says what is to be trained")
+MASKED = Loss("note", "answers marked as not to be trained", "they are read and carry no loss, as marked")
+CUT = Loss("note", "turns left out after the last answer that is trained", "nothing after it is trained")
+WEIGHT = Loss("warning", "weights other than 0 and 1, taken as 1", "set 0 to mask an answer, or repeat the row")
+NOT_ANSWERS = Loss("note", "turns that are no answers, marked as to be trained", "only answers are trained")
+THOUGHT = Loss(
+    "warning",
+    "turns with reasoning, lost unless the chat template writes it",
+    "a template writes it that has `reasoning_content` and no thinking switch; the project's has not",
+)
+SYNTAX = Loss(
+    "note",
+    "system texts whose sentences on tools and call syntax were taken out",
+    "the chat template writes these anew; the rest of the text stays, and all of it is in meta.system",
+)
+CONTROL = Loss(
+    "warning",
+    "answers with a control token in their text",
+    "a model stops where it writes its end token, so such an answer can never be given whole: rewrite it",
+)
+
+
+def weight_of(turn: dict[str, Any]) -> float | None:
+    """The weight that a turn's marks give it, the smallest where there are several; None without a mark.
+
+    Raises:
+        InputError: a mark has a value that does not say whether the turn is trained.
+    """
+    if turn.get("mask") is not None:
+        raise InputError("`mask` may mean trained or left out", fix='write "trained": false where it means left out')
+    found = [_number(key, turn[key]) for key in TRAINED if turn.get(key) is not None]
+    return min(found) if found else None
+
+
+def refuse_wrong(row: dict[str, Any]) -> None:
+    """Raise InputError for a row that is no example: its answer is marked as a bad one, or it is a pair of answers."""
+    for key in LABELS:
+        value = row.get(key)
+        if value is not None and str(value).strip().lower() in _BAD:
+            raise InputError(f"the row's answer is marked as a bad one ({key}: {value!r:.40})", fix=_ASIDE)
+    for key in TRAINED:
+        value = row.get(key)
+        if value is False or (key in ("weight", "loss_weight") and value == 0 and value is not None):
+            raise InputError(f"the row is marked as not to be trained ({key}: {value})", fix=_ASIDE)
+    if is_preference(row):
+        raise InputError(
+            "a preference row (chosen/rejected): it compares two answers and is no example of one",
+            fix="write the chosen answer as the last turn, without `chosen` and `rejected`; or " + _ASIDE,
+        )
+
+
+def is_preference(row: dict[str, Any]) -> bool:
+    """Whether a row holds an answer that was chosen or rejected."""
+    return any(row.get(key) is not None for key in ("chosen", "rejected", "chosen_messages", "rejected_messages"))
+
+
+def losses(row: dict[str, Any], format_name: str) -> Iterator[tuple[Loss, str]]:
+    """What a row loses that its keys tell: the kind, and the key where the kind is about keys."""
+    for key in row.keys() - ROW[format_name].split():
+        if _empty(row[key]) or (key in (*LABELS, *TRAINED) and row[key] in (True, 1)):
+            continue
+        yield (WEIGHT, "") if key in TRAINED else (UNREAD_ROW, repr(key))
+    for turn in turns_of(row):
+        answers = str(turn.get("role", turn.get("from"))).strip().lower() not in _OTHERS
+        weight = weight_of(turn)
+        if weight is not None and not answers:
+            if weight:
+                yield NOT_ANSWERS, ""
+        elif weight == 0:
+            yield MASKED, ""
+        elif weight not in (None, 1):
+            yield WEIGHT, ""
+        if reasoning_of(turn):
+            yield THOUGHT, ""
+        for key in turn.keys() - TURN - {*TRAINED, *REASONING}:
+            if not _empty(turn[key]):
+                yield UNREAD_TURN, repr(key)
+
+
+_OTHERS = {"system", "developer", "user", "human", "tool", "observation", "ipython", "tool_response"}
+
+
+def reasoning_of(turn: dict[str, Any]) -> str:
+    """What a turn's author thought; empty where nothing is written down."""
+    found = [turn[key] for key in REASONING if turn.get(key)]
+    content = turn.get("content")
+    parts = [p for p in content if isinstance(p, dict)] if isinstance(content, list) else []
+    found += [part.get("value") or part.get(part["type"]) for part in parts if part.get("type") in REASONING]
+    return "\n".join(text for text in found if isinstance(text, str))
+
+
+def turns_of(row: dict[str, Any]) -> list[dict[str, Any]]:
+    """The turns of a row in any format, as they stand in it."""
+    found: list[dict[str, Any]] = []
+    for key in _TURNS:
+        value = row.get(key)
+        if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+            try:
+                value = decode(value, key)
+            except InputError:  # a text that only looks like turns
+                continue
+        for item in value if isinstance(value, list) else [value]:
+            found += [turn for turn in (item if isinstance(item, list) else [item]) if isinstance(turn, dict)]
+    return found
+
+
+def _number(key: str, value: Any) -> float:
+    if isinstance(value, str):
+        value = _WORDS.get(value.strip().lower(), value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise InputError(f"{key!r} is {excerpt(str(value))}: it must be true, false or a weight", fix="write 0 or 1")
+    return number
+
+
+def _empty(value: Any) -> bool:
+    return value is None or value in ("", [], {})

@@ -1,0 +1,174 @@
+"""Outputs and chat templates that users brought: what is an attempt, which family a template writes, what is scored."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval.formats import families
+from eval.outputs import read_outputs
+from eval.parse import detect_family, parse_tool_calls
+from eval.scoring import Sample, score_sample
+
+CASES = Path(__file__).parent / "cases"
+FIELDS = ("expected_calls", "attempted", "json_valid", "format_ok", "truncated")
+
+
+def load(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (CASES / name).read_text(encoding="utf-8").split("\n") if line]
+
+
+FIELD, MISSING = load("field_cases.jsonl"), load("missing_families.jsonl")
+READ = {"missing_plamo3", "missing_longcat", "missing_dots"}
+
+
+@pytest.mark.parametrize("case", FIELD, ids=[case["id"] for case in FIELD])
+def test_field_case(case: dict[str, Any]) -> None:
+    parsed = parse_tool_calls(case["text"], case["family"], case["tools"])
+    calls = [{"name": c.name, "arguments": c.arguments} for c in parsed.calls]
+    got = (calls, parsed.attempted, parsed.json_valid, parsed.format_ok, parsed.truncated)
+    assert got == tuple(case[field] for field in FIELDS), parsed.problems
+
+
+UNREAD = [case for case in FIELD if case["attempted"] and not case["expected_calls"]]
+
+
+@pytest.mark.parametrize("case", UNREAD, ids=[case["id"] for case in UNREAD])
+def test_a_broken_call_is_no_refusal(case: dict[str, Any]) -> None:
+    parsed = parse_tool_calls(case["text"], case["family"], case["tools"])
+    assert not parsed.json_valid and not parsed.format_ok and not parsed.strict_calls
+    verdict = score_sample(Sample("s", [], case["tools"], case["text"]), parsed)
+    assert verdict.attempted and not verdict.strict.exact_match and not verdict.repaired.exact_match
+
+
+@pytest.mark.parametrize("case", MISSING, ids=[case["id"] for case in MISSING])
+def test_a_family_that_is_not_known_gives_its_calls_or_none(case: dict[str, Any]) -> None:
+    """Formats of models above 8B have no parser; nothing is made up from them, and nothing counts as strict."""
+    parsed = parse_tool_calls(case["text"], case["family"], case["tools"])
+    calls = [{"name": c.name, "arguments": c.arguments} for c in parsed.calls]
+    assert calls == (case["expected_calls"] if case["id"] in READ else [])
+    assert parsed.strict_calls == []
+
+
+def test_plamo3_reads_its_own() -> None:
+    case = next(case for case in MISSING if case["id"] == "missing_plamo3")
+    assert parse_tool_calls(case["text"], "plamo3", case["tools"]).format_ok
+
+
+@pytest.mark.parametrize("family", sorted({module.NAMES[0] for module in families().values() if module.OPENERS}))
+def test_every_opening_marker_is_an_attempt(family: str) -> None:
+    """At a line's start, in the middle of a line, and last in the text; not in a code span."""
+    marker = families()[family].OPENERS[0]
+    for text in (f"{marker} x\ny", f"물론입니다 {marker} x\ny", f"물론입니다 {marker}"):
+        parsed = parse_tool_calls(text, family)
+        assert (parsed.attempted, parsed.json_valid, parsed.format_ok) == (True, False, False), text
+    assert not parse_tool_calls(f"형식은 `{marker}` 입니다", family).attempted
+
+
+HEAD = "{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.tool_calls %}"
+TAIL = "{% else %}{{ m.content }}{% endif %}<|im_end|>\n{% endfor %}"
+TAIL += "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+HEADER = "<|start_header_id|>assistant<|end_header_id|>"
+ARRAY = "[{% for c in m.tool_calls %}{{ c.function | tojson }}{% if not loop.last %}, {% endif %}{% endfor %}]"
+XML = (
+    "{% for c in m.tool_calls %}<function={{ c.function.name }}>\n{% for k, v in c.function.arguments.items() %}"
+    "<parameter={{ k }}>{{ v }}</parameter>\n{% endfor %}</function>{% endfor %}"
+)
+PYTHON = (
+    "[{% for c in m.tool_calls %}{{ c.function.name }}({% for k, v in c.function.arguments.items() %}{{ k }}={{ v }}"
+    "{% if not loop.last %}, {% endif %}{% endfor %}){% if not loop.last %}, {% endif %}{% endfor %}]"
+)
+# The markers in the prose of these templates point elsewhere: the calls that they write decide.
+WRITTEN = {
+    "apertus_arguments_as_text": (
+        "apertus",
+        '{# "tool_calls": [ thought tool_calls #}' + HEAD + "<|tools_prefix|>[{% for c in m.tool_calls %}"
+        "{{ '{\"' + c.function.name + '\": ' + c.function.arguments + '}' }}{% if not loop.last %}, {% endif %}"
+        "{% endfor %}]<|tools_suffix|>" + TAIL,
+    ),
+    "seed_oss": ("seed_oss", HEAD + "<seed:tool_call>\n" + XML + "\n</seed:tool_call>" + TAIL),
+    "xlam_qwen": ("xlam", "Not <tool_call></tool_call>, but one array." + HEAD + ARRAY + TAIL),
+    "xlam_llama": ("xlam", HEADER + ' {"name": …, "parameters": …} <tool_call>' + HEAD + ARRAY + TAIL),
+    "apriel_arguments_as_text": (
+        "tool_calls_tag",
+        "Return them within <tool_call></tool_call>." + HEAD + "<tool_calls>[{% for c in m.tool_calls %}"
+        "{{ '{\"name\": \"' + c.function.name + '\", \"arguments\": ' + c.function.arguments | string + '}' }}"
+        "{% if not loop.last %}, {% endif %}{% endfor %}]</tool_calls>" + TAIL,
+    ),
+    "pythonic_without_quotes": ("pythonic", HEADER + ' "parameters"' + HEAD + PYTHON + TAIL),
+    "gigachat_one_call": (
+        "gigachat",
+        "{% for m in messages %}{{ m.role }}<|role_sep|>\n{{ m.content or '' }}<|message_sep|>\n\n{% if m.tool_calls %}"
+        'function call<|role_sep|>\n{"name": "{{ m.tool_calls[0].function.name }}", "arguments": '
+        "{{ m.tool_calls[0].function.arguments | tojson }}}<|message_sep|>\n\n{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}assistant<|role_sep|>\n{% endif %}",
+    ),
+    "own_llama3_json_in_chatml": (
+        "llama3_json",
+        "<tool_call>"
+        + HEAD
+        + "{% if m.tool_calls | length > 1 %}{{ raise_exception('one call') }}{% endif %}{% for c in m.tool_calls %}"
+        '{"name": "{{ c.function.name }}", "parameters": {{ c.function.arguments | tojson }}}{% endfor %}' + TAIL,
+    ),
+    "own_lfm2_json": ("lfm2", "<tool_call>" + HEAD + "<|tool_call_start|>" + ARRAY + "<|tool_call_end|>" + TAIL),
+    "own_phi4_beside_granite": (
+        "phi4",
+        "<|start_of_role|>" + HEAD + "<|tool_call|>" + ARRAY + "<|/tool_call|>" + TAIL,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_what_a_template_writes_decides_its_family(case: str) -> None:
+    family, template = WRITTEN[case]
+    assert detect_family(template) == family
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ raise_exception('no') }}<tool_call></tool_call>",
+        "{% for m in messages %}{{ m.content }}{% endfor %}<tool_call></tool_call>",
+        "{% broken <tool_call></tool_call>",
+    ],
+)
+def test_markers_decide_where_a_template_writes_no_calls(template: str) -> None:
+    assert detect_family(template) == "hermes"
+    assert detect_family(template.replace("tool_call>", "seed:tool_call>")) == "seed_oss"
+
+
+def test_a_tool_that_declares_no_parameters_has_no_unknown_argument() -> None:
+    output = '<tool_call>\n{"name": "lamp", "arguments": {"room": "3"}}\n</tool_call>'
+    gold = [{"name": "lamp", "arguments": {"room": "3"}}]
+    for parameters, unknown in (({}, []), ({"parameters": {"type": "object"}}, []),
+                                ({"parameters": {"type": "object", "properties": {}}}, ["lamp: room"]),
+                                ({"parameters": {"additionalProperties": False}}, ["lamp: room"])):  # fmt: skip
+        tool = {"type": "function", "function": {"name": "lamp", "description": "x", **parameters}}
+        verdict = score_sample(Sample("s", gold, [tool], output), parse_tool_calls(output, tools=[tool]))
+        assert verdict.strict.exact_match and verdict.unknown_arguments == unknown
+
+
+@pytest.mark.parametrize(
+    ("function", "unknown"),
+    [
+        ({"name": "lamp"}, []),
+        ({"name": "lamp", "parameters": {"type": "object"}}, []),
+        ({"name": "lamp", "parameters": None}, []),
+        ({"name": "lamp", "parameters": {"type": "object", "properties": {}}}, ["lamp: room"]),
+        (
+            {"name": "lamp", "parameters": {"type": "object", "properties": {"level": {"type": "integer"}}}},
+            ["lamp: room"],
+        ),
+    ],
+)
+def test_outputs_keep_whether_a_tool_declares_parameters(
+    function: dict[str, Any], unknown: list[str], tmp_path: Path
+) -> None:
+    output = '<tool_call>\n{"name": "lamp", "arguments": {"room": "3"}}\n</tool_call>'
+    for tools in ([function], [{"type": "function", "function": function}]):
+        row = {"id": "a", "output": output, "gold": [{"name": "lamp", "arguments": {"room": "3"}}], "tools": tools}
+        path = tmp_path / "outputs.jsonl"
+        path.write_text(json.dumps(row), encoding="utf-8")
+        (sample,) = read_outputs(path)
+        assert score_sample(sample, parse_tool_calls(output, tools=sample.tools)).unknown_arguments == unknown
