@@ -183,8 +183,9 @@ def _time(measured: dict[str, Any], words: dict[str, str]) -> str:
 
 
 def _scores(evaluation: dict[str, Any], words: dict[str, str]) -> list[str]:
-    base, tuned = evaluation["headline"].get("base"), evaluation["headline"]["tuned"]
-    metrics = [f"| {words[key]} | {_rate(base[key]) if base else '–'} | **{_rate(tuned[key])}** |" for key in tuned]
+    tuned = evaluation["headline"]["tuned"]
+    base = evaluation["headline"].get("base") or {key: {"value": None} for key in tuned}
+    metrics = [f"| {words[key]} | {_rate(base[key])} | {_after(key, base[key], tuned[key])} |" for key in tuned]
     shares = evaluation["probe"]["by_bucket"]
     buckets = [
         f"| {words[name]} | {row['n']} | {_short(row['tool_name_accuracy'])} | {_short(row['json_validity'])} "
@@ -203,6 +204,15 @@ def _epochs(table: list[dict[str, Any]], language: Language) -> list[str]:
         for row, word in zip(table, verdicts(table), strict=True)
     ]
     return [WORDS[language]["epoch_head"], *rows]
+
+
+def _after(key: str, base: dict[str, Any], tuned: dict[str, Any]) -> str:
+    """The rate after training, bold where it is better than before."""
+    if None in (base["value"], tuned["value"]):
+        return _rate(tuned)
+    gain = tuned["value"] - base["value"]
+    better = gain < 0 if key == "hallucination_rate" else gain > 0
+    return f"**{_rate(tuned)}**" if better else _rate(tuned)
 
 
 def _rate(rate: dict[str, Any]) -> str:

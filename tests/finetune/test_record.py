@@ -42,15 +42,20 @@ def test_rows_with_a_call_and_rows_without_are_recorded_apart(tmp_path: Path, re
         "headline": rates | {"balanced": harmonic_mean(rates["must_call_exact"], rates["abstention"])},
         "slices": {"bucket": {}},
     }
-    evaluation = {"base": scores, "tuned": scores, "execution": None, "probe": {"by_bucket": {}}}
+    worse = rates | {"must_call_exact": rate(4, 40), "abstention": rate(9, 10), "hallucination_rate": rate(1, 50)}
+    rates["hallucination_rate"] = rate(2, 50)
+    base = scores | {"headline": worse | {"balanced": harmonic_mean(worse["must_call_exact"], worse["abstention"])}}
+    scores["headline"] |= rates
+    evaluation = {"base": base, "tuned": scores, "execution": None, "probe": {"by_bucket": {}}}
     (run / "eval" / "test").mkdir(parents=True)
     write_json(run / "eval" / "test" / "metrics.json", evaluation | {"seconds": {"base": 1.0, "tuned": 1.0}})
     record.record(run)
     english, korean = (readmes[language].read_text(encoding="utf-8") for language in ("en", "ko"))
-    assert "| Must-call Exact | 25.0% (14–40) | **25.0% (14–40)** |" in english
-    assert "| Abstention | 50.0% (24–76) | **50.0% (24–76)** |" in english
-    assert "| Balanced | 33.3% | **33.3%** |" in english and "| 균형 점수 | 33.3% | **33.3%** |" in korean
-    assert "| 호출 정답률 | 25.0%" in korean and "| 호출 안 함 정답률 | 50.0%" in korean
+    assert "| Must-call Exact | 10.0% (4–23) | **25.0% (14–40)** |" in english
+    assert "| Abstention | 90.0% (60–98) | 50.0% (24–76) |" in english, "what got worse is not bold"
+    assert "| Hallucination Rate | 2.0% (0–10) | 4.0% (1–13) |" in english, "lower is better"
+    assert "| Balanced | 18.0% | **33.3%** |" in english and "| 균형 점수 | 18.0% | **33.3%** |" in korean
+    assert "| 호출 정답률 | 10.0%" in korean and "| 호출 안 함 정답률 | 90.0%" in korean
 
 
 def in_parts(run: Path) -> Path:
