@@ -54,7 +54,7 @@ def train(
             run_training(load_config(str(folder / "config.yaml"), overrides), folder.name, resume=folder)
             return
         source, config = config_from(arguments, typer.echo)
-        if source == "cpu":
+        if source == "cpu" and named(arguments)[0] is None:
             typer.echo("  In an hour a CPU teaches it more: make train ARGS=cpu-long")
         run_training(config, Path(source).stem)
 
