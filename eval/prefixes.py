@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
+from data.families import common
 from eval.load import compute_device
 
 BLOCK = 64
@@ -64,15 +65,14 @@ def reading_order(prompts: Sequence[list[int]]) -> list[int]:
 
 def shared_tokens(before: list[int], prompt: list[int]) -> int:
     """How many tokens of `prompt` need not be read after `before`; its last token always is, for its logits."""
-    most = min(len(before), len(prompt) - 1)
-    return next((n for n in range(most) if before[n] != prompt[n]), most)
+    return min(common(before, prompt), len(prompt) - 1)
 
 
 def common_tokens(prompts: Sequence[list[int]]) -> int:
     """How many tokens all prompts begin with; less than the shortest has, and 0 where they are fewer than `BLOCK`."""
     first = min(prompts, key=len)
-    common = min(shared_tokens(prompt, first) for prompt in prompts)
-    return common if common >= BLOCK else 0
+    least = min(shared_tokens(prompt, first) for prompt in prompts)
+    return least if least >= BLOCK else 0
 
 
 def batches(prompts: Sequence[list[int]], size: int, *, shared: bool) -> list[list[int]]:
@@ -90,8 +90,8 @@ def batches(prompts: Sequence[list[int]], size: int, *, shared: bool) -> list[li
 
 
 def _computed(batch: Sequence[list[int]]) -> int:
-    common = common_tokens(batch)
-    return common + len(batch) * (max(map(len, batch)) - common)
+    once = common_tokens(batch)
+    return once + len(batch) * (max(map(len, batch)) - once)
 
 
 @dataclass(frozen=True)

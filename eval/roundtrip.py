@@ -13,20 +13,10 @@ from data.files import dump_json
 from data.record import Record, tool_call
 from data.render import render
 from data.template import Template, ToolsStyle, apply, begin_text, own_template, project_template, way_out
+from eval.formats.probe import probe_tool
 from eval.parse import detect_family, parse_tool_calls
 
-_TOOL = {
-    "type": "function",
-    "function": {
-        "name": "look_up",
-        "description": "Look a thing up.",
-        "parameters": {
-            "type": "object",
-            "properties": {"name": {"type": "string"}, "depth": {"type": "number"}},
-            "required": ["name"],
-        },
-    },
-}
+_TOOL = probe_tool()
 _PROBE = Record(
     "template probe",
     [

@@ -330,4 +330,9 @@ def _explain(error: ValidationError, path: Path, overridden: list[str]) -> Input
 
 
 def _key(error: Any) -> str:
-    return ".".join(str(part) for part in error["loc"] if part not in ("literal['epoch']", "constrained-int"))
+    """The config key of a fault; what stands behind a whole key is the kind of value that was tried, or an index."""
+    key = ""
+    for part in error["loc"]:
+        if isinstance(part, int) or key not in _keys():
+            key = f"{key}.{part}".lstrip(".")
+    return key

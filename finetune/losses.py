@@ -10,8 +10,8 @@ from finetune.config import RoleWeights
 from finetune.shared_prefix import kin
 
 HEAD_ROWS = 128
-"""Supervised tokens that meet the LM head at once where their logits are kept: with a vocabulary of 150,000 they take
-190 MiB, where those of a batch of long answers would take gigabytes."""
+"""Supervised tokens that meet the LM head at once in evaluation, and in `explain`, which keeps their logits: with a
+vocabulary of 150,000 those take 190 MiB, where those of a batch of long answers would take gigabytes."""
 
 
 def supervised_states(base: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -11,12 +11,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
+from data.families import families
 from data.render import IGNORED, Example
-
-SHORTEST = 32
-"""Tokens. A shorter common prefix saves less than laying it out costs."""
-KEPT = 0.75
-"""A row joins a group only if at least this share of the group's prefix stays common."""
 
 
 @dataclass(frozen=True)
@@ -41,30 +37,14 @@ class Layout:
     derived: dict[Any, Any] = field(default_factory=dict)
 
 
-def common(one: Sequence[int], other: Sequence[int], most: int) -> int:
-    """How many tokens two rows begin with alike, `most` at most."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one[:most], other[:most], strict=False)))
-
-
 def lead(labels: Sequence[int]) -> int:
     """How many tokens stand before the first one that carries loss: only those may be shared."""
     return sum(1 for _ in takewhile(lambda label: label == IGNORED, labels))
 
 
 def runs(ids: Sequence[Sequence[int]], leads: Sequence[int]) -> list[tuple[int, int]]:
-    """Cut neighbouring rows into groups: pairs (rows, shared tokens), the shared tokens 0 where a row stands alone."""
-    found: list[tuple[int, int]] = []
-    start = shared = 0
-    for row in range(1, len(ids) + 1):
-        if row < len(ids):
-            bound = leads[start] if row == start + 1 else shared
-            both = common(ids[start], ids[row], min(bound, leads[row], len(ids[row]) - 1))
-            if both >= SHORTEST and (row == start + 1 or both >= KEPT * shared):
-                shared = both
-                continue
-        found.append((row - start, shared if row - start > 1 else 0))
-        start, shared = row, 0
-    return found
+    """The families of neighbouring rows; `leads` of a row's tokens may be shared, but never its last."""
+    return families([row[: min(most, len(row) - 1)] for row, most in zip(ids, leads, strict=True)])
 
 
 def kin(rows: Sequence[Example]) -> list[int]:

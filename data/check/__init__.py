@@ -10,8 +10,8 @@ from data.check.balance import lopsided, tally
 from data.check.finding import Finding, Placed, losses, rejections
 from data.check.labels import label_problems
 from data.check.leaks import leaks
-from data.check.lengths import Lengths, find_tokenizer, token_lengths
-from data.check.prefix import Shared, shared_prefixes
+from data.check.lengths import Lengths, find_tokenizer, row_lengths, summarised
+from data.check.prefix import Characters, Shared, shared_prefixes
 from data.embedded import EMBEDDED
 from data.formats.reading import Loaded, read_file
 
@@ -90,10 +90,16 @@ def check_files(
     report.findings = sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.level))
     if placed:
         measured = find_tokenizer(tokenizer, say)
+        records = [row.record for row in placed]
+        whole = row_lengths(records, measured or Characters(), "signature")
         if measured:
-            report.tokens = token_lengths([row.record for row in placed], measured, tokenizer or EMBEDDED)
+            counts = {"signature": whole, "json": row_lengths(records, measured, "json")}
+            styles = {style: summarised(each) for style, each in counts.items()}
+            report.tokens = Lengths(tokenizer or EMBEDDED, styles)
         for split in dict.fromkeys(row.split for row in placed):
-            report.shared[split] = shared_prefixes([row.record for row in placed if row.split == split], measured)
+            there = [i for i, row in enumerate(placed) if row.split == split]
+            rows, lengths = [records[i] for i in there], [whole[i] for i in there]
+            report.shared[split] = shared_prefixes(rows, lengths, measured)
     return report
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.record import Record
+from data.template import ToolsStyle, apply, project_template
 
 LIMITS = (1024, 2048, 4096)
 
@@ -46,28 +47,20 @@ def find_tokenizer(name: str | None, say: Callable[[str], None]) -> Any | None:
     return load_tokenizer(resolve(name or EMBEDDED, say, weights=False), say)
 
 
-def token_lengths(records: Sequence[Record], tokenizer: Any, name: str) -> Lengths:
-    """The lengths of whole rows in the project's template; a model's own template differs by a few tokens a turn.
-
-    Args:
-        name: of the tokenizer.
-    """
-    from data.template import ToolsStyle, apply, project_template
-
-    styles: tuple[ToolsStyle, ...] = ("signature", "json")
-    found: dict[str, dict[str, Any]] = {}
-    for style in styles:
-        template = project_template(tokenizer, style)
-        counts: list[int] = []
-        for start in range(0, len(records), 256):
-            part = records[start : start + 256]
-            texts = [apply(template, tokenizer, r.messages, r.tools, generation_prompt=False) for r in part]
-            counts += [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
-        found[style] = _summary(sorted(counts))
-    return Lengths(name, found)
+def row_lengths(records: Sequence[Record], tokenizer: Any, style: ToolsStyle) -> list[int]:
+    """Tokens of each whole row in the project's template; a model's own template differs by a few tokens a turn."""
+    template = project_template(tokenizer, style)
+    counts: list[int] = []
+    for start in range(0, len(records), 256):
+        part = records[start : start + 256]
+        texts = [apply(template, tokenizer, r.messages, r.tools, generation_prompt=False) for r in part]
+        counts += [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+    return counts
 
 
-def _summary(counts: list[int]) -> dict[str, Any]:
+def summarised(counts: Sequence[int]) -> dict[str, Any]:
+    """The lengths of rows as `Lengths.styles` has them."""
+    counts = sorted(counts)
     last = len(counts) - 1
     return {
         "median": counts[last // 2],

@@ -1,6 +1,6 @@
 """What rows begin with alike: how many fewer tokens are computed where that is read once, and what stands against it.
 
-Training does this on a model's tokens (finetune/shared_prefix.py, whose rule for families this is too).
+Training does this on a model's tokens (finetune/shared_prefix.py), by the same rule for families.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,10 +9,10 @@ from itertools import pairwise, takewhile
 from statistics import median
 from typing import Any
 
+from data.families import SHORTEST, common, families
 from data.record import Record
+from data.template import apply, project_template
 
-SHORTEST, KEPT = 32, 0.75
-"""Tokens that a shared prefix has at least, and the share of it that must stay common when a row joins a family."""
 LETTERS = 4
 """Characters that are taken for a token where there is no tokenizer."""
 STEP = 8
@@ -109,27 +109,7 @@ def shared(rows: Sequence[Row], encode: Encode, unit: str, step: int = STEP) -> 
     )
 
 
-def families(leads: Sequence[Sequence[int]], shortest: int = SHORTEST) -> list[tuple[int, int]]:
-    """Cut sorted rows into families: pairs (rows, shared ids), the shared ids 0 where a row stands alone."""
-    found: list[tuple[int, int]] = []
-    start = prefix = 0
-    for row in range(1, len(leads) + 1):
-        if row < len(leads):
-            both = common(leads[start][: prefix or None], leads[row])
-            if both >= shortest and (row == start + 1 or both >= KEPT * prefix):
-                prefix = both
-                continue
-        found.append((row - start, prefix))
-        start, prefix = row, 0
-    return found
-
-
-def common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many ids two sequences begin with alike."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
-
-
-def reason(rows: Sequence[Row], encode: Encode, unit: str, families: bool) -> str:
+def reason(rows: Sequence[Row], encode: Encode, unit: str, shares: bool) -> str:
     """Why sorted rows share little: what neighbours most often differ in first, and what to do about it."""
     if len(rows) < 2:
         return "a single row has no partner"
@@ -147,7 +127,7 @@ def reason(rows: Sequence[Row], encode: Encode, unit: str, families: bool) -> st
         )
     if part == "tools":
         return f"the lists of tools differ from tool {place} on: rows with one list in one order share it"
-    if families:
+    if shares:
         return f"what stands behind the prefix is long: rows have {sum(r.length for r in rows) // len(rows):,} {unit}s"
     if not any(row.record.tools or _system(row.record) for row in rows):
         return "rows begin with the request: they have neither a system turn nor tools"
@@ -199,14 +179,13 @@ class Characters:
         )[0][0]
 
 
-def shared_prefixes(records: Sequence[Record], tokenizer: Any | None) -> Shared:
+def shared_prefixes(records: Sequence[Record], lengths: Sequence[int], tokenizer: Any | None) -> Shared:
     """What records share in the project's template, with tools as signatures, as the presets have them.
 
     Args:
-        tokenizer: of a model; None: characters are counted.
+        lengths: of the whole rows, `row_lengths` with the same tokenizer.
+        tokenizer: of a model; None: characters are counted, those of `Characters`.
     """
-    from data.template import apply, project_template
-
     encoder = tokenizer or Characters()
     template = project_template(encoder, "signature")
 
@@ -217,7 +196,6 @@ def shared_prefixes(records: Sequence[Record], tokenizer: Any | None) -> Shared:
     rows: list[Row] = []
     for start in range(0, len(records), 256):
         part = records[start : start + 256]
-        wholes = encode([apply(template, encoder, r.messages, r.tools, generation_prompt=False) for r in part])
         befores = [_before_answer(r) for r in part]
         leads = encode(
             [
@@ -225,7 +203,8 @@ def shared_prefixes(records: Sequence[Record], tokenizer: Any | None) -> Shared:
                 for turns, r in zip(befores, part, strict=True)
             ]
         )
-        rows += [Row(r, lead, len(whole)) for r, lead, whole in zip(part, leads, wholes, strict=True)]
+        whole = lengths[start : start + 256]
+        rows += [Row(r, lead, length) for r, lead, length in zip(part, leads, whole, strict=True)]
     return shared(rows, lambda text: encode([text])[0], "token" if tokenizer else "character")
 
 

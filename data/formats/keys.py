@@ -36,6 +36,7 @@ TRAINED = ("trained", "trainable", "train", "training", "loss", "weight", "loss_
 LABELS = ("label", "kto_tag")
 """Keys of a row that say whether its answer is a good one."""
 _TURNS = ("messages", "conversations", "prompt", "completion", "question", "input_messages")
+_OTHERS = {"system", "developer", "user", "human", "tool", "observation", "ipython", "tool_response"}
 _WORDS = {"true": 1.0, "false": 0.0}
 _BAD = {"false", "0", "bad", "rejected", "undesirable", "negative"}
 _ASIDE = "set such rows aside with `python -m data convert FILE --to records`"
@@ -134,9 +135,6 @@ def losses(row: dict[str, Any], format_name: str) -> Iterator[tuple[Loss, str]]:
         for key in turn.keys() - TURN - {*TRAINED, *REASONING}:
             if not _empty(turn[key]):
                 yield UNREAD_TURN, repr(key)
-
-
-_OTHERS = {"system", "developer", "user", "human", "tool", "observation", "ipython", "tool_response"}
 
 
 def reasoning_of(turn: dict[str, Any]) -> str:

@@ -9,21 +9,19 @@ from jinja2 import TemplateError
 
 from eval.parsed import ToolCall
 
-TOOL: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "look_up",
-        "description": "Look a thing up.",
-        "parameters": {
-            "type": "object",
-            "properties": {
-                "name": {"type": "string", "description": "Its name."},
-                "depth": {"type": "number", "description": "How deep."},
-            },
-            "required": ["name"],
-        },
-    },
-}
+
+def probe_tool(**described: str) -> dict[str, Any]:
+    """A tool to call in a probe; `described` are its parameters' descriptions, which some templates cannot do without
+    and rows do not always have."""
+    properties: dict[str, dict[str, str]] = {"name": {"type": "string"}, "depth": {"type": "number"}}
+    for name, text in described.items():
+        properties[name]["description"] = text
+    parameters = {"type": "object", "properties": properties, "required": ["name"]}
+    function = {"name": "look_up", "description": "Look a thing up.", "parameters": parameters}
+    return {"type": "function", "function": function}
+
+
+TOOL = probe_tool(name="Its name.", depth="How deep.")
 _USER = {"role": "user", "content": "기둥 둘"}
 _RICH: list[dict[str, Any]] = [{"name": '기둥 "1"'}, {"name": "2", "depth": -1.5}]
 _PLAIN: list[dict[str, Any]] = [{"depth": 1}, {"depth": 2}]  # some templates write text without quotation marks

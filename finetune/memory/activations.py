@@ -89,8 +89,8 @@ def packed_attention(s: Setup) -> tuple[int, int]:
 
     Copies: each suffix stands behind keys and values of its prefix of its own, and the prefix behind some that are
     written out for all heads. A suffix of t tokens and a prefix of N - rows·t make the most of them, N²/4t: with
-    suffixes of 64 tokens on average N/256 of N tokens, and no more than a step has rows. A suffix that is much longer
-    than the others beside it takes more, for they are padded to it. Source: finetune/attention.py.
+    suffixes of 64 tokens on average N/256 of N tokens, and no more than a step has rows. Suffixes are padded only to
+    neighbours of like length. Source: finetune/attention.py.
     """
     q, kv = s.shape.q, s.shape.kv
     copies = 2 * kv * max(1, min(s.step_rows, s.tokens // (4 * SUFFIX)))

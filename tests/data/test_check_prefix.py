@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from data.check import check_files
-from data.check.prefix import Row, Shared, families, shared, shared_prefixes
+from data.check.lengths import row_lengths
+from data.check.prefix import Characters, Row, Shared, shared, shared_prefixes
 from data.commands import app
+from data.families import families
 from data.record import Record
 from finetune.shared_prefix import runs
 from tests.tiny import make_tokenizer
@@ -36,8 +38,12 @@ def record(number: int, system: str = "Call the tools.", tools: list[dict[str, A
     return Record(str(number), messages, TOOLS if tools is None else tools)
 
 
+def of_rows(records: list[Record], tokenizer: Any) -> Shared:
+    return shared_prefixes(records, row_lengths(records, tokenizer or Characters(), "signature"), tokenizer)
+
+
 def in_characters(records: list[Record]) -> Shared:
-    return shared_prefixes(records, None)
+    return of_rows(records, None)
 
 
 @given(
@@ -50,7 +56,7 @@ def test_families_are_those_that_training_finds(drawn: list[tuple[int, int, list
 
 
 def test_one_prefix_of_all_rows(tmp_path: Path) -> None:
-    found = shared_prefixes([record(n) for n in range(16)], make_tokenizer(tmp_path))
+    found = of_rows([record(n) for n in range(16)], make_tokenizer(tmp_path))
     assert (found.families, found.alike, found.rows, found.reason) == (1, 16, 16, "")
     assert found.computed == found.total - 14 * found.prefix, "16 rows are two steps, each with a copy"
     assert found.sentence() == (
@@ -91,7 +97,7 @@ def test_where_nothing_is_shared_it_says_why(records: list[Record], why: str) ->
 def test_the_place_is_the_token_of_the_system_turn_that_differs(tmp_path: Path) -> None:
     """A token is a byte here: `Today is ` has nine."""
     records = [record(n, f"Today is {WORDS[n]}. Call the tools.") for n in range(8)]
-    said = shared_prefixes(records, make_tokenizer(tmp_path)).sentence()
+    said = of_rows(records, make_tokenizer(tmp_path)).sentence()
     assert "differs from its token 10 on, and the tools stand behind it: put what changes" in said
 
 

@@ -70,6 +70,8 @@ def test_a_number_is_finite(key: str, value: str) -> None:
 def test_a_key_of_two_kinds_says_both() -> None:
     with pytest.raises(InputError, match=r"eval\.every: input should be 'epoch', or .* greater than 0 \(got 0\)"):
         load_config("cpu", ["eval.every=0"])
+    with pytest.raises(InputError, match=r"^lora\.target_modules: input should be a valid list, or .* 'all-linear'"):
+        load_config("cpu", ["lora.target_modules=all-liner"])
 
 
 def preset(**changes: Any) -> str:

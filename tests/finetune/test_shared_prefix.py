@@ -11,12 +11,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from data.families import SHORTEST
 from data.render import IGNORED, Example
 from finetune import attention
 from finetune.attention import ordinary_attention, use_packed_attention
 from finetune.batching import EpochOrder
 from finetune.losses import training_loss
-from finetune.shared_prefix import SHORTEST, computed_tokens, kin, pack, passes
+from finetune.shared_prefix import computed_tokens, kin, pack, passes
 from tests.finetune.shared_rows import FAMILIES, PASSES, compare, make, make_rows
 from tests.tiny import ROOT, random_model
 

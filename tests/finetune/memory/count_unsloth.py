@@ -25,6 +25,7 @@ with contextlib.redirect_stdout(io.StringIO()):
     from unsloth.kernels import utils as kernels
     from unsloth_zoo.fused_losses import fused_linear
 
+from tests.finetune.memory.flash_attention import Attention
 from tests.finetune.memory.live_bytes import LiveBytes
 from tests.finetune.memory.meta_models import build, count_resident, fresh_gradients, optimizer_state
 
@@ -62,24 +63,6 @@ class Norm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Any) -> Any:
         return grad
-
-
-class Attention(torch.autograd.Function):
-    """Flash attention with grouped keys: the output and one float a head and token; the backward sums dQ in float32."""
-
-    @staticmethod
-    def forward(ctx: Any, q: Any, k: Any, v: Any) -> Any:
-        out = torch.empty_like(q)
-        ctx.save_for_backward(q, k, v, out, torch.empty(q.shape[:3], device="meta"))
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, grad: Any) -> Any:
-        q, k, v, _, _ = ctx.saved_tensors
-        total = torch.empty(q.shape, dtype=torch.float32, device="meta")
-        grads = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
-        del total
-        return grads
 
 
 class Checkpoint(torch.autograd.Function):

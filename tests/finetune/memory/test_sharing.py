@@ -29,6 +29,7 @@ from finetune.memory.shapes import KNOWN, shape_of
 from finetune.memory.sharing import find_tokenizer, why_padded
 from finetune.packing import shares_prefixes
 from finetune.shared_prefix import Group, Layout
+from tests.finetune.memory.flash_attention import Attention
 from tests.finetune.memory.live_bytes import LiveBytes
 from tests.tiny import FIXTURES, make_tokenizer
 
@@ -110,44 +111,32 @@ def test_gradients_of_earlier_passes_wait() -> None:
     assert slightly_less > make_plan(one).phases["forward and loss"] + terms.gradients(one) / 2
 
 
-class Kernel(torch.autograd.Function):
-    """Attention as a card's kernels allocate: output and a float a head and token; the backward sums dQ in float32."""
-
-    @staticmethod
-    def forward(ctx: Any, q: Any, k: Any, v: Any) -> Any:
-        out = torch.empty_like(q)
-        ctx.save_for_backward(q, k, v, out, torch.empty(q.shape[:3], device="meta"))
-        return out
-
-    @staticmethod
-    def backward(ctx: Any, grad: Any) -> Any:
-        q, k, v, _, _ = ctx.saved_tensors
-        total = torch.empty(q.shape, dtype=torch.float32, device="meta")
-        grads = torch.empty_like(q), torch.empty_like(k), torch.empty_like(v)
-        del total
-        return grads
-
-
-GROUPS = [[Group(2048)], [Group(1448, (75,) * 8)], [Group(1024, (128,) * 8)], [Group(400, (100,) * 6)] * 2]
+GROUPS = [
+    [Group(2048)],
+    [Group(1448, (75,) * 8)],
+    [Group(1024, (128,) * 8)],
+    [Group(400, (100,) * 6)] * 2,
+    [Group(1536, (60, 61, 62, 63, 65, 66, 67, 68))],  # those of unlike length are padded, which takes more
+]
 
 
 @pytest.mark.parametrize(("heads", "key_heads", "size"), [(12, 2, 128), (32, 8, 64), (32, 32, 64)])
 def test_packed_attention_is_planned_as_it_allocates(
     heads: int, key_heads: int, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Steps of eight rows: no layout takes more than is planned, and one takes most of it."""
+    """Steps of eight rows: no layout takes more than is planned, and one takes nearly as much."""
     shape = replace(QWEN, heads=heads, kv_heads=key_heads, head_dim=size)
     planned = activations.packed_attention(Setup(shape, length=2048, pass_tokens=2048))
     counts = [counted(groups, heads, key_heads, size, monkeypatch.setattr) for groups in GROUPS]
     for of_all, most in zip(zip(*counts, strict=True), planned, strict=True):
-        assert 0.6 * most < max(of_all) < 1.02 * most
+        assert 0.75 * most < max(of_all) < 1.02 * most
 
 
 def counted(
     groups: list[Group], heads: int, key_heads: int, size: int, patch: Callable[..., None]
 ) -> tuple[float, float]:
     """Widths that attention keeps for the backward pass, and the most in it: bytes / (2·N)."""
-    patch(torch.nn.functional, "scaled_dot_product_attention", lambda q, k, v, **_: Kernel.apply(q, k, v))
+    patch(torch.nn.functional, "scaled_dot_product_attention", lambda q, k, v, **_: Attention.apply(q, k, v))
     patch(torch, "is_autocast_enabled", lambda *_: False)
     patch(attention, "_runs_on_gpu", lambda _: True)
     tokens = sum(group.tokens for group in groups)
