@@ -55,7 +55,7 @@ def train(
             return
         source, config = config_from(arguments, typer.echo)
         if source == "cpu" and named(arguments)[0] is None:
-            typer.echo("  In an hour a CPU teaches it more: make train ARGS=cpu-long")
+            typer.echo("  A longer run learns more (about an hour on a CPU): make train ARGS=cpu-long")
         run_training(config, Path(source).stem)
 
 

@@ -69,7 +69,8 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
         )
     if changes := logit_changes(model.config):
         raise InputError(
-            f"{model.config.model_type} models change their logits behind the LM head ({changes}); no loss here does",
+            f"{model.config.model_type} models cap or scale their logits after the LM head ({changes}), "
+            "which this project's loss does not support",
             where=str(folder),
             fix="train a Gemma 3, Llama, Mistral, Qwen2.5 or Qwen3 model",
         )
@@ -93,8 +94,8 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
 
 
 def logit_changes(config: Any) -> str:
-    """What a model does to its logits behind the LM head (Gemma 2, Granite, Cohere, Falcon-H1), from its config; empty
-    for most: nothing."""
+    """How a model caps or scales its logits after the LM head (Gemma 2, Granite, Cohere, Falcon-H1), from its config;
+    empty for most models, which do not."""
     names = ("final_logit_softcapping", "logits_scaling", "logit_scale", "lm_head_multiplier")
     values = {name: getattr(config.get_text_config(), name, None) for name in names}
     return ", ".join(f"{name}={value:g}" for name, value in values.items() if value not in (None, 1))
