@@ -168,7 +168,7 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     model = tmp_path / "model"
     model.mkdir()
     for name in ("config.json", "tokenizer.json"):
-        (model / name).touch()  # never read
+        (model / name).write_text("{}", encoding="utf-8")  # never read
     config = load_config("cpu", [f"model.name={model}"])
     here = {"device": {"kind": "cpu", "name": "Processor"}, "environment": {}}
     monkeypatch.setattr("benchmarks.machine.machine", lambda: here)

@@ -154,7 +154,7 @@ def act(tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     model = tmp_path / "model"
     model.mkdir()
     for name in ("config.json", "tokenizer.json"):
-        (model / name).touch()  # never read
+        (model / name).write_text("{}", encoding="utf-8")  # never read
     here = {"device": {"kind": "cpu", "name": "Processor", "memory_gib": 1.0}, "environment": {"packages": {}}}
     monkeypatch.setattr("benchmarks.machine.machine", lambda: here)
 
