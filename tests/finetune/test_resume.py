@@ -121,7 +121,11 @@ def test_a_run_that_another_process_trains_is_not_resumed(whole: tuple[Path, lis
     assert (run / "metrics.jsonl").read_bytes() == recorded
 
 
-@pytest.mark.parametrize("left", ["999999999 1.0", "", "x y", f"{os.getpid()} 1.0", f"{os.getppid()} 1.0"])
+@pytest.mark.parametrize(
+    "left",
+    ["999999999 1.0", "", "x y", f"{os.getpid()} 1.0", f"{os.getppid()} 1.0"],
+    ids=["no such process", "empty", "no numbers", "this process", "its parent"],
+)
 def test_what_a_dead_process_left_does_not_hold(tmp_path: Path, left: str) -> None:
     (tmp_path / "training.pid").write_text(left, encoding="utf-8")
     with hold(tmp_path):
