@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-from data.errors import InputError
-from finetune.config import Config
+from tooltune.config import Config
+from tooltune.errors import InputError
 
 
 @dataclass(frozen=True)

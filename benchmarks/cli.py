@@ -13,7 +13,7 @@ from benchmarks.recipe import recipe_command
 from benchmarks.record import record_command
 from benchmarks.results import RESULTS
 from benchmarks.rows import rows_command
-from data.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -119,8 +119,8 @@ app.command("record")(record_command)
 
 def _start(arguments: list[str] | None, json: bool) -> tuple[Any, "Console"]:
     """The base config, and the console."""
-    from data.console import terminal
     from finetune.arguments import config_from
+    from tooltune.console import terminal
 
     console = terminal(stderr=json)
     _, config = config_from(arguments, console.print)
@@ -129,7 +129,7 @@ def _start(arguments: list[str] | None, json: bool) -> tuple[Any, "Console"]:
 
 def _show(result: Any, path: Path, console: "Console", json: bool) -> None:
     from benchmarks.report import table, write_report
-    from data.files import dump_json
+    from tooltune.files import dump_json
 
     written = write_report(result, path)
     if json:

@@ -7,7 +7,7 @@ place of its MLP's forward. Its own message counts Qwen2's QKV as patched althou
 from typing import Any
 
 from benchmarks.results import Fused
-from finetune.config import Config
+from tooltune.config import Config
 
 
 def fused_layers(model: Any) -> Fused:

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.results import RESULTS, result_path, save, spread
-from data.cli import DEBUG, Debug, errors_as_lines
-from data.errors import InputError
+from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.errors import InputError
 
 BATCHES = "1,8,16,32,64"
 WARM_UP_TOKENS = 4
@@ -56,8 +56,8 @@ def generate_command(
         from benchmarks.machine import machine
         from benchmarks.report import table, write_report
         from benchmarks.report.verdict import verdict
-        from data.console import progress, quiet, terminal
-        from data.files import dump_json
+        from tooltune.console import progress, quiet, terminal
+        from tooltune.files import dump_json
 
         sizes = batch_sizes(batches)
         here = machine()
@@ -104,12 +104,12 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
     from data.load import load_splits
     from data.load import spread as spread_over
     from data.render import align_end_token, render, render_prompt
-    from data.runs import find_run
     from data.tools import shown
     from eval.trained import load_tuned, read_trained
     from eval.trained import prepare as ready
-    from finetune.config import load_config
     from finetune.device import detect
+    from tooltune.config import load_config
+    from tooltune.run import find_run
 
     trained = read_trained(find_run(run)) if run else None
     config = (
@@ -151,10 +151,10 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
 
 def _embedded(config: Any, kind: str, say: Callable[[str], None]) -> tuple[Any, Any, Any, str]:
     """The embedded model, its tokenizer and template, and the dtype that it decodes in."""
-    from data.pretrained import load_tokenizer, resolve
     from eval.load import decoding_dtype, load_model
     from eval.roundtrip import choose_template
     from finetune.device import detect, family_of, precision
+    from tooltune.pretrained import load_tokenizer, resolve
 
     base = resolve(config.model.name, say)
     tokenizer = load_tokenizer(base)

@@ -8,8 +8,8 @@ import sys
 from typing import Any
 
 from benchmarks.watch import APART
-from data.errors import JobFailed
-from data.files import dump_json
+from tooltune.errors import JobFailed
+from tooltune.files import dump_json
 
 
 def machine() -> dict[str, Any]:

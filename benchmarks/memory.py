@@ -27,8 +27,8 @@ from benchmarks.shapes import fixed
 from benchmarks.train import memory_limit, with_budget
 from data.render import Example
 from eval.backend import context_length
-from finetune.config import Config
 from finetune.memory.shapes import read_config
+from tooltune.config import Config
 
 STEPS = 3  # the optimizer's state exists from the first, so the second is as large as any
 START = 512

@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import data.structural
-from data.errors import InputError
 from data.record import Record
 from data.structural.toolsets import CORE, offer
+from tooltune.errors import InputError
 
 SOURCE = Path(data.structural.__file__).parent / "train.jsonl"
 ROWS = 500

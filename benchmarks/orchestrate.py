@@ -18,13 +18,13 @@ from benchmarks.results import ArmResult, Result, Run, ShapeResult, save, summar
 from benchmarks.shapes import ONE_PREFIX, Shape, config_for, rows_for, write_rows
 from benchmarks.watch import last_words, run_watched
 from benchmarks.worker import Spec
-from data.console import progress
-from data.errors import InputError
-from data.files import write_json
 from data.load import load_records
-from data.pretrained import resolve
 from data.render import Example
-from finetune.config import Config
+from tooltune.config import Config
+from tooltune.console import progress
+from tooltune.errors import InputError
+from tooltune.files import write_json
+from tooltune.pretrained import resolve
 
 Command = Callable[[Path], list[str]]
 

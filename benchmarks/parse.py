@@ -14,13 +14,13 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.results import result_path, save, spread
-from data.cli import DEBUG, Debug, errors_as_lines
-from data.errors import InputError, JobFailed
 from data.load import load_records
 from data.record import Record
 from eval.formats import families
 from eval.parse import parse_tool_calls, render_calls
 from eval.parsed import ToolCall
+from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.errors import InputError, JobFailed
 
 ROWS = Path(__file__).resolve().parent.parent / "data" / "structural" / "test.jsonl"
 PROMISE: dict[str, Any] = {"family": "hermes", "outputs_per_second": 20_000}
@@ -52,8 +52,8 @@ def parse_command(
         from benchmarks.machine import machine
         from benchmarks.report import table, write_report
         from benchmarks.report.verdict import verdict
-        from data.console import terminal
-        from data.files import dump_json
+        from tooltune.console import terminal
+        from tooltune.files import dump_json
 
         here = machine()
         result = measure(load_records(ROWS), here, family=family, repeats=repeats, seconds=seconds)

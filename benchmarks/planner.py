@@ -31,13 +31,13 @@ from benchmarks.orchestrate import (
 from benchmarks.results import Measured, Run, Status, result_path, save
 from benchmarks.shapes import config_for
 from benchmarks.train import memory_limit, with_budget
-from data.errors import InputError
-from finetune.config import Config
 from finetune.memory.card import find_card
 from finetune.memory.overheads import GIB
 from finetune.memory.plan import make_plan
 from finetune.memory.setup import Engine, setup_from
 from finetune.memory.shapes import shape_of
+from tooltune.config import Config
+from tooltune.errors import InputError
 
 MODELS = "Qwen/Qwen2.5-0.5B-Instruct,Qwen/Qwen2.5-1.5B-Instruct,Qwen/Qwen2.5-3B-Instruct"
 SHAPES = "1x512,1x1024,1x2048,4x1024"

@@ -15,10 +15,10 @@ from typing import Annotated, Any
 
 import typer
 
-from data.cli import DEBUG, Debug, errors_as_lines
-from data.errors import InputError, JobFailed
-from data.files import dump_json, write_json
-from finetune.config import Config
+from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.config import Config
+from tooltune.errors import InputError, JobFailed
+from tooltune.files import dump_json, write_json
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def profile_command(
 ) -> None:
     """The operators that one arm's training steps spend their time in."""
     with errors_as_lines(debug):
-        from data.console import terminal
         from finetune.arguments import config_from
+        from tooltune.console import terminal
 
         console = terminal(stderr=as_json)
         _, config = config_from(arguments, console.print)

@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from data.embedded import SMOLLM2, embedded_model, models_dir
-from data.errors import InputError
-from data.pretrained import load_tokenizer
 from finetune.memory.shapes import Shape, shape_of
+from tooltune.embedded import SMOLLM2, embedded_model, models_dir
+from tooltune.errors import InputError
+from tooltune.pretrained import load_tokenizer
 
 POSITIONS = 32_768
 TINY = {

@@ -53,10 +53,10 @@ from benchmarks.recipe_result import (
 )
 from benchmarks.results import RESULTS, result_path, save
 from benchmarks.watch import Ended, run_watched
-from data.cli import DEBUG, Debug, errors_as_lines
-from data.console import progress
-from data.files import dump_json
-from finetune.config import Config
+from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.config import Config
+from tooltune.console import progress
+from tooltune.files import dump_json
 
 SAMPLES = {"cpu": 192, "cuda": 640}  # whose loss is the target
 EVALUATIONS = 12  # on the way there
@@ -117,8 +117,8 @@ def recipe_command(
     """Time the shipped preset and the run of a plain Hugging Face tutorial to the same validation loss."""
     with errors_as_lines(debug):
         from benchmarks.report import table, write_report
-        from data.console import terminal
         from finetune.arguments import config_from
+        from tooltune.console import terminal
 
         console = terminal(stderr=as_json)
         options = Options(target, samples, cap * 60, literal, out)
@@ -151,8 +151,8 @@ def recipe(config: Config, options: Options, console: Any, command: Command = ar
     """
     from benchmarks.machine import machine
     from benchmarks.train import memory_limit
-    from data.pretrained import resolve
     from finetune.rows import read_rows
+    from tooltune.pretrained import resolve
 
     folder = str(resolve(config.model.name, console.print))
     read_rows(config)  # wrong rows are told before anything starts

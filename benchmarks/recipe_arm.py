@@ -17,15 +17,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.worker import refuse_unsloth, start_alike
-from data.errors import InputError, JobFailed
-from data.files import dump_json, write_json
 from data.load import spread
 from data.render import IGNORED, Example
 from eval.shortage import is_shortage
-from finetune.config import Config
 from finetune.length import Length, run_length
 from finetune.rows import Prepared
 from finetune.shortage import OutOfMemory, phase
+from tooltune.config import Config
+from tooltune.errors import InputError, JobFailed
+from tooltune.files import dump_json, write_json
 
 Emit = Callable[[dict[str, Any]], None]
 
@@ -74,10 +74,10 @@ def run_arm(task: Task, emit: Emit) -> None:
         JobFailed: the answers are not those of the other arm, or training could not go on; `OutOfMemory` when memory
             ran out.
     """
-    from data.pretrained import resolve
     from finetune.device import detect, family_of, precision
     from finetune.models import load, prepare_backend
     from finetune.packing import make_packing
+    from tooltune.pretrained import resolve
 
     started = time.perf_counter()
     config = Config.model_validate(task.config)

@@ -4,7 +4,7 @@ from typing import Any, Literal, TypedDict
 
 from benchmarks.results import Measured, Status
 from benchmarks.watch import Ended
-from finetune.config import Config
+from tooltune.config import Config
 
 PLAIN, LITERAL, PRESET = "plain-hf", "plain-hf literal", "preset"
 

@@ -12,10 +12,10 @@ import typer
 
 from benchmarks.report.markdown import block
 from benchmarks.results import RESULTS
-from data.blocks import READMES, fill_blocks, has_block
-from data.cli import DEBUG, Debug, errors_as_lines
-from data.errors import InputError
-from data.files import atomic_write
+from tooltune.blocks import READMES, fill_blocks, has_block
+from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.errors import InputError
+from tooltune.files import atomic_write
 
 KIND = "bench"
 

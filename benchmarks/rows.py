@@ -34,11 +34,11 @@ from benchmarks.recipe import read_events
 from benchmarks.results import RESULTS, result_path, save
 from benchmarks.rows_plan import MODES, Point, RowsResult, chosen_modes, chosen_sizes, earlier, minutes_left, plan
 from benchmarks.watch import Ended, run_watched
-from data.cli import DEBUG, Debug, errors_as_lines
-from data.console import progress
-from data.errors import InputError, JobFailed
-from data.files import dump_json, read_jsonl
-from finetune.config import Config
+from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.config import Config
+from tooltune.console import progress
+from tooltune.errors import InputError, JobFailed
+from tooltune.files import dump_json, read_jsonl
 
 SPLIT = "validation"
 
@@ -97,8 +97,8 @@ def rows_command(
     """How many rows are needed: accuracy after training on more and more of them, at equal steps and equal epochs."""
     with errors_as_lines(debug):
         from benchmarks.report import table, write_report
-        from data.console import terminal
         from finetune.arguments import config_from
+        from tooltune.console import terminal
 
         console = terminal(stderr=as_json)
         if docs:
@@ -140,11 +140,11 @@ def measure_rows(
     """
     from benchmarks.machine import machine
     from benchmarks.train import memory_limit
-    from data.pretrained import resolve
-    from data.runs import runs_dir
     from eval.run import evaluation_folder
     from finetune.rows import read_rows
     from finetune.runs import file_digest
+    from tooltune.pretrained import resolve
+    from tooltune.run import runs_dir
 
     if config.train.max_steps is not None:
         raise InputError("this benchmark sets the steps", where="train.max_steps", fix="train.max_steps=null")
@@ -251,7 +251,7 @@ def _measure(work: Work, point: Point, tick: Callable[[int, str], None]) -> None
 
 def _trained(run: Path) -> bool:
     """Whether its training came to its end, in this call or before."""
-    from data.runs import read_manifest
+    from tooltune.run import read_manifest
 
     return (run / "manifest.json").is_file() and "best" in read_manifest(run)
 
@@ -275,7 +275,7 @@ def _watched(work: Work, words: list[str], log: Path, tick: Callable[[], None]) 
 
 
 def _fill(point: Point, run: Path, metrics: dict[str, Any]) -> None:
-    from data.runs import read_manifest
+    from tooltune.run import read_manifest
 
     manifest = read_manifest(run)
     *_, (_, last) = read_jsonl(run / "epochs.jsonl")

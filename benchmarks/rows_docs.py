@@ -8,8 +8,8 @@ from typing import Any
 
 from benchmarks.record import read_results
 from benchmarks.report.markdown import block, plain
-from data.blocks import ROOT, fill_blocks
-from data.files import atomic_write
+from tooltune.blocks import ROOT, fill_blocks
+from tooltune.files import atomic_write
 
 PAGE = ROOT / "docs" / "rows.md"
 NOTHING = "**Not measured yet.** `python -m benchmarks rows && python -m benchmarks rows --docs` fills this in."

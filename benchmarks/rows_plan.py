@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict
 
 from benchmarks.results import Measured, Status
-from data.errors import InputError
-from finetune.config import Config
+from tooltune.config import Config
+from tooltune.errors import InputError
 
 SIZES = (125, 250, 500, 1000, 2000)
 MODES = ("steps", "epochs")

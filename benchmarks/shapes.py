@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.one_prefix import LONGEST
-from data.errors import InputError
-from data.files import read_jsonl, write_jsonl
 from data.render import IGNORED, Example
-from finetune.config import Config
+from tooltune.config import Config
+from tooltune.errors import InputError
+from tooltune.files import read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
     from finetune.batching import EpochOrder

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import torch
 from transformers import TrainerCallback
 
-from data.errors import JobFailed
-from data.files import dump_json
 from data.render import IGNORED
 from finetune.rate import Flops, Tally, new_tally
+from tooltune.errors import JobFailed
+from tooltune.files import dump_json
 
 COMPILED = 1e-3  # seconds of compiling in a step from which on the step is no steady one
 

@@ -19,9 +19,9 @@ from benchmarks.orchestrate import (
     write_shapes,
 )
 from benchmarks.results import Result, result_path
-from data.errors import InputError
-from finetune.config import Config
 from finetune.device import GIB
+from tooltune.config import Config
+from tooltune.errors import InputError
 
 STEPS = {"cuda": 75, "cpu": 21}
 WARMUP_SHARE = 3  # one pass over the rows warms up, the other two are timed

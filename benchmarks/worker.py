@@ -12,10 +12,10 @@ import traceback
 from pathlib import Path
 from typing import Any, TypedDict
 
-from data.errors import InputError, JobFailed
-from data.files import dump_json, write_json
-from finetune.config import Config
 from finetune.device import act_small
+from tooltune.config import Config
+from tooltune.errors import InputError, JobFailed
+from tooltune.files import dump_json, write_json
 
 
 class Spec(TypedDict):
@@ -66,10 +66,10 @@ def measure(spec: Spec) -> dict[str, Any]:
     import psutil
 
     from benchmarks.shapes import placed, read_rows, shuffle
-    from data.pretrained import load_tokenizer
     from finetune.device import detect, family_of, precision
     from finetune.models import load, prepare_backend
     from finetune.packing import make_packing
+    from tooltune.pretrained import load_tokenizer
 
     config = Config.model_validate(spec["config"])
     refuse_unsloth(config)

@@ -1,6 +1,6 @@
 """What is learnt: records, loaders, rendering to tokens, the structural dataset."""
 
-from data.errors import InputError
 from data.record import Record
+from tooltune.errors import InputError
 
 __all__ = ["InputError", "Record"]

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from data.cli import DEBUG, Debug, errors_as_lines
-from data.errors import InputError, JobFailed
+from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.errors import InputError, JobFailed
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -47,7 +47,7 @@ def check(
     errors."""
     with errors_as_lines(debug):
         from data.check import check_files
-        from data.files import dump_json
+        from tooltune.files import dump_json
 
         report = check_files(files, tokenizer, say=lambda line: print(line, file=sys.stderr))
         if as_json:
@@ -89,8 +89,8 @@ def convert(
 
 
 def _build(out: Path | None, limit: int) -> None:
-    from data.files import writable
     from data.structural import build
+    from tooltune.files import writable
 
     writable(out or build.HERE, folder=True)
     try:

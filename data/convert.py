@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from data.errors import InputError
-from data.files import atomic_write, dump_json, write_jsonl
 from data.formats.literals import unwritable
 from data.formats.reading import Loaded, Rejected, read_file
+from tooltune.errors import InputError
+from tooltune.files import atomic_write, dump_json, write_jsonl
 
 
 @dataclass(frozen=True)

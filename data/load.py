@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from data.errors import InputError
-from data.files import dump_json
 from data.formats.reading import read_file
 from data.record import Record
+from tooltune.errors import InputError
+from tooltune.files import dump_json
 
 Item = TypeVar("Item")
 

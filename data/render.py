@@ -12,10 +12,10 @@ from enum import IntEnum
 from functools import lru_cache
 from typing import Any
 
-from data.errors import InputError
-from data.files import dump_json
 from data.record import Record
 from data.template import Template, apply, way_out, whose
+from tooltune.errors import InputError
+from tooltune.files import dump_json
 
 IGNORED = -100  # the label that the cross-entropy of PyTorch and transformers leaves out
 

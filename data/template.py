@@ -11,12 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from data.errors import InputError
+from tooltune.errors import InputError
 
 TEMPLATES = Path(__file__).parent / "templates"
-TURN_ENDS = ("<|im_end|>", "<end_of_turn>")
-TURN_STARTS = ("<|im_start|>", "<start_of_turn>")
-"""Tokens around a turn of the project's template, where the vocabulary has them."""
 ToolsStyle = Literal["json", "signature"]
 
 
@@ -73,14 +70,6 @@ def project_template(tokenizer: Any, style: ToolsStyle, reason: str = "", *, det
     head += f"{{%- set details = {json.dumps(details)} -%}}"
     parts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in ("signature.jinja", "hermes.jinja")]
     return Template("\n".join([head, *parts]), "hermes", "project", reason)
-
-
-def own_template(tokenizer: Any) -> str | None:
-    """The tokenizer's own chat template; of several by name the one for tools, else the usual one, else the first."""
-    own = tokenizer.chat_template
-    if isinstance(own, dict):
-        return own.get("tool_use") or own.get("default") or next(iter(own.values()), None)
-    return own
 
 
 def signature(function: dict[str, Any], *, details: bool = False) -> str:

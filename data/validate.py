@@ -3,7 +3,7 @@
 import unicodedata
 from typing import Any
 
-from data.errors import InputError
+from tooltune.errors import InputError
 
 ROLES = ("system", "user", "assistant", "tool")
 _CONVERT = "`python -m data convert FILE --to records` reads it"

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from data.cuda import CONTEXT, GIB, lends_main_memory
-from data.errors import JobFailed
+from tooltune.cuda import CONTEXT, GIB, lends_main_memory
+from tooltune.errors import JobFailed
 
 OF_FREE = 0.9
 """Share of what other programs leave of the card that is used where the driver lends main memory."""

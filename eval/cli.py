@@ -5,11 +5,11 @@ from typing import Annotated, Any
 
 import typer
 
-from data.cli import DEBUG, Debug, Lang, errors_as_lines
 from eval.commands.bfcl import bfcl
 from eval.commands.compare import compare_runs
 from eval.commands.endpoint import endpoint
 from eval.commands.score import score_file
+from tooltune.cli import DEBUG, Debug, Lang, errors_as_lines
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -32,10 +32,10 @@ def run(
 ) -> None:
     """Generate on a split or a file with a run's best adapter and its base model, parse, score and report."""
     with errors_as_lines(debug):
-        from data.console import quiet
-        from data.runs import find_run
         from eval.run import evaluate_run, evaluation_folder
         from eval.tables import bucket_table, headline_table
+        from tooltune.console import quiet
+        from tooltune.run import find_run
 
         folder = find_run(run)
         with quiet(folder / "log.txt") as console:
@@ -70,7 +70,7 @@ class _Bars:
     """One progress bar a model."""
 
     def __init__(self, console: Any) -> None:
-        from data.console import progress
+        from tooltune.console import progress
 
         self.console = console
         self.bar = progress(console)

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
-from data.files import dump_json, write_jsonl
+from tooltune.errors import InputError
+from tooltune.files import dump_json, write_jsonl
 
 
 @dataclass(frozen=True)

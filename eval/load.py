@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from data.pretrained import check_files
+from tooltune.pretrained import check_files
 
 
 def decoding_dtype(trained: str, device: str) -> str:

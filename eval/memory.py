@@ -7,7 +7,7 @@ hold, neither counted nor measured.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from data.errors import InputError
+from tooltune.errors import InputError
 
 MOST = 64
 """Prompts at a time, whatever fits: the longest answer of a batch keeps the others waiting."""

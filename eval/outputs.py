@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
-from data.files import read_jsonl
 from data.formats.schema import tools_of
 from eval.scoring import Sample
+from tooltune.errors import InputError
+from tooltune.files import read_jsonl
 
 _ROW = 'a row is {"id": …, "output": "raw text", "gold": [{"name": …, "arguments": {…}}]}'
 Tools = list[dict[str, Any]]

@@ -21,7 +21,6 @@ from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
 
-from data.errors import InputError
 from eval.formats import families
 from eval.formats.bare_json import read_fences, read_whole
 from eval.formats.envelope import NOTHING, json_body, markers, read_blocks, skip_space
@@ -31,6 +30,7 @@ from eval.formats.probe import TOOL, written_calls
 from eval.formats.python_calls import LIST_START, calls_body
 from eval.formats.reading import Reading, functions
 from eval.parsed import Parsed, ToolCall
+from tooltune.errors import InputError
 
 
 def parse_tool_calls(

@@ -8,13 +8,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from data.errors import InputError
-from data.files import dump_json
 from data.record import Record, tool_call
 from data.render import render
-from data.template import Template, ToolsStyle, apply, begin_text, own_template, project_template, way_out
+from data.template import Template, ToolsStyle, apply, begin_text, project_template, way_out
 from eval.formats.probe import probe_tool
 from eval.parse import detect_family, parse_tool_calls
+from tooltune.errors import InputError
+from tooltune.files import dump_json
+from tooltune.pretrained import own_template
 
 _TOOL = probe_tool()
 _PROBE = Record(

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
-from data.files import dump_json, write_json
 from data.load import spread
 from data.record import Record
 from data.render import align_end_token, render, render_prompt
@@ -17,6 +15,8 @@ from eval.kept import begin, fresh, question_digest, read_kept
 from eval.report import write_report
 from eval.scoring import Sample, compare, score
 from eval.trained import Trained, add_best, load_base, prepare, read_trained
+from tooltune.errors import InputError
+from tooltune.files import dump_json, write_json
 
 Say = Callable[[str], None]
 Tick = Callable[[str, int, int], None]  # which model, done, of

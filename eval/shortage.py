@@ -1,6 +1,6 @@
 """Out of memory: recognising it in what a library raises, and freeing what a failed attempt held."""
 
-from data.errors import JobFailed
+from tooltune.errors import JobFailed
 
 SIGNS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "alloc_failed")
 """What CUDA, cuBLAS, cuDNN, bitsandbytes and torch's CPU allocator write into a RuntimeError."""

@@ -6,17 +6,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from data.cuda import prepare_process
-from data.errors import InputError
 from data.load import load_splits
-from data.pretrained import load_tokenizer, resolve
 from data.record import Record
-from data.runs import MEND, read_manifest, read_recipe
 from data.template import Template
 from data.tools import shown
 from eval import backend
 from eval.load import add_adapter, decoding_dtype, load_model
 from eval.shortage import NoRoom, is_shortage
+from tooltune.cuda import prepare_process
+from tooltune.errors import InputError
+from tooltune.pretrained import load_tokenizer, resolve
+from tooltune.run import MEND, read_manifest, read_recipe
 
 RECIPE = [
     *("model.name", "model.backend", "model.load_in_4bit", "model.attention"),

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
-from data.runs import find_run
+from tooltune.errors import InputError
+from tooltune.run import find_run
 
 LEVEL = 0.05
 """Below this p-value a difference is called one."""

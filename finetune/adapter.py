@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from data.errors import JobFailed
-from data.files import write_json
-from data.licence import copy_licence
-from data.pretrained import embedded
-from finetune.config import Config
 from finetune.rows import Prepared
 from finetune.runs import adapter_digest, last_checkpoint, tensors_digest
+from tooltune.config import Config
+from tooltune.errors import JobFailed
+from tooltune.files import write_json
+from tooltune.licence import copy_licence
+from tooltune.pretrained import embedded
 
 
 def keep_best(config: Config, run: Path, trainer: Any, prepared: Prepared) -> Path:

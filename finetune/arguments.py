@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from finetune.config import Config, load_config
+from tooltune.config import Config, load_config
 
 
 def named(arguments: list[str] | None) -> tuple[str | None, list[str]]:

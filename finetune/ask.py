@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from data.cli import DEBUG, Debug, errors_as_lines
-from data.errors import InputError
-from data.files import dump_json
 from data.record import Record
+from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.errors import InputError
+from tooltune.files import dump_json
 
 if TYPE_CHECKING:
     from eval.generate import Output
@@ -37,8 +37,8 @@ def ask_command(
 ) -> None:
     """Ask a run's model: the calls it answers with, and whether they fit the tools that it was offered."""
     with errors_as_lines(debug):
-        from data.console import quiet
         from eval.trained import load_tuned, prepare, read_trained
+        from tooltune.console import quiet
 
         folder, requests = run_and_requests(arguments or [])
         trained = read_trained(folder)
@@ -66,7 +66,7 @@ def run_and_requests(arguments: Sequence[str]) -> tuple[Path, list[str]]:
     Raises:
         InputError: there is no run, or it never began to train.
     """
-    from data.runs import find_run, runs_dir
+    from tooltune.run import find_run, runs_dir
 
     first, *others = arguments or [""]
     # os.path: a long request is no file's name, at which Path.is_dir raises an error

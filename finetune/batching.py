@@ -7,7 +7,7 @@ from typing import Any
 from torch.utils.data import Sampler
 
 from data.render import IGNORED, Example
-from finetune.config import Train
+from tooltune.config import Train
 
 
 class EpochOrder(Sampler[int]):

@@ -10,16 +10,16 @@ from typing import Any
 from rich.console import Console
 from transformers import TrainerCallback
 
-from data.console import progress
-from data.cuda import lends_main_memory
-from data.errors import JobFailed
-from data.files import dump_json, read_jsonl, write_jsonl
 from finetune.device import GIB, Device, hand_back_freed_memory
 from finetune.diagnose import verdict
 from finetune.memory.overheads import CONTEXT
 from finetune.rate import Meter
 from finetune.system import SystemMonitor
 from finetune.trackers import Tracker, named
+from tooltune.console import progress
+from tooltune.cuda import lends_main_memory
+from tooltune.errors import JobFailed
+from tooltune.files import dump_json, read_jsonl, write_jsonl
 
 TOOL_METRICS = (
     "tool_name_accuracy",

@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
-from data.cli import DEBUG, Debug, errors_as_lines
-from data.errors import InputError
 from finetune.arguments import config_from, named
 from finetune.ask import ask_command
-from finetune.config import load_config
 from finetune.doctor.command import doctor
 from finetune.explain.command import explain_command
 from finetune.listing import runs_command
 from finetune.memory.command import plan
 from finetune.report.command import report_command
+from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.config import load_config
+from tooltune.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -38,8 +38,8 @@ def train(
 ) -> None:
     """Train. Without a preset: 6gb where there is CUDA, cpu where there is none."""
     with errors_as_lines(debug):
-        from data.runs import find_run
         from finetune.train import train as run_training
+        from tooltune.run import find_run
 
         resume = resume or ("latest" if os.environ.get("RESUME", "0") not in ("", "0") else None)
         if resume:
@@ -72,10 +72,10 @@ def preview(
     with errors_as_lines(debug):
         from rich.console import Console
 
-        from data.files import writable
         from data.load import spread
         from finetune.preview import show, to_html, to_terminal
         from finetune.rows import describe_rows, prepare, read_rows
+        from tooltune.files import writable
 
         if html:
             writable(html)
@@ -99,8 +99,8 @@ def record(
 ) -> None:
     """Put a finished and evaluated run's figures into docs/measured/ and the READMEs."""
     with errors_as_lines(debug):
-        from data.runs import find_run
         from finetune.record import record as write_record
+        from tooltune.run import find_run
 
         changed = write_record(find_run(run))
         typer.echo(

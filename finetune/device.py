@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.cuda import GIB as GIB
-from data.cuda import open_card, prepare_process
-from data.errors import InputError
 from eval.backend import bound_card
+from tooltune.cuda import GIB as GIB
+from tooltune.cuda import open_card, prepare_process
+from tooltune.errors import InputError
 
 FLOAT16_OVERFLOWS = ("embedding_gemma2", "gemma3", "gemma4", "glm4_moe", "gpt_oss", "qwen3_5", "qwen3_moe")
 """How the `model_type` begins of families whose activations or gradients leave float16's range (Unsloth's list:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
-from data.files import read_jsonl
 from data.load import to_stderr
-from data.runs import read_manifest, read_recipe
-from finetune.config import Config, checked
+from tooltune.config import Config, checked
+from tooltune.errors import InputError
+from tooltune.files import read_jsonl
+from tooltune.run import read_manifest, read_recipe
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from data.render import Example
-from finetune.config import Config
 from finetune.packing import Packing
 from finetune.shared_prefix import computed_tokens
+from tooltune.config import Config
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from data.cli import DEBUG, Debug, errors_as_lines
-from data.errors import InputError
-from data.files import dump_json
-from data.runs import runs_dir
 from finetune.diagnose import best_row
 from finetune.history import History, read_history
+from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.errors import InputError
+from tooltune.files import dump_json
+from tooltune.run import runs_dir
 
 UNREADABLE = "unreadable"
 WIDE = 110  # columns of a terminal that holds the whole table

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from data.render import IGNORED, Example, Role
-from finetune.config import RoleWeights
 from finetune.shared_prefix import kin
+from tooltune.config import RoleWeights
 
 HEAD_ROWS = 128
 """Supervised tokens that meet the LM head at once in evaluation, and in `explain`, which keeps their logits: with a

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from data.errors import InputError
-from finetune.config import Config
 from finetune.device import GIB, Device
 from finetune.length import Length
 from finetune.memory.calibration import planned_memory
 from finetune.rows import Prepared
 from finetune.runs import environment, file_digest
+from tooltune.config import Config
+from tooltune.errors import InputError
 
 
 def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared, length: Length) -> dict[str, Any]:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
 from eval.backend import checkpointing, load_unsloth, start_unsloth
 from eval.load import is_4bit
 from finetune.attention import use_packed_attention
-from finetune.config import Config
 from finetune.device import Device, cap, family_of, keep_freed_memory
 from finetune.packing import shares_prefixes
 from finetune.processor import compile_layers, fast, store_factors_in_bf16
+from tooltune.config import Config
+from tooltune.errors import InputError
 
 
 @dataclass

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from data.render import Example
 from finetune.attention import PACKED_FAMILIES, UNSLOTH_FAMILIES
-from finetune.config import Config
 from finetune.device import Device
 from finetune.shared_prefix import kin
+from tooltune.config import Config
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ which the first LoRA updates would be rounded away (docs/decisions.md).
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from finetune.config import Config
 from finetune.device import Device
+from tooltune.config import Config
 
 
 def fast(config: Config, device: Device) -> bool:

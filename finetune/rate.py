@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
 from data.render import IGNORED
-from finetune.config import Config
 from finetune.device import Device
 from finetune.processor import fast
 from finetune.shared_prefix import Group
+from tooltune.config import Config
+from tooltune.errors import InputError
 
 TOKENS = 2048
 """Rows of the measured products, and the side of the square one: as many tokens as a micro-batch has."""

@@ -8,12 +8,12 @@ import re
 from pathlib import Path
 from typing import Any
 
-from data.blocks import READMES, ROOT, fill_blocks
-from data.errors import InputError
-from data.files import atomic_write, write_json
 from finetune.diagnose import Language, verdict_word, verdicts
 from finetune.history import read_history
 from finetune.report.trained import trained
+from tooltune.blocks import READMES, ROOT, fill_blocks
+from tooltune.errors import InputError
+from tooltune.files import atomic_write, write_json
 
 MEASURED = ROOT / "docs" / "measured"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from data.load import load_splits, spread
-from data.pretrained import load_tokenizer, resolve
 from data.record import Record
 from data.render import IGNORED, Example, Rendered, align_end_token, render_all
 from data.template import Template
 from data.tools import shown
-from finetune.config import Config
+from tooltune.config import Config
+from tooltune.pretrained import load_tokenizer, resolve
 
 
 @dataclass

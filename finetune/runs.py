@@ -11,8 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
-from data.runs import runs_dir
+from tooltune.errors import InputError
+from tooltune.run import runs_dir
 
 PACKAGES = ("torch", "unsloth", "unsloth_zoo", "transformers", "trl", "peft", "datasets", "bitsandbytes", "accelerate")
 NEEDED_BYTES = 500 * 1024**2

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from data.errors import InputError
 from data.record import Record
 from data.render import render_prompt
-from finetune.config import Config
 from finetune.device import Device
 from finetune.rows import Prepared
+from tooltune.config import Config
+from tooltune.errors import InputError
 
 
 def scorer(

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from data.errors import JobFailed
 from eval.shortage import is_shortage
-from finetune.config import Config
 from finetune.packing import most_tokens
+from tooltune.config import Config
+from tooltune.errors import JobFailed
 
 
 class OutOfMemory(JobFailed):

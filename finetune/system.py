@@ -24,7 +24,7 @@ class SystemMonitor:
         if device.kind == "cuda":
             import pynvml
 
-            from data.cuda import open_card
+            from tooltune.cuda import open_card
 
             # A container may hide the driver's library from a process that computes on the card.
             with suppress(pynvml.NVMLError):

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
-from finetune.config import Config, Report
+from tooltune.config import Config, Report
+from tooltune.errors import InputError
 
 PROJECT = "tooltune"
 

@@ -11,17 +11,10 @@ from typing import Any
 
 from rich.console import Console
 
-from data.console import quiet
-from data.cuda import prepare_process
-from data.errors import InputError, JobFailed
-from data.files import read_jsonl, write_json, write_jsonl
-from data.pretrained import resolve
 from data.record import Record
-from data.runs import point_latest, read_manifest
 from eval.shortage import release
 from finetune.adapter import keep_best
 from finetune.closing import tell, write_pages
-from finetune.config import Config
 from finetune.device import GIB, Device, detect, family_of, precision
 from finetune.diagnose import verdicts
 from finetune.length import Length, run_length
@@ -32,6 +25,13 @@ from finetune.runs import adapter_digest, create_run, hold, last_checkpoint
 from finetune.scoring import scorer
 from finetune.shortage import OutOfMemory, describe, next_change, phase
 from finetune.trackers import check_trackers
+from tooltune.config import Config
+from tooltune.console import quiet
+from tooltune.cuda import prepare_process
+from tooltune.errors import InputError, JobFailed
+from tooltune.files import read_jsonl, write_json, write_jsonl
+from tooltune.pretrained import resolve
+from tooltune.run import point_latest, read_manifest
 
 
 @dataclass

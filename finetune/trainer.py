@@ -4,12 +4,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from data.errors import JobFailed
 from data.render import Example
 from finetune.attention import ordinary_attention
 from finetune.batching import EpochOrder, collate, epoch_order, features, to_dataset
 from finetune.callbacks import mean_loss
-from finetune.config import Config
 from finetune.device import Device, hand_back_freed_memory
 from finetune.losses import evaluation_loss, scaled_weights, training_loss
 from finetune.models import Loaded
@@ -18,6 +16,8 @@ from finetune.processor import products
 from finetune.rate import Tally
 from finetune.shared_prefix import computed_tokens, pack
 from finetune.shortage import phase
+from tooltune.config import Config
+from tooltune.errors import JobFailed
 
 Scorer = Callable[[Any], dict[str, float]]
 

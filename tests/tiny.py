@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from data.files import read_jsonl
+from tooltune.files import read_jsonl
 
 FIXTURES = Path(__file__).parent / "fixtures"
 ROOT = Path(__file__).parent.parent

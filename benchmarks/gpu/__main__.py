@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.gpu.steps import LONGER, STEPS
-from data.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -31,7 +31,7 @@ def main(
     """Try and measure on a GPU everything that needs one. Ctrl-C ends the step and keeps its files."""
     with errors_as_lines(debug):
         from benchmarks.gpu.run import run_steps
-        from data.console import terminal
+        from tooltune.console import terminal
 
         failed = run_steps(LONGER if longer else STEPS, steps or [], out, minutes, rehearse, terminal())
     if failed:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data.files import read_jsonl
+from tooltune.files import read_jsonl
 
 MEASURED = ("samples_per_second", "tokens_per_second", "peak_allocated_gib", "peak_reserved_gib", "compile_seconds")
 

@@ -22,9 +22,9 @@ from benchmarks.gpu.figures import key_figures
 from benchmarks.gpu.steps import Scene, Step, Words
 from benchmarks.machine import machine
 from benchmarks.watch import last_words, run_watched
-from data.errors import InputError
-from data.files import atomic_write, writable, write_json
 from finetune.device import has_cuda
+from tooltune.errors import InputError
+from tooltune.files import atomic_write, writable, write_json
 
 LEFT_OUT = {".safetensors", ".bin", ".pt", ".pth", ".html", ".png"}
 """What the archive does not hold, besides checkpoints and tokenizers: weights, and pages that can be drawn again."""

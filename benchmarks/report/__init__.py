@@ -23,7 +23,7 @@ def write_report(result: dict[str, Any], json_path: Path, *, lang: str = "ko") -
     from benchmarks.report.page import write_page
     from benchmarks.report.picture import write_picture
     from benchmarks.report.tables import whole
-    from data.files import atomic_write
+    from tooltune.files import atomic_write
 
     result = whole(result)
     paths = [json_path.with_suffix(end) for end in (".md", ".png", ".html")]

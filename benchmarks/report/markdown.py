@@ -8,7 +8,7 @@ from benchmarks.report.anchors import anchors
 from benchmarks.report.tables import Table, machine_rate, tables, whole
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import render, say
-from eval.page.text import short
+from tooltune.page.text import short
 
 
 def markdown(result: dict[str, Any], lang: str) -> str:

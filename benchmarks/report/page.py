@@ -8,9 +8,9 @@ from benchmarks.report.charts import colours, groups
 from benchmarks.report.tables import arm_name, machine_rate, shape_name, status_of, tables
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import Phrase, say
-from data.files import atomic_write
-from eval.page import render
-from eval.page.text import short
+from tooltune.files import atomic_write
+from tooltune.page import render
+from tooltune.page.text import short
 
 HERE = Path(__file__).parent
 

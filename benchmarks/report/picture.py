@@ -11,9 +11,9 @@ from benchmarks.report.numbers import figure, signed, times
 from benchmarks.report.tables import MODES, RATES, Cell, median, memory_key, shape_name, status_of
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import render, say
-from data.files import atomic_write, dump_json
-from eval.page.picture import BAD, INK, PAPER, RULE, SOFT, hangul_fonts
-from eval.page.text import short
+from tooltune.files import atomic_write, dump_json
+from tooltune.page.picture import BAD, INK, PAPER, RULE, SOFT, hangul_fonts
+from tooltune.page.text import short
 
 COLOURS = ("#d08a1d", "#17617f", "#9b4f8d", "#2c7752", "#6d8ad8", "#6b7780")
 """As on the page; blue and ochre stay apart for every kind of colour vision, and lines differ in dash as well."""

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from benchmarks.report.tables import tables, whole
 from benchmarks.report.words import render
-from eval.page.text import short
+from tooltune.page.text import short
 
 
 def table(result: dict[str, Any], lang: str = "en") -> rich_table.Table:

@@ -7,8 +7,8 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from eval.page import in_both, read_words
-from eval.page.text import short
+from tooltune.page import in_both, read_words
+from tooltune.page.text import short
 
 LANGUAGES = ("ko", "en")
 

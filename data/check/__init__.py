@@ -12,8 +12,8 @@ from data.check.labels import label_problems
 from data.check.leaks import leaks
 from data.check.lengths import Lengths, find_tokenizer, row_lengths, summarised
 from data.check.prefix import Characters, Shared, shared_prefixes
-from data.embedded import EMBEDDED
 from data.formats.reading import Loaded, read_file
+from tooltune.embedded import EMBEDDED
 
 __all__ = ["Finding", "Report", "check_files"]
 

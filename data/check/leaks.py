@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from data.check.finding import Finding, Placed, finding, shorten
-from data.files import dump_json
 from data.record import Record
+from tooltune.files import dump_json
 
 NEAR = 0.8
 """Jaccard index of character 3-grams above which two requests count as nearly the same."""

@@ -34,7 +34,7 @@ def find_tokenizer(name: str | None, say: Callable[[str], None]) -> Any | None:
     Raises:
         InputError: it cannot be found or loaded.
     """
-    from data.embedded import converted
+    from tooltune.embedded import converted
 
     if name is None and not converted():
         say("Token lengths were left out: give --tokenizer FOLDER, a hub name, or 'embedded'.")
@@ -42,7 +42,7 @@ def find_tokenizer(name: str | None, say: Callable[[str], None]) -> Any | None:
     if name == "none":
         return None
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    from data.pretrained import EMBEDDED, load_tokenizer, resolve
+    from tooltune.pretrained import EMBEDDED, load_tokenizer, resolve
 
     return load_tokenizer(resolve(name or EMBEDDED, say, weights=False), say)
 

@@ -14,12 +14,12 @@ from collections.abc import Iterable
 from itertools import islice, product
 from typing import Any
 
-from data.errors import InputError
 from data.formats.beside import Beside
 from data.formats.bracket import read_calls
 from data.formats.schema import tools_of
 from data.formats.turns import read_turns
 from data.record import tool_call
+from tooltune.errors import InputError
 
 NAME = "BFCL"
 NO_CALL = "None of the functions offered can do this."

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from data.errors import InputError
 from data.formats.literals import decode, excerpt
+from tooltune.errors import InputError
 
 MAX_CALLS = 200
 _START = re.compile(r"\[\s*[^\s\[\](){}'\"<,][^\[\](){}'\"<,\n]{0,200}\(")

@@ -7,9 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from data.errors import InputError
 from data.formats import formats
 from data.formats.keys import is_preference
+from tooltune.errors import InputError
 
 SAMPLE = 200
 """Rows that are looked at."""

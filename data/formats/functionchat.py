@@ -12,11 +12,11 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from data.errors import InputError
 from data.formats.beside import Beside
 from data.formats.literals import decode
 from data.formats.schema import tools_of
 from data.formats.turns import call_of, read_turns
+from tooltune.errors import InputError
 
 NAME = "FunctionChat-Bench"
 

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from data.errors import InputError
 from data.formats.beside import Beside
 from data.formats.conversations import with_system
 from data.formats.literals import MAX_TEXT, decode, decoder, excerpt
@@ -20,6 +19,7 @@ from data.formats.schema import tools_of
 from data.formats.syntax import own_words
 from data.formats.turns import call_of, read_turns, tagged_calls
 from data.record import tool_call
+from tooltune.errors import InputError
 
 NAME = "Glaive v2"
 _TURN = re.compile(r"(?:^|\n|<\|endoftext\|>)[ \t]*(USER|ASSISTANT|FUNCTION RESPONSE|SYSTEM):")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from data.errors import InputError
 from data.formats.literals import decode, excerpt
+from tooltune.errors import InputError
 
 _MESSAGES = "id messages tools meta"
 _CONVERSATIONS = "id conversations tools system meta split"

@@ -6,7 +6,7 @@ import warnings
 from collections import Counter
 from typing import Any
 
-from data.errors import InputError
+from tooltune.errors import InputError
 
 MAX_TEXT = 1_000_000
 """Characters of a value written inside a string."""

@@ -9,14 +9,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from data.errors import InputError
-from data.files import dump_json
 from data.formats.beside import Beside
 from data.formats.detect import detect
 from data.formats.keys import CONTROL, CUT, SYNTAX, Loss, losses, refuse_wrong
 from data.formats.names import make_legal
 from data.formats.rows import Row, rows_of
 from data.record import Record
+from tooltune.errors import InputError
+from tooltune.files import dump_json
 
 MAX_RECORDS_A_ROW = 1000
 

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from data.errors import InputError
 from data.formats.beside import Beside
 from data.formats.conversations import from_messages
 from data.validate import check_row
+from tooltune.errors import InputError
 
 NAME = "records"
 

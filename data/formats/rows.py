@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
-from data.files import BOM
 from data.formats.literals import check_depth, decoder, excerpt, unwritable
+from tooltune.errors import InputError
+from tooltune.files import BOM
 
 MAX_FILE = 2**30
 """Bytes of a file that is read at once."""

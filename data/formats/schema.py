@@ -7,8 +7,8 @@ no list) where it is neither called optional nor has a default.
 import re
 from typing import Any
 
-from data.errors import InputError
 from data.formats.literals import check_depth, decode
+from tooltune.errors import InputError
 
 _SHAPE = 'write {"type": "function", "function": {"name": …, "description": …, "parameters": {…}}}'
 _TYPES = {

@@ -7,7 +7,6 @@ says (a date, a role, a rule) stays the system turn.
 from collections.abc import Iterable
 from typing import Any
 
-from data.errors import InputError
 from data.formats.beside import Beside
 from data.formats.bracket import is_call_list, read_calls
 from data.formats.conversations import from_conversations, said_by
@@ -15,6 +14,7 @@ from data.formats.literals import MAX_TEXT, decoder
 from data.formats.schema import tools_of
 from data.formats.syntax import own_words
 from data.record import tool_call
+from tooltune.errors import InputError
 
 NAME = "ToolACE"
 _ROLES = {"user", "assistant", "tool", "system"}

@@ -11,12 +11,12 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from data.errors import InputError
-from data.files import dump_json
 from data.formats.keys import REASONING, reasoning_of, weight_of
 from data.formats.literals import decode, excerpt
 from data.formats.schema import tools_of
 from data.record import tool_call
+from tooltune.errors import InputError
+from tooltune.files import dump_json
 
 Message = dict[str, Any]
 InText = Callable[[str], tuple[str, list[Message]]]

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from data.errors import InputError
 from data.formats.beside import Beside
 from data.formats.schema import tools_of
 from data.formats.turns import calls_of
+from tooltune.errors import InputError
 
 NAME = "xLAM"
 

@@ -14,10 +14,10 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from data.files import atomic_write, read_jsonl, write_json
 from data.structural import checks, sessions
 from data.structural.rows import make_row
 from data.structural.splits import SPLITS, Bucket, quota
+from tooltune.files import atomic_write, read_jsonl, write_json
 
 SEED = 20261
 HERE = Path(__file__).parent

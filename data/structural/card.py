@@ -4,11 +4,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from data.files import atomic_write, read_jsonl
 from data.structural import checks
 from data.structural.build import SEED
 from data.structural.probe import LIMITS, probe
 from data.structural.splits import KINDS, SPLITS
+from tooltune.files import atomic_write, read_jsonl
 
 HERE = Path(__file__).parent
 Rows = dict[str, list[dict[str, Any]]]

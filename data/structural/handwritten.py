@@ -11,7 +11,6 @@ import random
 from pathlib import Path
 from typing import Any
 
-from data.files import atomic_write, read_jsonl
 from data.structural import toolsets
 from data.structural.act import Call
 from data.structural.build import line
@@ -20,6 +19,7 @@ from data.structural.multiturn import called, user
 from data.structural.replies import OPENING
 from data.structural.rows import SYSTEM
 from data.structural.voice import Voice
+from tooltune.files import atomic_write, read_jsonl
 
 HERE = Path(__file__).parent
 Turn = dict[str, Any]

@@ -10,8 +10,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from data.files import read_jsonl
 from data.structural.checks import requests, shape
+from tooltune.files import read_jsonl
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 LIMITS = {"all": 0.35, "T2": 0.10}

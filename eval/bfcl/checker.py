@@ -14,8 +14,8 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from data.errors import InputError
 from eval.bfcl.items import Item
+from tooltune.errors import InputError
 
 VERSION = "2026.3.23"
 _MODELS = "bfcl_eval.constants.model_config"

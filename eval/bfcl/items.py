@@ -6,9 +6,9 @@ from itertools import islice, product
 from pathlib import Path
 from typing import Any
 
-from data.files import read_jsonl
 from data.formats.schema import tools_of
 from eval.parsed import ToolCall
+from tooltune.files import read_jsonl
 
 CATEGORIES = ("simple_python", "multiple", "parallel", "parallel_multiple", "live_simple")
 MAX_VARIANTS = 64

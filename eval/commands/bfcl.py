@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from data.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines
 
 
 def bfcl(
@@ -17,13 +17,13 @@ def bfcl(
     with errors_as_lines(debug):
         from rich.console import Console
 
-        from data.console import progress
-        from data.errors import JobFailed
-        from data.files import atomic_write
         from eval.bfcl.checker import load_bfcl
         from eval.bfcl.crosscheck import crosscheck
         from eval.bfcl.items import CATEGORIES, load_items
         from eval.bfcl.report import markdown, summary
+        from tooltune.console import progress
+        from tooltune.errors import JobFailed
+        from tooltune.files import atomic_write
 
         package = load_bfcl()
         items = [item for name in CATEGORIES for item in load_items(package.data, (name,))[:limit]]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from data.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines
 
 
 def compare_runs(
@@ -18,10 +18,10 @@ def compare_runs(
     with errors_as_lines(debug):
         from rich.console import Console
 
-        from data.files import dump_json
         from eval.scoring import compare
         from eval.tables import compare_table
         from eval.versus import COMPARED, two_sides, verdict
+        from tooltune.files import dump_json
 
         (name_a, scores_a), (name_b, scores_b) = two_sides(a, b, split)
         result = {"a": name_a, "b": name_b, **compare(scores_a, scores_b)}

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from data.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines
 
 
 def endpoint(
@@ -32,10 +32,7 @@ def endpoint(
     with errors_as_lines(debug):
         from rich.console import Console
 
-        from data.console import progress
-        from data.files import dump_json, writable, write_json
         from data.load import load_records, spread
-        from data.runs import runs_dir
         from data.tools import shown
         from eval.endpoint.answers import Asked, collect, raw_sample, server_sample
         from eval.endpoint.client import Server
@@ -43,6 +40,9 @@ def endpoint(
         from eval.parse import parse_tool_calls
         from eval.scoring import score
         from eval.tables import rates_table
+        from tooltune.console import progress
+        from tooltune.files import dump_json, writable, write_json
+        from tooltune.run import runs_dir
 
         server = Server(url, timeout=timeout, retries=retries)
         parse_tool_calls("", family)  # a family that does not exist is told before anything is asked

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from data.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines
 
 
 def score_file(
@@ -19,10 +19,10 @@ def score_file(
     with errors_as_lines(debug):
         from rich.console import Console
 
-        from data.files import dump_json
         from eval.outputs import read_outputs, read_tools
         from eval.scoring import score
         from eval.tables import apart_table, rates_table
+        from tooltune.files import dump_json
 
         samples = read_outputs(file, read_tools(tools) if tools else None)
         result = score(samples, family=family)

@@ -13,14 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
-from data.files import dump_json
 from data.record import Record
 from eval.endpoint.client import Server
 from eval.formats.strict_json import Unreadable, strict_loads
 from eval.kept import begin, fresh, question_digest, read_kept
 from eval.parsed import Parsed, ToolCall
 from eval.scoring import Sample
+from tooltune.errors import InputError
+from tooltune.files import dump_json
 
 Answers = dict[str, dict[str, Any]]
 _KEPT = ("content", "tool_calls", "reasoning_content", "reasoning")  # a server calls its thoughts one or the other

@@ -11,7 +11,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import ProxyHandler, Request, build_opener
 
-from data.errors import InputError, JobFailed
+from tooltune.errors import InputError, JobFailed
 
 KEY = "TOOLTUNE_API_KEY"
 """The environment variable whose value goes along as bearer token, for servers that want one."""

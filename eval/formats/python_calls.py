@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from data.errors import InputError
 from eval.formats.envelope import LOST, NOTHING, Body, skip_space
 from eval.formats.literals import Literals
 from eval.formats.reading import Reading
 from eval.formats.strict_json import Unreadable
 from eval.parsed import ToolCall
+from tooltune.errors import InputError
 
 NAME = r"[^\W\d]\w{0,199}(?:[.\-]\w{1,200}){0,9}"
 _CALL = re.compile(rf"({NAME})[ \t]{{0,9}}\(")

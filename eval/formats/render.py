@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from data.errors import InputError
 from eval.parsed import ToolCall
+from tooltune.errors import InputError
 
 
 def json_text(value: Any) -> str:

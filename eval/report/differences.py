@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from eval.page.text import short, value_text
 from eval.scoring.equality import equal, equal_key
 from eval.scoring.gold import AnyOf
 from eval.scoring.match import Pair
 from eval.scoring.schema import FREE, MISSING, Place
+from tooltune.page.text import short, value_text
 
 MAX_ROWS = 60
 """Rows shown of one pair of calls."""

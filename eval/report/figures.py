@@ -3,9 +3,9 @@
 from collections import Counter
 from typing import Any
 
-from eval.page.text import MAX_NAME, short, visible
 from eval.scoring.sample import NONE
 from eval.scoring.stats import rate
+from tooltune.page.text import MAX_NAME, short, visible
 
 KINDS = ("must_call_exact", "abstention", "balanced")
 """Exact Match apart, by whether a call is due: says something where there are rows of both kinds."""

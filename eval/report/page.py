@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from data.files import atomic_write
 from data.record import Record
 from eval.generate import Output
-from eval.page import render
 from eval.report import figures
 from eval.report.samples import REASONS, sample_entries
 from eval.report.words import name_of, say, words
+from tooltune.files import atomic_write
+from tooltune.page import render
 
 HERE = Path(__file__).parent
 
@@ -36,7 +36,7 @@ def write_report(
     *,
     lang: str = "ko",
 ) -> None:
-    """Write the evaluation report: one HTML file that needs nothing beside it and no network (`eval.page`).
+    """Write the evaluation report: one HTML file that needs nothing beside it and no network (`tooltune.page`).
 
     Args:
         path: the file to write.

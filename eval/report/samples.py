@@ -5,13 +5,13 @@ from typing import Any
 from data.record import Record
 from data.validate import offered
 from eval.generate import Output
-from eval.page.text import MAX_NAME, short, shorten, value_text
 from eval.parse import parse_tool_calls
 from eval.parsed import ToolCall
 from eval.report.differences import pair_rows
 from eval.scoring.gold import GoldCall, prune_call, read_gold
 from eval.scoring.match import Pair, match_calls
 from eval.scoring.schema import FREE, Place, parameters_place, read_place
+from tooltune.page.text import MAX_NAME, short, shorten, value_text
 
 MAX_CALLS = 20
 """Pairs of calls shown of one answer; a model in a loop writes hundreds."""

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from data.errors import InputError
 from eval.scoring.stats import mcnemar, rate
+from tooltune.errors import InputError
 
 
 def compare(scores_a: dict[str, Any], scores_b: dict[str, Any]) -> dict[str, Any]:

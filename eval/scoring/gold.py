@@ -20,8 +20,8 @@ leaves out, the listed values are allowed and leaving it out stays right.
 from dataclasses import dataclass
 from typing import Any
 
-from data.errors import InputError
 from eval.parsed import ToolCall
+from tooltune.errors import InputError
 
 MAX_DEPTH = 64
 """Levels of nesting that are compared. Below them a predicted value equals nothing, and a gold value is refused."""

@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from data.errors import InputError
 from eval.parsed import Parsed
 from eval.scoring.agreement import Leaves
 from eval.scoring.confusion import confusion_table
 from eval.scoring.sample import Reading, Sample, SampleScore, score_sample
 from eval.scoring.stats import f1, harmonic_mean, rate
+from tooltune.errors import InputError
 
 Scores = Sequence[SampleScore]
 ReadingOf = Callable[[SampleScore], Reading]

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from data.files import dump_json
 from data.record import Record
 from data.validate import offered
 from eval.parsed import Parsed, ToolCall
@@ -15,6 +14,7 @@ from eval.scoring.gold import GoldCall, prune_call, read_gold
 from eval.scoring.grounding import count_ungrounded, read_evidence
 from eval.scoring.match import Pair, match_calls
 from eval.scoring.schema import FREE, Place, parameters_place
+from tooltune.files import dump_json
 
 NONE = "(none)"
 """Stands for "no call" where a tool's name is expected."""

@@ -156,10 +156,10 @@ def fitting_presets(free: float, turing: bool) -> list[str]:
 
 @cache
 def _gates(turing: bool) -> dict[str, int]:
-    from finetune.config import load_config, preset_names
     from finetune.memory.plan import make_plan
     from finetune.memory.setup import setup_from
     from finetune.memory.shapes import shape_of
+    from tooltune.config import load_config, preset_names
 
     gates = {}
     for name in preset_names():

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from data.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines
 
 
 def doctor(

@@ -191,7 +191,7 @@ def try_compiler() -> Probe:
 
 def disks() -> dict[str, int]:
     """Free bytes where runs and downloaded models are kept."""
-    from data.runs import runs_dir
+    from tooltune.run import runs_dir
 
     models = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
     return {name: shutil.disk_usage(_existing(path)).free for name, path in (("runs", runs_dir()), ("models", models))}

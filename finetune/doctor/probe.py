@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from data.cuda import prepare_process
+from tooltune.cuda import prepare_process
 
 HUB_SECONDS = 4.0
 
@@ -21,7 +21,7 @@ def card() -> dict[str, Any]:
     """The NVIDIA card that a run takes and what runs on it, as the driver's own library says. Sizes in bytes."""
     import pynvml
 
-    from data.cuda import open_card
+    from tooltune.cuda import open_card
 
     pynvml.nvmlInit()
     count = pynvml.nvmlDeviceGetCount()

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from data.cli import DEBUG, Debug, Lang, errors_as_lines
+from tooltune.cli import DEBUG, Debug, Lang, errors_as_lines
 
 
 def explain_command(
@@ -19,11 +19,11 @@ def explain_command(
 ) -> None:
     """Show the probability of every right token of a row, its loss, and how they add up to eval_loss."""
     with errors_as_lines(debug):
-        from data.console import quiet
-        from data.files import writable
-        from data.runs import find_run
         from finetune.explain import explain, read_subject, to_html, to_terminal
         from finetune.explain.subject import load_weights
+        from tooltune.console import quiet
+        from tooltune.files import writable
+        from tooltune.run import find_run
 
         if html:
             writable(html)

@@ -8,12 +8,12 @@ from typing import Any
 
 from markupsafe import Markup
 
-from data.files import atomic_write
 from data.render import Role
-from eval.page import read_words, render, sentence
-from eval.page.text import visible
 from finetune.explain.explained import Explained, Part
 from finetune.explain.subject import Subject
+from tooltune.files import atomic_write
+from tooltune.page import read_words, render, sentence
+from tooltune.page.text import visible
 
 HERE = Path(__file__).parent
 HEAT = (0.9, 0.7, 0.5, 0.25, 0.05)

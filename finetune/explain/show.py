@@ -6,10 +6,10 @@ from rich.table import Table
 from rich.text import Text
 
 from data.render import Role
-from eval.page.text import short, visible
 from finetune.explain.explained import Explained, Guess, Part
 from finetune.explain.subject import Subject
 from finetune.preview import STYLES
+from tooltune.page.text import short, visible
 
 SURE, LIKELY = 0.9, 0.5
 """Probabilities of a part: above the first it is not marked, below the second it is marked strongly."""

@@ -7,9 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
 from data.load import load_records
-from data.pretrained import load_tokenizer, resolve
 from data.record import Record
 from data.render import Example, render
 from data.template import Template
@@ -17,6 +15,8 @@ from data.tools import shown
 from finetune.diagnose import best_row
 from finetune.history import read_history
 from finetune.rows import read_rows
+from tooltune.errors import InputError
+from tooltune.pretrained import load_tokenizer, resolve
 
 Say = Callable[[str], None]
 

@@ -6,14 +6,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from data.errors import InputError
-from data.runs import read_manifest
-from finetune.config import Config
 from finetune.memory.head import acts_large
 from finetune.memory.overheads import GIB, Calibration, assumed
 from finetune.memory.plan import make_plan
 from finetune.memory.setup import Engine, for_rows, setup_from
 from finetune.memory.shapes import shape_of
+from tooltune.config import Config
+from tooltune.errors import InputError
+from tooltune.run import read_manifest
 
 
 @dataclass(frozen=True)

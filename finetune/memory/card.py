@@ -22,7 +22,7 @@ def find_card() -> Card | None:
     """The card that a run takes, or None where there is no NVIDIA driver or every card is hidden."""
     import pynvml
 
-    from data.cuda import open_card
+    from tooltune.cuda import open_card
 
     try:
         handle = open_card()

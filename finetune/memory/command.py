@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from data.cli import DEBUG, Debug, errors_as_lines
-from data.errors import InputError
 from finetune.arguments import named
+from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.errors import InputError
 
 if TYPE_CHECKING:
-    from finetune.config import Config
     from finetune.device import Device
     from finetune.memory.calibration import Finished
     from finetune.memory.card import Card
     from finetune.memory.plan import Plan
     from finetune.memory.sharing import Rows
     from finetune.memory.stages import Stage
+    from tooltune.config import Config
 
 Words = Annotated[
     list[str] | None,
@@ -118,8 +118,6 @@ class Answer:
 
 
 def _plan(source: str, overrides: list[str], options: Options) -> None:
-    from data.runs import runs_dir
-    from finetune.config import load_config
     from finetune.memory.calibration import calibrate, finished_runs
     from finetune.memory.card import find_card
     from finetune.memory.head import acts_large
@@ -129,6 +127,8 @@ def _plan(source: str, overrides: list[str], options: Options) -> None:
     from finetune.memory.shapes import shape_of
     from finetune.memory.sharing import why_padded
     from finetune.memory.stages import stages
+    from tooltune.config import load_config
+    from tooltune.run import runs_dir
 
     config = load_config(source, overrides)
     shape, origin = shape_of(config.model.name)
@@ -180,8 +180,8 @@ def _rows(
 ) -> tuple["Rows | None", str]:
     """The rows where the user names a file of them, in the command or in a config of their own, for it takes seconds;
     else why they were not read."""
-    from finetune.config import preset_names
     from finetune.memory.sharing import look_at_rows
+    from tooltune.config import preset_names
 
     if source in preset_names() and not any(word.startswith("data.train=") for word in overrides):
         return None, "add data.train=FILE"

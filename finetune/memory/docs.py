@@ -6,9 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 
-from data.files import atomic_write
 from eval import memory
-from finetune.config import PRESETS, load_config
 from finetune.memory import activations, head, inference, overheads, terms
 from finetune.memory.command import preset_budget
 from finetune.memory.fit import LONGEST, longest
@@ -18,6 +16,8 @@ from finetune.memory.published import Comparison, others, t4_rows
 from finetune.memory.setup import ENGINES, Engine, Setup, setup_from
 from finetune.memory.shapes import KNOWN, shape_of
 from finetune.memory.stages import every_preset
+from tooltune.config import PRESETS, load_config
+from tooltune.files import atomic_write
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "memory.md"
 TEMPLATE = Path(__file__).with_name("memory.md.jinja")

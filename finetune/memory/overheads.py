@@ -4,9 +4,9 @@ verdict."""
 from dataclasses import dataclass
 from typing import Literal
 
-from data.cuda import CONTEXT as CONTEXT
-from data.cuda import GIB as GIB
-from data.cuda import lends_main_memory
+from tooltune.cuda import CONTEXT as CONTEXT
+from tooltune.cuda import GIB as GIB
+from tooltune.cuda import lends_main_memory
 
 MIB = 2**20
 WORKSPACE = int(16.3 * MIB)
@@ -14,7 +14,7 @@ WORKSPACE = int(16.3 * MIB)
 allocator."""
 ALLOCATOR = {"mean": 1.128, "median": 1.113, "max": 1.254}
 """reserved / allocated with torch's stock allocator on the T4 rows with fused attention. With segments that grow in
-place, which a run has under Linux (data/cuda.py), it should be less; nobody has published a figure."""
+place, which a run has under Linux (tooltune/cuda.py), it should be less; nobody has published a figure."""
 
 Verdict = Literal["fits", "tight", "does not fit"]
 

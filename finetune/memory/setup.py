@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from finetune.config import Config
 from finetune.device import FLOAT16_OVERFLOWS, Device
 from finetune.memory.host import xformers_loads
 from finetune.memory.shapes import LINEARS, Shape
 from finetune.packing import shares_prefixes
+from tooltune.config import Config
 
 Engine = Literal["unsloth", "trl", "full"]
 ENGINES: dict[Engine, str] = {

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from data.embedded import embedded
-from data.errors import InputError
+from tooltune.embedded import embedded
+from tooltune.errors import InputError
 
 WHOLE = "give the folder that save_pretrained wrote, or only its config.json"
 LINEAR_ATTENTION = ("linear_num_key_heads", "linear_num_value_heads", "linear_key_head_dim", "linear_value_head_dim")

@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data.check.prefix import LITTLE, Row, Shared, shared
-from data.embedded import converted, embedded
-from data.embedded.table import GEMMA3, SMOLLM2
 from data.record import Record
 from data.render import Example
 from finetune.attention import PACKED_FAMILIES
-from finetune.config import Config
 from finetune.device import Device
 from finetune.memory.shapes import cached_config
 from finetune.packing import Packing, most_tokens, shares_prefixes
 from finetune.shared_prefix import kin, lead
+from tooltune.config import Config
+from tooltune.embedded import converted, embedded
+from tooltune.embedded.table import GEMMA3, SMOLLM2
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,11 @@ def look_at_rows(config: Config, device: Device, *, packed: bool) -> Rows | None
     Raises:
         InputError: a file or row is wrong.
     """
-    from data.pretrained import load_tokenizer
     from data.render import render_all
     from eval.roundtrip import choose_template
     from finetune.length import run_length
     from finetune.rows import read_rows
+    from tooltune.pretrained import load_tokenizer
 
     records, _ = read_rows(config)
     found = find_tokenizer(config.model.name)

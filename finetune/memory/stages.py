@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from eval.memory import ROOM, WASTE, answering
-from finetune.config import load_config, preset_names
 from finetune.memory import activations, inference, terms
 from finetune.memory.command import preset_budget
 from finetune.memory.overheads import CONTEXT, GIB, UNCALIBRATED, Calibration, Verdict, to_load
 from finetune.memory.plan import Plan, make_plan
 from finetune.memory.setup import Engine, setup_from
 from finetune.memory.shapes import shape_of
+from tooltune.config import load_config, preset_names
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from data.files import atomic_write
 from data.render import Example, Role
-from eval.page.text import visible
+from tooltune.files import atomic_write
+from tooltune.page.text import visible
 
 STYLES = {
     Role.MASKED: "dim",
@@ -127,7 +127,7 @@ def in_korean(fact: str) -> str:
 
 def to_html(rows: list[Shown], facts: list[str], path: Path) -> None:
     """Write the same as one self-contained page; every text of the data is escaped."""
-    from eval.page import in_both, render
+    from tooltune.page import in_both, render
 
     page = render(
         Path(__file__).parent,

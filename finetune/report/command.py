@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from data.cli import DEBUG, Debug, Lang, errors_as_lines
+from tooltune.cli import DEBUG, Debug, Lang, errors_as_lines
 
 
 def report_command(
@@ -17,8 +17,8 @@ def report_command(
 ) -> None:
     """Write a run's report.html and plots/*.png, and open the page."""
     with errors_as_lines(debug):
-        from data.runs import find_run
         from finetune.report import write_plots, write_run_page
+        from tooltune.run import find_run
 
         folder = find_run(run)
         page = write_run_page(folder, other=find_run(other) if other else None, lang=lang)

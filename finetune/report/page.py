@@ -8,14 +8,14 @@ from typing import Any
 
 from markupsafe import Markup
 
-from data.files import atomic_write
-from eval.page import in_both, render
-from eval.page.text import visible
 from finetune.diagnose import Finding, best_row, findings
 from finetune.history import History, read_history
 from finetune.report import tables
 from finetune.report.curves import curves
 from finetune.report.words import say, words
+from tooltune.files import atomic_write
+from tooltune.page import in_both, render
+from tooltune.page.text import visible
 
 HERE = Path(__file__).parent
 
@@ -26,7 +26,7 @@ SCRIPT_WORDS = ("line.", "panel.", "level.", "band.", "mark.", "region.", "axis.
 def write_run_page(run: Path, *, other: Path | None = None, lang: str = "ko") -> Path:
     """Write `report.html` in a run's folder, of a run that is done, going on or cut short alike.
 
-    The page needs nothing beside it and no network (`eval.page`). While the run goes on, it reloads itself.
+    The page needs nothing beside it and no network (`tooltune.page`). While the run goes on, it reloads itself.
 
     Args:
         other: a run to compare with; the page is then `report-<its name>.html`.

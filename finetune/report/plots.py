@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from data.files import atomic_write
-from eval.page.picture import ACCENT, BAD, GOOD, INK, RULE, SOFT, hangul_fonts
 from finetune.history import read_history
 from finetune.report.curves import Curve, Line, Panel, curves
 from finetune.report.words import words
+from tooltune.files import atomic_write
+from tooltune.page.picture import ACCENT, BAD, GOOD, INK, RULE, SOFT, hangul_fonts
 
 COLOURS = {"accent": ACCENT, "good": GOOD, "bad": BAD, "probe": "#a67614", "soft": SOFT}
 MARKERS = ("o", "s", "D", "^", "v")

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
-from eval.page.text import short, visible
 from finetune.diagnose import best_row, verdict_word, verdicts
 from finetune.history import History
 from finetune.rate import flops_text
 from finetune.report.curves import memory_limit, memory_peak, number, overfitting_from
 from finetune.report.trained import pace, trained
+from tooltune.page.text import short, visible
 
 State = Literal["finished", "running", "stopped"]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from eval.page import read_words, sentence
+from tooltune.page import read_words, sentence
 
 
 def words() -> dict[str, list[str]]:

@@ -22,10 +22,10 @@ from benchmarks.gpu.figures import key_figures
 from benchmarks.gpu.run import limit, pack, run_steps, wanted
 from benchmarks.gpu.steps import LONGER, STEPS, Scene, Step, Words
 from benchmarks.random_model import random_folder
-from data.embedded import SMOLLM2, models_dir
-from data.errors import InputError
-from finetune.config import load_config
 from tests.tiny import ROOT
+from tooltune.config import load_config
+from tooltune.embedded import SMOLLM2, models_dir
+from tooltune.errors import InputError
 
 CARD = {"device": {"kind": "cuda", "name": "NVIDIA Test", "memory_gib": 6.0}, "environment": {}}
 

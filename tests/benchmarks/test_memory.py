@@ -9,7 +9,7 @@ from benchmarks import memory
 from benchmarks.arms import Setup, base_config
 from benchmarks.orchestrate import Job
 from benchmarks.results import Run
-from finetune.config import load_config
+from tooltune.config import load_config
 
 
 @pytest.mark.parametrize("true", [1, 7, 8, 9, 63, 64, 100, 511, 512, 513, 700, 5000])

@@ -15,7 +15,7 @@ from benchmarks.arms import Setup, Unavailable, base_config
 from benchmarks.orchestrate import Job, measure_all, rows_path
 from benchmarks.results import Result
 from benchmarks.shapes import fixed
-from finetune.config import Config, load_config
+from tooltune.config import Config, load_config
 
 WORKER = """
 import json, os, pathlib, signal, sys, time

@@ -7,9 +7,9 @@ import pytest
 from benchmarks import parse
 from benchmarks.parse import LONG, Output, check, long_outputs, measure, renderable, rendered, without_calls
 from data import InputError, Record
-from data.errors import JobFailed
 from data.load import load_records
 from eval import ToolCall
+from tooltune.errors import JobFailed
 
 HERE: dict[str, Any] = {
     "device": {"kind": "cpu", "name": "a processor", "memory_gib": 1.0},

@@ -11,9 +11,9 @@ from rich.console import Console
 from benchmarks import planner
 from benchmarks.results import Run
 from benchmarks.shapes import fixed
-from data.errors import InputError
-from finetune.config import Config, load_config
 from tests import tiny
+from tooltune.config import Config, load_config
+from tooltune.errors import InputError
 
 CARD = {"kind": "cuda", "name": "NVIDIA Test 6GB", "memory_gib": 6.0}
 WORKER = """

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from benchmarks.cli import app
 from benchmarks.profile import heard, operator_table, profile
 from data import InputError
-from finetune.config import load_config
 from tests.tiny import TINY
+from tooltune.config import load_config
 
 
 @dataclass

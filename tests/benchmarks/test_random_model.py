@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import random_model
-from data.embedded import SMOLLM2
 from finetune.memory.shapes import Shape, read_config
 from tests.tiny import make_tokenizer
+from tooltune.embedded import SMOLLM2
 
 SHAPE = Shape(64, 128, 2, 4, 2, 16, 300, True, "qwen2", qkv_bias=True)
 
@@ -20,7 +20,7 @@ def tokenizer_without_weights(models: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_random_model_has_the_shape(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from data.pretrained import load_tokenizer
+    from tooltune.pretrained import load_tokenizer
 
     tokenizer_without_weights(tmp_path, monkeypatch)
     monkeypatch.setattr(random_model, "shape_of", lambda name: (SHAPE, "the test"))

@@ -15,8 +15,8 @@ from benchmarks.recipe import Options, arm_command, literal_config, notes, plain
 from benchmarks.recipe_arm import Task
 from benchmarks.recipe_result import LITERAL, PLAIN, PRESET, explained
 from benchmarks.report import table
-from finetune.config import Config, load_config
 from tests.tiny import ROOT, TINY
+from tooltune.config import Config, load_config
 
 QUIET = Console(file=io.StringIO())
 

@@ -7,9 +7,9 @@ import pytest
 
 from benchmarks import record
 from data import InputError
-from data.blocks import READMES, fill_blocks
-from data.files import write_json
 from tests.benchmarks import report_results
+from tooltune.blocks import READMES, fill_blocks
+from tooltune.files import write_json
 
 
 @pytest.mark.parametrize("language", sorted(READMES))

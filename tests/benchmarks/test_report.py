@@ -18,10 +18,10 @@ from benchmarks.report.markdown import block, markdown, plain
 from benchmarks.report.numbers import figure, spread
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import say, words
-from finetune.config import Config, load_config
 from tests.benchmarks import report_results
 from tests.benchmarks.report_results import ALL, HOSTILE
 from tests.eval.chromium import Page, browser, find_chromium
+from tooltune.config import Config, load_config
 
 
 @pytest.fixture(scope="module")

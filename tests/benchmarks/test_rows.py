@@ -21,9 +21,9 @@ from benchmarks.rows_docs import NOTHING, PAGE, filled
 from benchmarks.rows_plan import chosen_sizes, minutes_left, plan, unmeasured
 from data import InputError
 from eval.scoring.stats import harmonic_mean, rate
-from finetune.config import Config, load_config
 from tests.benchmarks.report_results import HEAD
 from tests.tiny import TINY
+from tooltune.config import Config, load_config
 
 BOTH = ["steps", "epochs"]
 

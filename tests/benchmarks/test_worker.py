@@ -17,10 +17,10 @@ from benchmarks.arms import Setup
 from benchmarks.orchestrate import Job, base_of, measure_all, read_examples, worker_command, write_shapes
 from benchmarks.results import Result
 from benchmarks.shapes import MIX, Shape, choose, config_for, fixed, placed, rows_for, shuffle
-from data.errors import JobFailed
 from data.render import IGNORED, Example
-from finetune.config import Config, load_config
 from tests.tiny import TINY, environment
+from tooltune.config import Config, load_config
+from tooltune.errors import JobFailed
 
 STEPS, WARMUP = 21, 7
 
@@ -267,7 +267,7 @@ def test_every_arm_has_the_base_config_but_for_what_it_is() -> None:
 
 
 def test_unknown_arms_and_shapes_are_refused(base: Config) -> None:
-    from data.errors import InputError
+    from tooltune.errors import InputError
 
     with pytest.raises(InputError, match="no such arm"):
         arms.choose("unsloth,fast", "cpu")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from data.check import check_files
 from data.check.leaks import near_pairs, normalised
 from data.commands import app
-from data.embedded import converted
+from tooltune.embedded import converted
 
 HERE = Path(__file__).parent / "formats"
 STRUCTURAL = Path(__file__).parent.parent.parent / "data" / "structural"

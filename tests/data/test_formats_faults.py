@@ -9,10 +9,10 @@ import pytest
 
 from data.check import check_files
 from data.convert import convert
-from data.errors import InputError
 from data.formats.reading import read_file
 from data.formats.rows import rows_of
 from data.load import load_records, load_splits
+from tooltune.errors import InputError
 
 HERE = Path(__file__).parent / "formats"
 FILES = sorted([*HERE.glob("*.json*"), HERE / "bfcl" / "BFCL_v4_fixture.json"])

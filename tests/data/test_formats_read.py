@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from data.errors import InputError
 from data.formats import formats
 from data.formats.bracket import read_calls
 from data.formats.literals import decode
@@ -13,6 +12,7 @@ from data.formats.names import legal
 from data.formats.reading import read_file
 from data.formats.schema import tools_of, type_schema
 from eval.scoring.gold import read_gold
+from tooltune.errors import InputError
 
 HERE = Path(__file__).parent / "formats"
 EVERY = ["weather", "apostrophe", "two", "dialog", "ask"]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from data.files import read_jsonl
 from data.record import Record
 from data.structural import checks
 from data.structural.engine import ModelSpec, history_calls, run_calls
 from data.structural.handwritten import HERE, build
 from data.structural.replies import OPENING
+from tooltune.files import read_jsonl
 
 ROWS = [row for _, row in read_jsonl(HERE / "handwritten.jsonl")]
 

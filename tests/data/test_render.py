@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from data.errors import InputError
 from data.record import Record, tool_call
 from data.render import IGNORED, Role, align_end_token, render, render_all, render_prompt
 from data.template import Template, project_template
 from data.tools import limit_tools, without_descriptions
 from tests.tiny import make_tokenizer
+from tooltune.errors import InputError
 
 
 def tool(name: str, **properties: Any) -> dict[str, Any]:

@@ -14,8 +14,6 @@ from typer.testing import CliRunner
 from data.check import check_files
 from data.commands import app
 from data.convert import convert
-from data.errors import InputError
-from data.files import read_jsonl
 from data.formats import formats
 from data.formats.keys import ROW
 from data.formats.reading import Loaded, read_file
@@ -26,6 +24,8 @@ from data.record import Record
 from data.render import IGNORED, render, render_prompt
 from data.template import Template, project_template
 from tests.tiny import make_tokenizer
+from tooltune.errors import InputError
+from tooltune.files import read_jsonl
 
 ROWS = Path(__file__).parent.parent / "fixtures" / "cases" / "rows"
 LAMP = {"type": "function", "function": {"name": "lamp", "description": "", "parameters": {"type": "object"}}}

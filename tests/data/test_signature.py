@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from data.files import read_jsonl
 from data.template import apply, project_template, signature
 from tests.tiny import make_tokenizer
+from tooltune.files import read_jsonl
 
 REF = {"$ref": "#/$defs/K"}
 NULL = {"type": "null"}

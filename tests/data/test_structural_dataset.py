@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from data.files import read_jsonl
 from data.record import Record
 from data.structural import build, checks, toolsets
 from data.structural.card import card
@@ -15,6 +14,7 @@ from data.structural.multitool import CHAINS
 from data.structural.probe import LIMITS, probe
 from data.structural.replies import OPENING
 from data.structural.splits import SPLITS
+from tooltune.files import read_jsonl
 
 HERE = Path(build.__file__).parent
 NAMES = ("train", "validation", "test")

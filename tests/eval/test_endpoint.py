@@ -8,12 +8,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from typer.testing import CliRunner
 
-from data.errors import JobFailed
 from data.record import Record, tool_call
 from eval.cli import app
 from eval.endpoint.answers import read_message, wire
 from eval.endpoint.client import KEY, Server
 from eval.parsed import ToolCall
+from tooltune.errors import JobFailed
 
 TOOL = {
     "type": "function",

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from data.errors import InputError
 from eval.formats import families
 from eval.parse import detect_family, parse_tool_calls, render_calls
 from eval.parsed import Parsed, ToolCall
+from tooltune.errors import InputError
 
 CASES = Path(__file__).parent / "cases"
 TOOLS = json.loads((CASES / "cases_tools.json").read_text(encoding="utf-8"))

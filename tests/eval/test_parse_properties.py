@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from data.errors import InputError
 from eval.formats import families
 from eval.parse import parse_tool_calls, render_calls
 from eval.parsed import ToolCall
+from tooltune.errors import InputError
 
 MODULES = list(dict.fromkeys(families().values()))
 FAMILIES = [module.NAMES[0] for module in MODULES]

@@ -9,10 +9,8 @@ from chromium import browser, find_chromium
 from report_samples import HOSTILE, answers, executed_by, hermes, hostile_records, metrics_of
 
 from data import InputError, Record
-from data.files import read_jsonl
 from eval import ToolCall
 from eval.generate import Output
-from eval.page.text import script_json, shorten, visible
 from eval.parse import render_calls
 from eval.report import write_report
 from eval.report.differences import pair_rows
@@ -20,6 +18,8 @@ from eval.report.words import words
 from eval.scoring.gold import read_gold
 from eval.scoring.match import match_calls
 from eval.scoring.schema import parameters_place
+from tooltune.files import read_jsonl
+from tooltune.page.text import script_json, shorten, visible
 
 TEST_SPLIT = Path(__file__).parents[2] / "data" / "structural" / "test.jsonl"
 

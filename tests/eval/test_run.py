@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from data.errors import InputError
-from data.files import read_jsonl, write_jsonl
 from data.load import part_of
 from tests.tiny import FIXTURES, TINY, environment, finetune
+from tooltune.errors import InputError
+from tooltune.files import read_jsonl, write_jsonl
 
 
 def evaluate(cwd: Path, *arguments: str, expect: int = 0) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from data.errors import InputError, JobFailed
 from eval import backend
 from eval.shortage import NoRoom
 from eval.trained import Trained, add_best, load_base, prepare, read_trained
-from finetune.config import load_config
+from tooltune.config import load_config
+from tooltune.errors import InputError, JobFailed
 
 GIB = 2**30
 MANIFEST = {

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from data.errors import InputError
-from data.files import write_jsonl
 from data.load import load_records
 from data.record import Record, tool_call
 from eval import ToolCall, score
 from eval.formats import families
 from eval.parse import render_calls
 from eval.scoring import Sample
+from tooltune.errors import InputError
+from tooltune.files import write_jsonl
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "data" / "structural" / "utterances.jsonl"

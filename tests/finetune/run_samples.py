@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from data.files import write_json, write_jsonl
-from finetune.config import Config, load_config
 from finetune.diagnose import verdict
+from tooltune.config import Config, load_config
+from tooltune.files import write_json, write_jsonl
 
 TOKENS = {"format": 6565, "text": 1948, "arguments": 7190, "name": 1541}
 SHARE = {"format": 0.22, "text": 3.2, "arguments": 1.0, "name": 0.65}

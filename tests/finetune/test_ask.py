@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from data.errors import InputError
-from data.files import read_jsonl, write_json
 from data.record import Record
 from data.render import render_prompt
-from data.runs import point_latest
 from eval.generate import Output
 from eval.trained import Trained, read_trained
 from finetune.ask import _fullest, judge, read_ahead, read_context, run_and_requests, usual_line
 from tests.tiny import FIXTURES, TINY, environment, finetune
+from tooltune.errors import InputError
+from tooltune.files import read_jsonl, write_json
+from tooltune.run import point_latest
 
 ROWS = [row for _, row in read_jsonl(FIXTURES / "validation.jsonl")]
 LOAD = {

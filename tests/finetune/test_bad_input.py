@@ -224,8 +224,8 @@ def test_tokenizer_that_cannot_pad(
 def test_row_on_which_the_models_own_template_raises(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path
 ) -> None:
-    from data.pretrained import load_tokenizer
     from data.template import project_template
+    from tooltune.pretrained import load_tokenizer
 
     folder = shutil.copytree(tiny_model, tmp_path / "model")
     tokenizer = load_tokenizer(folder)

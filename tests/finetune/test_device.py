@@ -15,13 +15,13 @@ from typing import Any
 import pynvml
 import pytest
 
-from data.cuda import GROWING, ROUNDED
-from data.errors import InputError
-from finetune.config import Config, load_config
 from finetune.device import FLOAT16_OVERFLOWS, Device, cap, detect, family_of, precision
 from finetune.models import attention_of
 from finetune.system import SystemMonitor
 from tests.tiny import ROOT, TINY
+from tooltune.config import Config, load_config
+from tooltune.cuda import GROWING, ROUNDED
+from tooltune.errors import InputError
 
 GIB = 2**30
 AMPERE = Device("cuda", "RTX 3060", (8, 6), 6.0, True, "11111111-aaaa")
@@ -59,7 +59,7 @@ class Watch(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Watch())
 """
 ENTRANCES = {
-    "train": "from finetune.config import load_config as c; from finetune.train import train; train(c({c!r}), 'x')",
+    "train": "from tooltune.config import load_config as c; from finetune.train import train; train(c({c!r}), 'x')",
     "worker": "from benchmarks.worker import main; main({spec!r})",
     "machine": "from benchmarks.machine import _look; _look()",
     "doctor": "import sys; sys.argv[1:] = ['torch']; from finetune.doctor.probe import main; main()",
@@ -240,7 +240,7 @@ def test_the_monitor_reads_torchs_card(monkeypatch: pytest.MonkeyPatch) -> None:
             raise pynvml.NVMLError_NotSupported
         return SimpleNamespace(gpu=used[handle])
 
-    monkeypatch.setattr("data.cuda.open_card", lambda uuid: {"11111111-aaaa": "b", "mig": "c"}[uuid])
+    monkeypatch.setattr("tooltune.cuda.open_card", lambda uuid: {"11111111-aaaa": "b", "mig": "c"}[uuid])
     monkeypatch.setattr(pynvml, "nvmlDeviceGetUtilizationRates", rates)
     monkeypatch.setattr("torch.cuda.memory_allocated", lambda: 2 * GIB)
     monkeypatch.setattr("torch.cuda.memory_reserved", lambda: 3 * GIB)

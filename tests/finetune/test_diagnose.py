@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from finetune.config import load_config
 from finetune.diagnose import Finding, findings, verdict, verdict_word, verdicts
 from finetune.diagnose.finding import _words
 from finetune.diagnose.rules import NORMAL, RULES
 from finetune.diagnose.steps import scheduled_rate
 from finetune.history import History, read_history, rows_of_step
 from tests.finetune import run_samples
+from tooltune.config import load_config
 
 PER_EPOCH, TOTAL = 250, 750
 Curve = Callable[[float], float]

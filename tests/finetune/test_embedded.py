@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from data.embedded import SMOLLM2, embedded_model
-from data.files import read_jsonl, write_jsonl
 from data.render import Rendered
 from data.template import Template
 from finetune.adapter import _save_adapter
-from finetune.config import load_config
 from finetune.rows import Prepared
 from tests.tiny import ROOT, environment, finetune, losses, make_tokenizer
+from tooltune.config import load_config
+from tooltune.embedded import SMOLLM2, embedded_model
+from tooltune.files import read_jsonl, write_jsonl
 
 DATA = ROOT / "data" / "structural"
 

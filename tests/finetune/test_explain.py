@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from data.errors import InputError
-from data.files import read_jsonl
 from data.render import Role
 from finetune.explain import Explained, explain, read_subject, to_html, to_terminal
 from finetune.explain.explained import Guess, Part, _by_role, _worst
@@ -19,6 +17,8 @@ from finetune.explain.subject import Subject, load_weights
 from finetune.history import read_history
 from tests.eval.chromium import browser, find_chromium
 from tests.tiny import FIXTURES, TINY, finetune
+from tooltune.errors import InputError
+from tooltune.files import read_jsonl
 
 
 @pytest.fixture(scope="module")

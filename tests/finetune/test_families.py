@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from data.errors import InputError
-from data.pretrained import load_tokenizer
 from data.render import IGNORED, render_prompt
 from eval.generate import generate
-from finetune.config import load_config
 from finetune.models import adapted_modules, logit_changes
 from finetune.rows import Prepared, prepare, read_rows
 from tests.tiny import FIXTURES, random_model
+from tooltune.config import load_config
+from tooltune.errors import InputError
+from tooltune.pretrained import load_tokenizer
 
 CHATML = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"]
 MARKS = ["<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>"]  # not special

@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from data.errors import InputError
 from finetune.listing import UNREADABLE, list_runs, runs_table
 from tests.finetune import run_samples
+from tooltune.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from data.errors import JobFailed
-from data.files import read_jsonl
 from data.render import Example
 from finetune.batching import EpochOrder, collate
 from finetune.callbacks import Recorder, mean_loss
 from finetune.device import Device
 from finetune.diagnose import verdict
 from finetune.system import SystemMonitor
+from tooltune.errors import JobFailed
+from tooltune.files import read_jsonl
 
 CPU = Device("cpu", "a processor", (0, 0), 8.0, False)
 

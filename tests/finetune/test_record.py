@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from data.files import read_jsonl, write_json, write_jsonl
 from eval.scoring.stats import harmonic_mean, rate
 from finetune import record
 from finetune.history import read_history
 from finetune.report.tables import key_figures
 from finetune.report.trained import trained
 from tests.finetune import run_samples
+from tooltune.files import read_jsonl, write_json, write_jsonl
 
 
 @pytest.fixture

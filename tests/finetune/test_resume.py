@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from data.files import read_jsonl
-from finetune.config import load_config
 from finetune.history import read_history
 from finetune.runs import hold
 from tests.tiny import TINY, environment, finetune, losses
+from tooltune.config import load_config
+from tooltune.files import read_jsonl
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ import torch
 
 from data.render import Example, Role
 from finetune.batching import collate, features
-from finetune.config import RoleWeights
 from finetune.head import BLOCK
 from finetune.losses import scaled_weights, training_loss
 from tests.tiny import TINY, finetune, losses
+from tooltune.config import RoleWeights
 
 ALIKE = [f"loss.role_weights.{role}=2" for role in ("name", "arguments", "format", "text")]
 

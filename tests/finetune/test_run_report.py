@@ -12,7 +12,6 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from data import InputError
-from data.files import read_jsonl, write_json, write_jsonl
 from finetune.cli import app
 from finetune.closing import pace_text
 from finetune.history import read_history
@@ -37,6 +36,7 @@ from finetune.table import epoch_table
 from tests.eval.chromium import browser, find_chromium
 from tests.finetune import run_samples
 from tests.finetune.run_samples import change_events
+from tooltune.files import read_jsonl, write_json, write_jsonl
 
 HOSTILE = "<img src=x onerror=window.hacked=1>'\"&{{7*7}}`$x^2$\u202e"
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from data.files import read_jsonl
 from data.record import Record
 from finetune import scoring
-from finetune.config import load_config
 from finetune.scoring import scorer
 from finetune.shortage import OutOfMemory, next_change, phase
 from tests.tiny import FIXTURES
+from tooltune.config import load_config
+from tooltune.files import read_jsonl
 
 ROWS = [Record.from_dict(row) for _, row in read_jsonl(FIXTURES / "validation.jsonl")]
 CUDA: Any = SimpleNamespace(kind="cuda")

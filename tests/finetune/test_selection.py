@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from data import InputError, Record
-from data.files import read_jsonl
-from finetune.config import load_config
 from finetune.device import Device
 from finetune.runs import adapter_digest
 from finetune.scoring import scorer
 from tests.tiny import TINY, environment
+from tooltune.config import load_config
+from tooltune.files import read_jsonl
 
 RATES = {"exact_match": [0.25, 0.5, 0.5], "tool_name_accuracy": [0.9, 0.5, 0.2], "balanced": [0.1, 0.4, 0.3]}
 """At the three evaluations; the loss meanwhile falls, so by it the last one is the best."""

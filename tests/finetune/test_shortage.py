@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.files import read_jsonl
-from finetune.config import Config, load_config
 from finetune.shortage import OutOfMemory, describe, next_change, phase
 from tests.tiny import TINY, environment, finetune, losses
+from tooltune.config import Config, load_config
+from tooltune.files import read_jsonl
 
 PHASES = ["probe", "step", "optimizer", "evaluation", "generation", "merge", "save"]
 

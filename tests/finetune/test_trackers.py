@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from data.errors import InputError
-from finetune.config import Config, load_config
 from finetune.trackers import check_trackers, named, open_trackers
+from tooltune.config import Config, load_config
+from tooltune.errors import InputError
 
 EVENT = {"step": 10, "loss": 0.5, "epoch": 0.1, "gpu_memory_reserved": 5.1, "gpu_utilization": None, "memory": 3.0}
 NAMES = {"train/loss": 0.5, "train/epoch": 0.1, "system/gpu_memory_reserved": 5.1, "system/memory": 3.0}

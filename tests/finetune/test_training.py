@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from data.files import read_jsonl
 from tests.tiny import TINY, finetune, losses
+from tooltune.files import read_jsonl
 
 # Of the first steps, unsloth backend, fp32 products, torch 2.10. A change of the mask, the template, the row order or
 # the optimizer moves them.

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from finetune.config import load_config
 from finetune.memory import activations, host
 from finetune.memory.setup import Setup, setup_from
 from finetune.memory.shapes import KNOWN, shape_of
+from tooltune.config import load_config
 
 
 def installed(monkeypatch: pytest.MonkeyPatch, folder: Path, *, built: str | None, torch: str) -> None:

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 
 from eval import memory
-from finetune.config import load_config, preset_names
 from finetune.memory import inference, terms
 from finetune.memory.command import preset_budget
 from finetune.memory.inference import later_answers
@@ -13,6 +12,7 @@ from finetune.memory.overheads import GIB, UNCALIBRATED, expected
 from finetune.memory.plan import make_plan
 from finetune.memory.setup import Setup, setup_from
 from finetune.memory.shapes import KNOWN, shape_of
+from tooltune.config import load_config, preset_names
 
 FOR_A_CARD = [name for name in preset_names() if preset_budget(name)]
 

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from finetune.cli import app
-from finetune.config import load_config
 from finetune.memory.calibration import calibrate, finished_runs, planned_memory
 from finetune.memory.overheads import CONTEXT, GIB, MIB, UNCALIBRATED, Calibration, expected, gate
 from finetune.memory.published import Comparison, t4_rows
+from tooltune.config import load_config
 
 ROWS = t4_rows()
 SDPA = [pytest.param(row, c, id=c.what) for row, c in ROWS if row["attention"] == "sdpa"]

@@ -11,7 +11,6 @@ import pytest
 from typer.testing import CliRunner
 
 from finetune.cli import app
-from finetune.config import PRESETS, load_config
 from finetune.memory import docs
 from finetune.memory.advice import advise
 from finetune.memory.fit import find_fit, longest
@@ -19,6 +18,7 @@ from finetune.memory.overheads import GIB
 from finetune.memory.plan import make_plan
 from finetune.memory.setup import Setup, setup_from
 from finetune.memory.shapes import KNOWN, shape_of
+from tooltune.config import PRESETS, load_config
 
 ROOT = Path(__file__).parents[3]
 SEVEN = "model.name=Qwen/Qwen2.5-7B-Instruct"

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from data.errors import InputError
-from finetune.config import load_config
 from finetune.memory.command import preset_budget
 from finetune.memory.inference import kv_cache
 from finetune.memory.overheads import GIB
@@ -16,6 +14,8 @@ from finetune.memory.plan import make_plan
 from finetune.memory.setup import Setup, setup_from
 from finetune.memory.shapes import KNOWN, read_config, shape_of
 from finetune.memory.terms import adapter_parameters, linear_weights
+from tooltune.config import load_config
+from tooltune.errors import InputError
 
 QWEN3_5 = {
     "model_type": "qwen3_5_text",

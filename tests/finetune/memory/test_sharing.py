@@ -12,11 +12,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from data.errors import InputError
 from finetune import attention, manifest
 from finetune.attention import PACKED_FAMILIES, attend
 from finetune.cli import app
-from finetune.config import load_config
 from finetune.device import Device
 from finetune.length import Length
 from finetune.memory import activations, inference, terms
@@ -32,6 +30,8 @@ from finetune.shared_prefix import Group, Layout
 from tests.finetune.memory.flash_attention import Attention
 from tests.finetune.memory.live_bytes import LiveBytes
 from tests.tiny import FIXTURES, make_tokenizer
+from tooltune.config import load_config
+from tooltune.errors import InputError
 
 QWEN = KNOWN["Qwen2.5-1.5B"]
 LLAMA = {"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2}

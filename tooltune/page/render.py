@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from eval.page.text import script_json, visible
+from tooltune.page.text import script_json, visible
 
 HERE = Path(__file__).parent
 
@@ -25,7 +25,7 @@ def render(
     filters: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> str:
-    """The page of a folder: its `page.html`, which fills the blocks of `shell.html`, with the house's style before its
+    """The page of a folder: its `page.html`, which fills the blocks of `base.html`, with the house's style before its
     own.
 
     Style and scripts are allowed by their hashes and nothing else, so that no text of a model, a dataset or a run can
@@ -41,7 +41,7 @@ def render(
         values: what the template names.
     """
     scripts = [] if script is None else [*libraries, (HERE / "switches.js").read_text(encoding="utf-8") + script]
-    style = "".join(path.read_text(encoding="utf-8") for path in (HERE / "house.css", *(folder / s for s in styles)))
+    style = "".join(path.read_text(encoding="utf-8") for path in (HERE / "base.css", *(folder / s for s in styles)))
     environment = Environment(
         loader=ChoiceLoader([FileSystemLoader(folder), FileSystemLoader(HERE)]),
         autoescape=True,

@@ -7,7 +7,7 @@ from typing import Any
 import pynvml
 import pytest
 
-from data import cuda
+from tooltune import cuda
 
 GIB = 2**30
 ONE, TWO = "GPU-11111111-aaaa", "GPU-22222222-bbbb"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from data.errors import JobFailed
+from tooltune.errors import JobFailed
 
 Say = Callable[[str], None]
 Convert = Callable[[Path, Path, Say], None]
@@ -26,7 +26,7 @@ def apart(name: str, gguf: Path, folder: Path, say: Say) -> None:
     Raises:
         JobFailed: it failed, with the last line that it wrote.
     """
-    command = [sys.executable, "-m", "data.embedded.convert", name, str(gguf.resolve()), str(folder.resolve())]
+    command = [sys.executable, "-m", "tooltune.embedded.convert", name, str(gguf.resolve()), str(folder.resolve())]
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(
         command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"

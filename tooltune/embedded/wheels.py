@@ -13,9 +13,9 @@ from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
-from data.console import progress, terminal
-from data.embedded.table import EmbeddedModel, Wheel
-from data.errors import InputError, JobFailed
+from tooltune.console import progress, terminal
+from tooltune.embedded.table import EmbeddedModel, Wheel
+from tooltune.errors import InputError, JobFailed
 
 Say = Callable[[str], None]
 BLOCK = 1 << 20  # bytes read at once

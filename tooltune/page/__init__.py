@@ -1,6 +1,6 @@
 """What all pages of the project share: one file that needs nothing beside it, the house's style, two languages."""
 
-from eval.page.render import render
-from eval.page.words import in_both, read_words, sentence
+from tooltune.page.render import render
+from tooltune.page.words import in_both, read_words, sentence
 
 __all__ = ["in_both", "read_words", "render", "sentence"]

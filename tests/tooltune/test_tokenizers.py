@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from data.errors import InputError
-from data.pretrained import check_files, load_tokenizer, resolve
 from data.record import Record, tool_call
 from data.render import IGNORED, align_end_token, render, render_prompt
 from data.template import Template, apply, begin_text, project_template
 from data.tools import shown
 from eval.roundtrip import check_roundtrip, choose_template
 from tests.tiny import make_tokenizer
+from tooltune.errors import InputError
+from tooltune.pretrained import check_files, load_tokenizer, resolve
 
 ASK = {"role": "user", "content": "x"}
 SAY = {"role": "assistant", "content": "네."}

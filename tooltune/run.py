@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from data.errors import InputError
+from tooltune.errors import InputError
 
 SHOWN = 20
 """Runs that a message names."""

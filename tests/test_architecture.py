@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from eval.cli import app as eval_app
 from finetune.cli import app as finetune_app
-from finetune.config import load_config, preset_names
+from tooltune.config import load_config, preset_names
 
 ROOT = Path(__file__).parent.parent
-ORDER = ["data", "eval", "finetune", "benchmarks"]
+ORDER = ["tooltune", "data", "eval", "finetune", "benchmarks"]
 HEAVY = {"torch", "transformers", "trl", "peft", "unsloth", "datasets", "bitsandbytes"}
 
 

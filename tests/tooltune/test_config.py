@@ -7,9 +7,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from data.errors import InputError
 from finetune.arguments import named, named_or_default
-from finetune.config import PRESETS, load_config
+from tooltune.config import PRESETS, load_config
+from tooltune.errors import InputError
 
 
 def test_changed_values_stand_under_dotted_keys() -> None:

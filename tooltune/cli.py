@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from data.errors import InputError, JobFailed
+from tooltune.errors import InputError, JobFailed
 
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 DEBUG = False

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 from data.commands import app as data_app
-from data.errors import InputError
-from data.files import atomic_write, read_jsonl, writable, write_jsonl
 from eval.cli import app as eval_app
 from finetune.cli import app as finetune_app
+from tooltune.errors import InputError
+from tooltune.files import atomic_write, read_jsonl, writable, write_jsonl
 
 RECORDS = Path(__file__).parent / "formats" / "records.jsonl"
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from data.embedded.convert import Convert, apart
+from tooltune.embedded.convert import Convert, apart
 
 EMBEDDED = "embedded"
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from data import embedded
-from data.embedded import wheels
-from data.embedded.table import MODELS, EmbeddedModel, Wheel
-from data.errors import InputError, JobFailed
+from tooltune import embedded
+from tooltune.embedded import wheels
+from tooltune.embedded.table import MODELS, EmbeddedModel, Wheel
+from tooltune.errors import InputError, JobFailed
 
 GGUF = os.urandom(3_000)
 

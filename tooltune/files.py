@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from data.errors import InputError
+from tooltune.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
 """What some editors put before a UTF-8 text."""

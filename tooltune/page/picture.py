@@ -1,4 +1,4 @@
-"""What all pictures of the project share: the pages' colours by day (house.css), and a font for Hangul."""
+"""What all pictures of the project share: the pages' colours by day (base.css), and a font for Hangul."""
 
 from functools import cache
 

@@ -9,10 +9,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from data.embedded.table import EMBEDDED, GEMMA3, MODELS, SMOLLM2, EmbeddedModel
-from data.embedded.wheels import copy_files, fetch, join
-from data.errors import InputError
-from data.files import writable
+from tooltune.embedded.table import EMBEDDED, GEMMA3, MODELS, SMOLLM2, EmbeddedModel
+from tooltune.embedded.wheels import copy_files, fetch, join
+from tooltune.errors import InputError
+from tooltune.files import writable
 
 __all__ = [
     "EMBEDDED",

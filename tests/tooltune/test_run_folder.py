@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from data.errors import InputError
-from data.runs import find_run, point_latest, read_manifest, read_recipe
 from eval.cli import app
+from tooltune.errors import InputError
+from tooltune.run import find_run, point_latest, read_manifest, read_recipe
 
 CONFIG = "model:\n  name: embedded\n"
 

@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from data.errors import InputError
-from data.files import atomic_write
+from tooltune.errors import InputError
+from tooltune.files import atomic_write
 
-PRESETS = Path(__file__).parent / "presets"
+PRESETS = Path(__file__).resolve().parent.parent / "finetune" / "presets"
 
 START = "start from a preset: finetune/presets/cpu.yaml"
 

