@@ -1,8 +1,8 @@
 """Ask a model for its answers: many at a time, greedy.
 
-What prompts begin with alike is read once (`eval.prefixes`): on a CPU by `eval.decoding`, at every level of sharing; by
-transformers' own generation, which answers on a GPU, as far as all the prompts of a batch have it. Where memory runs
-out, fewer prompts at a time are tried.
+What prompts begin with alike is read once (`eval.prefixes`): on a CPU by `eval.cpu_decoding`, at every level of
+sharing; by transformers' own generation, which answers on a GPU, as far as all the prompts of a batch have it. Where
+memory runs out, fewer prompts at a time are tried.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from eval.decoding import decode, decodes, read_beginning, slots_that_fit
+from eval.cpu_decoding import decode, decodes, read_beginning, slots_that_fit
 from eval.load import compute_device
 from eval.memory import MOST, rows_for, tokens_kept
 from eval.prefixes import Beginning, batches, common_tokens, prefixes_hold, read_by_transformers
@@ -49,8 +49,8 @@ def generate(
     """Greedy answers to `prompts` (token ids), in their order.
 
     The longest prompt comes first, so that an out-of-memory shows at once. On a CPU the answers come from
-    `eval.decoding` where that knows the model, else from transformers. A batch of 1 is transformers' alone and reads
-    every prompt whole, unless `kept` is given.
+    `eval.cpu_decoding` where that knows the model, else from transformers. A batch of 1 is transformers' alone and
+    reads every prompt whole, unless `kept` is given.
 
     Where memory runs out, what is answered stays, and the others are asked half as many at a time.
 
@@ -117,8 +117,8 @@ def safe_batch(
     """The batch size to generate with: `batch`, or 1 where a batch of four changes what the model writes.
 
     Left padding has broken batched generation in several releases of the libraries; four prompts of different lengths
-    (asked two at a time where `batch` is 2) show it in seconds, and on a CPU hold `eval.decoding` to what transformers
-    writes. A first difference between two tokens that are as good as tied (`TIE`) is rounding, not a fault.
+    (asked two at a time where `batch` is 2) show it in seconds, and on a CPU hold `eval.cpu_decoding` to what
+    transformers writes. A first difference between two tokens that are as good as tied (`TIE`) is rounding, not a fault.
     """
     if batch == 1 or len(prompts) < 4:
         return batch

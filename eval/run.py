@@ -11,7 +11,7 @@ from data.record import Record
 from data.render import align_end_token, render, render_prompt
 from eval.execution import execution_accuracy
 from eval.generate import Output, generate, safe_batch, saying, usual_batch
-from eval.kept import begin, fresh, question_digest, read_kept
+from eval.generation_cache import begin, fresh, question_digest, read_kept
 from eval.report import write_report
 from eval.scoring import Sample, compare, score
 from eval.trained import Trained, add_best, load_base, prepare, read_trained

@@ -183,7 +183,7 @@ def ask(
         NoRoom: memory ran out with a single request.
     """
     from data.render import render_prompt
-    from eval.decoding import decodes
+    from eval.cpu_decoding import decodes
     from eval.generate import generate, saying, usual_batch
 
     limit = trained.config["eval"]["max_new_tokens"]

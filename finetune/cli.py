@@ -10,9 +10,9 @@ from finetune.arguments import config_from, named
 from finetune.ask import ask_command
 from finetune.doctor.command import doctor
 from finetune.explain.command import explain_command
-from finetune.listing import runs_command
 from finetune.memory.command import plan
 from finetune.report.command import report_command
+from finetune.runs_table import runs_command
 from tooltune.cli import DEBUG, Debug, errors_as_lines
 from tooltune.config import load_config
 from tooltune.errors import InputError
@@ -99,7 +99,7 @@ def record(
 ) -> None:
     """Put a finished and evaluated run's figures into docs/measured/ and the READMEs."""
     with errors_as_lines(debug):
-        from finetune.record import record as write_record
+        from finetune.publish_results import record as write_record
         from tooltune.run import find_run
 
         changed = write_record(find_run(run))

@@ -14,16 +14,16 @@ from rich.console import Console
 from data.record import Record
 from eval.shortage import release
 from finetune.adapter import keep_best
-from finetune.closing import tell, write_pages
 from finetune.device import GIB, Device, detect, family_of, precision
 from finetune.diagnose import verdicts
+from finetune.generation_metrics import scorer
 from finetune.length import Length, run_length
 from finetune.manifest import make_manifest, refuse_mismatch
 from finetune.packing import Packing, make_packing, shares_prefixes
 from finetune.rows import Prepared, describe_rows, prepare, read_rows
 from finetune.runs import adapter_digest, create_run, hold, last_checkpoint
-from finetune.scoring import scorer
 from finetune.shortage import OutOfMemory, describe, next_change, phase
+from finetune.summary import tell, write_pages
 from finetune.trackers import check_trackers
 from tooltune.config import Config
 from tooltune.console import quiet

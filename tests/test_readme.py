@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.record import MEASURED, READMES, filled
+from finetune.publish_results import MEASURED, READMES, filled
 
 ROOT = Path(__file__).parent.parent
 

@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from itertools import islice, product
 from typing import Any
 
-from data.formats.beside import Beside
 from data.formats.bracket import read_calls
+from data.formats.companion_files import Beside
 from data.formats.schema import tools_of
 from data.formats.turns import read_turns
 from data.record import tool_call

@@ -12,7 +12,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from data.formats.beside import Beside
+from data.formats.companion_files import Beside
 from data.formats.literals import decode
 from data.formats.schema import tools_of
 from data.formats.turns import call_of, read_turns

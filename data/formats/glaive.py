@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from data.formats.beside import Beside
+from data.formats.companion_files import Beside
 from data.formats.conversations import with_system
 from data.formats.literals import MAX_TEXT, decode, decoder, excerpt
 from data.formats.schema import tools_of

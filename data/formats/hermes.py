@@ -6,7 +6,7 @@ A block holds JSON or a Python dict. A text around the blocks stays as the turn'
 from collections.abc import Iterable
 from typing import Any
 
-from data.formats.beside import Beside
+from data.formats.companion_files import Beside
 from data.formats.conversations import from_conversations, said_by
 
 NAME = "Hermes"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from data.formats import records
-from data.formats.beside import Beside
+from data.formats.companion_files import Beside
 from data.formats.conversations import from_messages
 
 NAME = "OpenAI messages"

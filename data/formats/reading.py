@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from data.formats.beside import Beside
+from data.formats.companion_files import Beside
 from data.formats.detect import detect
 from data.formats.keys import CONTROL, CUT, SYNTAX, Loss, losses, refuse_wrong
 from data.formats.names import make_legal

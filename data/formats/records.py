@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from data.formats.beside import Beside
+from data.formats.companion_files import Beside
 from data.formats.conversations import from_messages
 from data.validate import check_row
 from tooltune.errors import InputError

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from data.formats import hermes, toolace
-from data.formats.beside import Beside
+from data.formats.companion_files import Beside
 from data.formats.conversations import from_conversations
 
 NAME = "ShareGPT"

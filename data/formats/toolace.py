@@ -7,8 +7,8 @@ says (a date, a role, a rule) stays the system turn.
 from collections.abc import Iterable
 from typing import Any
 
-from data.formats.beside import Beside
 from data.formats.bracket import is_call_list, read_calls
+from data.formats.companion_files import Beside
 from data.formats.conversations import from_conversations, said_by
 from data.formats.literals import MAX_TEXT, decoder
 from data.formats.schema import tools_of

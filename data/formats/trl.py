@@ -6,7 +6,7 @@ A prompt that is text is the user's request, a completion that is text the assis
 from collections.abc import Iterable
 from typing import Any
 
-from data.formats.beside import Beside
+from data.formats.companion_files import Beside
 from data.formats.conversations import record_of, with_system
 from data.formats.turns import read_turns
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from data.formats.beside import Beside
+from data.formats.companion_files import Beside
 from data.formats.schema import tools_of
 from data.formats.turns import calls_of
 from tooltune.errors import InputError

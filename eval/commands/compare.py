@@ -18,9 +18,9 @@ def compare_runs(
     with errors_as_lines(debug):
         from rich.console import Console
 
+        from eval.compare_runs import COMPARED, two_sides, verdict
         from eval.scoring import compare
         from eval.tables import compare_table
-        from eval.versus import COMPARED, two_sides, verdict
         from tooltune.files import dump_json
 
         (name_a, scores_a), (name_b, scores_b) = two_sides(a, b, split)

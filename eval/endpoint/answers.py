@@ -16,7 +16,7 @@ from typing import Any
 from data.record import Record
 from eval.endpoint.client import Server
 from eval.formats.strict_json import Unreadable, strict_loads
-from eval.kept import begin, fresh, question_digest, read_kept
+from eval.generation_cache import begin, fresh, question_digest, read_kept
 from eval.parsed import Parsed, ToolCall
 from eval.scoring import Sample
 from tooltune.errors import InputError

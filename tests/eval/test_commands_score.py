@@ -6,9 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from eval.cli import app
+from eval.compare_runs import verdict
 from eval.outputs import read_outputs
 from eval.scoring import score
-from eval.versus import verdict
 
 BARE = {"name": "add_load", "parameters": {"type": "object", "properties": {"node": {"type": "integer"}}}}
 TOOLS = [{"type": "function", "function": {"description": "", **BARE}}]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eval.decoding import _greedy, decode, decodes, slots_that_fit
+from eval.cpu_decoding import _greedy, decode, decodes, slots_that_fit
 from eval.generate import NoRoom, Output, begin, generate, safe_batch, usual_batch
 from eval.prefixes import FAMILIES, Beginning, prefixes_hold, read_by_transformers, reading_order
 from eval.slots import Reading, Slots
@@ -92,7 +92,7 @@ def test_slots_write_what_transformers_writes(case: Case, slots: int) -> None:
 
 def test_prompts_read_in_parts_give_the_same(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eval.slots._QUERIES", 7)  # at a time
-    monkeypatch.setattr("eval.decoding.TOGETHER", 100)
+    monkeypatch.setattr("eval.cpu_decoding.TOGETHER", 100)
     answers: dict[int, list[int]] = {}
     decode(case.model, case.prompts, end=case.end, max_new_tokens=NEW, slots=4, done=answers.__setitem__)
     assert [answers[i] for i in range(len(case.prompts))] == case.expected
@@ -244,16 +244,16 @@ def test_beginnings_are_the_same_however_they_are_read(case: Case) -> None:
 
 
 def test_no_mask_is_made_of_a_prompt(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    import eval.decoding
+    import eval.cpu_decoding
 
     masks: list[Any] = []
-    right = eval.decoding._attend
+    right = eval.cpu_decoding._attend
 
     def attend(*args: Any, **rest: Any) -> Any:
         masks.append(args[4])
         return right(*args, **rest)
 
-    monkeypatch.setattr("eval.decoding._attend", attend)
+    monkeypatch.setattr("eval.cpu_decoding._attend", attend)
     decode(case.model, case.prompts, end=case.end, max_new_tokens=2, slots=4, done=lambda i, answer: None)
     assert masks and set(masks) == {None}
 
@@ -309,7 +309,7 @@ def _columns_seen(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
 
 def _other_beginning(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
     """A prompt that goes on from another one's beginning."""
-    monkeypatch.setattr("eval.decoding.shared_tokens", lambda before, prompt: min(len(before), len(prompt) - 1))
+    monkeypatch.setattr("eval.cpu_decoding.shared_tokens", lambda before, prompt: min(len(before), len(prompt) - 1))
 
 
 @pytest.mark.parametrize("fault", [_padding_seen, _columns_seen, _other_beginning])

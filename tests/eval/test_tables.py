@@ -4,10 +4,10 @@ from io import StringIO
 
 from rich.console import Console
 
+from eval.compare_runs import COMPARED
 from eval.parsed import Parsed, ToolCall
 from eval.scoring import Sample, compare, score
 from eval.tables import compare_table, rates_table
-from eval.versus import COMPARED
 
 TOOLS = [{"type": "function", "function": {"name": "undo", "parameters": {"type": "object", "properties": {}}}}]
 

@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 
 from data import InputError
 from finetune.cli import app
-from finetune.closing import pace_text
 from finetune.history import read_history
 from finetune.report import write_plots, write_run_page
 from finetune.report.curves import MAX_POINTS, Curve, curves, overfitting_from
@@ -32,6 +31,7 @@ from finetune.report.tables import (
 )
 from finetune.report.trained import pace
 from finetune.report.words import words
+from finetune.summary import pace_text
 from finetune.table import epoch_table
 from tests.eval.chromium import browser, find_chromium
 from tests.finetune import run_samples

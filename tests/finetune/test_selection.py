@@ -12,8 +12,8 @@ import pytest
 
 from data import InputError, Record
 from finetune.device import Device
+from finetune.generation_metrics import scorer
 from finetune.runs import adapter_digest
-from finetune.scoring import scorer
 from tests.tiny import TINY, environment
 from tooltune.config import load_config
 from tooltune.files import read_jsonl

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from finetune.listing import UNREADABLE, list_runs, runs_table
+from finetune.runs_table import UNREADABLE, list_runs, runs_table
 from tests.finetune import run_samples
 from tooltune.errors import InputError
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from data.record import Record
-from finetune import scoring
-from finetune.scoring import scorer
+from finetune import generation_metrics as scoring
+from finetune.generation_metrics import scorer
 from finetune.shortage import OutOfMemory, next_change, phase
 from tests.tiny import FIXTURES
 from tooltune.config import load_config

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eval.scoring.stats import harmonic_mean, rate
-from finetune import record
+from finetune import publish_results as record
 from finetune.history import read_history
 from finetune.report.tables import key_figures
 from finetune.report.trained import trained
