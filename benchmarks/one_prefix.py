@@ -6,7 +6,7 @@ from pathlib import Path
 
 import data.structural
 from data.record import Record
-from data.structural.toolsets import CORE, offer
+from data.structural.requests.toolsets import CORE, offer
 from tooltune.errors import InputError
 
 SOURCE = Path(data.structural.__file__).parent / "train.jsonl"

@@ -118,7 +118,8 @@ def safe_batch(
 
     Left padding has broken batched generation in several releases of the libraries; four prompts of different lengths
     (asked two at a time where `batch` is 2) show it in seconds, and on a CPU hold `eval.cpu_decoding` to what
-    transformers writes. A first difference between two tokens that are as good as tied (`TIE`) is rounding, not a fault.
+    transformers writes. A first difference between two tokens that are as good as tied (`TIE`) is rounding, no
+    fault.
     """
     if batch == 1 or len(prompts) < 4:
         return batch

@@ -213,7 +213,7 @@ def _output(row: dict[str, Any]) -> Output:
 
 def _probe(training: Sequence[Record], records: Sequence[Record]) -> dict[str, Any] | None:
     """What the no-model probe solves of these rows: the nearest training sentence, its numbers refilled."""
-    from data.structural.probe import probe
+    from data.structural.proof.probe import probe
 
     if any("bucket" not in r.meta for r in records):
         return None

@@ -4,10 +4,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from data.structural import checks
 from data.structural.build import SEED
-from data.structural.probe import LIMITS, probe
-from data.structural.splits import KINDS, SPLITS
+from data.structural.proof import leaks as checks
+from data.structural.proof.probe import LIMITS, probe
+from data.structural.requests.splits import KINDS, SPLITS
 from tooltune.files import atomic_write, read_jsonl
 
 HERE = Path(__file__).parent

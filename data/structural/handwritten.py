@@ -11,14 +11,14 @@ import random
 from pathlib import Path
 from typing import Any
 
-from data.structural import toolsets
-from data.structural.act import Call
 from data.structural.build import line
 from data.structural.engine import EXAMPLE, state_line
-from data.structural.multiturn import called, user
-from data.structural.replies import OPENING
-from data.structural.rows import SYSTEM
-from data.structural.voice import Voice
+from data.structural.language.replies import OPENING
+from data.structural.language.speaker import Voice
+from data.structural.requests import toolsets
+from data.structural.requests.multiturn import called, user
+from data.structural.requests.request import Call
+from data.structural.requests.rows import SYSTEM
 from tooltune.files import atomic_write, read_jsonl
 
 HERE = Path(__file__).parent

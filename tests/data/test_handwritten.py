@@ -3,10 +3,10 @@
 import pytest
 
 from data.record import Record
-from data.structural import checks
 from data.structural.engine import ModelSpec, history_calls, run_calls
 from data.structural.handwritten import HERE, build
-from data.structural.replies import OPENING
+from data.structural.language.replies import OPENING
+from data.structural.proof import leaks as checks
 from tooltune.files import read_jsonl
 
 ROWS = [row for _, row in read_jsonl(HERE / "handwritten.jsonl")]

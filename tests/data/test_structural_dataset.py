@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from data.record import Record
-from data.structural import build, checks, toolsets
+from data.structural import build
 from data.structural.card import card
-from data.structural.multitool import CHAINS
-from data.structural.probe import LIMITS, probe
-from data.structural.replies import OPENING
-from data.structural.splits import SPLITS
+from data.structural.language.replies import OPENING
+from data.structural.proof import leaks as checks
+from data.structural.proof.probe import LIMITS, probe
+from data.structural.requests import toolsets
+from data.structural.requests.multitool import CHAINS
+from data.structural.requests.splits import SPLITS
 from tooltune.files import read_jsonl
 
 HERE = Path(build.__file__).parent

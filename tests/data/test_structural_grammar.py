@@ -8,18 +8,22 @@ from itertools import chain, combinations, islice
 
 import pytest
 
-from data.structural import build, checks, multitool, nocall, noise, renames, sessions, toolsets, units
-from data.structural.act import Scene
-from data.structural.intents import HELDOUT, INTENTS
-from data.structural.models import COUNTS, make_model
-from data.structural.multitool import CHAINS
-from data.structural.numerals import native, plain, sino
-from data.structural.particles import particle, settle
-from data.structural.rows import make_row
-from data.structural.sentence import say
-from data.structural.splits import SPLITS, quota
-from data.structural.verbs import VERBS
-from data.structural.voice import Voice, ch
+from data.structural import build
+from data.structural.language import noise
+from data.structural.language import quantities as units
+from data.structural.language.numerals import native, plain, sino
+from data.structural.language.particles import particle, settle
+from data.structural.language.sentence import say
+from data.structural.language.speaker import Voice, ch
+from data.structural.language.verbs import VERBS
+from data.structural.proof import leaks as checks
+from data.structural.requests import multitool, nocall, renames, sessions, toolsets
+from data.structural.requests.intents import HELDOUT, INTENTS
+from data.structural.requests.models import COUNTS, make_model
+from data.structural.requests.multitool import CHAINS
+from data.structural.requests.request import Scene
+from data.structural.requests.rows import make_row
+from data.structural.requests.splits import SPLITS, quota
 
 
 def voice(seed: str = "x", **settings) -> Voice:

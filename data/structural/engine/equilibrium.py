@@ -6,7 +6,7 @@ of the two shows up as a difference.
 
 from typing import Any
 
-from data.structural.engine.floors import panels
+from data.structural.engine.floor_loads import panels
 from data.structural.engine.model import Point
 from data.structural.engine.properties import properties
 from data.structural.engine.result import Refusal

@@ -3,7 +3,7 @@
 from typing import Any
 
 from data.structural.engine.edits import restrained
-from data.structural.engine.floors import panels
+from data.structural.engine.floor_loads import panels
 from data.structural.engine.result import Refusal
 from data.structural.engine.state import (
     Load,

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from data.structural.engine.floors import strips
+from data.structural.engine.floor_loads import strips
 from data.structural.engine.result import Refusal
 from data.structural.engine.solver import assemble, attached, solve_alone, weight_per_length
 from data.structural.engine.state import State, length

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from data.structural.engine.edits import restrained
-from data.structural.engine.floors import strips
+from data.structural.engine.floor_loads import strips
 from data.structural.engine.properties import properties
 from data.structural.engine.result import Refusal
 from data.structural.engine.state import Load, State, Tables, length

@@ -1,9 +1,0 @@
-"""The second reader: reads a request by rules of its own and says whether given calls are what it says.
-
-It shares nothing with what writes the requests, so that a slip there shows up as a disagreement here.
-"""
-
-from data.structural.reader.agree import agrees
-from data.structural.reader.mentions import Reading, read
-
-__all__ = ["Reading", "agrees", "read"]

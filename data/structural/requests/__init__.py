@@ -1,0 +1,1 @@
+"""What requests are about: intents, slots, tool lists, rows, sessions and the mix of each split."""
