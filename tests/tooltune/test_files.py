@@ -13,7 +13,7 @@ from finetune.cli import app as finetune_app
 from tooltune.errors import InputError
 from tooltune.files import atomic_write, read_jsonl, writable, write_jsonl
 
-RECORDS = Path(__file__).parent / "formats" / "records.jsonl"
+RECORDS = Path(__file__).parent.parent / "data" / "formats" / "records.jsonl"
 
 
 def lines(path: Path, **more: Any) -> list[Any]:
