@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from data.domain import load_domain
 from data.load import spread
 from data.record import Record
 from data.render import align_end_token, render, render_prompt
@@ -76,6 +77,7 @@ def evaluate_run(
     folder.mkdir(parents=True, exist_ok=True)
     _check(records, trained)
     config, template = trained.config, trained.template
+    domain = load_domain(config["data"].get("domain"))
     settings = Settings(
         model=config["model"]["name"],
         adapter=None,
@@ -98,7 +100,7 @@ def evaluate_run(
         outputs = answers[name] = answer(name, Settings(**{**asdict(settings), "adapter": adapter}))
         samples = [Sample.from_record(r, outputs[r.id].text, truncated=outputs[r.id].truncated) for r in records]
         results[name] = score(samples, family=template.family)
-        executed[name] = execution_accuracy(records, samples, template.family)
+        executed[name] = execution_accuracy(records, samples, template.family, domain)
         seconds[name] = round(time.perf_counter() - started, 1)
     metrics = {
         "run": run.name,

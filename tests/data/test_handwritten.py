@@ -2,8 +2,9 @@
 
 import pytest
 
+from data.domain import history_calls
 from data.record import Record
-from data.structural.engine import ModelSpec, history_calls, run_calls
+from data.structural.engine import ModelSpec, run_calls
 from data.structural.handwritten import HERE, build
 from data.structural.language.replies import OPENING
 from data.structural.proof import leaks as checks

@@ -9,6 +9,7 @@ from itertools import chain, combinations, islice
 import pytest
 
 from data.structural import build
+from data.structural.engine.tools import core_tools, functions, heldout_tools
 from data.structural.language import noise
 from data.structural.language import quantities as units
 from data.structural.language.numerals import native, plain, sino
@@ -152,13 +153,13 @@ def test_renames_map_back_to_the_schema():
     assert back[called["name"]]["name"] == "undo" and row["meta"]["relevant_tools"] == [called["name"]]
     for tool in row["tools"]:
         function = tool["function"]
-        known = toolsets.schemas()[back[function["name"]]["name"]]["parameters"]["properties"]
+        known = functions()[back[function["name"]]["name"]]["parameters"]["properties"]
         names = [back[function["name"]]["parameters"].get(p, p) for p in function["parameters"]["properties"]]
         assert names == list(known)
 
 
 def test_every_description_is_there_in_both_languages():
-    for tool in (*toolsets.core_tools(), *toolsets.heldout_tools()):
+    for tool in (*core_tools(), *heldout_tools()):
         function = tool["function"]
         for described in (function, *function["parameters"]["properties"].values()):
             korean, english = described["description"].split(" / ")

@@ -1,15 +1,13 @@
 """One call on one state. The tables below are the whole list of tools: the 30 core ones and the 5 held-out ones."""
 
-import json
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from data.structural.engine import edits, loads, queries
 from data.structural.engine.result import Refusal, Result
 from data.structural.engine.state import State
-from data.validate import offered, schema_errors
+from data.structural.engine.tools import parameters
+from data.validate import schema_errors
 
 Tool = Callable[[State, dict[str, Any]], dict[str, Any]]
 
@@ -55,16 +53,6 @@ QUERIES: dict[str, Tool] = {
 }
 
 
-@cache
-def schemas() -> dict[str, dict[str, Any]]:
-    """Tool name → parameter schema, core and held-out."""
-    folder = Path(__file__).parent.parent
-    found: dict[str, dict[str, Any]] = {}
-    for file in ("tools.json", "tools_heldout.json"):
-        found |= offered(json.loads((folder / file).read_text(encoding="utf-8")), file)
-    return found
-
-
 def execute(state: State, call: dict[str, Any], *, solve: bool = True) -> Result:
     """Carry out one call `{"name", "arguments"}` on the state, in place; a refused call leaves it as it was.
 
@@ -76,9 +64,9 @@ def execute(state: State, call: dict[str, Any], *, solve: bool = True) -> Result
     """
     name, arguments = call["name"], call.get("arguments") or {}
     try:
-        if name not in schemas():
+        if name not in parameters():
             raise Refusal("unknown_tool", f"{name}은(는) 없는 도구입니다", f"no tool {name}")
-        if errors := schema_errors(arguments, schemas()[name]):
+        if errors := schema_errors(arguments, parameters()[name]):
             raise Refusal("bad_arguments", "인수가 스키마와 다릅니다", errors[0])
         if name == "undo":
             return Result(True, _undo(state, arguments.get("steps", 1)))

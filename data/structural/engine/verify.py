@@ -1,7 +1,5 @@
 """Rows of calls: run them, and say whether a row's gold calls hold."""
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,24 +54,6 @@ def engine_version() -> str:
         return f"PyNiteFEA {version('PyNiteFEA')}"
     except PackageNotFoundError:
         return "without PyNiteFEA"
-
-
-def history_calls(messages: Iterable[dict[str, Any]]) -> list[Call]:
-    """The calls of a conversation's assistant turns, in order, as `{"name", "arguments"}`.
-
-    Calls whose tool turn says `"ok": false` were refused then and are left out.
-    """
-    calls: list[Call] = []
-    waiting: list[Call] = []
-    for message in messages:
-        if message["role"] == "assistant":
-            calls += waiting
-            waiting = [c.get("function", c) for c in message.get("tool_calls") or []]
-        elif message["role"] == "tool" and waiting:
-            done = waiting.pop(0)
-            if not _refused(message.get("content")):
-                calls.append(done)
-    return calls + waiting
 
 
 def run_calls(spec: ModelSpec | State, history: list[Call], calls: list[Call], *, solve: bool = False) -> Run:
@@ -134,11 +114,3 @@ def verify(
 def _balance(state: State, loads: list[Load], applied: list[float]) -> list[str]:
     fault = imbalance(state, loads, applied)
     return [fault] * bool(fault)
-
-
-def _refused(content: Any) -> bool:
-    try:
-        value = json.loads(content)
-    except (TypeError, ValueError):
-        return False
-    return isinstance(value, dict) and value.get("ok") is False

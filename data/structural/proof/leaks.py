@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from data.structural.requests.toolsets import core_tools, heldout_tools
+from data.structural.engine.tools import core_tools, heldout_tools
+from data.structural.requests.models import spec_of
 
 _NUMBER_WORDS = re.compile(
     r"[영일이삼사오육칠팔구십백천만]+(점[영일이삼사오육칠팔구]+)?(?=\s*(번|kN|킬로|톤|N|뉴턴|tonf|kgf))"
@@ -53,10 +54,10 @@ def reserved_requests(rows: Iterable[dict[str, Any]]) -> list[str]:
 def skeleton(row: dict[str, Any]) -> str:
     """(b) The user's words with digits, number words, units, axes, ids and names masked."""
     text = unicodedata.normalize("NFKC", " / ".join(requests(row))).lower()
-    for name in sorted(row["meta"]["model"]["sections"], key=len, reverse=True):
+    model = spec_of(row["meta"])
+    for name in sorted(model.sections, key=len, reverse=True):
         text = text.replace(name.lower(), "§")
-    names = list(row["meta"]["model"]["cases"])
-    for name in sorted(names, key=len, reverse=True):
+    for name in sorted(model.cases, key=len, reverse=True):
         text = re.sub(rf"(?<![a-z]){re.escape(name.lower())}(?![a-z0-9])", "§", text)
     text = _NUMBER_WORDS.sub("#", text)
     text = re.sub(r"\d+(\.\d+)?", "#", text)

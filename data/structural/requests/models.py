@@ -2,6 +2,8 @@
 
 import random
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 from data.structural.engine.model import ModelSpec
 
@@ -121,7 +123,7 @@ class Model:
 
     @property
     def spec(self) -> ModelSpec:
-        """The engine's description of this model: what a row's `meta.model` holds."""
+        """The engine's description of this model."""
         return ModelSpec(
             bays_x=list(self.bays_x),
             bays_y=list(self.bays_y),
@@ -177,3 +179,20 @@ def make_model(split: str, number: int) -> Model:
         combos=combos,
         stories=names,
     )
+
+
+def spec_of(meta: dict[str, Any]) -> ModelSpec:
+    """The frame that a row is about: its `meta.model`, or of a training row the one that `meta.model_id` names.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it is none of this dataset.
+    """
+    return ModelSpec.from_dict(meta["model"]) if "model" in meta else _made(meta["model_id"])
+
+
+@cache
+def _made(model_id: str) -> ModelSpec:
+    split, number = model_id.split("-")
+    if int(number) >= COUNTS[split]:
+        raise ValueError(f"no model {model_id}")
+    return make_model(split, int(number)).spec

@@ -6,8 +6,9 @@ A rename is the same in the offered schema, in the calls and in the tool turns; 
 from dataclasses import dataclass
 from typing import Any
 
+from data.structural.engine.tools import functions
 from data.structural.language.speaker import Voice
-from data.structural.requests.toolsets import offer, schemas
+from data.structural.requests.toolsets import offer
 
 _VERBS = {
     "add": "apply|insert|new",
@@ -104,7 +105,7 @@ def draw(voice: Voice, offered: list[str], taken: set[str]) -> Renaming:
         new = _new_name(voice, old, style)
         names[old] = old + "_cmd" if new in taken or new in names.values() else new
         parameters[old] = (
-            _new_parameters(voice, list(schemas()[old]["parameters"]["properties"])) if with_parameters else {}
+            _new_parameters(voice, list(functions()[old]["parameters"]["properties"])) if with_parameters else {}
         )
     return Renaming(names, parameters)
 

@@ -1,14 +1,9 @@
-"""Which tools are offered: those that are needed, their look-alikes and a few others, in any order.
-
-`tools.json` describes every tool and parameter in both languages, `한국어 / English`; what is offered is in one.
-"""
+"""Which tools are offered: those that are needed, their look-alikes and a few others, in any order, in one language."""
 
 import copy
-import json
-from functools import cache
-from pathlib import Path
 from typing import Any
 
+from data.structural.engine.tools import core_tools, functions
 from data.structural.language.speaker import Voice
 
 FAMILIES = (
@@ -28,33 +23,12 @@ FAMILIES = (
 )
 
 
-@cache
-def _load(name: str) -> tuple[dict[str, Any], ...]:
-    return tuple(json.loads((Path(__file__).parent.parent / name).read_text(encoding="utf-8")))
-
-
-def core_tools() -> list[dict[str, Any]]:
-    """The 30 tools of the training rows."""
-    return list(_load("tools.json"))
-
-
-def heldout_tools() -> list[dict[str, Any]]:
-    """The five tools that only the test's T4 rows offer."""
-    return list(_load("tools_heldout.json"))
-
-
-@cache
-def schemas() -> dict[str, dict[str, Any]]:
-    """Every tool's function schema by name."""
-    return {t["function"]["name"]: t["function"] for t in (*core_tools(), *heldout_tools())}
-
-
 CORE = tuple(t["function"]["name"] for t in core_tools())
 
 
 def ordered(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Arguments in the schema's order: one stable way to write a call."""
-    return {key: arguments[key] for key in schemas()[name]["parameters"]["properties"] if key in arguments}
+    return {key: arguments[key] for key in functions()[name]["parameters"]["properties"] if key in arguments}
 
 
 def choose(
@@ -92,7 +66,7 @@ def choose(
 
 def offer(names: list[str], lang: str) -> list[dict[str, Any]]:
     """The schemas of these tools as a row offers them: described in English for `en`, else in Korean."""
-    tools = [{"type": "function", "function": copy.deepcopy(schemas()[name])} for name in names]
+    tools = [{"type": "function", "function": copy.deepcopy(functions()[name])} for name in names]
     for tool in tools:
         function: Any = tool["function"]
         for described in (function, *function["parameters"]["properties"].values()):
