@@ -62,12 +62,14 @@ Conventions: load units are copied (`unit`, left out when kN-based), lengths are
 down means Z with a negative value; a beam load without a direction acts down, a nodal load without one is asked back
 for; floor load and self-weight count downward as positive; what is unsaid is left out of the call.
 
-Each row was checked twice, independently of what wrote it: the engine carries the gold calls out on the row's model
-(`meta.model`) and holds the loads to equilibrium, and a second reader finds the calls' numbers, units, directions and
-ids in the text (`meta.verified`). Calls to something that does not exist were refused by the engine.
+Each row was checked twice, independently of what wrote it: the engine carries the gold calls out on the row's model and
+holds the loads to equilibrium, and a second reader finds the calls' numbers, units, directions and ids in the text
+(`meta.verified`). Calls to something that does not exist were refused by the engine.
 
-`meta`: split, bucket, lang, phenomena, template_id, model_id, model, relevant_tools, verified; `renamed` maps a row's
-renamed tools and parameters back to the project's names; `session` names a training row's session.
+`meta`: split, bucket, lang, phenomena, template_id, model_id, relevant_tools, verified; `renamed` maps a row's renamed
+tools and parameters back to the project's names. Validation and test rows also have the model itself (`model`) and what
+was checked; a training row names its model (`data.structural.requests.models.spec_of` reads both), has passed every
+check (`{{"ok": true}}`), and names its session.
 
 Tools are described in one language, that of the request: Korean for Korean and mixed rows, English for English ones.
 A description says what the schema cannot: that a beam load without a direction acts down.

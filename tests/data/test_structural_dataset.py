@@ -14,6 +14,7 @@ from data.structural.language.replies import OPENING
 from data.structural.proof import leaks as checks
 from data.structural.proof.probe import LIMITS, probe
 from data.structural.requests import toolsets
+from data.structural.requests.models import spec_of
 from data.structural.requests.multitool import CHAINS
 from data.structural.requests.splits import SPLITS
 from tooltune.files import read_jsonl
@@ -61,7 +62,7 @@ def test_rows_of_a_session_share_system_turn_tools_and_language(sessions):
     for first, *others in sessions:
         for row in others:
             assert row["messages"][0] == first["messages"][0] and row["tools"] == first["tools"], row["id"]
-            assert row["meta"]["model"] == first["meta"]["model"]
+            assert spec_of(row["meta"]) == spec_of(first["meta"])
             assert row["meta"].get("renamed") == first["meta"].get("renamed")
             assert (row["meta"]["lang"] == "en") == (first["meta"]["lang"] == "en"), row["id"]
 
@@ -256,5 +257,5 @@ def test_answers_in_words_are_short_and_begin_alike(rows):
 
 
 def test_splits_share_no_section(rows):
-    names = {s: {c for r in mine for c in r["meta"]["model"]["sections"]} for s, mine in rows.items()}
+    names = {s: {c for r in mine for c in spec_of(r["meta"]).sections} for s, mine in rows.items()}
     assert not names["train"] & names["test"] and not names["train"] & names["validation"]

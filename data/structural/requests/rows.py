@@ -105,7 +105,7 @@ def _draw(
             "phenomena": list(dict.fromkeys([kind, *voice.shown])),
             "template_id": f"{request.template}/{lang}/{'-'.join(voice.plans) or 'fixed'}",
             "model_id": model.id,
-            "model": model.spec.to_dict(),
+            **({} if session else {"model": model.spec.to_dict()}),
             "relevant_tools": list(dict.fromkeys([name for name, _ in request.calls] or request.concerns)),
         },
     }
@@ -113,10 +113,11 @@ def _draw(
         row["meta"]["session"] = session.name
     if request.acceptable:
         row["meta"]["acceptable"] = request.acceptable
-    row["meta"]["verified"] = verdict(row, request.refused)
-    if not row["meta"]["verified"]["ok"]:
-        seen.failed.append(f"{row['id']} {text} {request.calls} {row['meta']['verified']}")
+    found = verdict(row, request.refused)
+    if not found["ok"]:
+        seen.failed.append(f"{row['id']} {text} {request.calls} {found}")
         return None
+    row["meta"]["verified"] = {"ok": True} if session else found
     if bucket.name == "T1":
         renames.offer_to([row], names, lang, by_weight(rng.random(), STYLES), voice, set(HELDOUT))
     return row, request
