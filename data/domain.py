@@ -114,6 +114,20 @@ def history_calls(messages: Iterable[dict[str, Any]]) -> list[Call]:
     return calls + waiting
 
 
+def own_names(record: Record, calls: Iterable[Call]) -> list[Call]:
+    """Calls of a record under its domain's names of tools and parameters, where `meta.renamed` gives it others."""
+    back = record.meta.get("renamed") or {}
+
+    def own(call: Call) -> Call:
+        if call["name"] not in back:
+            return call
+        names = back[call["name"]]
+        arguments = {names["parameters"].get(key, key): value for key, value in call["arguments"].items()}
+        return {"name": names["name"], "arguments": arguments}
+
+    return [own(call) for call in calls]
+
+
 @cache
 def _installed(name: str) -> Domain | None:
     found = entry_points(group=GROUP, name=name)

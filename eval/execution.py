@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from data.domain import Call, Domain, Refused, domain_of, history_calls
+from data.domain import Call, Domain, Refused, domain_of, history_calls, own_names
 from data.record import Record
 from data.validate import offered, schema_errors
 from eval.parse import parse_tool_calls
@@ -71,11 +71,10 @@ def execution_accuracy(
 def run_sample(domain: Domain, record: Record, sample: Sample, family: str = "hermes") -> str | None:
     """One of OUTCOMES; None when the domain refuses gold, or gold changes nothing."""
     known = {tool["function"]["name"] for tool in domain.tools()}
-    back = record.meta.get("renamed") or {}
-    history = [call for call in (_own_names(c, back) for c in history_calls(record.prompt)) if call["name"] in known]
+    history = [call for call in own_names(record, history_calls(record.prompt)) if call["name"] in known]
 
     def state_after(calls: Sequence[Call]) -> Any:
-        own = [_own_names(call, back) for call in calls]
+        own = own_names(record, calls)
         if strange := {call["name"] for call in own} - known:
             raise Refused(f"no tools of the domain: {', '.join(sorted(strange))}")
         return domain.execute(record, [*history, *own])
@@ -105,15 +104,6 @@ def _allowed(calls: list[Call], record: Record) -> bool:
     """Whether each call is of a tool offered in this row, under the names that it has here."""
     schemas = offered(record.tools, record.id)
     return all(c["name"] in schemas and not schema_errors(c["arguments"], schemas[c["name"]]) for c in calls)
-
-
-def _own_names(call: Call, back: dict[str, Any]) -> Call:
-    """A call of a renamed tool under the name and the parameters that the domain knows."""
-    if call["name"] not in back:
-        return call
-    own = back[call["name"]]
-    arguments = {own["parameters"].get(key, key): value for key, value in call["arguments"].items()}
-    return {"name": own["name"], "arguments": arguments}
 
 
 def _as_gold(call: Call, record: Record) -> Call:

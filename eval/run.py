@@ -8,6 +8,7 @@ from typing import Any
 
 from data.domain import load_domain
 from data.load import spread
+from data.lookup import lookup
 from data.record import Record
 from data.render import align_end_token, render, render_prompt
 from eval.execution import execution_accuracy
@@ -215,10 +216,8 @@ def _output(row: dict[str, Any]) -> Output:
 
 def _probe(training: Sequence[Record], records: Sequence[Record]) -> dict[str, Any] | None:
     """What the no-model probe solves of these rows: the nearest training sentence, its numbers refilled."""
-    from data.structural.proof.probe import probe
-
     if any("bucket" not in r.meta for r in records):
         return None
-    shares = probe([r.to_dict() for r in training], [r.to_dict() for r in records])
+    shares = lookup(training, records)
     solved = round(shares["all"] * len(records))
     return {"solved": solved, "n": len(records), "by_bucket": {k: v for k, v in shares.items() if k != "all"}}

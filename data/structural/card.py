@@ -4,9 +4,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from data.lookup import lookup
+from data.record import Record
 from data.structural.build import SEED
 from data.structural.proof import leaks as checks
-from data.structural.proof.probe import LIMITS, probe
 from data.structural.requests.splits import KINDS, SPLITS
 from tooltune.files import atomic_write, read_jsonl
 
@@ -211,10 +212,11 @@ def _probe(rows: Rows) -> str:
     text = "Solved without a model, by copying the nearest training request's calls and refilling the numbers:\n\n"
     head = ["split", "T1", "T2", "T3", "T4", "T5", "all"]
     lines: list[list[object]] = []
+    records = {split: [Record(**row) for row in mine] for split, mine in rows.items()}
     for split in ("validation", "test"):
-        solved = probe(rows["train"], rows[split])
+        solved = lookup(records["train"], records[split])
         lines.append([split, *(f"{solved[b]:.1%}" if b in solved else "" for b in head[1:])])
-    limits = ", ".join(f"{name} {share:.0%}" for name, share in LIMITS.items())
+    limits = ", ".join(f"{name} {share:.0%}" for name, share in checks.LOOKUP_LIMITS.items())
     return text + _table(head, lines) + f"\nLimits for the test split: {limits}.\n"
 
 

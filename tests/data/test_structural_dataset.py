@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from data.lookup import lookup
+from data.overlap import near
 from data.record import Record
 from data.structural import build
 from data.structural.card import card
 from data.structural.language.replies import OPENING
 from data.structural.proof import leaks as checks
-from data.structural.proof.probe import LIMITS, probe
 from data.structural.requests import toolsets
 from data.structural.requests.models import spec_of
 from data.structural.requests.multitool import CHAINS
@@ -199,8 +200,8 @@ def test_the_card_is_written_from_these_files(rows):
 
 
 def test_the_probe_without_a_model_fails(rows):
-    solved = probe(rows["train"], rows["test"])
-    for bucket, limit in LIMITS.items():
+    solved = lookup([Record(**row) for row in rows["train"]], [Record(**row) for row in rows["test"]])
+    for bucket, limit in checks.LOOKUP_LIMITS.items():
         assert solved[bucket] <= limit, f"{bucket}: {solved[bucket]:.1%}"
 
 
@@ -208,7 +209,7 @@ def test_no_training_row_is_shaped_like_a_t2_row(rows):
     train = [checks.shape(r) for r in rows["train"]]
     for row in rows["validation"] + rows["test"]:
         if row["meta"]["bucket"] == "T2":
-            assert not any(checks.near(checks.shape(row), s, checks.SHAPE_LIMIT) for s in train), row["id"]
+            assert not any(near(checks.shape(row), s, checks.SHAPE_LIMIT) for s in train), row["id"]
 
 
 def test_every_tool_goes_on_to_many_others_in_training(rows):

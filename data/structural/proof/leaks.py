@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from data import overlap
+from data.overlap import grams, near, user_text
 from data.structural.engine.tools import core_tools, heldout_tools
 from data.structural.requests.models import spec_of
 
@@ -30,8 +32,7 @@ def requests(row: dict[str, Any]) -> list[str]:
 
 def normalised(row: dict[str, Any]) -> str:
     """(a) The user's words without case, width or spaces."""
-    text = unicodedata.normalize("NFKC", " / ".join(requests(row))).lower()
-    return re.sub(r"\s", "", text)
+    return overlap.normalised(user_text(row["messages"]))
 
 
 def fingerprint(text: str) -> str:
@@ -53,7 +54,7 @@ def reserved_requests(rows: Iterable[dict[str, Any]]) -> list[str]:
 
 def skeleton(row: dict[str, Any]) -> str:
     """(b) The user's words with digits, number words, units, axes, ids and names masked."""
-    text = unicodedata.normalize("NFKC", " / ".join(requests(row))).lower()
+    text = unicodedata.normalize("NFKC", user_text(row["messages"])).lower()
     model = spec_of(row["meta"])
     for name in sorted(model.sections, key=len, reverse=True):
         text = text.replace(name.lower(), "§")
@@ -66,23 +67,9 @@ def skeleton(row: dict[str, Any]) -> str:
     return re.sub(r"[\s.?!]", "", text)
 
 
-def grams(text: str) -> frozenset[str]:
-    """The character 3-grams of a normalised sentence."""
-    return frozenset(text[i : i + 3] for i in range(len(text) - 2)) or frozenset((text,))
-
-
 def shape(row: dict[str, Any]) -> frozenset[str]:
     """The character 3-grams of the user's words without their numbers."""
-    return grams(re.sub(r"\d+(?:\.\d+)?|\s", "", " / ".join(requests(row)).lower()))
-
-
-def near(one: frozenset[str], other: frozenset[str], limit: float = 0.8) -> bool:
-    """(c) Whether two 3-gram sets have a Jaccard index above the limit."""
-    small, large = sorted((len(one), len(other)))
-    if small <= limit * large:
-        return False
-    both = len(one & other)
-    return both > limit * (len(one) + len(other) - both)
+    return overlap.shape(user_text(row["messages"]))
 
 
 def call_key(row: dict[str, Any]) -> str:
@@ -103,6 +90,8 @@ def offered(row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(back.get(n, {"name": n})["name"] for n in toolset(row)))
 
 
+LOOKUP_LIMITS = {"all": 0.35, "T2": 0.10}
+"""The most that look-up may solve of the whole test split and of its unseen-phrasing bucket."""
 SHAPE_LIMIT = 0.3
 """How near a T2 row may come to a training sentence when both have lost their numbers (Jaccard index of 3-grams)."""
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from data.overlap import grams
 from data.structural.language.quantities import write
 from data.structural.language.replies import ask, reply
 from data.structural.language.sentence import finish
 from data.structural.language.sentence import say as say_clause
 from data.structural.language.speaker import ch
-from data.structural.proof.leaks import grams
 from data.structural.requests import slots as say
 from data.structural.requests.intents import INTENTS, by_weight
 from data.structural.requests.intents.loads import FORCE_EN, FORCE_KO
