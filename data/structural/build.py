@@ -16,8 +16,8 @@ from typing import Any
 
 from data.structural.proof import leaks as checks
 from data.structural.requests import sessions
-from data.structural.requests.rows import make_row
 from data.structural.requests.splits import SPLITS, Bucket, quota
+from data.structural.rows import make_row
 from tooltune.files import atomic_write, read_jsonl, write_json
 
 SEED = 20261

@@ -18,7 +18,7 @@ from data.structural.language.speaker import Voice
 from data.structural.requests import toolsets
 from data.structural.requests.multiturn import called, user
 from data.structural.requests.request import Call
-from data.structural.requests.rows import SYSTEM
+from data.structural.rows import SYSTEM
 from tooltune.files import atomic_write, read_jsonl
 
 HERE = Path(__file__).parent

@@ -23,8 +23,8 @@ from data.structural.requests.intents import HELDOUT, INTENTS
 from data.structural.requests.models import COUNTS, make_model
 from data.structural.requests.multitool import CHAINS
 from data.structural.requests.request import Scene
-from data.structural.requests.rows import make_row
 from data.structural.requests.splits import SPLITS, quota
+from data.structural.rows import make_row
 
 
 def voice(seed: str = "x", **settings) -> Voice:
