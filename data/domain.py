@@ -12,7 +12,7 @@ Which domain a row belongs to is said by, the first that says something:
 3. `meta.model`, a frame: the rows of the bundled dataset. They are older than `meta.domain`, and its validation and
    test files are frozen.
 
-`examples/thermostat.py` is one to start from; `data/structural/domain.py` is the bundled dataset's.
+`examples/thermostat.py` is one to start from; `data/structural/frame_domain.py` is the bundled dataset's.
 """
 
 import json
@@ -89,7 +89,7 @@ def load_domain(name: str | None) -> Domain | None:
 
 def domain_of(record: Record, chosen: Domain | None = None) -> Domain | None:
     """The domain of a row, `chosen` for all rows of the run; None where no call of the row can be carried out."""
-    from data.structural.domain import STRUCTURAL
+    from data.structural.frame_domain import STRUCTURAL
 
     named = record.meta.get("domain")
     installed = _installed(named) if isinstance(named, str) else None

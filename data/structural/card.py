@@ -7,7 +7,7 @@ from typing import Any
 from data.lookup import lookup
 from data.record import Record
 from data.structural.build import SEED
-from data.structural.proof import leaks as checks
+from data.structural.proof import split_leaks as checks
 from data.structural.requests.splits import KINDS, SPLITS
 from tooltune.files import atomic_write, read_jsonl
 
@@ -69,7 +69,7 @@ holds the loads to equilibrium, and a second reader finds the calls' numbers, un
 
 `meta`: split, bucket, lang, phenomena, template_id, model_id, relevant_tools, verified; `renamed` maps a row's renamed
 tools and parameters back to the project's names. Validation and test rows also have the model itself (`model`) and what
-was checked; a training row names its model (`data.structural.requests.models.spec_of` reads both), has passed every
+was checked; a training row names its model (`data.structural.requests.frames.spec_of` reads both), has passed every
 check (`{{"ok": true}}`), and names its session.
 
 Tools are described in one language, that of the request: Korean for Korean and mixed rows, English for English ones.

@@ -8,8 +8,8 @@ import pytest
 from data import domain
 from data.domain import domain_of, load_domain
 from data.record import Record
-from data.structural.domain import STRUCTURAL
 from data.structural.engine import EXAMPLE
+from data.structural.frame_domain import STRUCTURAL
 from examples.thermostat import Thermostat
 from tooltune.errors import InputError
 
@@ -35,7 +35,7 @@ def installed(tmp_path, monkeypatch):
 def test_a_config_names_a_module_and_an_object():
     assert load_domain(None) is None
     assert isinstance(load_domain("examples.thermostat:Thermostat"), Thermostat)
-    assert load_domain("data.structural.domain:STRUCTURAL") is STRUCTURAL
+    assert load_domain("data.structural.frame_domain:STRUCTURAL") is STRUCTURAL
 
 
 def test_modules_of_the_current_folder_are_found(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from data.record import Record
 from data.structural.engine import ModelSpec, run_calls
 from data.structural.handwritten import HERE, build
 from data.structural.language.replies import OPENING
-from data.structural.proof import leaks as checks
+from data.structural.proof import split_leaks as checks
 from tooltune.files import read_jsonl
 
 ROWS = [row for _, row in read_jsonl(HERE / "handwritten.jsonl")]

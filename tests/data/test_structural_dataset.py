@@ -13,9 +13,9 @@ from data.record import Record
 from data.structural import build
 from data.structural.card import card
 from data.structural.language.replies import OPENING
-from data.structural.proof import leaks as checks
+from data.structural.proof import split_leaks as checks
 from data.structural.requests import toolsets
-from data.structural.requests.models import spec_of
+from data.structural.requests.frames import spec_of
 from data.structural.requests.multitool import CHAINS
 from data.structural.requests.splits import SPLITS
 from tooltune.files import read_jsonl

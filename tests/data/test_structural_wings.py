@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "data" / "structural"
 ORDER = ["engine", "language", "requests", "proof"]
-BESIDE = {"build", "card", "domain", "handwritten", "rows"}
+BESIDE = {"build", "card", "frame_domain", "handwritten", "make_row"}
 """Modules that stand above the wings and use them all."""
 BY_NAME = {
     "data/commands.py": "builds the dataset",

@@ -10,8 +10,8 @@ from rich.console import Console
 import eval.execution as execution
 from data.load import load_records
 from data.record import Record, tool_call
-from data.structural.domain import STRUCTURAL as BUNDLED
 from data.structural.engine import EXAMPLE
+from data.structural.frame_domain import STRUCTURAL as BUNDLED
 from eval.execution import execution_accuracy
 from eval.parse import render_calls
 from eval.parsed import ToolCall

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from data.structural.language.speaker import Choice, Voice, ch
+from data.structural.language.speaker import Choice, Speaker, ch
 
 
 @dataclass(frozen=True)
@@ -215,17 +215,17 @@ ENDINGS = ch(
 JOINTS = ch("{go}|{go}|{p} 다음|{p} 다음에|{p} 뒤", val="{go} 나서|{p} 후에", test="{p} 뒤에|{go} 이어서|{p} 다음엔")
 
 
-def verb(voice: Voice, kind: str, mode: str) -> str:
+def verb(speaker: Speaker, kind: str, mode: str) -> str:
     """A verb of a class with a final ending, or (mode `and`, `if`) with one that joins the next clause."""
-    if voice.lang == "en":
-        return voice.pick(ENGLISH[kind])
-    options = ch(MIXED[kind]) if voice.lang == "mixed" else CLASSES[kind]
-    chosen = VERBS[voice.pick(options)]
+    if speaker.lang == "en":
+        return speaker.pick(ENGLISH[kind])
+    options = ch(MIXED[kind]) if speaker.lang == "mixed" else CLASSES[kind]
+    chosen = VERBS[speaker.pick(options)]
     if mode == "if":
         return chosen.stem + ("면" if _closes_softly(chosen.stem) else "으면")
     if mode == "and":
-        return voice.pick(JOINTS).format(go=chosen.stem + "고", p=chosen.past)
-    ending = voice.pick(
+        return speaker.pick(JOINTS).format(go=chosen.stem + "고", p=chosen.past)
+    ending = speaker.pick(
         ENDINGS, lambda e: (bool(chosen.noun) or "{n}" not in e) and not (mode == "first" and _unfit(e))
     )
     if chosen.a in ("줘", "둬", "봐") and ending.startswith("{a}"):

@@ -9,10 +9,10 @@ from data.structural.language.replies import ask
 from data.structural.language.sentence import finish
 from data.structural.language.sentence import say as say_clause
 from data.structural.language.speaker import ch
-from data.structural.requests import slots as say
+from data.structural.requests import phrases as say
 from data.structural.requests.intents import INTENTS, by_weight
 from data.structural.requests.nocall import without
-from data.structural.requests.request import Act, Call, Request, Scene
+from data.structural.requests.request import Call, Command, Request, Situation
 from data.structural.requests.toolsets import ordered
 
 Turns = list[dict[str, Any]]
@@ -31,29 +31,29 @@ def done(calls: list[Call]) -> Turns:
     return [{"role": "tool", "name": name, "content": '{"ok": true}'} for name, _ in calls]
 
 
-def turn(act: Act, text: str) -> Turns:
+def turn(command: Command, text: str) -> Turns:
     """A request that was carried out."""
-    return [user(text), called(act.calls), *done(act.calls)]
+    return [user(text), called(command.calls), *done(command.calls)]
 
 
-def _ask_back(s: Scene) -> tuple[Turns, str, list[Call]]:
+def _ask_back(s: Situation) -> tuple[Turns, str, list[Call]]:
     """The first request lacks a value, the assistant asks, the user gives it."""
-    v = s.voice
+    v = s.speaker
     weights = {name: weight for name, (_, weight) in INTENTS.items() if weight}
     while True:
-        act = INTENTS[by_weight(v.rng.random(), weights)][0](s)
-        slots = [n for n in sorted(act.needs) if n in act.slots and n not in ("what",)]
+        command = INTENTS[by_weight(v.rng.random(), weights)][0](s)
+        slots = [n for n in sorted(command.needs) if n in command.slots and n not in ("what",)]
         if not slots:
             continue
         slot = v.at(slots)
         try:
-            first = without(s, act, slot).sentence(v)
+            first = without(s, command, slot).sentence(v)
         except LookupError:
             continue
         if len(first) < 8:
             continue
-        question = {"role": "assistant", "content": ask(v, act.needs[slot][0])}
-        answer = act.slots[slot].removesuffix("^으로")
+        question = {"role": "assistant", "content": ask(v, command.needs[slot][0])}
+        answer = command.slots[slot].removesuffix("^으로")
         frame = (
             v.pick(ch("{s}|{s}|{s}^이요|{s}^이야", val="아, {s}", test="아 맞다, {s}|{s}^이에요"))
             if v.korean
@@ -61,12 +61,12 @@ def _ask_back(s: Scene) -> tuple[Turns, str, list[Call]]:
         )
         if answer.endswith(("로", "만큼", "에")):
             frame = "{s}"
-        return [user(first), question], finish(v, frame.format(s=answer)), act.calls
+        return [user(first), question], finish(v, frame.format(s=answer)), command.calls
 
 
-def _same_node(s: Scene) -> tuple[Turns, str, list[Call]]:
+def _same_node(s: Situation) -> tuple[Turns, str, list[Call]]:
     """거기에 Y방향 20kN도: another load on the node of the last one."""
-    v = s.voice
+    v = s.speaker
     first = INTENTS["add_nodal_load"][0](s)
     node, before = first.topic["node"], first.topic
     history = turn(first, first.sentence(v))
@@ -91,9 +91,9 @@ def _same_node(s: Scene) -> tuple[Turns, str, list[Call]]:
     return history, finish(v, say_clause(v, plans, said)), [("add_nodal_load", args)]
 
 
-def _same_load(s: Scene) -> tuple[Turns, str, list[Call]]:
+def _same_load(s: Situation) -> tuple[Turns, str, list[Call]]:
     """9번에도 똑같이: the same call for another id."""
-    v = s.voice
+    v = s.speaker
     tool = v.at(("add_nodal_load", "add_member_distributed_load", "get_displacement", "get_member_force"))
     first = INTENTS[tool][0](s)
     key = "node_id" if "node_id" in first.calls[0][1] else "member_id"
@@ -125,9 +125,9 @@ def _same_load(s: Scene) -> tuple[Turns, str, list[Call]]:
     return turn(first, first.sentence(v)), finish(v, say_clause(v, plans, said)), calls
 
 
-def _undo(s: Scene) -> tuple[Turns, str, list[Call]]:
+def _undo(s: Situation) -> tuple[Turns, str, list[Call]]:
     """Take back the last operation, or the last few of a parallel request."""
-    v = s.voice
+    v = s.speaker
     weights = {n: w for n, (_, w) in INTENTS.items() if n.startswith(("add_", "set_", "assign", "move"))}
     several = v.chance(0.35) and not {"unit", "number_form"} & set(v.want)
     if several:
@@ -136,13 +136,13 @@ def _undo(s: Scene) -> tuple[Turns, str, list[Call]]:
     first = INTENTS[tool][0](replace(s, many=v.at((2, 3)) if several else 1))
     history = turn(first, first.sentence(v))
     steps = len(first.calls)
-    act = INTENTS["undo"][0](replace(s, many=1, fix={"steps": steps}))
-    return history, act.sentence(v), act.calls
+    command = INTENTS["undo"][0](replace(s, many=1, fix={"steps": steps}))
+    return history, command.sentence(v), command.calls
 
 
-def _redo(s: Scene) -> tuple[Turns, str, list[Call]]:
+def _redo(s: Situation) -> tuple[Turns, str, list[Call]]:
     """방금 건 취소하고 15kN으로 다시: undo, then the same load with another value."""
-    v = s.voice
+    v = s.speaker
     first = INTENTS["add_nodal_load"][0](s)
     args = first.calls[0][1]
     amount = s.amount("force")
@@ -172,9 +172,9 @@ def _redo(s: Scene) -> tuple[Turns, str, list[Call]]:
     )
 
 
-def _other_load(s: Scene) -> tuple[Turns, str, list[Call]]:
+def _other_load(s: Situation) -> tuple[Turns, str, list[Call]]:
     """그럼 EX에서는?: the same question for another load."""
-    v = s.voice
+    v = s.speaker
     tool = v.at(("get_displacement", "get_reaction", "get_member_force", "get_story_drift", "show_diagram"))
     fix = {"diagram": v.at(("moment", "shear", "axial", "deformed"))} if tool == "show_diagram" else {}
     first = INTENTS[tool][0](replace(s, fix=fix))
@@ -192,9 +192,9 @@ def _other_load(s: Scene) -> tuple[Turns, str, list[Call]]:
     return turn(first, first.sentence(v)), text, [(name, args | {"load_name": load})]
 
 
-def _other_axis(s: Scene) -> tuple[Turns, str, list[Call]]:
+def _other_axis(s: Situation) -> tuple[Turns, str, list[Call]]:
     """Y방향은?: the same question for the other axis."""
-    v = s.voice
+    v = s.speaker
     tool = v.at(("get_story_drift", "check_story_drift", "get_story_drift"))
     first = INTENTS[tool][0](s)
     name, args = first.calls[0]
@@ -214,9 +214,9 @@ def _other_axis(s: Scene) -> tuple[Turns, str, list[Call]]:
     )
 
 
-def _next_job(s: Scene) -> tuple[Turns, str, list[Call]]:
+def _next_job(s: Situation) -> tuple[Turns, str, list[Call]]:
     """An unrelated second request after a first one: the history must not leak into the call."""
-    v = s.voice
+    v = s.speaker
     first_tool = v.at(
         (
             "add_nodal_load",
@@ -229,8 +229,8 @@ def _next_job(s: Scene) -> tuple[Turns, str, list[Call]]:
     )
     first = INTENTS[first_tool][0](s)
     weights = {n: w for n, (_, w) in INTENTS.items() if w and n != first_tool}
-    act = INTENTS[by_weight(v.rng.random(), weights)][0](s)
-    return turn(first, first.sentence(v)), act.sentence(v), act.calls
+    command = INTENTS[by_weight(v.rng.random(), weights)][0](s)
+    return turn(first, first.sentence(v)), command.sentence(v), command.calls
 
 
 FOLLOW_UPS = {
@@ -245,8 +245,8 @@ FOLLOW_UPS = {
 }
 
 
-def multi_turn(s: Scene) -> Request:
+def multi_turn(s: Situation) -> Request:
     """A request that follows an earlier one."""
-    kind = by_weight(s.voice.rng.random(), {k: w for k, (_, w) in FOLLOW_UPS.items()})
+    kind = by_weight(s.speaker.rng.random(), {k: w for k, (_, w) in FOLLOW_UPS.items()})
     history, text, calls = FOLLOW_UPS[kind][0](s)
     return Request(text, calls, f"multi_turn:{kind}", history)

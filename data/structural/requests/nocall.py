@@ -11,10 +11,10 @@ from data.structural.language.replies import ask, reply
 from data.structural.language.sentence import finish
 from data.structural.language.sentence import say as say_clause
 from data.structural.language.speaker import ch
-from data.structural.requests import slots as say
+from data.structural.requests import phrases as say
 from data.structural.requests.intents import INTENTS, by_weight
 from data.structural.requests.intents.loads import FORCE_EN, FORCE_KO
-from data.structural.requests.request import Act, Call, Request, Scene, Twin
+from data.structural.requests.request import Call, Command, Request, Situation, Twin
 
 
 def _unanswered(
@@ -28,48 +28,48 @@ def _unanswered(
     return Request(text, [], template, answer=answer, concerns=concerns, refused=refused or [], twin=twin)
 
 
-def _twin(s: Scene, act: Act, text: str) -> Twin | None:
-    """In training, an act that can be carried out in the words nearest to `text`, which cannot."""
+def _twin(s: Situation, command: Command, text: str) -> Twin | None:
+    """In training, a command that can be carried out in the words nearest to `text`, which cannot."""
     if s.split != "train":
         return None
-    shown = [p for p in s.voice.shown if p != "wrong_particle"]
-    voices = [replace(s.voice, shown=[*shown, "twin"], plans=[]) for _ in range(16)]
-    twins = [Twin(act.sentence(voice), act.calls, voice) for voice in voices]
+    shown = [p for p in s.speaker.shown if p != "wrong_particle"]
+    speakers = [replace(s.speaker, shown=[*shown, "twin"], plans=[]) for _ in range(16)]
+    twins = [Twin(command.sentence(speaker), command.calls, speaker) for speaker in speakers]
     return max(twins, key=lambda t: len(grams(t.text) & grams(text)) / len(grams(t.text) | grams(text)))
 
 
-def _any_act(s: Scene, fits: Callable[[Act], object]) -> Act:
-    """An act of any tool that fits."""
+def _any_command(s: Situation, fits: Callable[[Command], object]) -> Command:
+    """A command of any tool that fits."""
     weights = {name: weight for name, (_, weight) in INTENTS.items() if weight}
     while True:
-        act = INTENTS[by_weight(s.voice.rng.random(), weights)][0](s)
-        if fits(act):
-            return act
+        command = INTENTS[by_weight(s.speaker.rng.random(), weights)][0](s)
+        if fits(command):
+            return command
 
 
-def without(s: Scene, act: Act, slot: str) -> Act:
-    """The act with one required slot unsaid."""
-    left = {k: v for k, v in act.slots.items() if k != slot}
-    if act.needs[slot][1]:
-        left[slot] = act.needs[slot][1]
-    return replace(act, slots=left)
+def without(s: Situation, command: Command, slot: str) -> Command:
+    """The command with one required slot unsaid."""
+    left = {k: v for k, v in command.slots.items() if k != slot}
+    if command.needs[slot][1]:
+        left[slot] = command.needs[slot][1]
+    return replace(command, slots=left)
 
 
-def missing(s: Scene) -> Request:
+def missing(s: Situation) -> Request:
     """A required value is left out."""
-    v = s.voice
+    v = s.speaker
     while True:
-        act = _any_act(s, lambda a: a.needs)
-        slot = v.at(sorted(act.needs))
+        command = _any_command(s, lambda a: a.needs)
+        slot = v.at(sorted(command.needs))
         try:
-            text = without(s, act, slot).sentence(v)
+            text = without(s, command, slot).sentence(v)
         except LookupError:
             continue
         if len(text) > 8:
             if s.about:
                 text = re.sub(r" = (?!\d)", " ", text)  # `LCB5 = 1.2D+1.6L 만들어줘` without its factors
-            answer = ask(v, act.needs[slot][0])
-            return _unanswered(text, answer, [act.tool], "missing", twin=_twin(s, act, text))
+            answer = ask(v, command.needs[slot][0])
+            return _unanswered(text, answer, [command.tool], "missing", twin=_twin(s, command, text))
 
 
 _SIDEWAYS = ch("수평방향으로|수평으로|옆으로", val="횡방향으로", test="가로 방향으로|측면으로")
@@ -95,14 +95,14 @@ _MEMBER_TOOLS = {
 }
 
 
-def ambiguous(s: Scene) -> Request:
+def ambiguous(s: Situation) -> Request:
     """Everything seems to be there, but one part can be read in two ways."""
-    return s.voice.at((_sideways, _sideways, _bare_number, _some_nodes, _some_members))(s)
+    return s.speaker.at((_sideways, _sideways, _bare_number, _some_nodes, _some_members))(s)
 
 
-def _sideways(s: Scene) -> Request:
+def _sideways(s: Situation) -> Request:
     """수평방향으로 10kN: in a 3-D frame that is X or Y."""
-    v = s.voice
+    v = s.speaker
     way = v.pick(_SIDEWAYS) if v.korean else v.at(("horizontally", "sideways", "in the horizontal direction"))
     said = {"node": say.ids(v, "node", s.some(s.model.free_nodes, 1)), "dir": way}
     said["mag"] = say.magnitude(v, s.amount("force"), 1, "load")
@@ -110,9 +110,9 @@ def _sideways(s: Scene) -> Request:
     return _unanswered(text, ask(v, "horizontal axis"), ["add_nodal_load"], "ambiguous")
 
 
-def _bare_number(s: Scene) -> Request:
+def _bare_number(s: Situation) -> Request:
     """8번에 10kN: node 8 or member 8."""
-    v = s.voice
+    v = s.speaker
     said = {"n": str(v.at(s.model.free_nodes)), "m": write(v, s.amount("force"))}
     korean = ch(
         "{n}번에 {m} {!add}|{n}번에 {m} 하중을 {!add}|{m} 하중을 {n}번에 {!add}",
@@ -124,9 +124,9 @@ def _bare_number(s: Scene) -> Request:
     return _unanswered(text, ask(v, "node or member"), ["add_nodal_load", "add_member_point_load"], "ambiguous")
 
 
-def _some_nodes(s: Scene) -> Request:
+def _some_nodes(s: Situation) -> Request:
     """위쪽 절점들에 X방향 10kN씩: which ones."""
-    v = s.voice
+    v = s.speaker
     axis, load = v.at(("X", "Y")), write(v, s.amount("force"))
     if v.korean:
         plans = ch("{where} {dir}^으로 {mag}씩 {!add}|{where} {dir} {mag} {!add}")
@@ -138,9 +138,9 @@ def _some_nodes(s: Scene) -> Request:
     return _unanswered(text, ask(v, "which nodes"), ["add_nodal_load"], "ambiguous")
 
 
-def _some_members(s: Scene) -> Request:
+def _some_members(s: Situation) -> Request:
     """가운데 기둥 지워줘: which one."""
-    v = s.voice
+    v = s.speaker
     if v.korean:
         what = v.pick(_DO_MEMBERS)
         tool = next(t for k, t in _MEMBER_TOOLS.items() if k in what)
@@ -244,17 +244,17 @@ _WHAT_IF = ch(
 )
 
 
-def irrelevant(s: Scene) -> Request:
+def irrelevant(s: Situation) -> Request:
     """Not a job for the tools: small talk, a feature that is not there, a question, or a plea to wait."""
-    v = s.voice
+    v = s.speaker
     kind = v.at(("refuse", "refuse", "refuse", "wait", "question", "question", "what if", "what if"))
     if kind == "what if" and v.korean:
-        act = _any_act(s, lambda a: a.tool.startswith(("add_", "set_", "assign", "move", "delete")))
+        command = _any_command(s, lambda a: a.tool.startswith(("add_", "set_", "assign", "move", "delete")))
         try:
-            text = finish(v, act.clause(v, "if") + " " + v.pick(_WHAT_IF))
+            text = finish(v, command.clause(v, "if") + " " + v.pick(_WHAT_IF))
         except LookupError:
             return irrelevant(s)
-        return _unanswered(text, reply(v, "question"), [act.tool], "irrelevant")
+        return _unanswered(text, reply(v, "question"), [command.tool], "irrelevant")
     kind = "question" if kind == "what if" else kind
     column = 0 if v.korean else 1
     text = v.pick(_OFF[kind][column])
@@ -265,19 +265,19 @@ def irrelevant(s: Scene) -> Request:
     return _unanswered(finish(v, text), reply(v, answers.get(kind, kind)), [], "irrelevant")
 
 
-def invalid(s: Scene) -> Request:
+def invalid(s: Situation) -> Request:
     """A node, member, story, load case or section that the model does not have, or a reaction at no support."""
-    v, m = s.voice, s.model
+    v, m = s.speaker, s.model
     kind = v.at(("node", "node", "member", "member", "story", "case", "load", "section", "reaction"))
     far = v.at((3, 7, 12, 20, 35, 50, 74))
     if kind == "node":
         bad = m.nodes[-1] + far
         s.fix["nodes"], s.fix["node"] = [bad], bad
-        act = INTENTS[v.at(("add_nodal_load", "add_nodal_load", "get_displacement", "move_node"))][0](s)
+        command = INTENTS[v.at(("add_nodal_load", "add_nodal_load", "get_displacement", "move_node"))][0](s)
         noun = f"절점 {bad}번" if v.korean else f"node {bad}"
     elif kind == "member":
         bad = m.members[-1] + far
-        act = INTENTS[
+        command = INTENTS[
             v.at(
                 (
                     "add_member_distributed_load",
@@ -287,7 +287,7 @@ def invalid(s: Scene) -> Request:
                 )
             )
         ][0](_moved(s, bad))
-        args = act.calls[0][1]
+        args = command.calls[0][1]
         bad = args.get("member_id") or args.get("member_ids", [0])[0]
         if not bad:
             return invalid(s)
@@ -295,26 +295,28 @@ def invalid(s: Scene) -> Request:
     elif kind == "story":
         bad = v.at([n for n in ("3F", "4F", "5F", "6F", "7F") if n not in m.stories])
         moved = replace(m, stories=(bad,))
-        act = INTENTS[v.at(("add_floor_load", "add_floor_load", "get_story_drift"))][0](Scene(moved, s.split, v))
-        if bad not in str(act.calls):
+        command = INTENTS[v.at(("add_floor_load", "add_floor_load", "get_story_drift"))][0](
+            Situation(moved, s.split, v)
+        )
+        if bad not in str(command.calls):
             return invalid(s)
         noun = f"{bad.removesuffix('F')}층" if v.korean else f"story {bad}"
     elif kind == "case":
         bad = v.at([n for n in ("TL", "RL", "WZ", "EZ", "CR", "SH") if n not in m.cases])
         s.fix["case"] = bad
-        act = INTENTS[v.at(("add_nodal_load", "add_member_distributed_load", "add_floor_load", "add_self_weight"))][0](
-            s
-        )
-        if "조건에" in act.slots.get("case", "") and bad not in act.slots["case"]:
+        command = INTENTS[v.at(("add_nodal_load", "add_member_distributed_load", "add_floor_load", "add_self_weight"))][
+            0
+        ](s)
+        if "조건에" in command.slots.get("case", "") and bad not in command.slots["case"]:
             return invalid(s)
         noun = f"하중조건 {bad}" if v.korean else f"load case {bad}"
     elif kind == "load":
         bad = f"LCB{v.at((11, 15, 21, 30, 42))}"
         s.fix["load"] = bad
-        act = INTENTS[
+        command = INTENTS[
             v.at(("get_displacement", "get_reaction", "get_member_force", "show_diagram", "get_story_drift"))
         ][0](s)
-        if act.calls[0][1].get("diagram") == "mode_shape":
+        if command.calls[0][1].get("diagram") == "mode_shape":
             return invalid(s)
         noun = f"조합 {bad}" if v.korean else f"combination {bad}"
     elif kind == "section":
@@ -322,17 +324,17 @@ def invalid(s: Scene) -> Request:
             [n for n in ("H-900x300x16x28", "RC-800x1000", "H-148x100x6x9", "RC-250x400") if n not in m.sections]
         )
         s.fix["section"] = bad
-        act = INTENTS["assign_section"][0](s)
+        command = INTENTS["assign_section"][0](s)
         noun = f"단면 {bad}" if v.korean else f"section {bad}"
     else:
         v.at(m.free_nodes)  # a draw that the rows of validation and test were made with
-        act = INTENTS["get_reaction"][0](Scene(replace(m, first_node=m.first_node + m.per_level), s.split, v))
-        if "node_id" not in act.calls[0][1]:
+        command = INTENTS["get_reaction"][0](Situation(replace(m, first_node=m.first_node + m.per_level), s.split, v))
+        if "node_id" not in command.calls[0][1]:
             return invalid(s)
-        bad = act.calls[0][1]["node_id"]
+        bad = command.calls[0][1]["node_id"]
         noun = f"절점 {bad}번" if v.korean else f"node {bad}"
     answer = reply(v, "no support" if kind == "reaction" else "none", noun)
-    text = act.sentence(v)
+    text = command.sentence(v)
     there: dict[str, Sequence[Any]] = {
         "node": m.free_nodes,
         "member": m.beams,
@@ -342,13 +344,13 @@ def invalid(s: Scene) -> Request:
         "section": m.sections,
         "reaction": m.supports,
     }
-    right = _with(s, act, bad, there[kind]) if s.split == "train" else None
+    right = _with(s, command, bad, there[kind]) if s.split == "train" else None
     twin = _twin(s, right, text) if right else None
-    return _unanswered(text, answer, [act.tool], "invalid", act.calls, twin)
+    return _unanswered(text, answer, [command.tool], "invalid", command.calls, twin)
 
 
-def _with(s: Scene, act: Act, bad: Any, there: Sequence[Any]) -> Act | None:
-    """The act with a thing that is there for the bad one; None unless its words name that just once."""
+def _with(s: Situation, command: Command, bad: Any, there: Sequence[Any]) -> Command | None:
+    """The command with a thing that is there for the bad one; None unless its words name that just once."""
 
     def named(what: Any) -> re.Pattern[str]:
         return re.compile(rf"(?<![0-9A-Za-z.]){re.escape(str(what))}(?![0-9A-Za-z.])")
@@ -356,18 +358,20 @@ def _with(s: Scene, act: Act, bad: Any, there: Sequence[Any]) -> Act | None:
     def put(value: Any) -> Any:
         return [put(x) for x in value] if isinstance(value, list) else good if value == bad else value
 
-    said = " / ".join(act.slots.values())
+    said = " / ".join(command.slots.values())
     others = [what for what in there if not named(what).search(said)]
     if not others or len(named(bad).findall(said)) != 1:
         return None
-    good = s.voice.at(others)
-    calls = [(name, {key: put(value) for key, value in arguments.items()}) for name, arguments in act.calls]
-    return replace(act, calls=calls, slots={k: named(bad).sub(str(good), text) for k, text in act.slots.items()})
+    good = s.speaker.at(others)
+    calls = [(name, {key: put(value) for key, value in arguments.items()}) for name, arguments in command.calls]
+    return replace(
+        command, calls=calls, slots={k: named(bad).sub(str(good), text) for k, text in command.slots.items()}
+    )
 
 
-def _moved(s: Scene, member: int) -> Scene:
+def _moved(s: Situation, member: int) -> Situation:
     """A scene whose member numbers all lie beyond the model, so that any member drawn is a wrong one."""
-    return Scene(replace(s.model, first_member=member), s.split, s.voice, 1, s.fix)
+    return Situation(replace(s.model, first_member=member), s.split, s.speaker, 1, s.fix)
 
 
 KINDS = {"missing": missing, "ambiguous": ambiguous, "irrelevant": irrelevant, "invalid": invalid}

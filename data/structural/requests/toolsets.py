@@ -3,8 +3,8 @@
 import copy
 from typing import Any
 
-from data.structural.engine.tools import core_tools, functions
-from data.structural.language.speaker import Voice
+from data.structural.engine.tool_schemas import core_tools, functions
+from data.structural.language.speaker import Speaker
 
 FAMILIES = (
     ("add_nodal_load", "add_nodal_moment", "add_member_point_load", "add_member_distributed_load", "add_floor_load"),
@@ -32,7 +32,7 @@ def ordered(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def choose(
-    voice: Voice,
+    speaker: Speaker,
     needed: list[str],
     sizes: tuple[int, ...] = (4, 4, 4, 4, 4, 5, 5, 6, 8),
     alike: tuple[int, ...] = (1, 2, 2, 3),
@@ -49,18 +49,18 @@ def choose(
     """
     while True:
         names = list(dict.fromkeys(needed))
-        size = max(len(names) + others, voice.at(sizes))
+        size = max(len(names) + others, speaker.at(sizes))
         near = [
             n for family in FAMILIES if any(m in family for m in names) for n in family if n in CORE and n not in names
         ]
         near = list(dict.fromkeys(near))
-        for pool, count in ((near, voice.at(alike)), (list(CORE), size)):
+        for pool, count in ((near, speaker.at(alike)), (list(CORE), size)):
             left = [n for n in pool if n not in names]
             for _ in range(count):
                 if left and len(names) < size:
-                    names.append(left.pop(int(voice.rng.random() * len(left))))
+                    names.append(left.pop(int(speaker.rng.random() * len(left))))
         if seen is None or tuple(sorted(names)) not in seen:
-            voice.rng.shuffle(names)
+            speaker.rng.shuffle(names)
             return names
 
 

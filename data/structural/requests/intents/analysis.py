@@ -2,7 +2,7 @@
 
 from data.structural.language.numerals import native, plain
 from data.structural.language.speaker import ch
-from data.structural.requests.request import Act, Scene
+from data.structural.requests.request import Command, Situation
 
 STATIC_KO = ch(
     "[{loads} ][{pdelta} ]<static>^을 {!run}|[{loads} ][{pdelta} ]<static> {!run}"
@@ -19,17 +19,17 @@ STATIC_EN = ch(
 )
 
 
-def load_names(s: Scene) -> list[str]:
+def load_names(s: Situation) -> list[str]:
     """One or two load cases or combinations whose results exist together."""
-    v = s.voice
+    v = s.speaker
     pool = v.at((list(s.model.combos), s.model.cases))
     count = v.at((1, 1, 2))
     start = int(v.rng.random() * (len(pool) - count + 1))
     return pool[start : start + count]
 
 
-def run_static_analysis(s: Scene) -> Act:
-    v = s.voice
+def run_static_analysis(s: Situation) -> Command:
+    v = s.speaker
     args: dict[str, object] = {}
     said = {}
     names = s.fix.get("loads") or (load_names(s) if v.chance(0.45) else [])
@@ -56,7 +56,7 @@ def run_static_analysis(s: Scene) -> Act:
             if v.korean
             else v.at(("with P-Delta", "including P-Delta effects"))
         )
-    return Act([("run_static_analysis", args)], said, STATIC_KO, STATIC_EN, {}, {"loads": names})
+    return Command([("run_static_analysis", args)], said, STATIC_KO, STATIC_EN, {}, {"loads": names})
 
 
 MODAL_KO = ch(
@@ -71,8 +71,8 @@ MODAL_EN = ch(
 )
 
 
-def run_modal_analysis(s: Scene) -> Act:
-    v = s.voice
+def run_modal_analysis(s: Situation) -> Command:
+    v = s.speaker
     count = v.at((2, 3, 4, 5, 6, 8, 9, 10, 12, 15, 20))
     if v.korean:
         text = v.pick(
@@ -86,7 +86,7 @@ def run_modal_analysis(s: Scene) -> Act:
     else:
         modes = v.pick(ch("with {n} modes|for {n} modes|up to mode {n}", test="{n} modes")).format(n=count)
     said = {"modes": modes}
-    return Act(
+    return Command(
         [("run_modal_analysis", {"num_modes": count})],
         said,
         MODAL_KO,
@@ -112,8 +112,8 @@ SPECTRUM_EN = ch(
 )
 
 
-def run_response_spectrum(s: Scene) -> Act:
-    v = s.voice
+def run_response_spectrum(s: Situation) -> Command:
+    v = s.speaker
     directions = ("X", "Y") if s.many > 1 else (v.at(("X", "Y")),)
     args: dict[str, object] = {"site_class": v.at(("S1", "S2", "S3", "S4", "S5"))}
     said = {
@@ -153,4 +153,4 @@ def run_response_spectrum(s: Scene) -> Act:
     if more:
         said["more"] = ", ".join(more)
     calls = [("run_response_spectrum_analysis", {"direction": d} | args) for d in directions]
-    return Act(calls, said, SPECTRUM_KO, SPECTRUM_EN, {"dir": ("direction X or Y", ""), "site": ("site class", "")})
+    return Command(calls, said, SPECTRUM_KO, SPECTRUM_EN, {"dir": ("direction X or Y", ""), "site": ("site class", "")})

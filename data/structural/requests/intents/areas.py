@@ -3,9 +3,9 @@
 from data.structural.language.lexicon import word
 from data.structural.language.quantities import write
 from data.structural.language.speaker import ch
-from data.structural.requests import slots as say
+from data.structural.requests import phrases as say
 from data.structural.requests.intents.loads import each, load_case
-from data.structural.requests.request import Act, Scene
+from data.structural.requests.request import Command, Situation
 
 FLOOR_KO = ch(
     "[{story}에 ][{way} ][{mag}^?을 ][{case} ]{!add}"
@@ -28,8 +28,8 @@ _WAYS = {
 }
 
 
-def floor_load(s: Scene) -> Act:
-    v = s.voice
+def floor_load(s: Situation) -> Command:
+    v = s.speaker
     stories = list(s.model.stories)
     stories = stories[: s.many] if s.many > 1 else [v.at(stories)]
     slot, case = load_case(s, 0.35)
@@ -48,7 +48,7 @@ def floor_load(s: Scene) -> Act:
         said["way"] = _WAYS[way][0 if v.korean else 1]
         args["distribution"] = way
     needs = {"story": ("story", ""), "mag": ("floor load value", noun if v.korean else f"a {noun}")}
-    return Act([("add_floor_load", {"story": n} | args) for n in stories], said, FLOOR_KO, FLOOR_EN, needs)
+    return Command([("add_floor_load", {"story": n} | args) for n in stories], said, FLOOR_KO, FLOOR_EN, needs)
 
 
 WEIGHT_KO = ch(
@@ -64,8 +64,8 @@ WEIGHT_EN = ch(
 )
 
 
-def self_weight(s: Scene) -> Act:
-    v = s.voice
+def self_weight(s: Situation) -> Command:
+    v = s.speaker
     slot, case = load_case(s, 0.75)
     args, said = dict(case), dict(slot)
     if v.chance(0.35):
@@ -77,4 +77,4 @@ def self_weight(s: Scene) -> Act:
             if v.korean
             else f"with factor {text}"
         )
-    return Act([("add_self_weight", args)], said, WEIGHT_KO, WEIGHT_EN)
+    return Command([("add_self_weight", args)], said, WEIGHT_KO, WEIGHT_EN)

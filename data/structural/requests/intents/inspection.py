@@ -2,10 +2,10 @@
 
 from data.structural.language.lexicon import word
 from data.structural.language.speaker import Choice, ch
-from data.structural.requests import slots as say
+from data.structural.requests import phrases as say
 from data.structural.requests.intents.loads import member_noun
 from data.structural.requests.intents.modelling import code
-from data.structural.requests.request import Act, Scene
+from data.structural.requests.request import Command, Situation
 
 QUERY_KO = ch(
     "[{load} ][{where}의 ]{what} {!query}|[{load} ][{where} ]{what}^을 {!query}"
@@ -53,18 +53,18 @@ _COMPONENTS: dict[str, tuple[Choice, Choice]] = {
 }
 
 
-def result_load(s: Scene, share: float = 0.5) -> tuple[dict[str, str], dict[str, str]]:
+def result_load(s: Situation, share: float = 0.5) -> tuple[dict[str, str], dict[str, str]]:
     """The optional load whose results are meant: (slot, argument)."""
     name = s.fix.get("load")
-    if name is None and s.voice.chance(share + s.voice.detail):
-        name = s.voice.at(s.voice.at((list(s.model.combos), s.model.cases)))
+    if name is None and s.speaker.chance(share + s.speaker.detail):
+        name = s.speaker.at(s.speaker.at((list(s.model.combos), s.model.cases)))
     if name is None or not s.fix.get("say_load", True):
         return {}, {"load_name": name} if name else {}
-    return {"load": say.under(s.voice, name)}, {"load_name": name}
+    return {"load": say.under(s.speaker, name)}, {"load_name": name}
 
 
-def _component(s: Scene, name: str, general: str) -> str:
-    v = s.voice
+def _component(s: Situation, name: str, general: str) -> str:
+    v = s.speaker
     if not name:
         return (
             word(v, general)
@@ -79,15 +79,15 @@ def _component(s: Scene, name: str, general: str) -> str:
     return v.pick(korean if v.korean else english)
 
 
-def get_displacement(s: Scene) -> Act:
-    v = s.voice
+def get_displacement(s: Situation) -> Command:
+    v = s.speaker
     nodes = s.fix.get("nodes") or s.some(s.model.free_nodes, s.many)
     name = v.at(("DX", "DX", "DY", "DZ", "DZ", "RX", "RY", "RZ", "", ""))
     slot, load = result_load(s)
     args = ({"component": name} if name else {}) | load
     where = say.ids(v, "node", nodes, s.model.free_nodes)
     said = {"where": where if v.korean else f"at {where}", "what": _component(s, name, "displacement")} | slot
-    return Act(
+    return Command(
         [("get_displacement", {"node_id": n} | args) for n in nodes],
         said,
         QUERY_KO,
@@ -97,8 +97,8 @@ def get_displacement(s: Scene) -> Act:
     )
 
 
-def get_reaction(s: Scene) -> Act:
-    v = s.voice
+def get_reaction(s: Situation) -> Command:
+    v = s.speaker
     everywhere = s.many == 1 and v.chance(0.2)
     nodes = [] if everywhere else s.some(s.model.supports, s.many)
     name = v.at(("FX", "FY", "FZ", "FZ", "MX", "MY", "", ""))
@@ -109,12 +109,12 @@ def get_reaction(s: Scene) -> Act:
         where = (
             v.pick(ch("전체|전체 지점|모든 지점", val="전 지점", test="지점 전부")) if v.korean else "at all supports"
         )
-        return Act([("get_reaction", args)], {"where": where, "what": what} | slot, QUERY_KO, QUERY_EN)
+        return Command([("get_reaction", args)], {"where": where, "what": what} | slot, QUERY_KO, QUERY_EN)
     where = say.ids(v, "node", nodes, s.model.supports)
     if v.lang == "ko" and v.chance(0.3) and len(nodes) == 1:
         where = f"{nodes[0]}번 지점"
     said = {"where": where if v.korean else f"at {where}", "what": what} | slot
-    return Act(
+    return Command(
         [("get_reaction", {"node_id": n} | args) for n in nodes],
         said,
         QUERY_KO,
@@ -124,8 +124,8 @@ def get_reaction(s: Scene) -> Act:
     )
 
 
-def get_member_force(s: Scene) -> Act:
-    v = s.voice
+def get_member_force(s: Situation) -> Command:
+    v = s.speaker
     pool = v.at((s.model.beams, s.model.columns))
     members = s.some(pool, s.many)
     name = v.at(("N", "N", "Vy", "Vz", "T", "My", "My", "Mz", "", ""))
@@ -140,7 +140,7 @@ def get_member_force(s: Scene) -> Act:
     elif not v.korean:
         where = f"in {where}"
     said = {"where": where, "what": _component(s, name, "force")} | slot
-    return Act(
+    return Command(
         [("get_member_force", {"member_id": m} | args) for m in members],
         said,
         QUERY_KO,
@@ -167,16 +167,16 @@ DRIFT_EN = ch(
 )
 
 
-def _axes(s: Scene) -> tuple[tuple[str, ...], str]:
-    v = s.voice
+def _axes(s: Situation) -> tuple[tuple[str, ...], str]:
+    v = s.speaker
     if s.many > 1:
         return ("X", "Y"), "X, Y 두 방향" if v.korean and v.chance(0.5) else "X, Y방향" if v.korean else "X and Y"
     axis = v.at(("X", "Y"))
     return (axis,), v.pick(ch("{d}방향|{d}방향|{d}축", test="{d}축 방향")).format(d=axis) if v.korean else axis
 
 
-def get_story_drift(s: Scene) -> Act:
-    v = s.voice
+def get_story_drift(s: Situation) -> Command:
+    v = s.speaker
     axes, spoken = _axes(s)
     slot, load = result_load(s)
     said = {"dir": spoken} | slot
@@ -185,7 +185,7 @@ def get_story_drift(s: Scene) -> Act:
         args["story"] = v.at(s.model.stories)
         said["story"] = say.story(v, args["story"]).removesuffix(" 바닥").removesuffix(" 슬래브")
     calls = [("get_story_drift", {"direction": d} | args | load) for d in axes]
-    return Act(calls, said, DRIFT_KO, DRIFT_EN, {"dir": ("direction X or Y", "")}, {"dir": axes[0]} | args | load)
+    return Command(calls, said, DRIFT_KO, DRIFT_EN, {"dir": ("direction X or Y", "")}, {"dir": axes[0]} | args | load)
 
 
 CHECK_KO = ch(
@@ -205,8 +205,8 @@ CHECK_EN = ch(
 )
 
 
-def check_story_drift(s: Scene) -> Act:
-    v = s.voice
+def check_story_drift(s: Situation) -> Command:
+    v = s.speaker
     axes, spoken = _axes(s)
     slot, load = result_load(s)
     args: dict[str, object] = {}
@@ -243,7 +243,7 @@ def check_story_drift(s: Scene) -> Act:
             else text
         )
     calls = [("check_story_drift", {"direction": d} | args | load) for d in axes]
-    return Act(calls, said, CHECK_KO, CHECK_EN, {"dir": ("direction X or Y", "")})
+    return Command(calls, said, CHECK_KO, CHECK_EN, {"dir": ("direction X or Y", "")})
 
 
 DESIGN_KO = ch(
@@ -264,8 +264,8 @@ DESIGN_EN = ch(
 )
 
 
-def check_member_design(s: Scene) -> Act:
-    v = s.voice
+def check_member_design(s: Situation) -> Command:
+    v = s.speaker
     name = v.at(("KDS 41 20:2022", "KDS 41 30:2022", "KDS 41 30:2022"))
     slot, load = result_load(s, 0.4)
     args: dict[str, object] = {}
@@ -282,7 +282,7 @@ def check_member_design(s: Scene) -> Act:
     said["what"] = v.pick(ch("강도비|강도|설계|강도비", val="설계강도", test="내력비")) if v.korean else ""
     if not v.korean:
         said.pop("what")
-    return Act([("check_member_design", args)], said, DESIGN_KO, DESIGN_EN, {"code": ("design code", "")})
+    return Command([("check_member_design", args)], said, DESIGN_KO, DESIGN_EN, {"code": ("design code", "")})
 
 
 SHOW_KO = ch(
@@ -320,8 +320,8 @@ _DIAGRAMS: dict[str, tuple[Choice, Choice]] = {
 }
 
 
-def show_diagram(s: Scene) -> Act:
-    v = s.voice
+def show_diagram(s: Situation) -> Command:
+    v = s.speaker
     kind = s.fix.get("diagram") or v.at(("moment", "moment", "shear", "axial", "deformed", "reaction", "mode_shape"))
     if kind == "mode_shape":
         mode = s.fix.get("mode") or v.at((1, 1, 2, 2, 3, 4, 5))
@@ -335,10 +335,10 @@ def show_diagram(s: Scene) -> Act:
             ).format(n=mode)
         else:
             what = v.pick(ch("mode shape {n}|shape of mode {n}", test="mode {n} shape")).format(n=mode)
-        return Act([("show_diagram", {"diagram": kind, "mode": mode})], {"what": what}, SHOW_KO, SHOW_EN)
+        return Command([("show_diagram", {"diagram": kind, "mode": mode})], {"what": what}, SHOW_KO, SHOW_EN)
     slot, load = result_load(s, 0.65)
     what = v.pick(_DIAGRAMS[kind][0 if v.lang == "ko" or (v.korean and v.chance(0.3)) else 1])
-    return Act(
+    return Command(
         [("show_diagram", {"diagram": kind} | load)],
         {"what": what} | slot,
         SHOW_KO,
@@ -377,8 +377,8 @@ _FORMATS = {
 }
 
 
-def export_results(s: Scene) -> Act:
-    v = s.voice
+def export_results(s: Situation) -> Command:
+    v = s.speaker
     names = sorted(_CONTENT)
     content = s.fix.get("content") or [names.pop(int(v.rng.random() * len(names))) for _ in range(v.at((1, 1, 2)))]
     file = v.at(("xlsx", "xlsx", "csv", "pdf", "json"))
@@ -391,4 +391,4 @@ def export_results(s: Scene) -> Act:
         args["file_name"] = name
         said["file"] = name
     needs = {"what": ("export content", "결과" if v.korean else "results"), "format": ("file format", "")}
-    return Act([("export_results", args)], said, EXPORT_KO, EXPORT_EN, needs)
+    return Command([("export_results", args)], said, EXPORT_KO, EXPORT_EN, needs)

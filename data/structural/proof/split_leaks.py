@@ -12,8 +12,8 @@ from typing import Any
 
 from data import overlap
 from data.overlap import grams, near, user_text
-from data.structural.engine.tools import core_tools, heldout_tools
-from data.structural.requests.models import spec_of
+from data.structural.engine.tool_schemas import core_tools, heldout_tools
+from data.structural.requests.frames import spec_of
 
 _NUMBER_WORDS = re.compile(
     r"[영일이삼사오육칠팔구십백천만]+(점[영일이삼사오육칠팔구]+)?(?=\s*(번|kN|킬로|톤|N|뉴턴|tonf|kgf))"

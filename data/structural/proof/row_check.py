@@ -5,7 +5,7 @@ from typing import Any
 from data.domain import history_calls
 from data.structural.engine import engine_version, run_calls, verify
 from data.structural.proof.reader import agrees
-from data.structural.requests.models import spec_of
+from data.structural.requests.frames import spec_of
 from data.structural.requests.request import Call
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from data.domain import Call, Domain, Refused
 from data.record import Record
 from data.structural.engine import ModelSpec, build, comparable, compare, run_calls
-from data.structural.engine.tools import core_tools, heldout_tools
-from data.structural.requests.models import spec_of
+from data.structural.engine.tool_schemas import core_tools, heldout_tools
+from data.structural.requests.frames import spec_of
 
 
 class Structural(Domain):

@@ -42,7 +42,7 @@ COUNTS = {"train": 60, "validation": 16, "test": 20}
 
 
 @dataclass(frozen=True)
-class Model:
+class Frame:
     """A regular frame: nodes x first, then y, storey by storey; columns, then X- and Y-beams of each storey."""
 
     id: str
@@ -142,7 +142,7 @@ class Model:
         )
 
 
-def make_model(split: str, number: int) -> Model:
+def make_frame(split: str, number: int) -> Frame:
     """The numbered model of a split; the same on every machine."""
     rng = random.Random(f"model:{split}:{number}")
 
@@ -164,7 +164,7 @@ def make_model(split: str, number: int) -> Model:
     steel, concrete = at(_STEEL[split]), at(_CONCRETE[split])
     other = at([s for s in _STEEL[split] if s != steel])
     first = at((1, 1, 1, 101, 11))
-    return Model(
+    return Frame(
         id=f"{split}-{number:02d}",
         bays_x=tuple(at(bay) for _ in range(at((1, 2, 2, 3)))),
         bays_y=tuple(at(bay) for _ in range(at((1, 1, 2)))),
@@ -195,4 +195,4 @@ def _made(model_id: str) -> ModelSpec:
     split, number = model_id.split("-")
     if int(number) >= COUNTS[split]:
         raise ValueError(f"no model {model_id}")
-    return make_model(split, int(number)).spec
+    return make_frame(split, int(number)).spec

@@ -4,9 +4,9 @@ from data.structural.language.lexicon import word
 from data.structural.language.numerals import native, plain
 from data.structural.language.quantities import metres
 from data.structural.language.speaker import ch
-from data.structural.requests import slots as say
+from data.structural.requests import phrases as say
 from data.structural.requests.intents.loads import member_noun
-from data.structural.requests.request import Act, Scene
+from data.structural.requests.request import Command, Situation
 
 NODE_KO = ch(
     "[{id}^을 ]{at}에 {!put}|{at}에 [{id}^을 ]{!put}|{at} 위치에 [{id} ]{!put}|[{id} ]{!put}, {at}",
@@ -20,8 +20,8 @@ NODE_EN = ch(
 )
 
 
-def add_node(s: Scene) -> Act:
-    v, m = s.voice, s.model
+def add_node(s: Situation) -> Command:
+    v, m = s.speaker, s.model
     xs = [x + b / 2 for x, b in zip(_sums(m.bays_x), m.bays_x, strict=False)]
     ys = [*_sums(m.bays_y), *[y + b / 2 for y, b in zip(_sums(m.bays_y), m.bays_y, strict=False)]]
     point = [v.at(xs), v.at(ys), v.at(_sums(m.heights)[1:])]
@@ -54,7 +54,7 @@ def add_node(s: Scene) -> Act:
     else:
         noun = word(v, "node")
         said["id"] = v.at((noun, f"새 {noun}")) if v.korean else v.at((f"a {noun}", f"a new {noun}"))
-    return Act([("add_node", args)], said, NODE_KO, NODE_EN, {"at": ("coordinates", "")})
+    return Command([("add_node", args)], said, NODE_KO, NODE_EN, {"at": ("coordinates", "")})
 
 
 def _sums(lengths: tuple[float, ...]) -> list[float]:
@@ -81,8 +81,8 @@ MEMBER_EN = ch(
 _KINDS = {"beam": ("보", "beam"), "column": ("기둥", "column"), "brace": ("가새", "brace"), "": ("부재", "member")}
 
 
-def add_member(s: Scene) -> Act:
-    v, m = s.voice, s.model
+def add_member(s: Situation) -> Command:
+    v, m = s.speaker, s.model
     level = m.per_level
     storey = int(v.rng.random() * len(m.heights))
     lower = m.nodes[storey * level : (storey + 1) * level]
@@ -118,7 +118,7 @@ def add_member(s: Scene) -> Act:
     else:
         pair = v.at((f"{noun}s {start} and {end}", f"{noun} {start} and {noun} {end}"))
     said = {"pair": pair, "section": section, "kind": name}
-    return Act(
+    return Command(
         [("add_member", args)], said, MEMBER_KO, MEMBER_EN, {"pair": ("end nodes", ""), "section": ("section", "")}
     )
 
@@ -136,8 +136,8 @@ MOVE_EN = ch(
 _STEPS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.8, 1, 1.2)
 
 
-def move_node(s: Scene) -> Act:
-    v = s.voice
+def move_node(s: Situation) -> Command:
+    v = s.speaker
     node = s.fix.get("node") or v.at(s.model.free_nodes)
     axis, sign = v.at(("x", "x", "y", "y", "z", "z")), -1 if v.chance(0.35) else 1
     step = v.at(_STEPS)
@@ -150,7 +150,7 @@ def move_node(s: Scene) -> Act:
         off = f"{length} {text}"
     said = {"node": say.ids(v, "node", [node], s.model.free_nodes), "off": off}
     needs = {"node": ("node", ""), "off": ("move distance", "")}
-    return Act(
+    return Command(
         [("move_node", {"node_id": node, "d" + axis: sign * step})], said, MOVE_KO, MOVE_EN, needs, {"node": node}
     )
 
@@ -167,8 +167,8 @@ DELETE_EN = ch(
 )
 
 
-def delete_entities(s: Scene) -> Act:
-    v, m = s.voice, s.model
+def delete_entities(s: Situation) -> Command:
+    v, m = s.speaker, s.model
     kind = s.fix.get("entity") or v.at(("node", "member", "member", "load_case", "load_combination"))
     count = v.at((1, 1, 2, 3)) if s.many == 1 else s.many
     args: dict[str, object] = {"entity_type": kind}
@@ -189,11 +189,11 @@ def delete_entities(s: Scene) -> Act:
         args["names"] = [name]
         noun = word(v, "combo" if kind == "load_combination" else "case")
         what = v.at((f"{name} {noun}", f"{noun} {name}")) if v.korean else f"{noun} {name}"
-    return Act([("delete_entities", args)], {"what": what}, DELETE_KO, DELETE_EN)
+    return Command([("delete_entities", args)], {"what": what}, DELETE_KO, DELETE_EN)
 
 
-def _with(s: Scene, **fix: object) -> Scene:
-    return Scene(s.model, s.split, s.voice, s.many, s.fix | fix)
+def _with(s: Situation, **fix: object) -> Situation:
+    return Situation(s.model, s.split, s.speaker, s.many, s.fix | fix)
 
 
 UNDO_KO = ch(
@@ -204,9 +204,9 @@ UNDO_KO = ch(
 UNDO_EN = ch("{!undo} {what}|Please {!undo} {what}", val="let us {!undo} {what}", test="that was wrong, {!undo} {what}")
 
 
-def undo(s: Scene) -> Act:
+def undo(s: Situation) -> Command:
     """Undo the last operations; `steps` in `fix` is how many there are to take back."""
-    v = s.voice
+    v = s.speaker
     steps = s.fix.get("steps", 1)
     args = {"steps": steps} if steps > 1 else {}
     if not v.korean:
@@ -218,4 +218,4 @@ def undo(s: Scene) -> Act:
         what = v.pick(
             ch("최근 작업 {n} 개|방금 {n} 단계|최근 {n} 번", test="마지막 {n} 개 작업|앞의 작업 {n} 개")
         ).format(n=number)
-    return Act([("undo", args)], {"what": what}, UNDO_KO, UNDO_EN)
+    return Command([("undo", args)], {"what": what}, UNDO_KO, UNDO_EN)

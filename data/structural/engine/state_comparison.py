@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.structural.engine.state import Load, State
-from data.structural.engine.tools import parameters
+from data.structural.engine.tool_schemas import parameters
 
 SET_LIKE = ("node_ids", "member_ids", "ids", "names", "content", "load_names")
 
