@@ -44,6 +44,11 @@ def say(speaker: Speaker, plans: Choice, slots: dict[str, str], mode: str = "fin
     return _VERB.sub(lambda m: verb(speaker, m.group(1), "first" if inverted else mode), text)
 
 
+def sentence(speaker: Speaker, korean: Choice, english: Choice, slots: dict[str, str]) -> str:
+    """A sentence of one clause in this speaker's language, as typed."""
+    return finish(speaker, say(speaker, korean if speaker.korean else english, slots))
+
+
 def finish(speaker: Speaker, text: str) -> str:
     """The sentence as typed: particles written out, spaces single."""
 

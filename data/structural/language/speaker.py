@@ -80,3 +80,8 @@ class Speaker:
     @property
     def korean(self) -> bool:
         return self.lang != "en"
+
+    def either(self, korean: Choice | str, english: Choice | str) -> str:
+        """An alternative of this speaker's language; a text has none and is said as it stands."""
+        said = korean if self.korean else english
+        return said if isinstance(said, str) else self.pick(said)

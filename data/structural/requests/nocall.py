@@ -8,8 +8,7 @@ from typing import Any
 from data.overlap import grams
 from data.structural.language.quantities import write
 from data.structural.language.replies import ask, reply
-from data.structural.language.sentence import finish
-from data.structural.language.sentence import say as say_clause
+from data.structural.language.sentence import finish, sentence
 from data.structural.language.speaker import ch
 from data.structural.requests import phrases as say
 from data.structural.requests.intents import INTENTS, by_weight
@@ -82,15 +81,16 @@ _DO_MEMBERS = ch(
     val="강도 검토해줘",
     test="없애줘|단면 교체 부탁드립니다|축력 확인 부탁드립니다",
 )
+_DO_MEMBERS_EN = (
+    ("Delete", "delete_entities"),
+    ("Show the axial force in", "get_member_force"),
+    ("Change the section of", "assign_section"),
+)
 _MEMBER_TOOLS = {
-    "지워": "delete_entities",
-    "삭제": "delete_entities",
-    "없애": "delete_entities",
+    "지워|삭제|없애": "delete_entities",
     "단면": "assign_section",
     "핀접합": "set_end_release",
-    "부재력": "get_member_force",
-    "휨": "get_member_force",
-    "축력": "get_member_force",
+    "부재력|휨|축력": "get_member_force",
     "강도": "check_member_design",
 }
 
@@ -103,10 +103,10 @@ def ambiguous(s: Situation) -> Request:
 def _sideways(s: Situation) -> Request:
     """수평방향으로 10kN: in a 3-D frame that is X or Y."""
     v = s.speaker
-    way = v.pick(_SIDEWAYS) if v.korean else v.at(("horizontally", "sideways", "in the horizontal direction"))
+    way = v.either(_SIDEWAYS, ch("horizontally|sideways|in the horizontal direction"))
     said = {"node": say.ids(v, "node", s.some(s.model.free_nodes, 1)), "dir": way}
     said["mag"] = say.magnitude(v, s.amount("force"), 1, "load")
-    text = finish(v, say_clause(v, FORCE_KO if v.korean else FORCE_EN, said))
+    text = sentence(v, FORCE_KO, FORCE_EN, said)
     return _unanswered(text, ask(v, "horizontal axis"), ["add_nodal_load"], "ambiguous")
 
 
@@ -120,7 +120,7 @@ def _bare_number(s: Situation) -> Request:
         test="{n}번에다가 {m} {!add}|{n}번은 {m} {!add}",
     )
     english = ch("{!add} {m} on {n}|{!add} {m} at {n}|{m} on {n}", test="{n} gets {m}")
-    text = finish(v, say_clause(v, korean if v.korean else english, said))
+    text = sentence(v, korean, english, said)
     return _unanswered(text, ask(v, "node or member"), ["add_nodal_load", "add_member_point_load"], "ambiguous")
 
 
@@ -129,9 +129,9 @@ def _some_nodes(s: Situation) -> Request:
     v = s.speaker
     axis, load = v.at(("X", "Y")), write(v, s.amount("force"))
     if v.korean:
-        plans = ch("{where} {dir}^으로 {mag}씩 {!add}|{where} {dir} {mag} {!add}")
+        korean = ch("{where} {dir}^으로 {mag}씩 {!add}|{where} {dir} {mag} {!add}")
         said = {"where": v.pick(_SOME_NODES), "dir": f"{axis}방향", "mag": load}
-        text = finish(v, say_clause(v, plans, said))
+        text = sentence(v, korean, korean, said)
     else:
         where = v.at(("the upper nodes", "the corner node", "some of the outer nodes"))
         text = finish(v, f"{v.at(('add', 'apply', 'put'))} {load} in {axis} at {where}")
@@ -143,16 +143,10 @@ def _some_members(s: Situation) -> Request:
     v = s.speaker
     if v.korean:
         what = v.pick(_DO_MEMBERS)
-        tool = next(t for k, t in _MEMBER_TOOLS.items() if k in what)
+        tool = next(tool for words, tool in _MEMBER_TOOLS.items() if re.search(words, what))
         text = f"{v.pick(_SOME_MEMBERS)} {what}"
     else:
-        what, tool = v.at(
-            (
-                ("Delete", "delete_entities"),
-                ("Show the axial force in", "get_member_force"),
-                ("Change the section of", "assign_section"),
-            )
-        )
+        what, tool = v.at(_DO_MEMBERS_EN)
         text = f"{what} {v.at(('that column', 'the long beams', 'the middle column'))}"
     return _unanswered(finish(v, text), ask(v, "which members"), [tool], "ambiguous")
 
@@ -256,83 +250,85 @@ def irrelevant(s: Situation) -> Request:
             return irrelevant(s)
         return _unanswered(text, reply(v, "question"), [command.tool], "irrelevant")
     kind = "question" if kind == "what if" else kind
-    column = 0 if v.korean else 1
-    text = v.pick(_OFF[kind][column])
+    text = v.either(*_OFF[kind])
     for name in sorted(_FILL):
         if "{" + name + "}" in text:
-            text = text.replace("{" + name + "}", v.pick(_FILL[name][column]))
+            text = text.replace("{" + name + "}", v.either(*_FILL[name]))
     answers = {"question": "knowledge"}
     return _unanswered(finish(v, text), reply(v, answers.get(kind, kind)), [], "irrelevant")
+
+
+# What may be wrong: the tools that are asked for it, and what the reply calls it.
+_STRANGE: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "node": (("add_nodal_load", "add_nodal_load", "get_displacement", "move_node"), "절점 {}번", "node {}"),
+    "member": (
+        (*["add_member_distributed_load"] * 2, "check_member_design", "get_member_force"),
+        "부재 {}번",
+        "member {}",
+    ),
+    "story": (("add_floor_load", "add_floor_load", "get_story_drift"), "{}층", "story {}"),
+    "case": (
+        ("add_nodal_load", "add_member_distributed_load", "add_floor_load", "add_self_weight"),
+        "하중조건 {}",
+        "load case {}",
+    ),
+    "load": (
+        ("get_displacement", "get_reaction", "get_member_force", "show_diagram", "get_story_drift"),
+        "조합 {}",
+        "combination {}",
+    ),
+    "section": (("assign_section",), "단면 {}", "section {}"),
+    "reaction": (("get_reaction",), "절점 {}번", "node {}"),
+}
+
+
+def _strange(s: Situation, kind: str) -> tuple[Any, Situation]:
+    """A thing that the model does not have (of a reaction: None), and the situation in which it is spoken of."""
+    v, m = s.speaker, s.model
+    far = v.at((3, 7, 12, 20, 35, 50, 74))
+    bad: Any = None
+    if kind == "node":
+        bad = m.nodes[-1] + far
+        s.fix["nodes"], s.fix["node"] = [bad], bad
+    elif kind == "member":  # all numbers lie beyond the model, so that any member drawn is a wrong one
+        bad = m.members[-1] + far
+        return bad, Situation(replace(m, first_member=bad), s.split, v, 1, s.fix)
+    elif kind == "story":
+        bad = v.at([n for n in ("3F", "4F", "5F", "6F", "7F") if n not in m.stories])
+        return bad, Situation(replace(m, stories=(bad,)), s.split, v)
+    elif kind == "case":
+        bad = s.fix["case"] = v.at([n for n in ("TL", "RL", "WZ", "EZ", "CR", "SH") if n not in m.cases])
+    elif kind == "load":
+        bad = s.fix["load"] = f"LCB{v.at((11, 15, 21, 30, 42))}"
+    elif kind == "section":
+        others = ("H-900x300x16x28", "RC-800x1000", "H-148x100x6x9", "RC-250x400")
+        bad = s.fix["section"] = v.at([n for n in others if n not in m.sections])
+    else:
+        v.at(m.free_nodes)  # a draw that the rows of validation and test were made with
+        return bad, Situation(replace(m, first_node=m.first_node + m.per_level), s.split, v)
+    return bad, s
 
 
 def invalid(s: Situation) -> Request:
     """A node, member, story, load case or section that the model does not have, or a reaction at no support."""
     v, m = s.speaker, s.model
     kind = v.at(("node", "node", "member", "member", "story", "case", "load", "section", "reaction"))
-    far = v.at((3, 7, 12, 20, 35, 50, 74))
-    if kind == "node":
-        bad = m.nodes[-1] + far
-        s.fix["nodes"], s.fix["node"] = [bad], bad
-        command = INTENTS[v.at(("add_nodal_load", "add_nodal_load", "get_displacement", "move_node"))][0](s)
-        noun = f"절점 {bad}번" if v.korean else f"node {bad}"
-    elif kind == "member":
-        bad = m.members[-1] + far
-        command = INTENTS[
-            v.at(
-                (
-                    "add_member_distributed_load",
-                    "add_member_distributed_load",
-                    "check_member_design",
-                    "get_member_force",
-                )
-            )
-        ][0](_moved(s, bad))
-        args = command.calls[0][1]
+    bad, situation = _strange(s, kind)
+    tools, korean, english = _STRANGE[kind]
+    command = INTENTS[v.at(tools) if len(tools) > 1 else tools[0]][0](situation)
+    args, case = command.calls[0][1], command.slots.get("case", "")
+    if kind == "member":
         bad = args.get("member_id") or args.get("member_ids", [0])[0]
-        if not bad:
-            return invalid(s)
-        noun = f"부재 {bad}번" if v.korean else f"member {bad}"
-    elif kind == "story":
-        bad = v.at([n for n in ("3F", "4F", "5F", "6F", "7F") if n not in m.stories])
-        moved = replace(m, stories=(bad,))
-        command = INTENTS[v.at(("add_floor_load", "add_floor_load", "get_story_drift"))][0](
-            Situation(moved, s.split, v)
-        )
-        if bad not in str(command.calls):
-            return invalid(s)
-        noun = f"{bad.removesuffix('F')}층" if v.korean else f"story {bad}"
-    elif kind == "case":
-        bad = v.at([n for n in ("TL", "RL", "WZ", "EZ", "CR", "SH") if n not in m.cases])
-        s.fix["case"] = bad
-        command = INTENTS[v.at(("add_nodal_load", "add_member_distributed_load", "add_floor_load", "add_self_weight"))][
-            0
-        ](s)
-        if "조건에" in command.slots.get("case", "") and bad not in command.slots["case"]:
-            return invalid(s)
-        noun = f"하중조건 {bad}" if v.korean else f"load case {bad}"
-    elif kind == "load":
-        bad = f"LCB{v.at((11, 15, 21, 30, 42))}"
-        s.fix["load"] = bad
-        command = INTENTS[
-            v.at(("get_displacement", "get_reaction", "get_member_force", "show_diagram", "get_story_drift"))
-        ][0](s)
-        if command.calls[0][1].get("diagram") == "mode_shape":
-            return invalid(s)
-        noun = f"조합 {bad}" if v.korean else f"combination {bad}"
-    elif kind == "section":
-        bad = v.at(
-            [n for n in ("H-900x300x16x28", "RC-800x1000", "H-148x100x6x9", "RC-250x400") if n not in m.sections]
-        )
-        s.fix["section"] = bad
-        command = INTENTS["assign_section"][0](s)
-        noun = f"단면 {bad}" if v.korean else f"section {bad}"
-    else:
-        v.at(m.free_nodes)  # a draw that the rows of validation and test were made with
-        command = INTENTS["get_reaction"][0](Situation(replace(m, first_node=m.first_node + m.per_level), s.split, v))
-        if "node_id" not in command.calls[0][1]:
-            return invalid(s)
-        bad = command.calls[0][1]["node_id"]
-        noun = f"절점 {bad}번" if v.korean else f"node {bad}"
+    elif kind == "reaction":
+        bad = args.get("node_id")
+    unsaid = {
+        "story": str(bad) not in str(command.calls),
+        "case": "조건에" in case and str(bad) not in case,
+        "load": args.get("diagram") == "mode_shape",
+    }
+    if not bad or unsaid.get(kind):
+        return invalid(s)
+    noun = v.either(korean, english).format(bad.removesuffix("F") if kind == "story" and v.korean else bad)
     answer = reply(v, "no support" if kind == "reaction" else "none", noun)
     text = command.sentence(v)
     there: dict[str, Sequence[Any]] = {
@@ -367,11 +363,6 @@ def _with(s: Situation, command: Command, bad: Any, there: Sequence[Any]) -> Com
     return replace(
         command, calls=calls, slots={k: named(bad).sub(str(good), text) for k, text in command.slots.items()}
     )
-
-
-def _moved(s: Situation, member: int) -> Situation:
-    """A scene whose member numbers all lie beyond the model, so that any member drawn is a wrong one."""
-    return Situation(replace(s.model, first_member=member), s.split, s.speaker, 1, s.fix)
 
 
 KINDS = {"missing": missing, "ambiguous": ambiguous, "irrelevant": irrelevant, "invalid": invalid}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data.structural.language import quantities as units
-from data.structural.language.sentence import finish, say
+from data.structural.language.sentence import say, sentence
 from data.structural.language.speaker import Choice, Speaker
 from data.structural.requests.frames import Frame
 
@@ -70,7 +70,7 @@ class Command:
         return say(speaker, self.ko if speaker.korean else self.en, self.slots, mode)
 
     def sentence(self, speaker: Speaker) -> str:
-        return finish(speaker, self.clause(speaker))
+        return sentence(speaker, self.ko, self.en, self.slots)
 
 
 @dataclass

@@ -39,9 +39,7 @@ def floor_load(s: Situation) -> Command:
     names = [say.story(v, name) for name in stories]
     said["story"] = ("^과 " if v.korean else " and ").join(names)
     noun, text = word(v, "floorload"), write(v, amount)
-    pattern = (
-        v.pick(ch("{w} {m}|{m} {w}|{m}|{w} {m}", test="{m}의 {w}")) if v.korean else v.at(("a {m} {w}", "a {w} of {m}"))
-    )
+    pattern = v.either(ch("{w} {m}|{m} {w}|{m}|{w} {m}", test="{m}의 {w}"), ch("a {m} {w}|a {w} of {m}"))
     said["mag"] = each(s, pattern.format(w=noun, m=text))
     if s.many == 1 and v.chance(0.2):
         way = v.at(tuple(sorted(_WAYS)))
@@ -71,10 +69,6 @@ def self_weight(s: Situation) -> Command:
     if v.chance(0.35):
         factor = v.at((1.0, 1.05, 1.1, 1.15, 1.2))
         args["factor"] = factor
-        text = str(factor)
-        said["factor"] = (
-            v.pick(ch("계수 {f}^으로|계수 {f}|{f}배로", val="팩터 {f}^으로", test="{f} 계수로")).format(f=text)
-            if v.korean
-            else f"with factor {text}"
-        )
+        korean = ch("계수 {f}^으로|계수 {f}|{f}배로", val="팩터 {f}^으로", test="{f} 계수로")
+        said["factor"] = v.either(korean, "with factor {f}").format(f=factor)
     return Command([("add_self_weight", args)], said, WEIGHT_KO, WEIGHT_EN)

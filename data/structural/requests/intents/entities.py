@@ -1,5 +1,7 @@
 """Nodes and members: add, move, delete, undo."""
 
+from dataclasses import replace
+
 from data.structural.language.lexicon import word
 from data.structural.language.numerals import native, plain
 from data.structural.language.quantities import metres
@@ -31,17 +33,13 @@ def add_node(s: Situation) -> Command:
     args = dict(zip("xyz", point, strict=True))
     scale, unit = (1000, "mm") if v.show("unit_conversion") else (1, "m")
     numbers = [plain(round(p * scale, 3)) for p in point]
-    if v.korean:
-        shape = v.pick(
-            ch(
-                "({0}, {1}, {2}){u}|({0}, {1}, {2}){u}|X={0}, Y={1}, Z={2}{u}|x {0}, y {1}, z {2}{u}",
-                test="[{0}, {1}, {2}]{u}|X {0}{u} Y {1}{u} Z {2}{u}",
-            )
-        )
-    else:
-        shape = v.pick(
-            ch("({0}, {1}, {2}){u}|({0}, {1}, {2}){u}|x={0}, y={1}, z={2}{u}", test="x {0}, y {1}, z {2}{u}")
-        )
+    shape = v.either(
+        ch(
+            "({0}, {1}, {2}){u}|({0}, {1}, {2}){u}|X={0}, Y={1}, Z={2}{u}|x {0}, y {1}, z {2}{u}",
+            test="[{0}, {1}, {2}]{u}|X {0}{u} Y {1}{u} Z {2}{u}",
+        ),
+        ch("({0}, {1}, {2}){u}|({0}, {1}, {2}){u}|x={0}, y={1}, z={2}{u}", test="x {0}, y {1}, z {2}{u}"),
+    )
     spoken = (" " if v.lang == "en" else "") + unit
     if unit == "m" and "{u} Y" not in shape and v.chance(0.5):
         spoken = ""
@@ -107,20 +105,17 @@ def add_member(s: Situation) -> Command:
         args["member_type"] = kind
     name = _KINDS[kind][0 if v.lang == "ko" else 1] if v.lang != "mixed" or v.chance(0.7) else _KINDS[kind][0]
     noun = word(v, "node")
-    if v.korean:
-        pair = v.pick(
-            ch(
-                "{w} {a}번과 {b}번|{a}번과 {b}번 {w}|{a}번 {w}^과 {b}번 {w}|{w} {a}, {b}",
-                val="{w} {a}-{b}",
-                test="{w} {a}번하고 {b}번|{a}번 {w}에서 {b}번 {w}",
-            )
-        ).format(w=noun, a=start, b=end)
-    else:
-        pair = v.at((f"{noun}s {start} and {end}", f"{noun} {start} and {noun} {end}"))
+    pair = v.either(
+        ch(
+            "{w} {a}번과 {b}번|{a}번과 {b}번 {w}|{a}번 {w}^과 {b}번 {w}|{w} {a}, {b}",
+            val="{w} {a}-{b}",
+            test="{w} {a}번하고 {b}번|{a}번 {w}에서 {b}번 {w}",
+        ),
+        ch("{w}s {a} and {b}|{w} {a} and {w} {b}"),
+    ).format(w=noun, a=start, b=end)
     said = {"pair": pair, "section": section, "kind": name}
-    return Command(
-        [("add_member", args)], said, MEMBER_KO, MEMBER_EN, {"pair": ("end nodes", ""), "section": ("section", "")}
-    )
+    calls = [("add_member", args)]
+    return Command(calls, said, MEMBER_KO, MEMBER_EN, {"pair": ("end nodes", ""), "section": ("section", "")})
 
 
 MOVE_KO = ch(
@@ -150,9 +145,8 @@ def move_node(s: Situation) -> Command:
         off = f"{length} {text}"
     said = {"node": say.ids(v, "node", [node], s.model.free_nodes), "off": off}
     needs = {"node": ("node", ""), "off": ("move distance", "")}
-    return Command(
-        [("move_node", {"node_id": node, "d" + axis: sign * step})], said, MOVE_KO, MOVE_EN, needs, {"node": node}
-    )
+    calls = [("move_node", {"node_id": node, "d" + axis: sign * step})]
+    return Command(calls, said, MOVE_KO, MOVE_EN, needs, {"node": node})
 
 
 DELETE_KO = ch(
@@ -184,16 +178,12 @@ def delete_entities(s: Situation) -> Command:
             list(m.combos) if kind == "load_combination" else [c for c in m.cases if c != m.current and c not in used]
         )
         if not pool:
-            return delete_entities(_with(s, entity="load_combination"))
+            return delete_entities(replace(s, fix=s.fix | {"entity": "load_combination"}, about=[]))
         name = v.at(pool)
         args["names"] = [name]
         noun = word(v, "combo" if kind == "load_combination" else "case")
         what = v.at((f"{name} {noun}", f"{noun} {name}")) if v.korean else f"{noun} {name}"
     return Command([("delete_entities", args)], {"what": what}, DELETE_KO, DELETE_EN)
-
-
-def _with(s: Situation, **fix: object) -> Situation:
-    return Situation(s.model, s.split, s.speaker, s.many, s.fix | fix)
 
 
 UNDO_KO = ch(
@@ -215,7 +205,6 @@ def undo(s: Situation) -> Command:
         what = v.pick(ch("방금 건|방금 작업|마지막 작업|방금 한 거", val="직전 작업", test="바로 전 작업|지금 거"))
     else:
         number = v.at((str(steps), native(steps)))
-        what = v.pick(
-            ch("최근 작업 {n} 개|방금 {n} 단계|최근 {n} 번", test="마지막 {n} 개 작업|앞의 작업 {n} 개")
-        ).format(n=number)
+        plans = ch("최근 작업 {n} 개|방금 {n} 단계|최근 {n} 번", test="마지막 {n} 개 작업|앞의 작업 {n} 개")
+        what = v.pick(plans).format(n=number)
     return Command([("undo", args)], {"what": what}, UNDO_KO, UNDO_EN)

@@ -56,9 +56,8 @@ def set_support_settlement(s: Situation) -> Command:
         "|[{case} ]{node} 침하 {mm} {!include}|{node}^이 {mm} 가라앉는 걸로 [{case} ]{!include}"
     )
     en = ch("{!include} a {mm} settlement at {node}[ {case}]")
-    return Command(
-        [("set_support_settlement", {"node_id": node, "direction": "Z", "value": -value} | case)], said, ko, en
-    )
+    calls = [("set_support_settlement", {"node_id": node, "direction": "Z", "value": -value} | case)]
+    return Command(calls, said, ko, en)
 
 
 def add_temperature_load(s: Situation) -> Command:

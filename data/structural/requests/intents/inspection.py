@@ -65,18 +65,14 @@ def result_load(s: Situation, share: float = 0.5) -> tuple[dict[str, str], dict[
 
 def _component(s: Situation, name: str, general: str) -> str:
     v = s.speaker
-    if not name:
-        return (
-            word(v, general)
-            if general in ("displacement", "reaction")
-            else v.pick(
-                ch("부재력|부재력", val="단면력", test="내력") if v.lang == "ko" else ch("member force|internal force")
-            )
+    if not name and general == "force":
+        return v.pick(
+            ch("부재력|부재력", val="단면력", test="내력") if v.lang == "ko" else ch("member force|internal force")
         )
+    if not name:
+        return word(v, general)
     korean, english = _COMPONENTS[name]
-    if v.lang == "mixed":
-        return v.at((name, english.train[0]))
-    return v.pick(korean if v.korean else english)
+    return v.at((name, english.train[0])) if v.lang == "mixed" else v.either(korean, english)
 
 
 def get_displacement(s: Situation) -> Command:
@@ -87,14 +83,8 @@ def get_displacement(s: Situation) -> Command:
     args = ({"component": name} if name else {}) | load
     where = say.ids(v, "node", nodes, s.model.free_nodes)
     said = {"where": where if v.korean else f"at {where}", "what": _component(s, name, "displacement")} | slot
-    return Command(
-        [("get_displacement", {"node_id": n} | args) for n in nodes],
-        said,
-        QUERY_KO,
-        QUERY_EN,
-        {"where": ("node", "")},
-        {"node": nodes[-1]} | args,
-    )
+    calls = [("get_displacement", {"node_id": n} | args) for n in nodes]
+    return Command(calls, said, QUERY_KO, QUERY_EN, {"where": ("node", "")}, {"node": nodes[-1]} | args)
 
 
 def get_reaction(s: Situation) -> Command:
@@ -106,22 +96,14 @@ def get_reaction(s: Situation) -> Command:
     args = ({"component": name} if name else {}) | load
     what = _component(s, name, "reaction")
     if everywhere:
-        where = (
-            v.pick(ch("전체|전체 지점|모든 지점", val="전 지점", test="지점 전부")) if v.korean else "at all supports"
-        )
+        where = v.either(ch("전체|전체 지점|모든 지점", val="전 지점", test="지점 전부"), "at all supports")
         return Command([("get_reaction", args)], {"where": where, "what": what} | slot, QUERY_KO, QUERY_EN)
     where = say.ids(v, "node", nodes, s.model.supports)
     if v.lang == "ko" and v.chance(0.3) and len(nodes) == 1:
         where = f"{nodes[0]}번 지점"
     said = {"where": where if v.korean else f"at {where}", "what": what} | slot
-    return Command(
-        [("get_reaction", {"node_id": n} | args) for n in nodes],
-        said,
-        QUERY_KO,
-        QUERY_EN,
-        {},
-        {"node": nodes[-1]} | args,
-    )
+    calls = [("get_reaction", {"node_id": n} | args) for n in nodes]
+    return Command(calls, said, QUERY_KO, QUERY_EN, {}, {"node": nodes[-1]} | args)
 
 
 def get_member_force(s: Situation) -> Command:
@@ -140,14 +122,8 @@ def get_member_force(s: Situation) -> Command:
     elif not v.korean:
         where = f"in {where}"
     said = {"where": where, "what": _component(s, name, "force")} | slot
-    return Command(
-        [("get_member_force", {"member_id": m} | args) for m in members],
-        said,
-        QUERY_KO,
-        QUERY_EN,
-        {"where": ("member", "")},
-        {"member": members[-1]},
-    )
+    calls = [("get_member_force", {"member_id": m} | args) for m in members]
+    return Command(calls, said, QUERY_KO, QUERY_EN, {"where": ("member", "")}, {"member": members[-1]})
 
 
 DRIFT_KO = ch(
@@ -172,7 +148,7 @@ def _axes(s: Situation) -> tuple[tuple[str, ...], str]:
     if s.many > 1:
         return ("X", "Y"), "X, Y 두 방향" if v.korean and v.chance(0.5) else "X, Y방향" if v.korean else "X and Y"
     axis = v.at(("X", "Y"))
-    return (axis,), v.pick(ch("{d}방향|{d}방향|{d}축", test="{d}축 방향")).format(d=axis) if v.korean else axis
+    return (axis,), v.either(ch("{d}방향|{d}방향|{d}축", test="{d}축 방향"), "{d}").format(d=axis)
 
 
 def get_story_drift(s: Situation) -> Command:
@@ -205,6 +181,17 @@ CHECK_EN = ch(
 )
 
 
+_GRADES = {
+    "special": ch("내진 특등급으로|내진등급 특"),
+    "I": ch("내진 1등급으로|내진등급 I|내진 I등급"),
+    "II": ch("내진 2등급으로|내진등급 II|내진 II등급"),
+}
+_LIMITS = (
+    *(("1/200", 0.005), ("1/400", 0.0025), ("1/500", 0.002), ("1.5%", 0.015)),
+    *(("1%", 0.01), ("0.015", 0.015), ("0.02", 0.02), ("2%", 0.02)),
+)
+
+
 def check_story_drift(s: Situation) -> Command:
     v = s.speaker
     axes, spoken = _axes(s)
@@ -212,36 +199,13 @@ def check_story_drift(s: Situation) -> Command:
     args: dict[str, object] = {}
     said = {"dir": spoken} | slot
     if v.chance(0.4):
-        grade = v.at(("special", "I", "II"))
-        args["seismic_grade"] = grade
-        names = {
-            "special": ch("내진 특등급으로|내진등급 특"),
-            "I": ch("내진 1등급으로|내진등급 I|내진 I등급"),
-            "II": ch("내진 2등급으로|내진등급 II|내진 II등급"),
-        }
-        said["grade"] = v.pick(names[grade]) if v.korean else f"seismic grade {grade}"
+        grade = args["seismic_grade"] = v.at(tuple(_GRADES))
+        said["grade"] = v.either(_GRADES[grade], f"seismic grade {grade}")
     elif v.chance(0.7):
-        text, value = v.at(
-            (
-                ("1/200", 0.005),
-                ("1/400", 0.0025),
-                ("1/500", 0.002),
-                ("1.5%", 0.015),
-                ("1%", 0.01),
-                ("0.015", 0.015),
-                ("0.02", 0.02),
-                ("2%", 0.02),
-            )
-        )
-        args["limit_ratio"] = value
+        text, args["limit_ratio"] = v.at(_LIMITS)
         v.shown.append("unit_conversion")
-        said["limit"] = (
-            v.pick(
-                ch("{r} 기준으로|허용 {r}^으로|한계 {r}^으로", val="허용비 {r}^으로", test="{r}^을 허용치로")
-            ).format(r=text)
-            if v.korean
-            else text
-        )
+        korean = ch("{r} 기준으로|허용 {r}^으로|한계 {r}^으로", val="허용비 {r}^으로", test="{r}^을 허용치로")
+        said["limit"] = v.either(korean, "{r}").format(r=text)
     calls = [("check_story_drift", {"direction": d} | args | load) for d in axes]
     return Command(calls, said, CHECK_KO, CHECK_EN, {"dir": ("direction X or Y", "")})
 
@@ -279,9 +243,8 @@ def check_member_design(s: Situation) -> Command:
     else:
         said["member"] = v.at(("전체 부재", "모든 부재")) if v.korean else "all members"
     args |= {"code": name} | load
-    said["what"] = v.pick(ch("강도비|강도|설계|강도비", val="설계강도", test="내력비")) if v.korean else ""
-    if not v.korean:
-        said.pop("what")
+    if v.korean:
+        said["what"] = v.pick(ch("강도비|강도|설계|강도비", val="설계강도", test="내력비"))
     return Command([("check_member_design", args)], said, DESIGN_KO, DESIGN_EN, {"code": ("design code", "")})
 
 
@@ -325,27 +288,19 @@ def show_diagram(s: Situation) -> Command:
     kind = s.fix.get("diagram") or v.at(("moment", "moment", "shear", "axial", "deformed", "reaction", "mode_shape"))
     if kind == "mode_shape":
         mode = s.fix.get("mode") or v.at((1, 1, 2, 2, 3, 4, 5))
-        if v.korean:
-            what = v.pick(
-                ch(
-                    "{n}차 모드형상|{n}차 모드 형상|모드 {n} 형상",
-                    val="{n}차 모드 그림",
-                    test="{n}차 진동형|{n}차 모드 모양",
-                )
-            ).format(n=mode)
-        else:
-            what = v.pick(ch("mode shape {n}|shape of mode {n}", test="mode {n} shape")).format(n=mode)
+        what = v.either(
+            ch(
+                "{n}차 모드형상|{n}차 모드 형상|모드 {n} 형상",
+                val="{n}차 모드 그림",
+                test="{n}차 진동형|{n}차 모드 모양",
+            ),
+            ch("mode shape {n}|shape of mode {n}", test="mode {n} shape"),
+        ).format(n=mode)
         return Command([("show_diagram", {"diagram": kind, "mode": mode})], {"what": what}, SHOW_KO, SHOW_EN)
     slot, load = result_load(s, 0.65)
     what = v.pick(_DIAGRAMS[kind][0 if v.lang == "ko" or (v.korean and v.chance(0.3)) else 1])
-    return Command(
-        [("show_diagram", {"diagram": kind} | load)],
-        {"what": what} | slot,
-        SHOW_KO,
-        SHOW_EN,
-        {},
-        {"diagram": kind} | load,
-    )
+    calls = [("show_diagram", {"diagram": kind} | load)]
+    return Command(calls, {"what": what} | slot, SHOW_KO, SHOW_EN, {}, {"diagram": kind} | load)
 
 
 EXPORT_KO = ch(

@@ -80,13 +80,9 @@ def nodal_load(s: Situation) -> Command:
     needs = {"node": ("node", ""), "mag": ("load value", word(v, "load") if v.korean else "a load")}
     if "dir" in said:
         needs["dir"] = ("direction", "")
+    calls = [("add_nodal_load", a) for a in args]
     return Command(
-        [("add_nodal_load", a) for a in args],
-        said,
-        FORCE_KO,
-        FORCE_EN,
-        needs,
-        {"node": nodes[-1], "axis": axis, "sign": sign, "rest": rest},
+        calls, said, FORCE_KO, FORCE_EN, needs, {"node": nodes[-1], "axis": axis, "sign": sign, "rest": rest}
     )
 
 
@@ -131,6 +127,7 @@ MOMENT_EN = ch(
     val="[On {node}, ]{!add} {mag}[ acting about {axis}][ {case}]",
     test="[{node}: ]{mag}[ around {axis}][ {case}]",
 )
+_OF = ch("a {m} {w}|a {w} of {m}")
 _MOMENT = ch("{w} {m}|{w} {m}|{m} {w}|{m}의 {w}", test="{m}짜리 {w}|크기 {m}의 {w}")
 
 
@@ -142,12 +139,11 @@ def nodal_moment(s: Situation) -> Command:
     amount = s.amount("moment")
     args = {"axis": axis, "value": sign * amount.value} | amount.unit_argument | case
     text, noun = write(v, amount, sign), word(v, "moment")
-    if v.korean:
-        mag = each(s, v.pick(_MOMENT).format(w=noun, m=text))
-        about = v.pick(ch("{d}축|{d}축|{d}방향|{d}축 방향", val="{d}축 회전", test="{d}축에 대한|{d}축 둘레"))
-    else:
-        mag = each(s, v.at(("a {m} {w}", "a {w} of {m}")).format(w=noun, m=text))
-        about = v.pick(ch("{d}|the {d} axis|{d}-axis", test="global {d}"))
+    mag = each(s, v.either(_MOMENT, _OF).format(w=noun, m=text))
+    about = v.either(
+        ch("{d}축|{d}축|{d}방향|{d}축 방향", val="{d}축 회전", test="{d}축에 대한|{d}축 둘레"),
+        ch("{d}|the {d} axis|{d}-axis", test="global {d}"),
+    )
     said = {"node": say.ids(v, "node", nodes, s.model.free_nodes), "axis": about.format(d=axis), "mag": mag} | slot
     needs = {"node": ("node", ""), "axis": ("axis", ""), "mag": ("moment value", noun if v.korean else "a moment")}
     return Command([("add_nodal_moment", {"node_id": n} | args) for n in nodes], said, MOMENT_KO, MOMENT_EN, needs)
@@ -196,16 +192,11 @@ def beam_direction(s: Situation) -> tuple[str, str, int, int]:
         return text, "Z", sign, rest
     axis = v.at(("x", "y", "z"))
     v.shown.append("local_axis")
-    if not v.korean:
-        return v.at((f"in local {axis}", f"along the local {axis} axis")), f"local_{axis}", 1, 1
-    return (
-        v.pick(ch("부재좌표계 {d}방향으로|로컬 {d}방향으로|local {d} 방향으로", test="부재 {d}축 방향으로")).format(
-            d=axis
-        ),
-        f"local_{axis}",
-        1,
-        1,
+    text = v.either(
+        ch("부재좌표계 {d}방향으로|로컬 {d}방향으로|local {d} 방향으로", test="부재 {d}축 방향으로"),
+        ch("in local {d}|along the local {d} axis"),
     )
+    return text.format(d=axis), f"local_{axis}", 1, 1
 
 
 def distributed_load(s: Situation) -> Command:
@@ -226,27 +217,19 @@ def distributed_load(s: Situation) -> Command:
             args["end_value"] = other.value if value > 0 else -other.value
             v.shown.append("trapezoid")
             tail = write(v, other)
-            if v.korean:
-                said["mag"] = v.pick(
-                    ch(
-                        "{a}에서 {b}^으로 변하는 분포하중|시작 {a}, 끝 {b} 사다리꼴 하중",
-                        test="{a}에서 {b}까지 선형으로 변하는 하중",
-                    )
-                ).format(a=spoken, b=tail)
-            else:
-                said["mag"] = f"a load varying from {spoken} to {tail}"
-            return Command(
-                [("add_member_distributed_load", {"member_id": m} | args) for m in members], said, BEAM_KO, BEAM_EN
+            korean = ch(
+                "{a}에서 {b}^으로 변하는 분포하중|시작 {a}, 끝 {b} 사다리꼴 하중",
+                test="{a}에서 {b}까지 선형으로 변하는 하중",
             )
+            said["mag"] = v.either(korean, "a load varying from {a} to {b}").format(a=spoken, b=tail)
+            calls = [("add_member_distributed_load", {"member_id": m} | args) for m in members]
+            return Command(calls, said, BEAM_KO, BEAM_EN)
     if s.many == 1 and 0.12 < place < 0.22:
         part = v.at(tuple(sorted(_PARTS)))
-        said["span"] = v.pick(_PARTS[part][0] if v.korean else _PARTS[part][1])
+        said["span"] = v.either(*_PARTS[part][:2])
         args |= _PARTS[part][2]
         v.shown.append("part_span")
-    if v.korean:
-        said["mag"] = each(s, v.pick(_LINE).format(w=noun, m=spoken))
-    else:
-        said["mag"] = each(s, v.at(("a {m} {w}", "a {w} of {m}")).format(w=noun, m=spoken))
+    said["mag"] = each(s, v.either(_LINE, _OF).format(w=noun, m=spoken))
     needs = {"member": ("member", ""), "mag": ("line load value", noun if v.korean else f"a {noun}")}
     calls = [("add_member_distributed_load", {"member_id": m} | args) for m in members]
     return Command(calls, said, BEAM_KO, BEAM_EN, needs, {"member": members[-1]})
@@ -305,20 +288,18 @@ _SHARE = (ch("{r} 지점|{r} 위치|길이의 {r} 지점", test="{r} 되는 곳"
 
 def position(s: Situation, member: int) -> tuple[str, dict[str, object]]:
     """Where on a member: (slot, arguments). Ratios and metres from the i-end."""
-    v, column = s.speaker, 0 if s.speaker.korean else 1
+    v = s.speaker
     place = v.rng.random() if "unit_conversion" not in v.want else 0.7
     if place < 0.4:
-        return v.pick(_MIDDLE[column]), {"position": 0.5}
+        return v.either(*_MIDDLE), {"position": 0.5}
     if place < 0.8:
         steps = [d // 2 if d % 2 == 0 else d / 2 for d in range(1, int(s.model.length(member) * 2))]
         distance = v.at(steps)
-        return v.pick(_FROM_I[column]).format(d=metres(v, distance)), {
-            "position": distance,
-            "position_type": "distance",
-        }
+        text = v.either(*_FROM_I).format(d=metres(v, distance))
+        return text, {"position": distance, "position_type": "distance"}
     share = v.at((0.2, 0.25, 0.3, 0.4, 0.6, 0.7, 0.75))
     text = say.ratio(v, share) if v.korean else f"{plain(round(share * 100, 6))}%"
-    return v.pick(_SHARE[column]).format(r=text), {"position": share}
+    return v.either(*_SHARE).format(r=text), {"position": share}
 
 
 def point_load(s: Situation) -> Command:
@@ -329,19 +310,12 @@ def point_load(s: Situation) -> Command:
     amount = s.amount("force")
     where, place = position(s, members[0])
     if s.many > 1:
-        where, place = v.pick(_MIDDLE[0 if v.korean else 1]), {"position": 0.5}
+        where, place = v.either(*_MIDDLE), {"position": 0.5}
     args = {"direction": axis, "value": sign * amount.value} | place | amount.unit_argument | case
     noun = word(v, "point")
     spoken = write(v, amount, rest)
-    if v.korean:
-        mag = each(
-            s,
-            v.pick(
-                ch("{w} {m}|{w} {m}|{m} {w}|{m}짜리 {w}", val="{w}^으로 {m}", test="크기 {m}의 {w}|{m} 크기 {w}")
-            ).format(w=noun, m=spoken),
-        )
-    else:
-        mag = each(s, v.at(("a {m} {w}", "a {w} of {m}")).format(w=noun, m=spoken))
+    korean = ch("{w} {m}|{w} {m}|{m} {w}|{m}짜리 {w}", val="{w}^으로 {m}", test="크기 {m}의 {w}|{m} 크기 {w}")
+    mag = each(s, v.either(korean, _OF).format(w=noun, m=spoken))
     said = {"member": say.ids(v, member_noun(s, members), members, s.model.beams), "pos": where, "mag": mag} | slot
     if text:
         said["dir"] = text
@@ -350,6 +324,5 @@ def point_load(s: Situation) -> Command:
         "pos": ("position", ""),
         "mag": ("load value", noun if v.korean else f"a {noun}"),
     }
-    return Command(
-        [("add_member_point_load", {"member_id": m} | args) for m in members], said, POINT_KO, POINT_EN, needs
-    )
+    calls = [("add_member_point_load", {"member_id": m} | args) for m in members]
+    return Command(calls, said, POINT_KO, POINT_EN, needs)

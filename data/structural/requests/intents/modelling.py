@@ -94,9 +94,8 @@ def set_end_release(s: Situation) -> Command:
         "type": v.pick(_JOINTS[kind][column]),
     }
     needs = {"member": ("member", ""), "type": ("release type", "")}
-    return Command(
-        [("set_end_release", {"member_ids": members, "end": end, "release": kind})], said, RELEASE_KO, RELEASE_EN, needs
-    )
+    calls = [("set_end_release", {"member_ids": members, "end": end, "release": kind})]
+    return Command(calls, said, RELEASE_KO, RELEASE_EN, needs)
 
 
 MATERIAL_KO = ch(
@@ -125,8 +124,9 @@ def define_material(s: Situation) -> Command:
     kind = "steel" if grade in _STEEL else "concrete"
     names = {"steel": ch("강재|강재|철골", test="스틸"), "concrete": ch("콘크리트", test="RC 콘크리트")}
     text = v.pick(names[kind]) if v.lang == "ko" else kind
+    calls = [("define_material", {"material_type": kind, "grade": grade})]
     return Command(
-        [("define_material", {"material_type": kind, "grade": grade})],
+        calls,
         {"grade": grade, "kind": text},
         MATERIAL_KO,
         MATERIAL_EN,
@@ -237,14 +237,8 @@ def assign_section(s: Situation) -> Command:
     section = s.fix.get("section") or v.at(s.model.sections)
     said = {"member": say.ids(v, member_noun(s, members), members, pool), "section": section}
     needs = {"member": ("member", ""), "section": ("section", "")}
-    return Command(
-        [("assign_section", {"member_ids": members, "section": section})],
-        said,
-        ASSIGN_KO,
-        ASSIGN_EN,
-        needs,
-        {"members": members},
-    )
+    calls = [("assign_section", {"member_ids": members, "section": section})]
+    return Command(calls, said, ASSIGN_KO, ASSIGN_EN, needs, {"members": members})
 
 
 CASE_KO = ch(
@@ -277,14 +271,8 @@ def create_load_case(s: Situation) -> Command:
     korean, english, names = _TYPES[kind]
     name = v.at([n for n in names if n not in s.model.cases])
     said = {"kind": korean if v.lang == "ko" else english, "name": name}
-    return Command(
-        [("create_load_case", {"name": name, "load_type": kind})],
-        said,
-        CASE_KO,
-        CASE_EN,
-        {"name": ("load case name", "")},
-        {"case": name},
-    )
+    calls = [("create_load_case", {"name": name, "load_type": kind})]
+    return Command(calls, said, CASE_KO, CASE_EN, {"name": ("load case name", "")}, {"case": name})
 
 
 COMBO_KO = ch(
