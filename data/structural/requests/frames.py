@@ -1,8 +1,9 @@
 """The structural models that requests are about. Each split has its own; a request never crosses over."""
 
+import math
 import random
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 from data.structural.engine.model import ModelSpec
@@ -43,29 +44,24 @@ COUNTS = {"train": 60, "validation": 16, "test": 20}
 
 @dataclass(frozen=True)
 class Frame:
-    """A regular frame: nodes x first, then y, storey by storey; columns, then X- and Y-beams of each storey."""
+    """A model to speak of.
+
+    Attributes:
+        spec: the engine's description.
+        stories: the floors that are named.
+    """
 
     id: str
-    bays_x: tuple[float, ...]
-    bays_y: tuple[float, ...]
-    heights: tuple[float, ...]
-    first_node: int
-    first_member: int
-    support: str
-    sections: tuple[str, ...]
-    materials: tuple[str, ...]
-    load_cases: tuple[tuple[str, str], ...]
-    current: str
-    combos: dict[str, dict[str, float]] = field(hash=False)
-    stories: tuple[str, ...] = ()
+    spec: ModelSpec
+    stories: tuple[str, ...]
 
     @property
     def per_level(self) -> int:
-        return (len(self.bays_x) + 1) * (len(self.bays_y) + 1)
+        return (len(self.spec.bays_x) + 1) * (len(self.spec.bays_y) + 1)
 
-    @property
+    @cached_property
     def nodes(self) -> list[int]:
-        return list(range(self.first_node, self.first_node + self.per_level * (len(self.heights) + 1)))
+        return list(self.spec.nodes())
 
     @property
     def supports(self) -> list[int]:
@@ -75,15 +71,13 @@ class Frame:
     def free_nodes(self) -> list[int]:
         return self.nodes[self.per_level :]
 
-    @property
+    @cached_property
     def columns(self) -> list[int]:
-        return list(range(self.first_member, self.first_member + self.per_level * len(self.heights)))
+        return [number for number, (_, _, kind) in self.spec.members().items() if kind == "column"]
 
-    @property
+    @cached_property
     def beams(self) -> list[int]:
-        nx, ny = len(self.bays_x), len(self.bays_y)
-        start = self.first_member + len(self.columns)
-        return list(range(start, start + (nx * (ny + 1) + ny * (nx + 1)) * len(self.heights)))
+        return [number for number, (_, _, kind) in self.spec.members().items() if kind == "beam"]
 
     @property
     def members(self) -> list[int]:
@@ -91,55 +85,16 @@ class Frame:
 
     @property
     def cases(self) -> list[str]:
-        return [name for name, _ in self.load_cases]
+        return list(self.spec.cases)
 
     def length(self, member: int) -> float:
         """The length of a member in m."""
-        if member in self.columns:
-            return self.heights[(member - self.first_member) // self.per_level]
-        nx, ny = len(self.bays_x), len(self.bays_y)
-        place = (member - self.beams[0]) % (nx * (ny + 1) + ny * (nx + 1))
-        if place < nx * (ny + 1):
-            return self.bays_x[place % nx]
-        return self.bays_y[(place - nx * (ny + 1)) // (nx + 1)]
-
-    def ends(self, member: int) -> tuple[int, int]:
-        """The i- and j-node of a member."""
-        nx, ny, level = len(self.bays_x), len(self.bays_y), self.per_level
-        if member in self.columns:
-            start = self.first_node + member - self.first_member
-            return start, start + level
-        storey, place = divmod(member - self.beams[0], nx * (ny + 1) + ny * (nx + 1))
-        base = self.first_node + (storey + 1) * level
-        if place < nx * (ny + 1):
-            start = base + place // nx * (nx + 1) + place % nx
-            return start, start + 1
-        start = base + place - nx * (ny + 1)
-        return start, start + nx + 1
+        points, (start, end, _) = self.spec.nodes(), self.spec.members()[member]
+        return round(math.dist(points[start], points[end]), 6)
 
     def case_of(self, kind: str) -> str:
         """The first load case of a type, or the empty string."""
-        return next((name for name, type_ in self.load_cases if type_ == kind), "")
-
-    @property
-    def spec(self) -> ModelSpec:
-        """The engine's description of this model."""
-        return ModelSpec(
-            bays_x=list(self.bays_x),
-            bays_y=list(self.bays_y),
-            heights=list(self.heights),
-            first_node=self.first_node,
-            first_member=self.first_member,
-            base=self.support,
-            sections=list(self.sections),
-            column_section=self.sections[0],
-            beam_section=self.sections[0],
-            materials=list(self.materials),
-            cases=dict(self.load_cases),
-            current=self.current,
-            combos=self.combos,
-            stories=list(self.stories),
-        )
+        return next((name for name, type_ in self.spec.cases.items() if type_ == kind), "")
 
 
 def make_frame(split: str, number: int) -> Frame:
@@ -164,21 +119,23 @@ def make_frame(split: str, number: int) -> Frame:
     steel, concrete = at(_STEEL[split]), at(_CONCRETE[split])
     other = at([s for s in _STEEL[split] if s != steel])
     first = at((1, 1, 1, 101, 11))
-    return Frame(
-        id=f"{split}-{number:02d}",
-        bays_x=tuple(at(bay) for _ in range(at((1, 2, 2, 3)))),
-        bays_y=tuple(at(bay) for _ in range(at((1, 1, 2)))),
-        heights=tuple(at(_HEIGHTS[split]) for _ in range(stories)),
+    spec = ModelSpec(
+        bays_x=[at(bay) for _ in range(at((1, 2, 2, 3)))],
+        bays_y=[at(bay) for _ in range(at((1, 1, 2)))],
+        heights=[at(_HEIGHTS[split]) for _ in range(stories)],
         first_node=first,
         first_member=first,
-        support=at(("fixed", "fixed", "pinned")),
-        sections=(steel, other, concrete) if rng.random() < 0.3 else (steel, concrete),
-        materials=("SM355", "C24") if rng.random() < 0.6 else ("SM275", "C27"),
-        load_cases=cases,
+        base=at(("fixed", "fixed", "pinned")),
+        sections=[steel, other, concrete] if rng.random() < 0.3 else [steel, concrete],
+        column_section=steel,
+        beam_section=steel,
+        materials=["SM355", "C24"] if rng.random() < 0.6 else ["SM275", "C27"],
+        cases=dict(cases),
         current=at((dead, dead, live)),
         combos=combos,
-        stories=names,
+        stories=list(names),
     )
+    return Frame(f"{split}-{number:02d}", spec, names)
 
 
 def spec_of(meta: dict[str, Any]) -> ModelSpec:

@@ -89,7 +89,7 @@ def _linked(s: Situation, link: str, first: Command) -> Situation:
 def _first_scene(s: Situation, link: str) -> Situation:
     fix: dict[str, object] = {}
     if link == "load":
-        fix = {"loads": [s.speaker.at([*s.model.combos, *s.model.cases])], "pdelta": False}
+        fix = {"loads": [s.speaker.at([*s.model.spec.combos, *s.model.cases])], "pdelta": False}
     elif link == "section":
         fix = {"name": s.speaker.at(("G1", "G2", "C1", "B1", "SG1"))}
     elif link == "case":

@@ -172,7 +172,7 @@ def _other_load(s: Situation) -> FollowUp:
     fix = {"diagram": v.at(("moment", "shear", "axial", "deformed"))} if tool == "show_diagram" else {}
     first = INTENTS[tool][0](replace(s, fix=fix))
     name, args = first.calls[0]
-    load = v.at([n for n in [*s.model.combos, *s.model.cases] if n != args.get("load_name")])
+    load = v.at([n for n in [*s.model.spec.combos, *s.model.cases] if n != args.get("load_name")])
     korean = ch(
         "그럼 {c}에서는?|{c}에서는?|{c} 기준으로도 {!query}|{c}^으로도 {!query}|{c}일 때는?",
         val="{c}^은 어때?",

@@ -292,7 +292,7 @@ def _strange(s: Situation, kind: str) -> tuple[Any, Situation]:
         s.fix["nodes"], s.fix["node"] = [bad], bad
     elif kind == "member":  # all numbers lie beyond the model, so that any member drawn is a wrong one
         bad = m.members[-1] + far
-        return bad, Situation(replace(m, first_member=bad), s.split, v, 1, s.fix)
+        return bad, Situation(replace(m, spec=replace(m.spec, first_member=bad)), s.split, v, 1, s.fix)
     elif kind == "story":
         bad = v.at([n for n in ("3F", "4F", "5F", "6F", "7F") if n not in m.stories])
         return bad, Situation(replace(m, stories=(bad,)), s.split, v)
@@ -302,10 +302,10 @@ def _strange(s: Situation, kind: str) -> tuple[Any, Situation]:
         bad = s.fix["load"] = f"LCB{v.at((11, 15, 21, 30, 42))}"
     elif kind == "section":
         others = ("H-900x300x16x28", "RC-800x1000", "H-148x100x6x9", "RC-250x400")
-        bad = s.fix["section"] = v.at([n for n in others if n not in m.sections])
+        bad = s.fix["section"] = v.at([n for n in others if n not in m.spec.sections])
     else:
         v.at(m.free_nodes)  # a draw that the rows of validation and test were made with
-        return bad, Situation(replace(m, first_node=m.first_node + m.per_level), s.split, v)
+        return bad, Situation(replace(m, spec=replace(m.spec, first_node=m.spec.first_node + m.per_level)), s.split, v)
     return bad, s
 
 
@@ -336,8 +336,8 @@ def invalid(s: Situation) -> Request:
         "member": m.beams,
         "story": m.stories,
         "case": m.cases,
-        "load": list(m.combos),
-        "section": m.sections,
+        "load": list(m.spec.combos),
+        "section": m.spec.sections,
         "reaction": m.supports,
     }
     right = _with(s, command, bad, there[kind]) if s.split == "train" else None

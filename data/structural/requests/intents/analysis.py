@@ -22,7 +22,7 @@ STATIC_EN = ch(
 def load_names(s: Situation) -> list[str]:
     """One or two load cases or combinations whose results exist together."""
     v = s.speaker
-    pool = v.at((list(s.model.combos), s.model.cases))
+    pool = v.at((list(s.model.spec.combos), s.model.cases))
     count = v.at((1, 1, 2))
     start = int(v.rng.random() * (len(pool) - count + 1))
     return pool[start : start + count]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from data.structural.engine.model import running_sums
 from data.structural.language.lexicon import word
 from data.structural.language.numerals import native, plain
 from data.structural.language.quantities import metres
@@ -24,11 +25,14 @@ NODE_EN = ch(
 
 def add_node(s: Situation) -> Command:
     v, m = s.speaker, s.model
-    xs = [x + b / 2 for x, b in zip(_sums(m.bays_x), m.bays_x, strict=False)]
-    ys = [*_sums(m.bays_y), *[y + b / 2 for y, b in zip(_sums(m.bays_y), m.bays_y, strict=False)]]
-    point = [v.at(xs), v.at(ys), v.at(_sums(m.heights)[1:])]
+    xs = [x + b / 2 for x, b in zip(running_sums(m.spec.bays_x), m.spec.bays_x, strict=False)]
+    ys = [
+        *running_sums(m.spec.bays_y),
+        *[y + b / 2 for y, b in zip(running_sums(m.spec.bays_y), m.spec.bays_y, strict=False)],
+    ]
+    point = [v.at(xs), v.at(ys), v.at(running_sums(m.spec.heights)[1:])]
     point = [round(p * 2) / 2 if v.chance(0.5) else round(p, 2) for p in point]
-    point[0] += 0.1 if round(point[0], 3) in [round(x, 3) for x in _sums(m.bays_x)] else 0
+    point[0] += 0.1 if round(point[0], 3) in [round(x, 3) for x in running_sums(m.spec.bays_x)] else 0
     point = [int(p) if float(p).is_integer() else round(p, 3) for p in point]
     args = dict(zip("xyz", point, strict=True))
     scale, unit = (1000, "mm") if v.show("unit_conversion") else (1, "m")
@@ -55,13 +59,6 @@ def add_node(s: Situation) -> Command:
     return Command([("add_node", args)], said, NODE_KO, NODE_EN, {"at": ("coordinates", "")})
 
 
-def _sums(lengths: tuple[float, ...]) -> list[float]:
-    out = [0.0]
-    for length in lengths:
-        out.append(round(out[-1] + length, 3))
-    return out
-
-
 MEMBER_KO = ch(
     "[{pair} 사이에 ][{section} ]{kind}^을 {!join}|[{pair}^을 잇는 ][{section} ]{kind}^을 {!join}"
     "|[{section}^으로 ][{pair} 사이에 ]{kind} {!join}"
@@ -82,10 +79,10 @@ _KINDS = {"beam": ("보", "beam"), "column": ("기둥", "column"), "brace": ("�
 def add_member(s: Situation) -> Command:
     v, m = s.speaker, s.model
     level = m.per_level
-    storey = int(v.rng.random() * len(m.heights))
+    storey = int(v.rng.random() * len(m.spec.heights))
     lower = m.nodes[storey * level : (storey + 1) * level]
     kind = v.at(("brace", "brace", "", "beam"))
-    nx = len(m.bays_x) + 1
+    nx = len(m.spec.bays_x) + 1
     k = int(v.rng.random() * (len(lower) - 1))
     if kind == "beam":  # across a bay: nodes that no beam joins yet
         floor = m.nodes[(storey + 1) * level : (storey + 2) * level]
@@ -99,7 +96,7 @@ def add_member(s: Situation) -> Command:
             start, end = lower[0], lower[0] + level + 1
     if "end_node" in s.fix:
         end = s.fix["end_node"]
-    section = v.at(m.sections)
+    section = v.at(m.spec.sections)
     args = {"start_node": start, "end_node": end, "section": section}
     if kind:
         args["member_type"] = kind
@@ -173,9 +170,11 @@ def delete_entities(s: Situation) -> Command:
         ids = s.some(m.beams, count)
         args["ids"], what = ids, say.ids(v, member_noun(s, ids), ids, m.beams)
     else:
-        used = [c for factors in m.combos.values() for c in factors]
+        used = [c for factors in m.spec.combos.values() for c in factors]
         pool = (
-            list(m.combos) if kind == "load_combination" else [c for c in m.cases if c != m.current and c not in used]
+            list(m.spec.combos)
+            if kind == "load_combination"
+            else [c for c in m.cases if c != m.spec.current and c not in used]
         )
         if not pool:
             return delete_entities(replace(s, fix=s.fix | {"entity": "load_combination"}, about=[]))

@@ -85,7 +85,7 @@ def run_buckling_analysis(s: Situation) -> Command:
     args: dict[str, object] = {"num_modes": count}
     said = {"modes": f"{count}차까지" if v.korean else f"for {count} modes"}
     if v.chance(0.6):
-        name = v.at(list(s.model.combos))
+        name = v.at(list(s.model.spec.combos))
         args = {"load_name": name} | args
         said["load"] = f"{name}^으로" if v.korean else f"under {name}"
     ko = ch(

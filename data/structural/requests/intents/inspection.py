@@ -57,7 +57,7 @@ def result_load(s: Situation, share: float = 0.5) -> tuple[dict[str, str], dict[
     """The optional load whose results are meant: (slot, argument)."""
     name = s.fix.get("load")
     if name is None and s.speaker.chance(share + s.speaker.detail):
-        name = s.speaker.at(s.speaker.at((list(s.model.combos), s.model.cases)))
+        name = s.speaker.at(s.speaker.at((list(s.model.spec.combos), s.model.cases)))
     if name is None or not s.fix.get("say_load", True):
         return {}, {"load_name": name} if name else {}
     return {"load": say.under(s.speaker, name)}, {"load_name": name}

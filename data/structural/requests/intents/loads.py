@@ -36,7 +36,7 @@ def load_case(s: Situation, share: float = 0.3) -> tuple[dict[str, str], dict[st
     else:
         return {}, {}
     kinds = {"dead": "고정하중", "live": "활하중", "snow": "적설하중"}
-    kind = dict(s.model.load_cases).get(name)
+    kind = s.model.spec.cases.get(name)
     if s.speaker.lang == "ko" and kind in kinds and s.speaker.chance(0.15):
         return {"case": f"{kinds[kind]} 조건에"}, {"load_case": name}
     return {"case": say.case(s.speaker, name)}, {"load_case": name}

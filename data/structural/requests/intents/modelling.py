@@ -119,7 +119,7 @@ def define_material(s: Situation) -> Command:
     v = s.speaker
     kind = v.at(("steel", "concrete"))
     grade = s.fix.get("grade") or v.at(
-        [g for g in (_STEEL if kind == "steel" else _CONCRETE) if g not in s.model.materials]
+        [g for g in (_STEEL if kind == "steel" else _CONCRETE) if g not in s.model.spec.materials]
     )
     kind = "steel" if grade in _STEEL else "concrete"
     names = {"steel": ch("강재|강재|철골", test="스틸"), "concrete": ch("콘크리트", test="RC 콘크리트")}
@@ -207,7 +207,7 @@ def define_section(s: Situation) -> Command:
         said["name"] = name
     elif "material" in s.fix or v.chance(0.4):
         steel = shape in ("H", "box", "pipe")
-        grade = s.fix.get("material") or s.model.materials[0 if steel else 1]
+        grade = s.fix.get("material") or s.model.spec.materials[0 if steel else 1]
         args["material"] = grade
         said["material"] = grade
     needs = {"dims": ("section dimensions", "")}
@@ -234,7 +234,7 @@ def assign_section(s: Situation) -> Command:
     v = s.speaker
     pool = v.at((s.model.beams, s.model.columns))
     members = s.some(pool, v.at((1, 1, 2, 3, 4)) if s.many == 1 else s.many)
-    section = s.fix.get("section") or v.at(s.model.sections)
+    section = s.fix.get("section") or v.at(s.model.spec.sections)
     said = {"member": say.ids(v, member_noun(s, members), members, pool), "section": section}
     needs = {"member": ("member", ""), "section": ("section", "")}
     calls = [("assign_section", {"member_ids": members, "section": section})]
