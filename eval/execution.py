@@ -1,23 +1,24 @@
-"""Execution accuracy: do the calls leave the structural model as gold's do?
+"""Execution accuracy: do the calls leave the state that gold's leave?
 
 Two calls can differ in every argument and mean the same: 10 tonf is 98.0665 kN, the load case that is current may be
-named or left out. So the prediction and gold are both carried out on the row's own frame (`meta.model`), after the
-calls of the turns before, and the two models are compared in kN and m. Nothing is solved.
+named or left out. So the prediction and gold are both carried out by the row's domain (`data/domain.py`), after the
+calls of the turns before, and the domain compares the two states.
 
-- strict: every table is equal, loads as a multiset, and the same analyses and queries were asked for.
-- summed: the same once loads of one place, direction and case are added up: two of 5 kN are one of 10.
+- strict: the states are the same (`Domain.same`).
+- summed: they are once effects are added up (`Domain.same_in_sum`): two loads of 5 kN are one of 10.
 
-A prediction with a call that the row does not offer, or that the model refuses, is wrong under both. Calls count as the
-strict reading of the output gives them, as in the headline metrics. Rows without gold calls are not asked; neither are
-those whose gold leaves the model as it was (a support set to what it is), where nothing done would look right.
+A prediction with a call that the row does not offer, or that the domain refuses, is wrong under both. Calls count as
+the strict reading of the output gives them, as in the headline metrics. Rows without gold calls are not asked; neither
+are those whose gold leaves the state as it was (a support set to what it is), where nothing done would look right, nor
+those whose gold, or what went before it, the domain refuses.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from data.domain import Call, Domain, Refused, domain_of, history_calls, own_names
 from data.record import Record
-from data.structural.engine import ModelSpec, State, build, history_calls, run_calls, same_state
 from data.validate import offered, schema_errors
 from eval.parse import parse_tool_calls
 from eval.scoring.equality import equal
@@ -26,35 +27,37 @@ from eval.scoring.sample import Sample
 from eval.scoring.schema import FREE, MISSING
 from eval.scoring.stats import rate
 
-Call = dict[str, Any]
 OUTCOMES = ("strict", "summed", "different", "refused", "no_call")
-"""Each row's outcome, best first; a row that is "strict" is also right when loads are summed."""
+"""Each row's outcome, best first; a row that is "strict" is also right when effects are summed."""
 
 
 def execution_accuracy(
-    records: Sequence[Record], samples: Sequence[Sample], family: str = "hermes"
+    records: Sequence[Record], samples: Sequence[Sample], family: str = "hermes", domain: Domain | None = None
 ) -> dict[str, Any] | None:
     """Run every sample's calls and compare; `records` and `samples` stand in the same order.
+
+    Args:
+        domain: of every record; None: of each the one that `domain_of` finds.
 
     Returns:
         `{"n", "strict", "summed", "outcomes", "left_out", "by_bucket", "samples"}`: both rates with their Wilson
         interval, the number of rows by outcome, the rows with gold calls that could not be asked, the rates by
-        `meta.bucket`, and id → outcome. None when no record has a structural model.
+        `meta.bucket`, and id → outcome. None when no record has a domain.
     """
     found: dict[str, str] = {}
     buckets: dict[str, list[str]] = {}
-    models, left_out = 0, 0
+    rows, left_out = 0, 0
     for record, sample in zip(records, samples, strict=True):
-        spec = read_model(record.meta.get("model"))
-        if spec is None:
+        its = domain_of(record, domain)
+        if its is None:
             continue
-        models += 1
-        outcome = run_sample(spec, record, sample, family) if record.gold else None
+        rows += 1
+        outcome = run_sample(its, record, sample, family) if record.gold else None
         if outcome is not None:
             found[record.id] = outcome
             buckets.setdefault(str(record.meta.get("bucket", "")), []).append(outcome)
         left_out += bool(record.gold) and outcome is None
-    if not models:
+    if not rows:
         return None
     return {
         **_rates(found.values()),
@@ -65,24 +68,22 @@ def execution_accuracy(
     }
 
 
-def read_model(value: Any) -> ModelSpec | None:
-    """The frame of `meta.model`, or None: other data may keep something else under that key."""
-    if not isinstance(value, dict):
-        return None
+def run_sample(domain: Domain, record: Record, sample: Sample, family: str = "hermes") -> str | None:
+    """One of OUTCOMES; None when the domain refuses gold, or gold changes nothing."""
+    known = {tool["function"]["name"] for tool in domain.tools()}
+    history = [call for call in own_names(record, history_calls(record.prompt)) if call["name"] in known]
+
+    def state_after(calls: Sequence[Call]) -> Any:
+        own = own_names(record, calls)
+        if strange := {call["name"] for call in own} - known:
+            raise Refused(f"no tools of the domain: {', '.join(sorted(strange))}")
+        return domain.execute(record, [*history, *own])
+
     try:
-        spec = ModelSpec.from_dict(value)
-        build(spec)
-    except (ValueError, TypeError, KeyError, AttributeError):
+        before, target = state_after([]), state_after(record.gold)
+    except Refused:
         return None
-    return spec
-
-
-def run_sample(spec: ModelSpec, record: Record, sample: Sample, family: str = "hermes") -> str | None:
-    """One of OUTCOMES; None when gold does not run on the model or changes nothing."""
-    back = record.meta.get("renamed") or {}
-    history = [_own_names(call, back) for call in history_calls(record.prompt)]
-    target = run_calls(spec, history, [_own_names(call, back) for call in record.gold])
-    if not target.ok or same_state(target.state, run_calls(spec, history, []).state).strict:
+    if domain.same(before, target):
         return None
     parsed = sample.parsed or parse_tool_calls(sample.output, family, sample.tools, sample.truncated)
     made = [{"name": c.name, "arguments": _plain(prune(c.arguments))} for c in parsed.strict_calls]
@@ -90,31 +91,19 @@ def run_sample(spec: ModelSpec, record: Record, sample: Sample, family: str = "h
         return "no_call"
     if not _allowed(made, record):
         return "refused"
-    return _outcome(spec, history, [_own_names(_as_gold(call, record), back) for call in made], target.state)
-
-
-def _outcome(spec: ModelSpec, history: list[Call], calls: list[Call], target: State) -> str:
     try:
-        run = run_calls(spec, history, calls)
-        same = same_state(run.state, target)
-    except ArithmeticError:  # a number beyond what the frame can hold
+        state = state_after([_as_gold(call, record) for call in made])
+    except Refused:
         return "refused"
-    return "refused" if not run.ok else "strict" if same.strict else "summed" if same.summed else "different"
+    if domain.same(state, target):
+        return "strict"
+    return "summed" if domain.same_in_sum(state, target) else "different"
 
 
 def _allowed(calls: list[Call], record: Record) -> bool:
     """Whether each call is of a tool offered in this row, under the names that it has here."""
     schemas = offered(record.tools, record.id)
     return all(c["name"] in schemas and not schema_errors(c["arguments"], schemas[c["name"]]) for c in calls)
-
-
-def _own_names(call: Call, back: dict[str, Any]) -> Call:
-    """A call of a renamed tool under the name and the parameters that the engine knows."""
-    if call["name"] not in back:
-        return call
-    own = back[call["name"]]
-    arguments = {own["parameters"].get(key, key): value for key, value in call["arguments"].items()}
-    return {"name": own["name"], "arguments": arguments}
 
 
 def _as_gold(call: Call, record: Record) -> Call:

@@ -6,7 +6,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from data.domain import load_domain
 from data.load import spread
+from data.lookup import lookup
 from data.record import Record
 from data.render import align_end_token, render, render_prompt
 from eval.execution import execution_accuracy
@@ -76,6 +78,7 @@ def evaluate_run(
     folder.mkdir(parents=True, exist_ok=True)
     _check(records, trained)
     config, template = trained.config, trained.template
+    domain = load_domain(config["data"].get("domain"))
     settings = Settings(
         model=config["model"]["name"],
         adapter=None,
@@ -98,7 +101,7 @@ def evaluate_run(
         outputs = answers[name] = answer(name, Settings(**{**asdict(settings), "adapter": adapter}))
         samples = [Sample.from_record(r, outputs[r.id].text, truncated=outputs[r.id].truncated) for r in records]
         results[name] = score(samples, family=template.family)
-        executed[name] = execution_accuracy(records, samples, template.family)
+        executed[name] = execution_accuracy(records, samples, template.family, domain)
         seconds[name] = round(time.perf_counter() - started, 1)
     metrics = {
         "run": run.name,
@@ -213,10 +216,8 @@ def _output(row: dict[str, Any]) -> Output:
 
 def _probe(training: Sequence[Record], records: Sequence[Record]) -> dict[str, Any] | None:
     """What the no-model probe solves of these rows: the nearest training sentence, its numbers refilled."""
-    from data.structural.proof.probe import probe
-
     if any("bucket" not in r.meta for r in records):
         return None
-    shares = probe([r.to_dict() for r in training], [r.to_dict() for r in records])
+    shares = lookup(training, records)
     solved = round(shares["all"] * len(records))
     return {"solved": solved, "n": len(records), "by_bucket": {k: v for k, v in shares.items() if k != "all"}}

@@ -72,6 +72,9 @@ class Data(Section):
     validation: Path | None
     """None: `train` is split 80/10/10 by a stable hash of each row's id."""
     test: Path | None
+    domain: str | None = None
+    """What carries calls out for Execution Accuracy, `module:object` or an installed one; None: what each row says
+    (data/domain.py)."""
     template: Literal["auto", "project"]
     """auto: the tokenizer's own chat template where it survives render → parse; else the project's."""
     tools_style: Literal["json", "signature"]

@@ -1,13 +1,12 @@
 """Rows that say the same, within a split and across splits: what a model could have learnt by heart."""
 
 import math
-import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from data.check.finding import Finding, Placed, finding, shorten
+from data.overlap import grams, normalised, user_text
 from data.record import Record
 from tooltune.files import dump_json
 
@@ -52,12 +51,7 @@ def leaks(rows: Sequence[Placed]) -> list[Finding]:
 
 def request(record: Record) -> str:
     """All that the user says."""
-    return " / ".join(m["content"] for m in record.messages if m["role"] == "user")
-
-
-def normalised(text: str) -> str:
-    """A text without case, width or spaces."""
-    return re.sub(r"\s+", "", unicodedata.normalize("NFKC", text).lower())
+    return user_text(record.messages)
 
 
 def near_pairs(texts: Sequence[str], splits: Sequence[str], limit: float = NEAR) -> Iterator[tuple[int, int, float]]:
@@ -67,30 +61,26 @@ def near_pairs(texts: Sequence[str], splits: Sequence[str], limit: float = NEAR)
     common, one of the first |A| - ceil(limit·|A|) + 1 of each (prefix filtering; Bayardo et al., WWW 2007). Only rows
     that share such a 3-gram are compared.
     """
-    grams = [_grams(text[:MAX_COMPARED]) for text in texts]
+    sets = [grams(text[:MAX_COMPARED]) for text in texts]
     if len(set(splits)) < 2:
         return
-    often = Counter(gram for found in grams for gram in found)
+    often = Counter(gram for found in sets for gram in found)
     index: dict[str, list[int]] = defaultdict(list)
-    for i, mine in enumerate(grams):
+    for i, mine in enumerate(sets):
         rare = sorted(mine, key=lambda gram: (often[gram], gram))[: len(mine) - math.ceil(limit * len(mine)) + 1]
         seen: set[int] = set()
         for gram in rare:
             seen.update(index[gram])
             index[gram].append(i)
         for j in sorted(seen):
-            small, large = sorted((len(mine), len(grams[j])))
+            small, large = sorted((len(mine), len(sets[j])))
             if splits[i] == splits[j] or small <= limit * large:
                 continue
-            both = len(mine & grams[j])
+            both = len(mine & sets[j])
             alike = both / (small + large - both)
             if alike > limit:
                 yield i, j, alike
                 break
-
-
-def _grams(text: str) -> frozenset[str]:
-    return frozenset(text[i : i + 3] for i in range(len(text) - 2)) or frozenset((text,))
 
 
 def _across(rows: Sequence[Placed], keys: Sequence[str]) -> list[tuple[int, int]]:

@@ -14,9 +14,9 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-from data.structural.proof import leaks as checks
+from data.structural.make_row import make_row
+from data.structural.proof import split_leaks as checks
 from data.structural.requests import sessions
-from data.structural.requests.rows import make_row
 from data.structural.requests.splits import SPLITS, Bucket, quota
 from tooltune.files import atomic_write, read_jsonl, write_json
 

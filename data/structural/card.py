@@ -4,9 +4,10 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from data.lookup import lookup
+from data.record import Record
 from data.structural.build import SEED
-from data.structural.proof import leaks as checks
-from data.structural.proof.probe import LIMITS, probe
+from data.structural.proof import split_leaks as checks
 from data.structural.requests.splits import KINDS, SPLITS
 from tooltune.files import atomic_write, read_jsonl
 
@@ -62,12 +63,14 @@ Conventions: load units are copied (`unit`, left out when kN-based), lengths are
 down means Z with a negative value; a beam load without a direction acts down, a nodal load without one is asked back
 for; floor load and self-weight count downward as positive; what is unsaid is left out of the call.
 
-Each row was checked twice, independently of what wrote it: the engine carries the gold calls out on the row's model
-(`meta.model`) and holds the loads to equilibrium, and a second reader finds the calls' numbers, units, directions and
-ids in the text (`meta.verified`). Calls to something that does not exist were refused by the engine.
+Each row was checked twice, independently of what wrote it: the engine carries the gold calls out on the row's model and
+holds the loads to equilibrium, and a second reader finds the calls' numbers, units, directions and ids in the text
+(`meta.verified`). Calls to something that does not exist were refused by the engine.
 
-`meta`: split, bucket, lang, phenomena, template_id, model_id, model, relevant_tools, verified; `renamed` maps a row's
-renamed tools and parameters back to the project's names; `session` names a training row's session.
+`meta`: split, bucket, lang, phenomena, template_id, model_id, relevant_tools, verified; `renamed` maps a row's renamed
+tools and parameters back to the project's names. Validation and test rows also have the model itself (`model`) and what
+was checked; a training row names its model (`data.structural.requests.frames.spec_of` reads both), has passed every
+check (`{{"ok": true}}`), and names its session.
 
 Tools are described in one language, that of the request: Korean for Korean and mixed rows, English for English ones.
 A description says what the schema cannot: that a beam load without a direction acts down.
@@ -209,10 +212,11 @@ def _probe(rows: Rows) -> str:
     text = "Solved without a model, by copying the nearest training request's calls and refilling the numbers:\n\n"
     head = ["split", "T1", "T2", "T3", "T4", "T5", "all"]
     lines: list[list[object]] = []
+    records = {split: [Record(**row) for row in mine] for split, mine in rows.items()}
     for split in ("validation", "test"):
-        solved = probe(rows["train"], rows[split])
+        solved = lookup(records["train"], records[split])
         lines.append([split, *(f"{solved[b]:.1%}" if b in solved else "" for b in head[1:])])
-    limits = ", ".join(f"{name} {share:.0%}" for name, share in LIMITS.items())
+    limits = ", ".join(f"{name} {share:.0%}" for name, share in checks.LOOKUP_LIMITS.items())
     return text + _table(head, lines) + f"\nLimits for the test split: {limits}.\n"
 
 

@@ -14,11 +14,11 @@ from typing import Any
 from data.structural.build import line
 from data.structural.engine import EXAMPLE, state_line
 from data.structural.language.replies import OPENING
-from data.structural.language.speaker import Voice
+from data.structural.language.speaker import Speaker
+from data.structural.make_row import SYSTEM
 from data.structural.requests import toolsets
 from data.structural.requests.multiturn import called, user
 from data.structural.requests.request import Call
-from data.structural.requests.rows import SYSTEM
 from tooltune.files import atomic_write, read_jsonl
 
 HERE = Path(__file__).parent
@@ -32,7 +32,7 @@ def build() -> str:
 
 def make_row(said: dict[str, Any]) -> dict[str, Any]:
     """One line of utterances.jsonl as a row; what it draws, the tools beside the needed ones, depends on its id."""
-    voice = Voice(random.Random(f"handwritten:{said['id']}"), said["lang"])
+    speaker = Speaker(random.Random(f"handwritten:{said['id']}"), said["lang"])
     history, calls = said.get("history", []), _calls(said)
     about = [name for name, _ in calls] or said.get("concerns") or [c["name"] for c in said.get("rejected_calls", [])]
     earlier = [name for turn in history for name, _ in _calls(turn)]
@@ -44,7 +44,7 @@ def make_row(said: dict[str, Any]) -> dict[str, Any]:
             user(said["user"]),
             called(calls) if calls else _text(said["reply"]),
         ],
-        "tools": toolsets.offer(toolsets.choose(voice, [*about, *earlier]), said["lang"]),
+        "tools": toolsets.offer(toolsets.choose(speaker, [*about, *earlier]), said["lang"]),
         "meta": {
             "split": "handwritten",
             "lang": said["lang"],

@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from data.check import check_files
-from data.check.leaks import near_pairs, normalised
+from data.check.leaks import near_pairs
 from data.commands import app
+from data.overlap import normalised
 from tooltune.embedded import converted
 
 HERE = Path(__file__).parent / "formats"

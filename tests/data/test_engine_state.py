@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from data.domain import history_calls
 from data.structural.engine import (
     EXAMPLE,
     ModelSpec,
@@ -12,7 +13,6 @@ from data.structural.engine import (
     build,
     canonical_state,
     execute,
-    history_calls,
     run_calls,
     same_state,
     state_line,

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from data.structural.engine import EXAMPLE, history_calls, run_calls, verify
+from data.domain import history_calls
+from data.structural.engine import EXAMPLE, run_calls, verify
 
 FOLDER = Path(__file__).parents[2] / "data" / "structural"
 ROWS = [json.loads(line) for line in (FOLDER / "utterances.jsonl").read_text(encoding="utf-8").splitlines()]

@@ -2,11 +2,12 @@
 
 import pytest
 
+from data.domain import history_calls
 from data.record import Record
-from data.structural.engine import ModelSpec, history_calls, run_calls
+from data.structural.engine import ModelSpec, run_calls
 from data.structural.handwritten import HERE, build
 from data.structural.language.replies import OPENING
-from data.structural.proof import leaks as checks
+from data.structural.proof import split_leaks as checks
 from tooltune.files import read_jsonl
 
 ROWS = [row for _, row in read_jsonl(HERE / "handwritten.jsonl")]

@@ -8,7 +8,7 @@ import pytest
 from corruptions import corruptions, swaps
 
 from data.structural.proof.reader import agrees, read
-from data.structural.proof.reader.text import plain
+from data.structural.proof.reader.plain_text import plain
 
 HERE = Path(__file__).parent
 NAMES = ["DL", "LL", "WX", "EX", "EY", "LCB1", "LCB2", "LCB3"]

@@ -7,13 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from data.lookup import lookup
+from data.overlap import near
 from data.record import Record
 from data.structural import build
 from data.structural.card import card
 from data.structural.language.replies import OPENING
-from data.structural.proof import leaks as checks
-from data.structural.proof.probe import LIMITS, probe
+from data.structural.proof import split_leaks as checks
 from data.structural.requests import toolsets
+from data.structural.requests.frames import spec_of
 from data.structural.requests.multitool import CHAINS
 from data.structural.requests.splits import SPLITS
 from tooltune.files import read_jsonl
@@ -61,7 +63,7 @@ def test_rows_of_a_session_share_system_turn_tools_and_language(sessions):
     for first, *others in sessions:
         for row in others:
             assert row["messages"][0] == first["messages"][0] and row["tools"] == first["tools"], row["id"]
-            assert row["meta"]["model"] == first["meta"]["model"]
+            assert spec_of(row["meta"]) == spec_of(first["meta"])
             assert row["meta"].get("renamed") == first["meta"].get("renamed")
             assert (row["meta"]["lang"] == "en") == (first["meta"]["lang"] == "en"), row["id"]
 
@@ -198,8 +200,8 @@ def test_the_card_is_written_from_these_files(rows):
 
 
 def test_the_probe_without_a_model_fails(rows):
-    solved = probe(rows["train"], rows["test"])
-    for bucket, limit in LIMITS.items():
+    solved = lookup([Record(**row) for row in rows["train"]], [Record(**row) for row in rows["test"]])
+    for bucket, limit in checks.LOOKUP_LIMITS.items():
         assert solved[bucket] <= limit, f"{bucket}: {solved[bucket]:.1%}"
 
 
@@ -207,7 +209,7 @@ def test_no_training_row_is_shaped_like_a_t2_row(rows):
     train = [checks.shape(r) for r in rows["train"]]
     for row in rows["validation"] + rows["test"]:
         if row["meta"]["bucket"] == "T2":
-            assert not any(checks.near(checks.shape(row), s, checks.SHAPE_LIMIT) for s in train), row["id"]
+            assert not any(near(checks.shape(row), s, checks.SHAPE_LIMIT) for s in train), row["id"]
 
 
 def test_every_tool_goes_on_to_many_others_in_training(rows):
@@ -256,5 +258,5 @@ def test_answers_in_words_are_short_and_begin_alike(rows):
 
 
 def test_splits_share_no_section(rows):
-    names = {s: {c for r in mine for c in r["meta"]["model"]["sections"]} for s, mine in rows.items()}
+    names = {s: {c for r in mine for c in spec_of(r["meta"]).sections} for s, mine in rows.items()}
     assert not names["train"] & names["test"] and not names["train"] & names["validation"]

@@ -9,25 +9,26 @@ from itertools import chain, combinations, islice
 import pytest
 
 from data.structural import build
+from data.structural.engine.tool_schemas import core_tools, functions, heldout_tools
 from data.structural.language import noise
 from data.structural.language import quantities as units
 from data.structural.language.numerals import native, plain, sino
 from data.structural.language.particles import particle, settle
 from data.structural.language.sentence import say
-from data.structural.language.speaker import Voice, ch
+from data.structural.language.speaker import Speaker, ch
 from data.structural.language.verbs import VERBS
-from data.structural.proof import leaks as checks
+from data.structural.make_row import make_row
+from data.structural.proof import split_leaks as checks
 from data.structural.requests import multitool, nocall, renames, sessions, toolsets
+from data.structural.requests.frames import COUNTS, make_frame
 from data.structural.requests.intents import HELDOUT, INTENTS
-from data.structural.requests.models import COUNTS, make_model
 from data.structural.requests.multitool import CHAINS
-from data.structural.requests.request import Scene
-from data.structural.requests.rows import make_row
+from data.structural.requests.request import Situation
 from data.structural.requests.splits import SPLITS, quota
 
 
-def voice(seed: str = "x", **settings) -> Voice:
-    return Voice(random.Random(seed), **settings)
+def speaker(seed: str = "x", **settings) -> Speaker:
+    return Speaker(random.Random(seed), **settings)
 
 
 @pytest.mark.parametrize(
@@ -95,16 +96,16 @@ def test_verbs_close_their_stems():
 
 def test_a_plan_says_exactly_the_slots_that_are_known():
     plans = ch("[{case} ][{node}에 ]{mag}|{node}, {mag}")
-    texts = {say(voice(str(i)), plans, {"node": "8번 절점", "mag": "10kN"}) for i in range(30)}
+    texts = {say(speaker(str(i)), plans, {"node": "8번 절점", "mag": "10kN"}) for i in range(30)}
     assert texts == {"8번 절점에 10kN", "8번 절점, 10kN"}
     with pytest.raises(LookupError):
-        say(voice(), plans, {"story": "2F"})
+        say(speaker(), plans, {"story": "2F"})
 
 
 def test_heldout_rules_stay_with_their_split():
     options = ch("a|b", val="v", test="t")
     said = {
-        pool: {voice(f"{pool}{i}", pool=pool).pick(options) for i in range(60)} for pool in ("train", "val", "test")
+        pool: {speaker(f"{pool}{i}", pool=pool).pick(options) for i in range(60)} for pool in ("train", "val", "test")
     }
     assert said == {"train": {"a", "b"}, "val": {"a", "b", "v"}, "test": {"a", "b", "t"}}
 
@@ -113,10 +114,10 @@ def test_noise_never_touches_digits_units_or_axes():
     text = "절점 8번에 X방향으로 12.5kN 하중 추가해줘"
     keep = r"[0-9.]+|kN|[XYZ]"
     for i in range(200):
-        v = voice(str(i), want=("typo", "spacing"))
+        v = speaker(str(i), want=("typo", "spacing"))
         changed = noise.spacing(v, noise.typo(v, text))
         assert re.findall(keep, changed) == re.findall(keep, text)
-    assert "8 12" in noise.spacing(voice("1"), "절점 8 12kN")
+    assert "8 12" in noise.spacing(speaker("1"), "절점 8 12kN")
 
 
 def test_every_tool_can_be_said_in_every_language():
@@ -124,10 +125,10 @@ def test_every_tool_can_be_said_in_every_language():
         for lang in ("ko", "mixed", "en"):
             said = 0
             for i in range(40):
-                v = voice(f"{name}{lang}{i}", lang=lang)
-                act = intent(Scene(make_model("train", i % COUNTS["train"]), "train", v))
+                v = speaker(f"{name}{lang}{i}", lang=lang)
+                command = intent(Situation(make_frame("train", i % COUNTS["train"]), "train", v))
                 try:
-                    text = act.sentence(v)
+                    text = command.sentence(v)
                 except LookupError:
                     continue
                 said += 1
@@ -144,7 +145,7 @@ def test_renames_map_back_to_the_schema():
         }
         for _ in range(2)
     )
-    renames.offer_to([row, other], ["add_nodal_load", "undo"], "ko", "renamed", voice("r"), set(HELDOUT))
+    renames.offer_to([row, other], ["add_nodal_load", "undo"], "ko", "renamed", speaker("r"), set(HELDOUT))
     assert row == other
     back = row["meta"]["renamed"]
     assert sorted(b["name"] for b in back.values()) == ["add_nodal_load", "undo"]
@@ -152,13 +153,13 @@ def test_renames_map_back_to_the_schema():
     assert back[called["name"]]["name"] == "undo" and row["meta"]["relevant_tools"] == [called["name"]]
     for tool in row["tools"]:
         function = tool["function"]
-        known = toolsets.schemas()[back[function["name"]]["name"]]["parameters"]["properties"]
+        known = functions()[back[function["name"]]["name"]]["parameters"]["properties"]
         names = [back[function["name"]]["parameters"].get(p, p) for p in function["parameters"]["properties"]]
         assert names == list(known)
 
 
 def test_every_description_is_there_in_both_languages():
-    for tool in (*toolsets.core_tools(), *toolsets.heldout_tools()):
+    for tool in (*core_tools(), *heldout_tools()):
         function = tool["function"]
         for described in (function, *function["parameters"]["properties"].values()):
             korean, english = described["description"].split(" / ")
@@ -194,7 +195,7 @@ def test_a_list_widens_for_conversations_and_for_what_nothing_else_fits():
 
 
 def test_models_of_the_splits_do_not_meet():
-    lines = {s: {str(make_model(s, i).spec) for i in range(n)} for s, n in COUNTS.items()}
+    lines = {s: {str(make_frame(s, i).spec) for i in range(n)} for s, n in COUNTS.items()}
     assert not lines["train"] & lines["test"] and not lines["train"] & lines["validation"]
     assert not lines["validation"] & lines["test"]
 
@@ -256,7 +257,8 @@ def test_a_training_row_keeps_away_from_frozen_rows():
 def test_open_chains_are_clear_and_not_those_of_a_list():
     listed = {frozenset(two) for pool in CHAINS.values() for tools, _ in pool for two in combinations(tools, 2)}
     drawn = [
-        multitool._open(Scene(make_model("train", 0), "train", voice(str(i)), about=["move_node"])) for i in range(400)
+        multitool._open(Situation(make_frame("train", 0), "train", speaker(str(i)), about=["move_node"]))
+        for i in range(400)
     ]
     pairs = [two for tools in drawn for two in combinations(tools, 2)]
     assert not listed & {frozenset(two) for two in pairs} and not any(multitool._unclear(*two) for two in pairs)
@@ -270,31 +272,32 @@ def test_chains_outside_of_a_session_are_those_of_the_list():
     chains = {"+".join(tools) for tools, _ in CHAINS["test"]}
     for i in range(60):
         assert (
-            multitool.chain(Scene(make_model("test", 0), "test", voice(str(i), pool="test")), "test").template in chains
+            multitool.chain(Situation(make_frame("test", 0), "test", speaker(str(i), pool="test")), "test").template
+            in chains
         )
 
 
 def test_twins_have_the_value_or_a_thing_that_exists():
     for i in range(200):
-        model, lang = make_model("train", i % COUNTS["train"]), ("ko", "en")[i % 2]
-        request = nocall.invalid(Scene(model, "train", v := voice(f"invalid{i}", lang=lang)))
+        model, lang = make_frame("train", i % COUNTS["train"]), ("ko", "en")[i % 2]
+        request = nocall.invalid(Situation(model, "train", v := speaker(f"invalid{i}", lang=lang)))
         if request.twin:
             assert request.twin.text != request.text and request.twin.calls != request.refused
             assert [name for name, _ in request.twin.calls] == [name for name, _ in request.refused]
-            assert request.twin.voice is not v and "twin" in request.twin.voice.shown and "twin" not in v.shown
-    assert nocall.missing(Scene(model, "train", voice("missing"))).twin
-    assert not nocall.missing(Scene(make_model("test", 0), "test", voice("missing"))).twin
+            assert request.twin.speaker is not v and "twin" in request.twin.speaker.shown and "twin" not in v.shown
+    assert nocall.missing(Situation(model, "train", speaker("missing"))).twin
+    assert not nocall.missing(Situation(make_frame("test", 0), "test", speaker("missing"))).twin
 
 
 def test_a_thing_that_exists_takes_the_place_of_the_one_that_does_not():
-    scene = Scene(make_model("train", 0), "train", voice())
-    act = INTENTS["get_displacement"][0](replace(scene, fix={"nodes": [99], "say_load": False}))
-    right = nocall._with(scene, act, 99, [7])
+    scene = Situation(make_frame("train", 0), "train", speaker())
+    command = INTENTS["get_displacement"][0](replace(scene, fix={"nodes": [99], "say_load": False}))
+    right = nocall._with(scene, command, 99, [7])
     assert right.calls[0][1]["node_id"] == 7 and "7" in str(right.slots) and "99" not in str(right.slots)
-    assert nocall._with(scene, replace(act, slots={"node": "99번 99번"}), 99, [7]) is None
-    assert nocall._with(scene, act, 98, [7]) is None and nocall._with(scene, act, 99, []) is None
+    assert nocall._with(scene, replace(command, slots={"node": "99번 99번"}), 99, [7]) is None
+    assert nocall._with(scene, command, 98, [7]) is None and nocall._with(scene, command, 99, []) is None
 
 
 def test_other_units_are_usual_in_training_alone():
-    shares = {s: sum(units.draw(voice(f"{s}{i}"), s, "force").unit != "kN" for i in range(400)) / 400 for s in COUNTS}
+    shares = {s: sum(units.draw(speaker(f"{s}{i}"), s, "force").unit != "kN" for i in range(400)) / 400 for s in COUNTS}
     assert 0.2 < shares["train"] < 0.3 and shares["validation"] < 0.1 and shares["test"] < 0.1

@@ -1,4 +1,4 @@
-"""Calls that are carried out: what leaves the same model, and what does not."""
+"""Calls that are carried out: what leaves the same state, and what does not, on frames and in another domain."""
 
 import json
 from io import StringIO
@@ -8,17 +8,22 @@ import pytest
 from rich.console import Console
 
 import eval.execution as execution
+from data.load import load_records
 from data.record import Record, tool_call
 from data.structural.engine import EXAMPLE
-from eval.execution import execution_accuracy, read_model
+from data.structural.frame_domain import STRUCTURAL as BUNDLED
+from eval.execution import execution_accuracy
 from eval.parse import render_calls
 from eval.parsed import ToolCall
 from eval.scoring import Sample
 from eval.tables import METRICS, headline_table
+from examples.thermostat import Thermostat
 
-STRUCTURAL = Path(execution.__file__).parent.parent / "data" / "structural"
+ROOT = Path(execution.__file__).parent.parent
+STRUCTURAL = ROOT / "data" / "structural"
 TOOLS = {t["function"]["name"]: t for t in json.loads((STRUCTURAL / "tools.json").read_text(encoding="utf-8"))}
 LOAD = {"node_id": 7, "direction": "Z", "value": -98.0665}
+UNIT = {"unit": "F"}
 
 
 def call(tool, /, **arguments):
@@ -147,8 +152,8 @@ def test_gold_of_the_committed_test_split_scores_full_marks():
 
 @pytest.mark.parametrize("value", [None, "gpt-4", {"name": "gpt-4"}, {"heights": []}, {"bays_x": "wide"}])
 def test_other_data_has_no_structural_model(value):
-    assert read_model(value) is None
     record = Record("r", [{"role": "assistant", "content": "…"}], [], {"model": value})
+    assert BUNDLED.frame(record) is None
     assert execution_accuracy([record], [Sample.from_record(record, "")]) is None
 
 
@@ -167,3 +172,77 @@ def lines(table):
     console = Console(width=120, file=StringIO())
     console.print(table)
     return [line.replace("│", " ").strip() for line in console.file.getvalue().splitlines() if "│" in line]
+
+
+def heating(said):
+    """The outcome of each example row for what `said` makes of its gold calls, in the example domain."""
+    records = load_records(ROOT / "examples" / "thermostat.jsonl")
+    made = [[ToolCall(c["name"], c["arguments"]) for c in said(record.gold)] for record in records]
+    samples = [Sample.from_record(r, render_calls(calls)) for r, calls in zip(records, made, strict=True)]
+    return execution_accuracy(records, samples, domain=Thermostat())
+
+
+def test_the_example_domain_is_scored_on_its_rows():
+    found = heating(lambda gold: gold)
+    assert (found["n"], found["strict"]["value"], found["left_out"]) == (6, 1.0, 0)
+    assert {bucket: rates["n"] for bucket, rates in found["by_bucket"].items()} == {"set": 3, "change": 3}
+
+
+def test_the_example_domain_knows_other_words_for_the_same():
+    def in_fahrenheit(gold):
+        return [
+            c | {"arguments": {"room": c["arguments"]["room"], "degrees": c["arguments"]["degrees"] * 1.8 + 32} | UNIT}
+            if c["name"] == "set_temperature" and "unit" not in c["arguments"]
+            else c
+            for c in gold
+        ]
+
+    assert heating(in_fahrenheit)["strict"]["value"] == 1.0
+    found = heating(lambda gold: [call("set_temperature", room="kitchen", degrees=20)])
+    assert found["samples"] == {
+        "thermostat-1": "strict",
+        "thermostat-2": "different",
+        "thermostat-3": "different",
+        "thermostat-4": "strict",  # 18 °C and two degrees more
+        "thermostat-5": "different",
+        "thermostat-6": "different",
+    }
+    assert heating(lambda gold: [])["outcomes"]["no_call"] == 6
+
+
+def test_what_the_example_domain_refuses_is_wrong():
+    outcomes = heating(lambda gold: [call("set_temperature", room="cellar", degrees=20)])["outcomes"]
+    assert outcomes["refused"] == 6
+    assert heating(lambda gold: [call("undo")])["outcomes"]["refused"] == 6
+
+
+def test_a_domain_without_its_tool_refuses_the_call():
+    class Narrow(Thermostat):
+        def tools(self):
+            return super().tools()[:1]
+
+    record = load_records(ROOT / "examples" / "thermostat.jsonl")[0]
+    other = render_calls([ToolCall("change_temperature", {"room": "kitchen", "by": 2})])
+    found = execution_accuracy([record], [Sample.from_record(record, other)], domain=Narrow())
+    assert found["outcomes"]["refused"] == 1
+
+
+def test_a_domain_may_count_effects_that_add_up():
+    class Nearly(Thermostat):
+        def same_in_sum(self, state, other):
+            return sum(state.values()) == sum(other.values())
+
+    record = load_records(ROOT / "examples" / "thermostat.jsonl")[3]
+    other = render_calls([ToolCall("change_temperature", {"room": "bedroom", "by": 2})])
+    found = execution_accuracy([record], [Sample.from_record(record, other)], domain=Nearly())
+    assert (found["strict"]["value"], found["summed"]["value"]) == (0.0, 1.0)
+
+
+def test_a_fault_in_the_code_of_a_domain_is_not_taken_for_a_refusal():
+    class Broken(Thermostat):
+        def execute(self, record, calls):
+            raise KeyError("rooms")
+
+    record = load_records(ROOT / "examples" / "thermostat.jsonl")[0]
+    with pytest.raises(KeyError):
+        execution_accuracy([record], [Sample.from_record(record, "")], domain=Broken())

@@ -4,7 +4,7 @@ from typing import Any
 
 from data.structural.engine.model import Point
 from data.structural.engine.properties import (
-    Section,
+    CrossSection,
     check_dimensions,
     kind_of_grade,
     material,
@@ -160,7 +160,7 @@ def define_section(state: State, a: Args) -> Args:
     name = a.get("name") or section_name(a["shape"], dims)
     if name in t.sections:
         raise Refusal("duplicate_name", f"단면 {name}이(가) 이미 있습니다", f"section {name} exists already")
-    t.sections[name] = Section(a["shape"], dims, chosen)
+    t.sections[name] = CrossSection(a["shape"], dims, chosen)
     return {"name": name}
 
 

@@ -1,15 +1,14 @@
 """One call on one state. The tables below are the whole list of tools: the 30 core ones and the 5 held-out ones."""
 
-import json
 from collections.abc import Callable
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from data.structural.engine import edits, loads, queries
-from data.structural.engine.result import Refusal, Result
+from data.structural.engine import edits, queries
+from data.structural.engine import load_edits as loads
+from data.structural.engine.result import CallResult, Refusal
 from data.structural.engine.state import State
-from data.validate import offered, schema_errors
+from data.structural.engine.tool_schemas import parameters
+from data.validate import schema_errors
 
 Tool = Callable[[State, dict[str, Any]], dict[str, Any]]
 
@@ -55,17 +54,7 @@ QUERIES: dict[str, Tool] = {
 }
 
 
-@cache
-def schemas() -> dict[str, dict[str, Any]]:
-    """Tool name → parameter schema, core and held-out."""
-    folder = Path(__file__).parent.parent
-    found: dict[str, dict[str, Any]] = {}
-    for file in ("tools.json", "tools_heldout.json"):
-        found |= offered(json.loads((folder / file).read_text(encoding="utf-8")), file)
-    return found
-
-
-def execute(state: State, call: dict[str, Any], *, solve: bool = True) -> Result:
+def execute(state: State, call: dict[str, Any], *, solve: bool = True) -> CallResult:
     """Carry out one call `{"name", "arguments"}` on the state, in place; a refused call leaves it as it was.
 
     Analyses and queries change nothing that `undo` knows; they are listed in `state.actions`.
@@ -76,23 +65,23 @@ def execute(state: State, call: dict[str, Any], *, solve: bool = True) -> Result
     """
     name, arguments = call["name"], call.get("arguments") or {}
     try:
-        if name not in schemas():
+        if name not in parameters():
             raise Refusal("unknown_tool", f"{name}은(는) 없는 도구입니다", f"no tool {name}")
-        if errors := schema_errors(arguments, schemas()[name]):
+        if errors := schema_errors(arguments, parameters()[name]):
             raise Refusal("bad_arguments", "인수가 스키마와 다릅니다", errors[0])
         if name == "undo":
-            return Result(True, _undo(state, arguments.get("steps", 1)))
+            return CallResult(True, _undo(state, arguments.get("steps", 1)))
         if name in EDITS:
-            return Result(True, _edit(state, EDITS[name], arguments))
+            return CallResult(True, _edit(state, EDITS[name], arguments))
         state.solves = solve
         try:
             data = QUERIES[name](state, arguments)
         except queries.Unsolved:
             data = {}
         state.actions.append((name, arguments))
-        return Result(True, data)
+        return CallResult(True, data)
     except Refusal as refusal:
-        return Result(False, {}, str(refusal), refusal.code)
+        return CallResult(False, {}, str(refusal), refusal.code)
 
 
 def _edit(state: State, tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:

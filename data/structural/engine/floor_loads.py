@@ -8,7 +8,7 @@ ON_LEVEL = 1e-6
 
 
 @dataclass(frozen=True)
-class Panel:
+class FloorPanel:
     """A rectangle of floor with its corner at (x, y), lx by ly (m), and the members along its X-edges and Y-edges."""
 
     x: float
@@ -30,13 +30,13 @@ class Strip:
     last: float
 
 
-def panels(t: Tables, z: float, distribution: str) -> list[Panel]:
+def panels(t: Tables, z: float, distribution: str) -> list[FloorPanel]:
     """The panels at elevation z whose carrying edges all have a beam between the panel's corners."""
     reached = {n for m in t.members.values() for n in (m.i, m.j)}
     corners = {t.nodes[n][:2]: n for n in sorted(reached) if abs(t.nodes[n][2] - z) < ON_LEVEL}
     beams = {frozenset((m.i, m.j)): n for n, m in t.members.items()}
 
-    def edges(x: float, y: float, x2: float, y2: float) -> Panel | None:
+    def edges(x: float, y: float, x2: float, y2: float) -> FloorPanel | None:
         if (x2, y2) not in corners:
             return None
         a, b, c, d = corners[x, y], corners[x2, y], corners[x, y2], corners[x2, y2]
@@ -45,7 +45,7 @@ def panels(t: Tables, z: float, distribution: str) -> list[Panel]:
         needed = {"one_way_x": y_edges, "one_way_y": x_edges}.get(distribution, x_edges + y_edges)
         if not all(needed):
             return None
-        return Panel(x, y, x2 - x, y2 - y, tuple(filter(None, x_edges)), tuple(filter(None, y_edges)))
+        return FloorPanel(x, y, x2 - x, y2 - y, tuple(filter(None, x_edges)), tuple(filter(None, y_edges)))
 
     found = []
     for x, y in corners:

@@ -87,16 +87,11 @@ class ModelSpec:
     @property
     def levels(self) -> dict[str, float]:
         """Storey name → elevation (m), from the base up."""
-        z = 0.0
-        result = {self.base_story: z}
-        for name, height in zip(self.stories, self.heights, strict=True):
-            z += height
-            result[name] = round(z, 9)
-        return result
+        return dict(zip((self.base_story, *self.stories), running_sums(self.heights), strict=True))
 
     def nodes(self) -> dict[int, Point]:
         """Node number → (x, y, z) in m."""
-        xs, ys = _running(self.bays_x), _running(self.bays_y)
+        xs, ys = running_sums(self.bays_x), running_sums(self.bays_y)
         points = [(x, y, z) for z in self.levels.values() for y in ys for x in xs]
         return {self.first_node + i * self.node_step: p for i, p in enumerate(points)}
 
@@ -116,8 +111,8 @@ class ModelSpec:
         return {self.first_member + i: m for i, m in enumerate(found)}
 
 
-def _running(widths: list[float]) -> list[float]:
-    """Grid coordinates (m) from bay widths, starting at 0."""
+def running_sums(widths: list[float]) -> list[float]:
+    """Grid coordinates (m) from bay widths, or elevations from heights, starting at 0."""
     result = [0.0]
     for width in widths:
         result.append(round(result[-1] + width, 9))

@@ -25,7 +25,7 @@ class Material:
 
 
 @dataclass(frozen=True)
-class Section:
+class CrossSection:
     """A cross-section: shape, dimensions in mm and the name of its material."""
 
     shape: str
@@ -93,7 +93,7 @@ def check_dimensions(shape: str, dims: tuple[float, ...]) -> None:
         raise Refusal("bad_dimensions", "판 두께가 단면보다 큽니다", "a wall is thicker than the section")
 
 
-def properties(section: Section) -> Properties:
+def properties(section: CrossSection) -> Properties:
     """Elastic properties in m from dimensions in mm; thin-walled torsion for H and box, fillets left out."""
     d = [v / 1000 for v in section.dims]
     if section.shape == "H":

@@ -13,7 +13,7 @@ class Refusal(ValueError):
 
 
 @dataclass(frozen=True)
-class Result:
+class CallResult:
     """The outcome of one call.
 
     Attributes:

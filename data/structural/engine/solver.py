@@ -27,7 +27,7 @@ MEMBER_AXES = {f: (f"F{axis}", sign) for f, (axis, sign) in AXES.items()} | {
 
 
 @dataclass(frozen=True)
-class Part:
+class SolvedPart:
     """One solved combination of a Pynite FEModel3D, and how much of it counts."""
 
     model: Any
@@ -44,7 +44,7 @@ class Solved:
 
     name: str
     factors: dict[str, float]
-    parts: tuple[Part, ...]
+    parts: tuple[SolvedPart, ...]
 
 
 def solve(state: State, names: list[str], *, p_delta: bool = False) -> dict[str, Solved]:
@@ -67,16 +67,16 @@ def solve(state: State, names: list[str], *, p_delta: bool = False) -> dict[str,
     }
 
 
-def solve_alone(state: State, name: str) -> Part:
+def solve_alone(state: State, name: str) -> SolvedPart:
     """One load case or combination solved as a whole, first order: its model knows the axial forces together."""
     return _solve_each(state, {name: state.tables.combos.get(name) or {name: 1.0}}, p_delta=False)[name]
 
 
-def _solve_each(state: State, combos: dict[str, dict[str, float]], *, p_delta: bool) -> dict[str, Part]:
+def _solve_each(state: State, combos: dict[str, dict[str, float]], *, p_delta: bool) -> dict[str, SolvedPart]:
     """Pynite imposes displacements on every combination alike, so each one with a settlement gets its own model."""
     moved = {x.case for x in state.tables.loads if x.kind == "settlement"}
     shared = [n for n in combos if not moved & set(combos[n])]
-    result: dict[str, Part] = {}
+    result: dict[str, SolvedPart] = {}
     for group in [shared] * bool(shared) + [[n] for n in combos if n not in shared]:
         model = assemble(state)
         for name in group:
@@ -84,7 +84,7 @@ def _solve_each(state: State, combos: dict[str, dict[str, float]], *, p_delta: b
         if group is not shared:
             _impose(model, state.tables, combos[group[0]])
         _analyse(model, p_delta)
-        result |= {name: Part(model, name) for name in group}
+        result |= {name: SolvedPart(model, name) for name in group}
     return result
 
 
@@ -131,7 +131,7 @@ def attached(t: Tables) -> list[int]:
 def displacement(solved: Solved, node: int) -> dict[str, float]:
     """DX, DY, DZ (m) and RX, RY, RZ (rad) of a node."""
 
-    def of(part: Part) -> tuple[float, ...]:
+    def of(part: SolvedPart) -> tuple[float, ...]:
         n, c = part.model.nodes[str(node)], part.combo
         return n.DX[c], -n.DZ[c], n.DY[c], n.RX[c], -n.RZ[c], n.RY[c]
 
@@ -141,7 +141,7 @@ def displacement(solved: Solved, node: int) -> dict[str, float]:
 def reaction(solved: Solved, node: int) -> dict[str, float]:
     """FX, FY, FZ (kN) and MX, MY, MZ (kN-m) that a support, spring or not, exerts on the structure."""
 
-    def of(part: Part) -> tuple[float, ...]:
+    def of(part: SolvedPart) -> tuple[float, ...]:
         n, c = part.model.nodes[str(node)], part.combo
         return n.RxnFX[c], -n.RxnFZ[c], n.RxnFY[c], n.RxnMX[c], -n.RxnMZ[c], n.RxnMY[c]
 
@@ -151,7 +151,7 @@ def reaction(solved: Solved, node: int) -> dict[str, float]:
 def member_force(state: State, solved: Solved, member: int, ratio: float) -> dict[str, float]:
     """N (tension +), Vy, Vz, T (kN, kN-m), My (strong axis, sagging +) and Mz at a ratio of the member's length."""
 
-    def of(part: Part) -> tuple[float, ...]:
+    def of(part: SolvedPart) -> tuple[float, ...]:
         m, c = part.model.members[str(member)], part.combo
         x = m.L() * ratio
         shear, moment = (-m.shear("Fz", x, c), m.shear("Fy", x, c)), (-m.moment("Mz", x, c), m.moment("My", x, c))
@@ -162,7 +162,7 @@ def member_force(state: State, solved: Solved, member: int, ratio: float) -> dic
     return forces
 
 
-def _sum(solved: Solved, keys: tuple[str, ...], of: Callable[[Part], tuple[float, ...]]) -> dict[str, float]:
+def _sum(solved: Solved, keys: tuple[str, ...], of: Callable[[SolvedPart], tuple[float, ...]]) -> dict[str, float]:
     total = dict.fromkeys(keys, 0.0)
     for part in solved.parts:
         for key, value in zip(keys, of(part), strict=True):

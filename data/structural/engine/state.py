@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data.structural.engine.model import ModelSpec, Point
-from data.structural.engine.properties import Material, Section, kind_of_grade, material, parse_section
+from data.structural.engine.properties import CrossSection, Material, kind_of_grade, material, parse_section
 from data.structural.engine.result import Refusal
 
 
@@ -51,7 +51,7 @@ class Tables:
     springs: dict[tuple[int, str], float] = field(default_factory=dict)
     releases: dict[tuple[int, str], bool] = field(default_factory=dict)
     materials: dict[str, Material] = field(default_factory=dict)
-    sections: dict[str, Section] = field(default_factory=dict)
+    sections: dict[str, CrossSection] = field(default_factory=dict)
     cases: dict[str, str] = field(default_factory=dict)
     combos: dict[str, dict[str, float]] = field(default_factory=dict)
     loads: list[Load] = field(default_factory=list)
@@ -94,7 +94,7 @@ def build(spec: ModelSpec) -> State:
         grade = next((g for g, m in materials.items() if m.kind == kind), None)
         if grade is None:
             raise ValueError(f"the section {name!r} needs a {kind} grade among the materials")
-        sections[name] = Section(shape, dims, grade)
+        sections[name] = CrossSection(shape, dims, grade)
     use = {"column": spec.column_section, "beam": spec.beam_section}
     nodes = spec.nodes()
     tables = Tables(

@@ -1,14 +1,12 @@
 """Rows of calls: run them, and say whether a row's gold calls hold."""
 
-import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from data.structural.engine.equilibrium import expected, imbalance
 from data.structural.engine.execute import LOADS, execute
 from data.structural.engine.model import ModelSpec
-from data.structural.engine.result import Result
+from data.structural.engine.result import CallResult
 from data.structural.engine.state import Load, State, build
 from data.validate import offered, schema_errors
 
@@ -16,11 +14,11 @@ Call = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Run:
+class Executed:
     """The state after the calls, and the result of each call (the history's are not listed)."""
 
     state: State
-    results: list[Result]
+    results: list[CallResult]
 
     @property
     def ok(self) -> bool:
@@ -29,7 +27,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verification:
     """What `verify` found.
 
     Attributes:
@@ -58,35 +56,17 @@ def engine_version() -> str:
         return "without PyNiteFEA"
 
 
-def history_calls(messages: Iterable[dict[str, Any]]) -> list[Call]:
-    """The calls of a conversation's assistant turns, in order, as `{"name", "arguments"}`.
-
-    Calls whose tool turn says `"ok": false` were refused then and are left out.
-    """
-    calls: list[Call] = []
-    waiting: list[Call] = []
-    for message in messages:
-        if message["role"] == "assistant":
-            calls += waiting
-            waiting = [c.get("function", c) for c in message.get("tool_calls") or []]
-        elif message["role"] == "tool" and waiting:
-            done = waiting.pop(0)
-            if not _refused(message.get("content")):
-                calls.append(done)
-    return calls + waiting
-
-
-def run_calls(spec: ModelSpec | State, history: list[Call], calls: list[Call], *, solve: bool = False) -> Run:
+def run_calls(spec: ModelSpec | State, history: list[Call], calls: list[Call], *, solve: bool = False) -> Executed:
     """Build the model, replay the history, carry out the calls. Later calls run also when one was refused."""
     state = build(spec) if isinstance(spec, ModelSpec) else spec
     for call in history:
         execute(state, call, solve=False)
-    return Run(state, [execute(state, call, solve=solve) for call in calls])
+    return Executed(state, [execute(state, call, solve=solve) for call in calls])
 
 
 def verify(
     spec: ModelSpec, history: list[Call], gold: list[Call], tools: list[dict[str, Any]], *, equilibrium: bool = True
-) -> Verdict:
+) -> Verification:
     """Check a row's gold calls: offered and schema-valid, carried out, and in equilibrium.
 
     Every gold call is executed in order after the history. Queries that need results are solved on demand. After each
@@ -128,17 +108,9 @@ def verify(
     if pending:
         reasons["equilibrium"] += _balance(state, pending, applied)
     checks = {name: not found for name, found in reasons.items()}
-    return Verdict(all(checks.values()), checks, [r for found in reasons.values() for r in found])
+    return Verification(all(checks.values()), checks, [r for found in reasons.values() for r in found])
 
 
 def _balance(state: State, loads: list[Load], applied: list[float]) -> list[str]:
     fault = imbalance(state, loads, applied)
     return [fault] * bool(fault)
-
-
-def _refused(content: Any) -> bool:
-    try:
-        value = json.loads(content)
-    except (TypeError, ValueError):
-        return False
-    return isinstance(value, dict) and value.get("ok") is False

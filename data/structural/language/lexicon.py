@@ -1,6 +1,6 @@
 """The nouns of the domain in three ways of speaking, with the synonyms that each split may use."""
 
-from data.structural.language.speaker import Choice, Voice, ch
+from data.structural.language.speaker import Choice, Speaker, ch
 
 # name: (Korean, the English noun that a code-switching speaker drops in, English)
 WORDS: dict[str, tuple[Choice, Choice, Choice]] = {
@@ -91,9 +91,9 @@ WORDS: dict[str, tuple[Choice, Choice, Choice]] = {
 _COLUMN = {"ko": 0, "mixed": 1, "en": 2}
 
 
-def word(voice: Voice, name: str) -> str:
+def word(speaker: Speaker, name: str) -> str:
     """One noun for a concept; a code-switching speaker uses the English one two times in three."""
-    column = _COLUMN[voice.lang]
-    if voice.lang == "mixed" and voice.chance(0.34):
+    column = _COLUMN[speaker.lang]
+    if speaker.lang == "mixed" and speaker.chance(0.34):
         column = 0
-    return voice.pick(WORDS[name][column])
+    return speaker.pick(WORDS[name][column])

@@ -2,77 +2,52 @@
 
 import re
 
-from data.structural.language.speaker import Voice, ch
+from data.structural.language.speaker import Speaker, ch
 
-_SAFE = (
-    "절점",
-    "부재",
-    "하중",
-    "추가",
-    "해석",
-    "방향",
-    "지점",
-    "단면",
-    "변위",
-    "반력",
-    "기둥",
-    "등분포하중",
-    "집중하중",
-    "모멘트",
-    "층간변위",
-    "하중조합",
-    "하중조건",
-    "재료",
-    "검토",
-    "바닥",
-    "결과",
-    "설정",
-    "삭제",
-    "조회",
-    "보여",
-    "알려",
-    "만들어",
-)
+_SAFE = ch(
+    "절점|부재|하중|추가|해석|방향|지점|단면|변위|반력|기둥|등분포하중|집중하중|모멘트|층간변위|하중조합|하중조건"
+    "|재료|검토|바닥|결과|설정|삭제|조회|보여|알려|만들어"
+).train
 _INITIAL = {0: 1, 3: 4, 7: 8, 9: 10, 12: 14, 15: 0, 18: 11, 5: 6}  # a neighbouring or doubled key
 _VOWEL = {0: 4, 4: 0, 1: 5, 5: 1, 8: 4, 13: 18, 20: 4, 6: 2, 9: 11}
 
 
-def typo(voice: Voice, text: str) -> str:
+def typo(speaker: Speaker, text: str) -> str:
     """One slip in one safe noun: a wrong initial or vowel."""
     found = [w for w in _SAFE if w in text]
     if not found:
         return text
-    noun = voice.at(found)
-    place = int(voice.rng.random() * len(noun))
+    noun = speaker.at(found)
+    place = int(speaker.rng.random() * len(noun))
     code = ord(noun[place]) - 0xAC00
     initial, vowel, final = code // 588, code % 588 // 28, code % 28
-    if voice.chance(0.5) and initial in _INITIAL:
+    if speaker.chance(0.5) and initial in _INITIAL:
         initial = _INITIAL[initial]
     else:
         vowel = _VOWEL.get(vowel, 4)
     slip = noun[:place] + chr(0xAC00 + initial * 588 + vowel * 28 + final) + noun[place + 1 :]
     if slip == noun or slip in _SAFE:
         return text
-    voice.shown.append("typo")
+    speaker.shown.append("typo")
     return text.replace(noun, slip, 1)
 
 
-def spacing(voice: Voice, text: str) -> str:
+def spacing(speaker: Speaker, text: str) -> str:
     """No spaces at all, or only some; never between two characters that are not Hangul, which would join numbers."""
-    keep_some = voice.chance(0.4)
+    keep_some = speaker.chance(0.4)
 
     def join(match: re.Match[str]) -> str:
         before, after = text[match.start() - 1], text[match.end()] if match.end() < len(text) else " "
         hangul = "가" <= before <= "힣" or "가" <= after <= "힣"
-        return "" if hangul and not (keep_some and voice.chance(0.5)) else " "
+        return "" if hangul and not (keep_some and speaker.chance(0.5)) else " "
 
-    voice.shown.append("spacing")
+    speaker.shown.append("spacing")
     return re.sub(r" ", join, text)
 
 
-def full_width(voice: Voice, text: str) -> str:
+def full_width(speaker: Speaker, text: str) -> str:
     """Digits as a full-width keyboard types them."""
-    voice.shown.append("full_width")
+    speaker.shown.append("full_width")
     return re.sub(r"\d", lambda m: chr(ord(m.group()) + 0xFEE0), text)
 
 
@@ -95,20 +70,20 @@ _EN_REMARK = ch(
 )
 
 
-def opening(voice: Voice, text: str) -> str:
+def opening(speaker: Speaker, text: str) -> str:
     """A filler or a stray remark before the request."""
-    if "distractor" in voice.want:
-        voice.shown.append("distractor")
-        head = voice.pick(_REMARK if voice.korean else _EN_REMARK)
-    elif voice.chance(0.1):
-        head = voice.pick(_FILLER if voice.korean else _EN_FILLER)
+    if "distractor" in speaker.want:
+        speaker.shown.append("distractor")
+        head = speaker.pick(_REMARK if speaker.korean else _EN_REMARK)
+    elif speaker.chance(0.1):
+        head = speaker.pick(_FILLER if speaker.korean else _EN_FILLER)
         if head in ("could you ", "please ", "kindly ") and not re.match(
             r"(?i)(add|apply|put|set|show|get|run|perform|delete|move|create|make|check|export|undo|change)\b", text
         ):
             return text
     else:
         return text
-    if voice.lang == "en" and head[0].islower():
+    if speaker.lang == "en" and head[0].islower():
         text = text[0].lower() + text[1:] if text[1:2].islower() else text
         head = head[0].upper() + head[1:]
         if head == "Could you ":
@@ -116,16 +91,16 @@ def opening(voice: Voice, text: str) -> str:
     return head + text
 
 
-def smudge(voice: Voice, text: str) -> str:
-    """The sentence as it arrives: with the noise that this voice wants."""
-    text = opening(voice, text)
-    if voice.korean:
-        if "typo" in voice.want:
-            text = typo(voice, text)
-        if "spacing" in voice.want and "number_form" not in voice.shown:
-            text = spacing(voice, text)
-        if "full_width" in voice.want:
-            text = full_width(voice, text)
-    if text[-1] not in ".?!" and voice.chance(0.2):
+def smudge(speaker: Speaker, text: str) -> str:
+    """The sentence as it arrives: with the noise that this speaker wants."""
+    text = opening(speaker, text)
+    if speaker.korean:
+        if "typo" in speaker.want:
+            text = typo(speaker, text)
+        if "spacing" in speaker.want and "number_form" not in speaker.shown:
+            text = spacing(speaker, text)
+        if "full_width" in speaker.want:
+            text = full_width(speaker, text)
+    if text[-1] not in ".?!" and speaker.chance(0.2):
         text += "."
     return text

@@ -24,94 +24,52 @@ AFTER_VOWEL = {
 }
 _MARK = re.compile(r"\^(\??)(" + "|".join(sorted(AFTER_VOWEL, key=len, reverse=True)) + ")")
 
-# The last spoken syllable of what engineers write in Latin letters or signs.
-_UNITS = {
-    "kN/m²": "터",
-    "kN/m2": "터",
-    "kN/㎡": "터",
-    "tonf/m²": "터",
-    "tonf/m2": "터",
-    "tonf/㎡": "터",
-    "kgf/m²": "터",
-    "kgf/m2": "터",
-    "kgf/㎡": "터",
-    "N/m²": "터",
-    "N/m2": "터",
-    "N/㎡": "터",
-    "m²": "터",
-    "㎡": "터",
-    "/m": "터",
-    "kN·m": "터",
-    "kN-m": "터",
-    "kNm": "터",
-    "kN.m": "터",
-    "N·m": "터",
-    "f·m": "터",
-    "f-m": "터",
-    "N-m": "터",
-    "mm": "터",
-    "cm": "터",
-    "kN": "턴",
-    "tonf": "프",
-    "kgf": "프",
-    "%": "트",
-    "°C": "도",
-    "㎝": "터",
-    "㎜": "터",
-}
-_WORDS = {
-    "node": "드",
-    "nodes": "즈",
-    "member": "버",
-    "beam": "빔",
-    "column": "럼",
-    "load": "드",
-    "moment": "트",
-    "case": "스",
-    "combo": "보",
-    "section": "션",
-    "support": "트",
-    "direction": "션",
-    "story": "리",
-    "drift": "트",
-    "reaction": "션",
-    "displacement": "트",
-    "force": "스",
-    "diagram": "램",
-    "material": "얼",
-    "analysis": "스",
-    "mode": "드",
-    "fixed": "드",
-    "pinned": "드",
-    "pin": "핀",
-    "roller": "러",
-    "free": "리",
-    "floor": "어",
-    "live": "브",
-    "dead": "드",
-    "wind": "드",
-    "self-weight": "트",
-    "weight": "트",
-    "factor": "터",
-    "xlsx": "스",
-    "csv": "이",
-    "pdf": "프",
-    "json": "슨",
-    "combination": "션",
-    "release": "스",
-    "file": "일",
-    "excel": "셀",
-    "spectrum": "럼",
-    "shear": "어",
-    "axial": "얼",
-    "dead load": "드",
-    "grade": "드",
-    "strength": "스",
-    "code": "드",
-    "joint": "트",
-    "element": "트",
-    "eq": "큐",
-}
+
+def _spoken(endings: dict[str, str]) -> dict[str, str]:
+    """Name → the last syllable as it is spoken, from that syllable → names, separated by `|`."""
+    return {name: syllable for syllable, names in endings.items() for name in names.split("|")}
+
+
+# What engineers write in Latin letters or signs.
+_UNITS = _spoken(
+    {
+        "터": (
+            "kN/m²|kN/m2|kN/㎡|tonf/m²|tonf/m2|tonf/㎡|kgf/m²|kgf/m2|kgf/㎡|N/m²|N/m2|N/㎡|m²|㎡|/m|kN·m|kN-m|kNm"
+            "|kN.m|N·m|f·m|f-m|N-m|mm|cm|㎝|㎜"
+        ),
+        "턴": "kN",
+        "프": "tonf|kgf",
+        "트": "%",
+        "도": "°C",
+    }
+)
+_WORDS = _spoken(
+    {
+        "드": "node|load|mode|fixed|pinned|dead|wind|grade|code",
+        "즈": "nodes",
+        "버": "member",
+        "빔": "beam",
+        "럼": "column|spectrum",
+        "트": "moment|support|drift|displacement|self-weight|weight|joint|element",
+        "스": "case|force|analysis|xlsx|release|strength",
+        "보": "combo",
+        "션": "section|direction|reaction|combination",
+        "리": "story|free",
+        "램": "diagram",
+        "얼": "material|axial",
+        "핀": "pin",
+        "러": "roller",
+        "어": "floor|shear",
+        "브": "live",
+        "터": "factor",
+        "이": "csv",
+        "프": "pdf",
+        "슨": "json",
+        "일": "file",
+        "셀": "excel",
+        "큐": "eq",
+    }
+)
 _LETTERS = {"L": "엘", "M": "엠", "N": "엔", "R": "알"}
 
 

@@ -7,7 +7,7 @@ Lengths are converted by powers of ten.
 from dataclasses import dataclass
 
 from data.structural.language.numerals import plain, sino
-from data.structural.language.speaker import Choice, Voice, ch
+from data.structural.language.speaker import Choice, Speaker, ch
 
 # kind: unit: (values in 1/100, spellings)
 _STEPS: dict[str, dict[str, tuple[range, Choice]]] = {
@@ -51,50 +51,52 @@ class Amount:
         return {} if self.unit == BASE[self.kind] else {"unit": self.unit}
 
 
-def draw(voice: Voice, split: str, kind: str, unit: str = "") -> Amount:
+def draw(speaker: Speaker, split: str, kind: str, unit: str = "") -> Amount:
     """A magnitude from the value pool of a split; small values are likelier, as in practice."""
     if not unit:
         others = [u for u in _STEPS[kind] if u != BASE[kind]]
         unit = BASE[kind]
-        if "plain_unit" not in voice.want and (voice.show("unit") or voice.chance(0.25 if split == "train" else 0.05)):
-            unit = voice.at(others)
-            voice.shown.append("unit")
+        if "plain_unit" not in speaker.want and (
+            speaker.show("unit") or speaker.chance(0.25 if split == "train" else 0.05)
+        ):
+            unit = speaker.at(others)
+            speaker.shown.append("unit")
     steps, _ = _STEPS[kind][unit]
     pool = [s for s in steps if s % 11 in _RESIDUES[split]]
-    if kind == "force" and unit == "kN" and voice.chance(0.2):
+    if kind == "force" and unit == "kN" and speaker.chance(0.2):
         pool = [s for s in range(150, 3050, 50) if s % 100 and s % 11 in _RESIDUES[split]]
-    place = voice.rng.random() ** 1.6
+    place = speaker.rng.random() ** 1.6
     return Amount(_number(pool[int(place * len(pool))] / 100), kind, unit)
 
 
-def write(voice: Voice, amount: Amount, sign: int = 1) -> str:
+def write(speaker: Speaker, amount: Amount, sign: int = 1) -> str:
     """`10kN`, `-10 kN`, `십 kN`: number and unit as one of many hands would type them."""
     number = plain(amount.value)
-    if voice.korean and amount.value < 10000 and voice.show("number_form"):
+    if speaker.korean and amount.value < 10000 and speaker.show("number_form"):
         spelled = "반" if amount.value == 0.5 and amount.unit == "tonf" else sino(amount.value)
-        unit = spell(voice, amount)
+        unit = spell(speaker, amount)
         minus = "마이너스 " if sign < 0 else ""
         if spelled == "반":
             return f"{minus}반 톤"
         return f"{minus}{spelled} {unit}"
     text = ("-" if sign < 0 else "") + number
-    gap = " " if (voice.lang == "en" and voice.chance(0.75)) or (voice.korean and voice.chance(0.15)) else ""
-    return text + gap + spell(voice, amount)
+    gap = " " if (speaker.lang == "en" and speaker.chance(0.75)) or (speaker.korean and speaker.chance(0.15)) else ""
+    return text + gap + spell(speaker, amount)
 
 
-def spell(voice: Voice, amount: Amount) -> str:
+def spell(speaker: Speaker, amount: Amount) -> str:
     """The unit alone, in one of its spellings; Hangul spellings only in Korean sentences."""
     options = _STEPS[amount.kind][amount.unit][1]
-    return voice.pick(
-        options, lambda u: voice.lang == "ko" or u.replace("·", "").replace("²", "").isascii() or "㎡" in u
+    return speaker.pick(
+        options, lambda u: speaker.lang == "ko" or u.replace("·", "").replace("²", "").isascii() or "㎡" in u
     )
 
 
-def metres(voice: Voice, value: float) -> str:
+def metres(speaker: Speaker, value: float) -> str:
     """A length given in m, written in m, cm or mm; the call always has metres."""
-    gap = " " if voice.lang == "en" else ""
-    if voice.show("unit_conversion"):
-        if value < 1 and voice.chance(0.4):
+    gap = " " if speaker.lang == "en" else ""
+    if speaker.show("unit_conversion"):
+        if value < 1 and speaker.chance(0.4):
             return f"{plain(_number(round(value * 100, 6)))}{gap}cm"
         return f"{plain(_number(round(value * 1000, 6)))}{gap}mm"
     return f"{plain(value)}{gap}m"

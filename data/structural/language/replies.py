@@ -1,7 +1,7 @@
 """What the assistant answers when no tool should be called: short, in the user's language, naming what is wrong."""
 
 from data.structural.language.particles import settle
-from data.structural.language.speaker import Voice
+from data.structural.language.speaker import Speaker
 
 # what is asked for: (Korean, English)
 ASKED = {
@@ -70,21 +70,21 @@ be unlikely by itself, and greedy decoding would call even where a model is 80 %
 """
 
 
-def ask(voice: Voice, what: str) -> str:
+def ask(speaker: Speaker, what: str) -> str:
     """Ask back for a missing or unclear value."""
     korean, english = ASKED[what]
-    if not voice.korean:
+    if not speaker.korean:
         whether = english.startswith("whether")
-        return OPENING + (f"Please tell me {english}." if whether else voice.at(_ASK_EN).format(n=english))
+        return OPENING + (f"Please tell me {english}." if whether else speaker.at(_ASK_EN).format(n=english))
     if korean.endswith("인지"):
-        return OPENING + voice.at(_WHETHER).format(n=korean)
-    return OPENING + settle(voice.at(_ASK).format(n=korean), lambda: True)
+        return OPENING + speaker.at(_WHETHER).format(n=korean)
+    return OPENING + settle(speaker.at(_ASK).format(n=korean), lambda: True)
 
 
-def reply(voice: Voice, kind: str, noun: str = "") -> str:
+def reply(speaker: Speaker, kind: str, noun: str = "") -> str:
     """An answer of a kind (none, refuse, wait, question); `noun` is what does not exist."""
     korean, english = _KINDS[kind]
-    if not voice.korean:
-        text = voice.at(english).format(n=noun)
+    if not speaker.korean:
+        text = speaker.at(english).format(n=noun)
         return OPENING + text[0].upper() + text[1:]
-    return OPENING + settle(voice.at(korean).format(n=noun), lambda: True)
+    return OPENING + settle(speaker.at(korean).format(n=noun), lambda: True)

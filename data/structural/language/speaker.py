@@ -24,7 +24,7 @@ def ch(train: str, val: str = "", test: str = "") -> Choice:
 
 
 @dataclass
-class Voice:
+class Speaker:
     """One speaker of one row.
 
     Attributes:
@@ -66,7 +66,7 @@ class Voice:
         return False
 
     def pick(self, options: Choice, fits: Callable[[str], bool] | None = None, novelty: float = -1) -> str:
-        """One alternative that fits; held-out ones with probability `novelty` when this voice may use them."""
+        """One alternative that fits; held-out ones with probability `novelty` when this speaker may use them."""
         common = [o for o in options.train if fits is None or fits(o)]
         own = {"train": (), "val": options.val, "test": options.test}[self.pool]
         held = [o for o in own if fits is None or fits(o)]
@@ -80,3 +80,8 @@ class Voice:
     @property
     def korean(self) -> bool:
         return self.lang != "en"
+
+    def either(self, korean: Choice | str, english: Choice | str) -> str:
+        """An alternative of this speaker's language; a text has none and is said as it stands."""
+        said = korean if self.korean else english
+        return said if isinstance(said, str) else self.pick(said)

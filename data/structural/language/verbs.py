@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from data.structural.language.speaker import Choice, Voice, ch
+from data.structural.language.speaker import Choice, Speaker, ch
 
 
 @dataclass(frozen=True)
@@ -38,113 +38,25 @@ def _close(stem: str, final: int, after_consonant: str) -> str:
     return stem + after_consonant
 
 
-def _hada(*nouns: str) -> dict[str, Verb]:
-    return {noun: Verb(noun + "하", noun + "해", noun) for noun in nouns}
-
-
+# 하다 verbs by their noun; then stems with their 아/어 form, and those whose name here is not their stem.
+_HADA = (
+    "추가|입력|적용|재하|부여|설정|지정|변경|수정|삭제|제거|등록|정의|생성|작성|수행|실행|계산|조회|확인|출력|표시"
+    "|검토|체크|판정|저장|이동|배치|교체|취소|진행|구성|가력|산출|세팅|점검|평가|작도|구속|설치|포함|고려|반영|편성"
+    "|연결|add|apply|run|show|check|export|define|set|delete|move|assign|create|display|get|change"
+)
+_STEMS = (
+    "넣 넣어|걸 걸어|주 줘|올리 올려|가하 가해|싣 실어|얹 얹어|바꾸 바꿔|만들 만들어|돌리 돌려|지우 지워|없애 없애"
+    "|뽑 뽑아|띄우 띄워|그리 그려|옮기 옮겨|찍 찍어|잇 이어|세우 세워|내보내 내보내|내리 내려|되돌리 되돌려"
+    "|무르 물러|하 해|잡 잡아|두 둬|풀 풀어|보 봐|따지 따져|읽 읽어|꺼내 꺼내|날리 날려|밀 밀어|갈 갈아|붙이 붙여"
+    "|태우 태워"
+)
 VERBS: dict[str, Verb] = {
-    **_hada(
-        "추가",
-        "입력",
-        "적용",
-        "재하",
-        "부여",
-        "설정",
-        "지정",
-        "변경",
-        "수정",
-        "삭제",
-        "제거",
-        "등록",
-        "정의",
-        "생성",
-        "작성",
-        "수행",
-        "실행",
-        "계산",
-        "조회",
-        "확인",
-        "출력",
-        "표시",
-        "검토",
-        "체크",
-        "판정",
-        "저장",
-        "이동",
-        "배치",
-        "교체",
-        "취소",
-        "진행",
-        "구성",
-        "가력",
-        "산출",
-        "세팅",
-        "점검",
-        "평가",
-        "작도",
-        "구속",
-        "설치",
-        "포함",
-        "고려",
-        "반영",
-        "편성",
-        "연결",
-        "add",
-        "apply",
-        "run",
-        "show",
-        "check",
-        "export",
-        "define",
-        "set",
-        "delete",
-        "move",
-        "assign",
-        "create",
-        "display",
-        "get",
-        "change",
-    ),
-    "넣": Verb("넣", "넣어"),
-    "걸": Verb("걸", "걸어"),
-    "주": Verb("주", "줘"),
+    **{noun: Verb(noun + "하", noun + "해", noun) for noun in _HADA.split("|")},
+    **{stem: Verb(stem, a) for stem, a in (pair.split(" ") for pair in _STEMS.split("|"))},
     "작용": Verb("작용시키", "작용시켜"),
-    "올리": Verb("올리", "올려"),
-    "가하": Verb("가하", "가해"),
-    "싣": Verb("싣", "실어"),
-    "얹": Verb("얹", "얹어"),
-    "바꾸": Verb("바꾸", "바꿔"),
-    "만들": Verb("만들", "만들어"),
-    "돌리": Verb("돌리", "돌려"),
-    "지우": Verb("지우", "지워"),
-    "없애": Verb("없애", "없애"),
     "보이": Verb("보여주", "보여"),
     "알리": Verb("알려주", "알려"),
-    "뽑": Verb("뽑", "뽑아"),
-    "띄우": Verb("띄우", "띄워"),
-    "그리": Verb("그리", "그려"),
-    "옮기": Verb("옮기", "옮겨"),
-    "찍": Verb("찍", "찍어"),
-    "잇": Verb("잇", "이어"),
-    "세우": Verb("세우", "세워"),
-    "내보내": Verb("내보내", "내보내"),
-    "내리": Verb("내리", "내려"),
-    "되돌리": Verb("되돌리", "되돌려"),
-    "무르": Verb("무르", "물러"),
-    "하": Verb("하", "해"),
-    "잡": Verb("잡", "잡아"),
-    "두": Verb("두", "둬"),
-    "풀": Verb("풀", "풀어"),
-    "보": Verb("보", "봐"),
-    "따지": Verb("따지", "따져"),
     "만들어두": Verb("만들어 두", "만들어 둬"),
-    "읽": Verb("읽", "읽어"),
-    "꺼내": Verb("꺼내", "꺼내"),
-    "날리": Verb("날리", "날려"),
-    "밀": Verb("밀", "밀어"),
-    "갈": Verb("갈", "갈아"),
-    "붙이": Verb("붙이", "붙여"),
-    "태우": Verb("태우", "태워"),
 }
 
 CLASSES: dict[str, Choice] = {
@@ -215,17 +127,17 @@ ENDINGS = ch(
 JOINTS = ch("{go}|{go}|{p} 다음|{p} 다음에|{p} 뒤", val="{go} 나서|{p} 후에", test="{p} 뒤에|{go} 이어서|{p} 다음엔")
 
 
-def verb(voice: Voice, kind: str, mode: str) -> str:
+def verb(speaker: Speaker, kind: str, mode: str) -> str:
     """A verb of a class with a final ending, or (mode `and`, `if`) with one that joins the next clause."""
-    if voice.lang == "en":
-        return voice.pick(ENGLISH[kind])
-    options = ch(MIXED[kind]) if voice.lang == "mixed" else CLASSES[kind]
-    chosen = VERBS[voice.pick(options)]
+    if speaker.lang == "en":
+        return speaker.pick(ENGLISH[kind])
+    options = ch(MIXED[kind]) if speaker.lang == "mixed" else CLASSES[kind]
+    chosen = VERBS[speaker.pick(options)]
     if mode == "if":
         return chosen.stem + ("면" if _closes_softly(chosen.stem) else "으면")
     if mode == "and":
-        return voice.pick(JOINTS).format(go=chosen.stem + "고", p=chosen.past)
-    ending = voice.pick(
+        return speaker.pick(JOINTS).format(go=chosen.stem + "고", p=chosen.past)
+    ending = speaker.pick(
         ENDINGS, lambda e: (bool(chosen.noun) or "{n}" not in e) and not (mode == "first" and _unfit(e))
     )
     if chosen.a in ("줘", "둬", "봐") and ending.startswith("{a}"):

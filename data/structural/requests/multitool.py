@@ -6,9 +6,9 @@ from itertools import combinations
 from typing import Any
 
 from data.structural.language.sentence import finish
-from data.structural.language.speaker import Choice, Voice
+from data.structural.language.speaker import Choice, Speaker
 from data.structural.requests.intents import INTENTS, by_weight
-from data.structural.requests.request import Act, Call, Request, Scene
+from data.structural.requests.request import Call, Command, Request, Situation
 
 # Which tools are asked for in one breath, by split: no pair of a held-out list ever occurs together in training.
 # `link`: what the second takes from the first (a load case, a section, a load, a mode …); empty: nothing.
@@ -58,7 +58,7 @@ _THAT_CASE = Choice(("그 조건에", "그 조건으로", "거기에"), ("그 �
 _JOINT_EN = Choice((" and ", ", then ", " and then "), (", next ",), ("; after that ", " followed by: "))
 
 
-def _linked(s: Scene, link: str, first: Act) -> Scene:
+def _linked(s: Situation, link: str, first: Command) -> Situation:
     """The scene of the second clause: what the first one settled is fixed, and mostly not said again."""
     fix: dict[str, object] = {"pdelta": False}
     if link == "case":
@@ -67,10 +67,10 @@ def _linked(s: Scene, link: str, first: Act) -> Scene:
         fix = {
             "load": first.topic["loads"][0],
             "say_load": False,
-            "diagram": s.voice.at(("moment", "shear", "axial", "deformed")),
+            "diagram": s.speaker.at(("moment", "shear", "axial", "deformed")),
         }
     elif link == "mode":
-        fix = {"diagram": "mode_shape", "mode": 1 + int(s.voice.rng.random() * min(3, first.topic["modes"]))}
+        fix = {"diagram": "mode_shape", "mode": 1 + int(s.speaker.rng.random() * min(3, first.topic["modes"]))}
     elif link == "section":
         fix = {"section": first.topic["section"]}
     elif link == "members":
@@ -86,18 +86,18 @@ def _linked(s: Scene, link: str, first: Act) -> Scene:
     return replace(s, fix=fix)
 
 
-def _first_scene(s: Scene, link: str) -> Scene:
+def _first_scene(s: Situation, link: str) -> Situation:
     fix: dict[str, object] = {}
     if link == "load":
-        fix = {"loads": [s.voice.at([*s.model.combos, *s.model.cases])], "pdelta": False}
+        fix = {"loads": [s.speaker.at([*s.model.spec.combos, *s.model.cases])], "pdelta": False}
     elif link == "section":
-        fix = {"name": s.voice.at(("G1", "G2", "C1", "B1", "SG1"))}
+        fix = {"name": s.speaker.at(("G1", "G2", "C1", "B1", "SG1"))}
     elif link == "case":
         fix = {"kind": ("wind", "seismic", "snow", "live", "dead")}
     elif link == "delete":
-        fix = {"entity": s.voice.at(("member", "load_combination"))}
+        fix = {"entity": s.speaker.at(("member", "load_combination"))}
     elif link == "node":
-        fix = {"node_id": s.model.nodes[-1] + s.voice.at((1, 2, 5))}
+        fix = {"node_id": s.model.nodes[-1] + s.speaker.at((1, 2, 5))}
     return replace(s, fix=fix)
 
 
@@ -108,32 +108,32 @@ def _unclear(first: str, second: str) -> bool:
     return first == "create_load_case" and second.endswith(("_load", "_moment", "_weight"))
 
 
-def _open(s: Scene) -> tuple[str, ...]:
+def _open(s: Situation) -> tuple[str, ...]:
     """Two tools, now and then three, rather those of the session; no two of them stand in a list of any split."""
     weights = {name: weight * (3 if name in s.about else 1) for name, (_, weight) in INTENTS.items() if weight}
     while True:
-        tools = tuple(by_weight(s.voice.rng.random(), weights) for _ in range(3 if s.voice.chance(0.1) else 2))
+        tools = tuple(by_weight(s.speaker.rng.random(), weights) for _ in range(3 if s.speaker.chance(0.1) else 2))
         pairs = list(combinations(tools, 2))
         if not any(a == b or frozenset((a, b)) in _LISTED or _unclear(a, b) for a, b in pairs):
             return tools
 
 
-def chain(s: Scene, pool: str) -> Request:
+def chain(s: Situation, pool: str) -> Request:
     """A request for a chain of the given pool, or in a training session often for any tools that go together."""
-    v = s.voice
+    v = s.speaker
     while True:
         tools, link = (_open(s), "") if s.about and v.chance(OPEN) else v.at(CHAINS[pool])
-        acts = [INTENTS[tools[0]][0](_first_scene(s, link))]
+        commands = [INTENTS[tools[0]][0](_first_scene(s, link))]
         for tool in tools[1:]:
-            act = INTENTS[tool][0](_linked(s, link, acts[0]))
-            if link == "case" and "case" in act.slots and v.korean and v.chance(0.7):
-                act.slots["case"] = v.pick(_THAT_CASE)
-            acts.append(act)
+            command = INTENTS[tool][0](_linked(s, link, commands[0]))
+            if link == "case" and "case" in command.slots and v.korean and v.chance(0.7):
+                command.slots["case"] = v.pick(_THAT_CASE)
+            commands.append(command)
         try:
-            text = finish(v, _join(v, acts))
+            text = finish(v, _join(v, commands))
         except LookupError:
             continue
-        calls = [call for act in acts for call in act.calls]
+        calls = [call for command in commands for call in command.calls]
         return Request(text, calls, "+".join(tools), acceptable=_unsaid_load(calls) if link == "load" else {})
 
 
@@ -146,8 +146,8 @@ def _unsaid_load(calls: list[Call]) -> dict[str, Any]:
     }
 
 
-def _join(v: Voice, acts: list[Act]) -> str:
+def _join(v: Speaker, commands: list[Command]) -> str:
     if v.korean:
-        return " ".join([*(act.clause(v, "and") for act in acts[:-1]), acts[-1].clause(v)])
-    clauses = [re.sub(r"[.?]$", "", act.clause(v)) for act in acts]
+        return " ".join([*(command.clause(v, "and") for command in commands[:-1]), commands[-1].clause(v)])
+    clauses = [re.sub(r"[.?]$", "", command.clause(v)) for command in commands]
     return v.pick(_JOINT_EN).join(clauses)

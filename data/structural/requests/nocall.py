@@ -5,16 +5,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from data.overlap import grams
 from data.structural.language.quantities import write
 from data.structural.language.replies import ask, reply
-from data.structural.language.sentence import finish
-from data.structural.language.sentence import say as say_clause
+from data.structural.language.sentence import finish, sentence
 from data.structural.language.speaker import ch
-from data.structural.proof.leaks import grams
-from data.structural.requests import slots as say
+from data.structural.requests import phrases as say
 from data.structural.requests.intents import INTENTS, by_weight
 from data.structural.requests.intents.loads import FORCE_EN, FORCE_KO
-from data.structural.requests.request import Act, Call, Request, Scene, Twin
+from data.structural.requests.request import Call, Command, Request, Situation, Twin
 
 
 def _unanswered(
@@ -28,48 +27,48 @@ def _unanswered(
     return Request(text, [], template, answer=answer, concerns=concerns, refused=refused or [], twin=twin)
 
 
-def _twin(s: Scene, act: Act, text: str) -> Twin | None:
-    """In training, an act that can be carried out in the words nearest to `text`, which cannot."""
+def _twin(s: Situation, command: Command, text: str) -> Twin | None:
+    """In training, a command that can be carried out in the words nearest to `text`, which cannot."""
     if s.split != "train":
         return None
-    shown = [p for p in s.voice.shown if p != "wrong_particle"]
-    voices = [replace(s.voice, shown=[*shown, "twin"], plans=[]) for _ in range(16)]
-    twins = [Twin(act.sentence(voice), act.calls, voice) for voice in voices]
+    shown = [p for p in s.speaker.shown if p != "wrong_particle"]
+    speakers = [replace(s.speaker, shown=[*shown, "twin"], plans=[]) for _ in range(16)]
+    twins = [Twin(command.sentence(speaker), command.calls, speaker) for speaker in speakers]
     return max(twins, key=lambda t: len(grams(t.text) & grams(text)) / len(grams(t.text) | grams(text)))
 
 
-def _any_act(s: Scene, fits: Callable[[Act], object]) -> Act:
-    """An act of any tool that fits."""
+def _any_command(s: Situation, fits: Callable[[Command], object]) -> Command:
+    """A command of any tool that fits."""
     weights = {name: weight for name, (_, weight) in INTENTS.items() if weight}
     while True:
-        act = INTENTS[by_weight(s.voice.rng.random(), weights)][0](s)
-        if fits(act):
-            return act
+        command = INTENTS[by_weight(s.speaker.rng.random(), weights)][0](s)
+        if fits(command):
+            return command
 
 
-def without(s: Scene, act: Act, slot: str) -> Act:
-    """The act with one required slot unsaid."""
-    left = {k: v for k, v in act.slots.items() if k != slot}
-    if act.needs[slot][1]:
-        left[slot] = act.needs[slot][1]
-    return replace(act, slots=left)
+def without(s: Situation, command: Command, slot: str) -> Command:
+    """The command with one required slot unsaid."""
+    left = {k: v for k, v in command.slots.items() if k != slot}
+    if command.needs[slot][1]:
+        left[slot] = command.needs[slot][1]
+    return replace(command, slots=left)
 
 
-def missing(s: Scene) -> Request:
+def missing(s: Situation) -> Request:
     """A required value is left out."""
-    v = s.voice
+    v = s.speaker
     while True:
-        act = _any_act(s, lambda a: a.needs)
-        slot = v.at(sorted(act.needs))
+        command = _any_command(s, lambda a: a.needs)
+        slot = v.at(sorted(command.needs))
         try:
-            text = without(s, act, slot).sentence(v)
+            text = without(s, command, slot).sentence(v)
         except LookupError:
             continue
         if len(text) > 8:
             if s.about:
                 text = re.sub(r" = (?!\d)", " ", text)  # `LCB5 = 1.2D+1.6L 만들어줘` without its factors
-            answer = ask(v, act.needs[slot][0])
-            return _unanswered(text, answer, [act.tool], "missing", twin=_twin(s, act, text))
+            answer = ask(v, command.needs[slot][0])
+            return _unanswered(text, answer, [command.tool], "missing", twin=_twin(s, command, text))
 
 
 _SIDEWAYS = ch("수평방향으로|수평으로|옆으로", val="횡방향으로", test="가로 방향으로|측면으로")
@@ -82,37 +81,38 @@ _DO_MEMBERS = ch(
     val="강도 검토해줘",
     test="없애줘|단면 교체 부탁드립니다|축력 확인 부탁드립니다",
 )
+_DO_MEMBERS_EN = (
+    ("Delete", "delete_entities"),
+    ("Show the axial force in", "get_member_force"),
+    ("Change the section of", "assign_section"),
+)
 _MEMBER_TOOLS = {
-    "지워": "delete_entities",
-    "삭제": "delete_entities",
-    "없애": "delete_entities",
+    "지워|삭제|없애": "delete_entities",
     "단면": "assign_section",
     "핀접합": "set_end_release",
-    "부재력": "get_member_force",
-    "휨": "get_member_force",
-    "축력": "get_member_force",
+    "부재력|휨|축력": "get_member_force",
     "강도": "check_member_design",
 }
 
 
-def ambiguous(s: Scene) -> Request:
+def ambiguous(s: Situation) -> Request:
     """Everything seems to be there, but one part can be read in two ways."""
-    return s.voice.at((_sideways, _sideways, _bare_number, _some_nodes, _some_members))(s)
+    return s.speaker.at((_sideways, _sideways, _bare_number, _some_nodes, _some_members))(s)
 
 
-def _sideways(s: Scene) -> Request:
+def _sideways(s: Situation) -> Request:
     """수평방향으로 10kN: in a 3-D frame that is X or Y."""
-    v = s.voice
-    way = v.pick(_SIDEWAYS) if v.korean else v.at(("horizontally", "sideways", "in the horizontal direction"))
+    v = s.speaker
+    way = v.either(_SIDEWAYS, ch("horizontally|sideways|in the horizontal direction"))
     said = {"node": say.ids(v, "node", s.some(s.model.free_nodes, 1)), "dir": way}
     said["mag"] = say.magnitude(v, s.amount("force"), 1, "load")
-    text = finish(v, say_clause(v, FORCE_KO if v.korean else FORCE_EN, said))
+    text = sentence(v, FORCE_KO, FORCE_EN, said)
     return _unanswered(text, ask(v, "horizontal axis"), ["add_nodal_load"], "ambiguous")
 
 
-def _bare_number(s: Scene) -> Request:
+def _bare_number(s: Situation) -> Request:
     """8번에 10kN: node 8 or member 8."""
-    v = s.voice
+    v = s.speaker
     said = {"n": str(v.at(s.model.free_nodes)), "m": write(v, s.amount("force"))}
     korean = ch(
         "{n}번에 {m} {!add}|{n}번에 {m} 하중을 {!add}|{m} 하중을 {n}번에 {!add}",
@@ -120,39 +120,33 @@ def _bare_number(s: Scene) -> Request:
         test="{n}번에다가 {m} {!add}|{n}번은 {m} {!add}",
     )
     english = ch("{!add} {m} on {n}|{!add} {m} at {n}|{m} on {n}", test="{n} gets {m}")
-    text = finish(v, say_clause(v, korean if v.korean else english, said))
+    text = sentence(v, korean, english, said)
     return _unanswered(text, ask(v, "node or member"), ["add_nodal_load", "add_member_point_load"], "ambiguous")
 
 
-def _some_nodes(s: Scene) -> Request:
+def _some_nodes(s: Situation) -> Request:
     """위쪽 절점들에 X방향 10kN씩: which ones."""
-    v = s.voice
+    v = s.speaker
     axis, load = v.at(("X", "Y")), write(v, s.amount("force"))
     if v.korean:
-        plans = ch("{where} {dir}^으로 {mag}씩 {!add}|{where} {dir} {mag} {!add}")
+        korean = ch("{where} {dir}^으로 {mag}씩 {!add}|{where} {dir} {mag} {!add}")
         said = {"where": v.pick(_SOME_NODES), "dir": f"{axis}방향", "mag": load}
-        text = finish(v, say_clause(v, plans, said))
+        text = sentence(v, korean, korean, said)
     else:
         where = v.at(("the upper nodes", "the corner node", "some of the outer nodes"))
         text = finish(v, f"{v.at(('add', 'apply', 'put'))} {load} in {axis} at {where}")
     return _unanswered(text, ask(v, "which nodes"), ["add_nodal_load"], "ambiguous")
 
 
-def _some_members(s: Scene) -> Request:
+def _some_members(s: Situation) -> Request:
     """가운데 기둥 지워줘: which one."""
-    v = s.voice
+    v = s.speaker
     if v.korean:
         what = v.pick(_DO_MEMBERS)
-        tool = next(t for k, t in _MEMBER_TOOLS.items() if k in what)
+        tool = next(tool for words, tool in _MEMBER_TOOLS.items() if re.search(words, what))
         text = f"{v.pick(_SOME_MEMBERS)} {what}"
     else:
-        what, tool = v.at(
-            (
-                ("Delete", "delete_entities"),
-                ("Show the axial force in", "get_member_force"),
-                ("Change the section of", "assign_section"),
-            )
-        )
+        what, tool = v.at(_DO_MEMBERS_EN)
         text = f"{what} {v.at(('that column', 'the long beams', 'the middle column'))}"
     return _unanswered(finish(v, text), ask(v, "which members"), [tool], "ambiguous")
 
@@ -244,111 +238,115 @@ _WHAT_IF = ch(
 )
 
 
-def irrelevant(s: Scene) -> Request:
+def irrelevant(s: Situation) -> Request:
     """Not a job for the tools: small talk, a feature that is not there, a question, or a plea to wait."""
-    v = s.voice
+    v = s.speaker
     kind = v.at(("refuse", "refuse", "refuse", "wait", "question", "question", "what if", "what if"))
     if kind == "what if" and v.korean:
-        act = _any_act(s, lambda a: a.tool.startswith(("add_", "set_", "assign", "move", "delete")))
+        command = _any_command(s, lambda a: a.tool.startswith(("add_", "set_", "assign", "move", "delete")))
         try:
-            text = finish(v, act.clause(v, "if") + " " + v.pick(_WHAT_IF))
+            text = finish(v, command.clause(v, "if") + " " + v.pick(_WHAT_IF))
         except LookupError:
             return irrelevant(s)
-        return _unanswered(text, reply(v, "question"), [act.tool], "irrelevant")
+        return _unanswered(text, reply(v, "question"), [command.tool], "irrelevant")
     kind = "question" if kind == "what if" else kind
-    column = 0 if v.korean else 1
-    text = v.pick(_OFF[kind][column])
+    text = v.either(*_OFF[kind])
     for name in sorted(_FILL):
         if "{" + name + "}" in text:
-            text = text.replace("{" + name + "}", v.pick(_FILL[name][column]))
+            text = text.replace("{" + name + "}", v.either(*_FILL[name]))
     answers = {"question": "knowledge"}
     return _unanswered(finish(v, text), reply(v, answers.get(kind, kind)), [], "irrelevant")
 
 
-def invalid(s: Scene) -> Request:
-    """A node, member, story, load case or section that the model does not have, or a reaction at no support."""
-    v, m = s.voice, s.model
-    kind = v.at(("node", "node", "member", "member", "story", "case", "load", "section", "reaction"))
+# What may be wrong: the tools that are asked for it, and what the reply calls it.
+_STRANGE: dict[str, tuple[tuple[str, ...], str, str]] = {
+    "node": (("add_nodal_load", "add_nodal_load", "get_displacement", "move_node"), "절점 {}번", "node {}"),
+    "member": (
+        (*["add_member_distributed_load"] * 2, "check_member_design", "get_member_force"),
+        "부재 {}번",
+        "member {}",
+    ),
+    "story": (("add_floor_load", "add_floor_load", "get_story_drift"), "{}층", "story {}"),
+    "case": (
+        ("add_nodal_load", "add_member_distributed_load", "add_floor_load", "add_self_weight"),
+        "하중조건 {}",
+        "load case {}",
+    ),
+    "load": (
+        ("get_displacement", "get_reaction", "get_member_force", "show_diagram", "get_story_drift"),
+        "조합 {}",
+        "combination {}",
+    ),
+    "section": (("assign_section",), "단면 {}", "section {}"),
+    "reaction": (("get_reaction",), "절점 {}번", "node {}"),
+}
+
+
+def _strange(s: Situation, kind: str) -> tuple[Any, Situation]:
+    """A thing that the model does not have (of a reaction: None), and the situation in which it is spoken of."""
+    v, m = s.speaker, s.model
     far = v.at((3, 7, 12, 20, 35, 50, 74))
+    bad: Any = None
     if kind == "node":
         bad = m.nodes[-1] + far
         s.fix["nodes"], s.fix["node"] = [bad], bad
-        act = INTENTS[v.at(("add_nodal_load", "add_nodal_load", "get_displacement", "move_node"))][0](s)
-        noun = f"절점 {bad}번" if v.korean else f"node {bad}"
-    elif kind == "member":
+    elif kind == "member":  # all numbers lie beyond the model, so that any member drawn is a wrong one
         bad = m.members[-1] + far
-        act = INTENTS[
-            v.at(
-                (
-                    "add_member_distributed_load",
-                    "add_member_distributed_load",
-                    "check_member_design",
-                    "get_member_force",
-                )
-            )
-        ][0](_moved(s, bad))
-        args = act.calls[0][1]
-        bad = args.get("member_id") or args.get("member_ids", [0])[0]
-        if not bad:
-            return invalid(s)
-        noun = f"부재 {bad}번" if v.korean else f"member {bad}"
+        return bad, Situation(replace(m, spec=replace(m.spec, first_member=bad)), s.split, v, 1, s.fix)
     elif kind == "story":
         bad = v.at([n for n in ("3F", "4F", "5F", "6F", "7F") if n not in m.stories])
-        moved = replace(m, stories=(bad,))
-        act = INTENTS[v.at(("add_floor_load", "add_floor_load", "get_story_drift"))][0](Scene(moved, s.split, v))
-        if bad not in str(act.calls):
-            return invalid(s)
-        noun = f"{bad.removesuffix('F')}층" if v.korean else f"story {bad}"
+        return bad, Situation(replace(m, stories=(bad,)), s.split, v)
     elif kind == "case":
-        bad = v.at([n for n in ("TL", "RL", "WZ", "EZ", "CR", "SH") if n not in m.cases])
-        s.fix["case"] = bad
-        act = INTENTS[v.at(("add_nodal_load", "add_member_distributed_load", "add_floor_load", "add_self_weight"))][0](
-            s
-        )
-        if "조건에" in act.slots.get("case", "") and bad not in act.slots["case"]:
-            return invalid(s)
-        noun = f"하중조건 {bad}" if v.korean else f"load case {bad}"
+        bad = s.fix["case"] = v.at([n for n in ("TL", "RL", "WZ", "EZ", "CR", "SH") if n not in m.cases])
     elif kind == "load":
-        bad = f"LCB{v.at((11, 15, 21, 30, 42))}"
-        s.fix["load"] = bad
-        act = INTENTS[
-            v.at(("get_displacement", "get_reaction", "get_member_force", "show_diagram", "get_story_drift"))
-        ][0](s)
-        if act.calls[0][1].get("diagram") == "mode_shape":
-            return invalid(s)
-        noun = f"조합 {bad}" if v.korean else f"combination {bad}"
+        bad = s.fix["load"] = f"LCB{v.at((11, 15, 21, 30, 42))}"
     elif kind == "section":
-        bad = v.at(
-            [n for n in ("H-900x300x16x28", "RC-800x1000", "H-148x100x6x9", "RC-250x400") if n not in m.sections]
-        )
-        s.fix["section"] = bad
-        act = INTENTS["assign_section"][0](s)
-        noun = f"단면 {bad}" if v.korean else f"section {bad}"
+        others = ("H-900x300x16x28", "RC-800x1000", "H-148x100x6x9", "RC-250x400")
+        bad = s.fix["section"] = v.at([n for n in others if n not in m.spec.sections])
     else:
         v.at(m.free_nodes)  # a draw that the rows of validation and test were made with
-        act = INTENTS["get_reaction"][0](Scene(replace(m, first_node=m.first_node + m.per_level), s.split, v))
-        if "node_id" not in act.calls[0][1]:
-            return invalid(s)
-        bad = act.calls[0][1]["node_id"]
-        noun = f"절점 {bad}번" if v.korean else f"node {bad}"
+        return bad, Situation(replace(m, spec=replace(m.spec, first_node=m.spec.first_node + m.per_level)), s.split, v)
+    return bad, s
+
+
+def invalid(s: Situation) -> Request:
+    """A node, member, story, load case or section that the model does not have, or a reaction at no support."""
+    v, m = s.speaker, s.model
+    kind = v.at(("node", "node", "member", "member", "story", "case", "load", "section", "reaction"))
+    bad, situation = _strange(s, kind)
+    tools, korean, english = _STRANGE[kind]
+    command = INTENTS[v.at(tools) if len(tools) > 1 else tools[0]][0](situation)
+    args, case = command.calls[0][1], command.slots.get("case", "")
+    if kind == "member":
+        bad = args.get("member_id") or args.get("member_ids", [0])[0]
+    elif kind == "reaction":
+        bad = args.get("node_id")
+    unsaid = {
+        "story": str(bad) not in str(command.calls),
+        "case": "조건에" in case and str(bad) not in case,
+        "load": args.get("diagram") == "mode_shape",
+    }
+    if not bad or unsaid.get(kind):
+        return invalid(s)
+    noun = v.either(korean, english).format(bad.removesuffix("F") if kind == "story" and v.korean else bad)
     answer = reply(v, "no support" if kind == "reaction" else "none", noun)
-    text = act.sentence(v)
+    text = command.sentence(v)
     there: dict[str, Sequence[Any]] = {
         "node": m.free_nodes,
         "member": m.beams,
         "story": m.stories,
         "case": m.cases,
-        "load": list(m.combos),
-        "section": m.sections,
+        "load": list(m.spec.combos),
+        "section": m.spec.sections,
         "reaction": m.supports,
     }
-    right = _with(s, act, bad, there[kind]) if s.split == "train" else None
+    right = _with(s, command, bad, there[kind]) if s.split == "train" else None
     twin = _twin(s, right, text) if right else None
-    return _unanswered(text, answer, [act.tool], "invalid", act.calls, twin)
+    return _unanswered(text, answer, [command.tool], "invalid", command.calls, twin)
 
 
-def _with(s: Scene, act: Act, bad: Any, there: Sequence[Any]) -> Act | None:
-    """The act with a thing that is there for the bad one; None unless its words name that just once."""
+def _with(s: Situation, command: Command, bad: Any, there: Sequence[Any]) -> Command | None:
+    """The command with a thing that is there for the bad one; None unless its words name that just once."""
 
     def named(what: Any) -> re.Pattern[str]:
         return re.compile(rf"(?<![0-9A-Za-z.]){re.escape(str(what))}(?![0-9A-Za-z.])")
@@ -356,18 +354,15 @@ def _with(s: Scene, act: Act, bad: Any, there: Sequence[Any]) -> Act | None:
     def put(value: Any) -> Any:
         return [put(x) for x in value] if isinstance(value, list) else good if value == bad else value
 
-    said = " / ".join(act.slots.values())
+    said = " / ".join(command.slots.values())
     others = [what for what in there if not named(what).search(said)]
     if not others or len(named(bad).findall(said)) != 1:
         return None
-    good = s.voice.at(others)
-    calls = [(name, {key: put(value) for key, value in arguments.items()}) for name, arguments in act.calls]
-    return replace(act, calls=calls, slots={k: named(bad).sub(str(good), text) for k, text in act.slots.items()})
-
-
-def _moved(s: Scene, member: int) -> Scene:
-    """A scene whose member numbers all lie beyond the model, so that any member drawn is a wrong one."""
-    return Scene(replace(s.model, first_member=member), s.split, s.voice, 1, s.fix)
+    good = s.speaker.at(others)
+    calls = [(name, {key: put(value) for key, value in arguments.items()}) for name, arguments in command.calls]
+    return replace(
+        command, calls=calls, slots={k: named(bad).sub(str(good), text) for k, text in command.slots.items()}
+    )
 
 
 KINDS = {"missing": missing, "ambiguous": ambiguous, "irrelevant": irrelevant, "invalid": invalid}

@@ -6,8 +6,9 @@ A rename is the same in the offered schema, in the calls and in the tool turns; 
 from dataclasses import dataclass
 from typing import Any
 
-from data.structural.language.speaker import Voice
-from data.structural.requests.toolsets import offer, schemas
+from data.structural.engine.tool_schemas import functions
+from data.structural.language.speaker import Speaker
+from data.structural.requests.toolsets import offer
 
 _VERBS = {
     "add": "apply|insert|new",
@@ -95,27 +96,27 @@ class Renaming:
         }
 
 
-def draw(voice: Voice, offered: list[str], taken: set[str]) -> Renaming:
+def draw(speaker: Speaker, offered: list[str], taken: set[str]) -> Renaming:
     """New names for these tools, and half the time for their parameters; never one that is in `taken`."""
-    style, with_parameters = voice.at(("snake", "camel", "suffix")), voice.chance(0.5)
+    style, with_parameters = speaker.at(("snake", "camel", "suffix")), speaker.chance(0.5)
     names: dict[str, str] = {}
     parameters: dict[str, dict[str, str]] = {}
     for old in offered:
-        new = _new_name(voice, old, style)
+        new = _new_name(speaker, old, style)
         names[old] = old + "_cmd" if new in taken or new in names.values() else new
         parameters[old] = (
-            _new_parameters(voice, list(schemas()[old]["parameters"]["properties"])) if with_parameters else {}
+            _new_parameters(speaker, list(functions()[old]["parameters"]["properties"])) if with_parameters else {}
         )
     return Renaming(names, parameters)
 
 
 def offer_to(
-    rows: list[dict[str, Any]], names: list[str], lang: str, style: str, voice: Voice, taken: set[str]
+    rows: list[dict[str, Any]], names: list[str], lang: str, style: str, speaker: Speaker, taken: set[str]
 ) -> None:
     """Give rows their common tools in a language and a style of `splits.STYLES`, in place; `taken` as for `draw`."""
     tools = offer(names, lang)
     if style == "renamed":
-        renaming = draw(voice, names, taken)
+        renaming = draw(speaker, names, taken)
         tools = renaming.tools(tools)
         for row in rows:
             renaming.apply(row)
@@ -128,18 +129,18 @@ def offer_to(
         row["meta"]["phenomena"] += [style] if style else []
 
 
-def _new_name(voice: Voice, old: str, style: str) -> str:
+def _new_name(speaker: Speaker, old: str, style: str) -> str:
     first, *rest = old.split("_")
-    first = voice.at(_VERBS[first].split("|"))
-    rest = [_NOUNS.get(w, w) if voice.chance(0.6) else w for w in rest]
+    first = speaker.at(_VERBS[first].split("|"))
+    rest = [_NOUNS.get(w, w) if speaker.chance(0.6) else w for w in rest]
     if style == "camel":
         return first + "".join(w.capitalize() for w in rest)
     return "_".join([*rest, first]) if style == "suffix" and rest else "_".join([first, *rest])
 
 
-def _new_parameters(voice: Voice, known: list[str]) -> dict[str, str]:
+def _new_parameters(speaker: Speaker, known: list[str]) -> dict[str, str]:
     renamed: dict[str, str] = {}
     for name in known:
-        new = voice.at(_PARAMETERS[name].split("|")) if name in _PARAMETERS and voice.chance(0.7) else name
+        new = speaker.at(_PARAMETERS[name].split("|")) if name in _PARAMETERS and speaker.chance(0.7) else name
         renamed[name] = new if new not in renamed.values() and (new == name or new not in known) else name
     return {k: v for k, v in renamed.items() if k != v}

@@ -1,19 +1,19 @@
-"""One thing that a user wants done: the calls it means and the slots its sentence is made of, from one intent."""
+"""One command of a user: the calls that it means and the slots its sentence is made of, from one intent."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from data.structural.language import quantities as units
-from data.structural.language.sentence import finish, say
-from data.structural.language.speaker import Choice, Voice
-from data.structural.requests.models import Model
+from data.structural.language.sentence import say, sentence
+from data.structural.language.speaker import Choice, Speaker
+from data.structural.requests.frames import Frame
 
 Call = tuple[str, dict[str, Any]]
 
 
 @dataclass
-class Scene:
+class Situation:
     """Where a request is made: the model, whose values may be used, who speaks, and what is fixed beforehand.
 
     Attributes:
@@ -23,29 +23,29 @@ class Scene:
         about: the tools of the training session, which a request should rather be for.
     """
 
-    model: Model
+    model: Frame
     split: str
-    voice: Voice
+    speaker: Speaker
     many: int = 1
     fix: dict[str, Any] = field(default_factory=dict)
     about: list[str] = field(default_factory=list)
 
     def amount(self, kind: str) -> units.Amount:
-        return units.draw(self.voice, self.split, kind)
+        return units.draw(self.speaker, self.split, kind)
 
     def some(self, pool: list[int], count: int) -> list[int]:
         """`count` ids of a pool in ascending order, in a row two times in three."""
-        voice = self.voice
+        speaker = self.speaker
         count = min(count, len(pool))
-        if voice.chance(0.66):
-            start = int(voice.rng.random() * (len(pool) - count + 1))
+        if speaker.chance(0.66):
+            start = int(speaker.rng.random() * (len(pool) - count + 1))
             return pool[start : start + count]
         left = list(pool)
-        return sorted(left.pop(int(voice.rng.random() * len(left))) for _ in range(count))
+        return sorted(left.pop(int(speaker.rng.random() * len(left))) for _ in range(count))
 
 
 @dataclass
-class Act:
+class Command:
     """The calls and their words.
 
     Attributes:
@@ -66,20 +66,20 @@ class Act:
     def tool(self) -> str:
         return self.calls[0][0]
 
-    def clause(self, voice: Voice, mode: str = "final") -> str:
-        return say(voice, self.ko if voice.korean else self.en, self.slots, mode)
+    def clause(self, speaker: Speaker, mode: str = "final") -> str:
+        return say(speaker, self.ko if speaker.korean else self.en, self.slots, mode)
 
-    def sentence(self, voice: Voice) -> str:
-        return finish(voice, self.clause(voice))
+    def sentence(self, speaker: Speaker) -> str:
+        return sentence(speaker, self.ko, self.en, self.slots)
 
 
 @dataclass
 class Twin:
-    """A sentence close to one that no call answers, its calls, and the voice that said it."""
+    """A sentence close to one that no call answers, its calls, and the speaker that said it."""
 
     text: str
     calls: list[Call]
-    voice: Voice
+    speaker: Speaker
 
 
 @dataclass
@@ -114,4 +114,4 @@ class Request:
         return list(dict.fromkeys([*(name for name, _ in self.calls), *self.concerns, *earlier]))
 
 
-Intent = Callable[[Scene], Act]
+Intent = Callable[[Situation], Command]

@@ -11,10 +11,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from data.structural.language.speaker import Voice
+from data.structural.language.speaker import Speaker
 from data.structural.requests import renames, toolsets
+from data.structural.requests.frames import COUNTS, Frame, make_frame
 from data.structural.requests.intents import HELDOUT, INTENTS, PARALLEL, by_weight
-from data.structural.requests.models import COUNTS, Model, make_model
 from data.structural.requests.request import Request, Twin
 from data.structural.requests.splits import LANGUAGES, STYLES
 
@@ -60,11 +60,11 @@ class Session:
     """
 
     name: str
-    model: Model
+    model: Frame
     way: Way
     size: int
     about: list[str]
-    voice: Voice
+    speaker: Speaker
     drawn: Drawn
     rows: list[dict[str, Any]] = field(default_factory=list)
     twins: list[Twin] = field(default_factory=list)
@@ -101,22 +101,22 @@ class Session:
 
     def close(self, seen: set[tuple[str, ...]]) -> list[str]:
         """Draw the list of tools, one not in `seen`, put it on every row, and return its names before any renaming."""
-        names = toolsets.choose(self.voice, _needed(self.rows), LENGTHS, ALIKE, others=1, seen=seen)
-        renames.offer_to(self.rows, names, *self.way, self.voice, set(HELDOUT))
+        names = toolsets.choose(self.speaker, _needed(self.rows), LENGTHS, ALIKE, others=1, seen=seen)
+        renames.offer_to(self.rows, names, *self.way, self.speaker, set(HELDOUT))
         return names
 
 
 def start(number: int, seed: int, drawn: Drawn) -> Session:
     """The numbered session, in the way that is furthest behind its share."""
-    voice = Voice(random.Random(f"{seed}:train:session:{number}"))
+    speaker = Speaker(random.Random(f"{seed}:train:session:{number}"))
     total = drawn.ways.total()
     way = max(_WAYS, key=lambda w: _WAYS[w] * total - drawn.ways[w]) if total else ("ko", "")
-    size = voice.at(range(1, LONGEST // 2 + 1)) + voice.at(range(LONGEST // 2 + 1))
+    size = speaker.at(range(1, LONGEST // 2 + 1)) + speaker.at(range(LONGEST // 2 + 1))
     about: list[str] = []
     while len(about) < 1 + size // 4:
-        about.append(by_weight(voice.rng.random(), drawn.wanted(n for n in _SINGLE if n not in about)))
-    model = make_model("train", number * 37 % COUNTS["train"])  # 37: every model in turn, neighbours unlike
-    return Session(f"session-{number:03d}", model, way, size, about, voice, drawn)
+        about.append(by_weight(speaker.rng.random(), drawn.wanted(n for n in _SINGLE if n not in about)))
+    model = make_frame("train", number * 37 % COUNTS["train"])  # 37: every model in turn, neighbours unlike
+    return Session(f"session-{number:03d}", model, way, size, about, speaker, drawn)
 
 
 def _needed(rows: list[dict[str, Any]]) -> list[str]:

@@ -1,15 +1,10 @@
-"""Which tools are offered: those that are needed, their look-alikes and a few others, in any order.
-
-`tools.json` describes every tool and parameter in both languages, `한국어 / English`; what is offered is in one.
-"""
+"""Which tools are offered: those that are needed, their look-alikes and a few others, in any order, in one language."""
 
 import copy
-import json
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-from data.structural.language.speaker import Voice
+from data.structural.engine.tool_schemas import core_tools, functions
+from data.structural.language.speaker import Speaker
 
 FAMILIES = (
     ("add_nodal_load", "add_nodal_moment", "add_member_point_load", "add_member_distributed_load", "add_floor_load"),
@@ -28,37 +23,16 @@ FAMILIES = (
 )
 
 
-@cache
-def _load(name: str) -> tuple[dict[str, Any], ...]:
-    return tuple(json.loads((Path(__file__).parent.parent / name).read_text(encoding="utf-8")))
-
-
-def core_tools() -> list[dict[str, Any]]:
-    """The 30 tools of the training rows."""
-    return list(_load("tools.json"))
-
-
-def heldout_tools() -> list[dict[str, Any]]:
-    """The five tools that only the test's T4 rows offer."""
-    return list(_load("tools_heldout.json"))
-
-
-@cache
-def schemas() -> dict[str, dict[str, Any]]:
-    """Every tool's function schema by name."""
-    return {t["function"]["name"]: t["function"] for t in (*core_tools(), *heldout_tools())}
-
-
 CORE = tuple(t["function"]["name"] for t in core_tools())
 
 
 def ordered(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Arguments in the schema's order: one stable way to write a call."""
-    return {key: arguments[key] for key in schemas()[name]["parameters"]["properties"] if key in arguments}
+    return {key: arguments[key] for key in functions()[name]["parameters"]["properties"] if key in arguments}
 
 
 def choose(
-    voice: Voice,
+    speaker: Speaker,
     needed: list[str],
     sizes: tuple[int, ...] = (4, 4, 4, 4, 4, 5, 5, 6, 8),
     alike: tuple[int, ...] = (1, 2, 2, 3),
@@ -75,24 +49,24 @@ def choose(
     """
     while True:
         names = list(dict.fromkeys(needed))
-        size = max(len(names) + others, voice.at(sizes))
+        size = max(len(names) + others, speaker.at(sizes))
         near = [
             n for family in FAMILIES if any(m in family for m in names) for n in family if n in CORE and n not in names
         ]
         near = list(dict.fromkeys(near))
-        for pool, count in ((near, voice.at(alike)), (list(CORE), size)):
+        for pool, count in ((near, speaker.at(alike)), (list(CORE), size)):
             left = [n for n in pool if n not in names]
             for _ in range(count):
                 if left and len(names) < size:
-                    names.append(left.pop(int(voice.rng.random() * len(left))))
+                    names.append(left.pop(int(speaker.rng.random() * len(left))))
         if seen is None or tuple(sorted(names)) not in seen:
-            voice.rng.shuffle(names)
+            speaker.rng.shuffle(names)
             return names
 
 
 def offer(names: list[str], lang: str) -> list[dict[str, Any]]:
     """The schemas of these tools as a row offers them: described in English for `en`, else in Korean."""
-    tools = [{"type": "function", "function": copy.deepcopy(schemas()[name])} for name in names]
+    tools = [{"type": "function", "function": copy.deepcopy(functions()[name])} for name in names]
     for tool in tools:
         function: Any = tool["function"]
         for described in (function, *function["parameters"]["properties"].values()):

@@ -4,6 +4,6 @@ It shares nothing with what writes the requests, so that a slip there shows up a
 """
 
 from data.structural.proof.reader.agree import agrees
-from data.structural.proof.reader.mentions import Reading, read
+from data.structural.proof.reader.request_mentions import Mentions, read
 
-__all__ = ["Reading", "agrees", "read"]
+__all__ = ["Mentions", "agrees", "read"]

@@ -6,8 +6,8 @@ from typing import Any
 
 from data.structural.proof.reader import quantity_calls as amounts
 from data.structural.proof.reader import whole
-from data.structural.proof.reader.evidence import Evidence, gather
-from data.structural.proof.reader.quantities import Number
+from data.structural.proof.reader.conversation import Conversation, gather
+from data.structural.proof.reader.numbers import Number
 from data.structural.proof.reader.quantity_calls import same
 from data.structural.proof.reader.whole import ID_KINDS
 
@@ -29,7 +29,7 @@ KEYWORDS = {
     "response_modification": r"반응\s*수정|(?<![A-Za-z])R\s*(?:=|값|계수)|response\s+modification",
     "importance_factor": r"중요도|(?<![A-Za-z])I_?E\s*=?|importance",
 }
-DIRECTED_CHECKS: dict[str, Callable[[Call, Evidence], str]] = {
+DIRECTED_CHECKS: dict[str, Callable[[Call, Conversation], str]] = {
     **dict.fromkeys(amounts.DIRECTED, amounts.check_load),
     "add_floor_load": amounts.check_floor,
     "set_support_settlement": amounts.check_settlement,
@@ -62,7 +62,7 @@ def agrees(
     return not reason, reason
 
 
-def _check(call: Call, seen: Evidence) -> str:
+def _check(call: Call, seen: Conversation) -> str:
     a = call["arguments"]
     reason = DIRECTED_CHECKS[call["name"]](call, seen) if call["name"] in DIRECTED_CHECKS else ""
     if reason:
@@ -83,7 +83,7 @@ def _check(call: Call, seen: Evidence) -> str:
     return _coordinates(a, seen) if call["name"] == "add_node" else ""
 
 
-def _axis_said(tool: str, key: str, value: str, seen: Evidence) -> bool:
+def _axis_said(tool: str, key: str, value: str, seen: Conversation) -> bool:
     if tool in DIRECTED_CHECKS or value in ("N", "T"):
         return True
     letter = value[-1].upper()
@@ -93,7 +93,7 @@ def _axis_said(tool: str, key: str, value: str, seen: Evidence) -> bool:
     return letter in seen.axes()
 
 
-def _number_said(key: str, value: float, seen: Evidence) -> bool:
+def _number_said(key: str, value: float, seen: Conversation) -> bool:
     named = _beside(KEYWORDS[key], seen) if key in KEYWORDS else []
     if named:
         return any(same(n.value, value) for n in named)
@@ -108,7 +108,7 @@ def _number_said(key: str, value: float, seen: Evidence) -> bool:
     return seen.matches(words.get(int(value), r"(?!)"))
 
 
-def _beside(keyword: str, seen: Evidence) -> list[Number]:
+def _beside(keyword: str, seen: Conversation) -> list[Number]:
     """The number after each occurrence of a keyword in the request, or the one that ends just before it."""
     found = []
     for m in re.finditer(keyword, seen.now.masked, re.I):
@@ -118,21 +118,21 @@ def _beside(keyword: str, seen: Evidence) -> list[Number]:
     return found
 
 
-def _name_said(value: str, seen: Evidence) -> bool:
+def _name_said(value: str, seen: Conversation) -> bool:
     if seen.says(value):
         return True
     return any(value.upper().startswith(letter) and seen.matches(word) for word, letter in CASE_WORDS.items())
 
 
-def _names_checked(key: str) -> Callable[[Call, Evidence], str]:
-    def check(call: Call, seen: Evidence) -> str:
+def _names_checked(key: str) -> Callable[[Call, Conversation], str]:
+    def check(call: Call, seen: Conversation) -> str:
         missing = [v for v in call["arguments"][key] if not _name_said(v, seen)]
         return f"{key} {missing} is not in the text" if missing else ""
 
     return check
 
 
-def _story(call: Call, seen: Evidence) -> str:
+def _story(call: Call, seen: Conversation) -> str:
     story = call["arguments"]["story"]
     floors = seen.numbers(lambda n: n.unit == "story")
     level = re.match(r"\d+", story)
@@ -145,7 +145,7 @@ def _story(call: Call, seen: Evidence) -> str:
     return f"story {story} is not in the text"
 
 
-def _factors(call: Call, seen: Evidence) -> str:
+def _factors(call: Call, seen: Conversation) -> str:
     """Each case with its factor beside it: 1.2DL, DL×1.2, "DL 1.2", -1.0EY."""
     known = any(re.search(re.escape(case), seen.now.text, re.I) for case in call["arguments"]["factors"])
     text = seen.now.text if known else " ".join(r.text for r in seen.earlier)
@@ -164,8 +164,8 @@ def _factors(call: Call, seen: Evidence) -> str:
     return ""
 
 
-def _ratio_of(key: str) -> Callable[[Call, Evidence], str]:
-    def check(call: Call, seen: Evidence) -> str:
+def _ratio_of(key: str) -> Callable[[Call, Conversation], str]:
+    def check(call: Call, seen: Conversation) -> str:
         value = call["arguments"][key]
         if any(same(r, value) for r in _ratios(seen)) or _place_word(key, value, seen):
             return ""
@@ -174,7 +174,7 @@ def _ratio_of(key: str) -> Callable[[Call, Evidence], str]:
     return check
 
 
-def _position(call: Call, seen: Evidence) -> str:
+def _position(call: Call, seen: Conversation) -> str:
     a = call["arguments"]
     from_j = seen.matches(r"j\s?단|오른쪽\s?(?:단|끝)|끝\s?단|right\s+end|far\s+end|j-?end")
     if a.get("position_type") == "distance":
@@ -188,12 +188,12 @@ def _position(call: Call, seen: Evidence) -> str:
     return f"position {value:g} is not in the text"
 
 
-def _ratios(seen: Evidence) -> list[float]:
+def _ratios(seen: Conversation) -> list[float]:
     found = seen.numbers(lambda n: n.unit in ("%", "ratio") or (not n.unit and 0 <= n.value <= 1))
     return [n.value / 100 if n.unit == "%" else n.value for n in found]
 
 
-def _place_word(key: str, value: float, seen: Evidence) -> bool:
+def _place_word(key: str, value: float, seen: Conversation) -> bool:
     """Places said in words: the middle, the ends, halves."""
     half = seen.matches("절반|반쪽|반만|half|전반|후반")
     said = {
@@ -206,19 +206,19 @@ def _place_word(key: str, value: float, seen: Evidence) -> bool:
     return bool(said.get(value, False))
 
 
-def _limit(call: Call, seen: Evidence) -> str:
+def _limit(call: Call, seen: Conversation) -> str:
     value = call["arguments"]["limit_ratio"]
     return "" if any(same(r, value) and r > 0 for r in _ratios(seen)) else f"limit_ratio {value:g} is not in the text"
 
 
-def _acceleration(call: Call, seen: Evidence) -> str:
+def _acceleration(call: Call, seen: Conversation) -> str:
     value = call["arguments"]["effective_ground_acceleration"]
     found = _beside(KEYWORDS["effective_ground_acceleration"], seen) or seen.numbers(lambda n: n.unit in ("g", "", "%"))
     good = any(same(n.value / (100 if n.unit == "%" else 1), value) for n in found)
     return "" if good else f"effective_ground_acceleration {value:g} is not in the text"
 
 
-def _temperature(call: Call, seen: Evidence) -> str:
+def _temperature(call: Call, seen: Conversation) -> str:
     value = call["arguments"]["delta_t"]
     found = seen.numbers(lambda n: n.unit in ("deg", ""))
     cooler = seen.matches("식|하강|내려|떨어|감소|냉각|낮아|cool|drop|fall|decreas|lower")
@@ -226,7 +226,7 @@ def _temperature(call: Call, seen: Evidence) -> str:
     return "" if good else f"delta_t {value:g} is not what the text says"
 
 
-def _dimensions(call: Call, seen: Evidence) -> str:
+def _dimensions(call: Call, seen: Conversation) -> str:
     wanted = [float(d) for d in call["arguments"]["dimensions"]]
     lengths = [n.metres for n in seen.numbers(lambda n: n.unit in ("mm", "cm", "m"))]
     plain = [n.value for n in seen.numbers(lambda n: not n.unit)]
@@ -245,7 +245,7 @@ def _in_order(wanted: list[float], pool: list[float]) -> bool:
     return all(any(same(d, p) for p in at) for d in wanted) or len(wanted) == 2
 
 
-def _coordinates(a: dict[str, Any], seen: Evidence) -> str:
+def _coordinates(a: dict[str, Any], seen: Conversation) -> str:
     """x, y, z in m: labelled ("x=3"), or three numbers in a row."""
     wanted = [a["x"], a["y"], a["z"]]
     lengths = [n for n in seen.now.numbers if n.metres is not None] or seen.numbers(lambda n: n.metres is not None)
@@ -262,7 +262,7 @@ def _coordinates(a: dict[str, Any], seen: Evidence) -> str:
     return f"coordinates {wanted} are not in the text"
 
 
-OTHER: dict[str, Callable[[Call, Evidence], str]] = {
+OTHER: dict[str, Callable[[Call, Conversation], str]] = {
     "story": _story,
     "factors": _factors,
     "position": _position,

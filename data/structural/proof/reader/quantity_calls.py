@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from data.structural.proof.reader.evidence import Evidence
-from data.structural.proof.reader.mentions import Direction, Ids
-from data.structural.proof.reader.quantities import FORCES, Number
+from data.structural.proof.reader.conversation import Conversation
+from data.structural.proof.reader.numbers import FORCES, Number
+from data.structural.proof.reader.request_mentions import Direction, Ids
 
 BEAM_LOADS = ("add_member_point_load", "add_member_distributed_load")
 DIRECTED = ("add_nodal_load", "add_nodal_moment", *BEAM_LOADS)
 
 
-def check_load(call: dict[str, Any], seen: Evidence) -> str:
+def check_load(call: dict[str, Any], seen: Conversation) -> str:
     """Value, unit, direction, sign and target of a load or moment; "" when the conversation supports them."""
     a = call["arguments"]
     amounts = _amounts(call, seen)
@@ -26,7 +26,7 @@ def check_load(call: dict[str, Any], seen: Evidence) -> str:
     return ""
 
 
-def check_floor(call: dict[str, Any], seen: Evidence) -> str:
+def check_floor(call: dict[str, Any], seen: Conversation) -> str:
     """Value, unit and sign of a floor load (positive is downward)."""
     a = call["arguments"]
     amounts = _amounts(call, seen)
@@ -36,7 +36,7 @@ def check_floor(call: dict[str, Any], seen: Evidence) -> str:
     return "" if (a["value"] < 0) == lifted else "a floor load is positive downward"
 
 
-def check_settlement(call: dict[str, Any], seen: Evidence) -> str:
+def check_settlement(call: dict[str, Any], seen: Conversation) -> str:
     """An imposed displacement in mm: sinking is negative Z unless the text names another direction."""
     a = call["arguments"]
     lengths = seen.numbers(lambda n: n.unit in ("mm", "cm", "m") or not n.unit)
@@ -49,7 +49,7 @@ def check_settlement(call: dict[str, Any], seen: Evidence) -> str:
     return f"no settlement of {a['value']:g} mm in {a['direction']} in the text"
 
 
-def check_spring(call: dict[str, Any], seen: Evidence) -> str:
+def check_spring(call: dict[str, Any], seen: Conversation) -> str:
     """Stiffness in kN/m (kN/mm and kN/cm are converted), direction and node."""
     a = call["arguments"]
     found = seen.numbers(lambda n: bool(n.force) or not n.unit)
@@ -62,7 +62,7 @@ def check_spring(call: dict[str, Any], seen: Evidence) -> str:
     return _target(a, amounts[0], seen)
 
 
-def check_offset(call: dict[str, Any], seen: Evidence) -> str:
+def check_offset(call: dict[str, Any], seen: Conversation) -> str:
     """dx, dy, dz in m, each with its length and its direction; "올려" is up here and "내려" down."""
     a = call["arguments"]
     lengths = seen.numbers(lambda n: n.metres is not None)
@@ -84,7 +84,7 @@ def check_offset(call: dict[str, Any], seen: Evidence) -> str:
     return ""
 
 
-def allowed_ids(n: Number, kind: str, seen: Evidence) -> set[int]:
+def allowed_ids(n: Number, kind: str, seen: Conversation) -> set[int]:
     """The ids that can go with an amount: by order when there are as many groups as amounts, else by nearness."""
     groups = seen.ids(kind)
     everyone = {i for g in groups for i in g.ids}
@@ -123,7 +123,7 @@ def _group_ids(groups: list[Ids]) -> set[int]:
     return {i for g in groups for i in g.ids}
 
 
-def _amounts(call: dict[str, Any], seen: Evidence) -> list[Number]:
+def _amounts(call: dict[str, Any], seen: Conversation) -> list[Number]:
     """Numbers that can be the call's value: right size, right unit of force; without units only where none is said."""
     a = call["arguments"]
     base = a.get("unit", "kN").split("/")[0].split("-")[0]
@@ -151,7 +151,7 @@ def _slope(first: float, last: float, good: list[Number], *, triangle: bool) -> 
     return []
 
 
-def _made_amounts(seen: Evidence) -> list[Number]:
+def _made_amounts(seen: Conversation) -> list[Number]:
     """Values of earlier calls, for "the same", "twice as much", "half of it" and "the other way"."""
     result = []
     for call in seen.made:
@@ -165,7 +165,7 @@ def _made_amounts(seen: Evidence) -> list[Number]:
     return result
 
 
-def _direction_holds(call: dict[str, Any], axis: str, n: Number, seen: Evidence) -> bool:
+def _direction_holds(call: dict[str, Any], axis: str, n: Number, seen: Conversation) -> bool:
     a = call["arguments"]
     value = a["value"] or a.get("end_value", 0)
     directions, amounts = seen.directions(), [m for m in seen.now.numbers if m.force] or seen.now.forces
@@ -193,5 +193,5 @@ def _sign_holds(value: float, spoken: float, direction: int) -> bool:
     return (value < 0) == (direction < 0 or spoken < 0)
 
 
-def _target(a: dict[str, Any], n: Number, seen: Evidence) -> str:
+def _target(a: dict[str, Any], n: Number, seen: Conversation) -> str:
     return "" if a["node_id"] in allowed_ids(n, "node", seen) else f"node_id {a['node_id']} is not in the text"

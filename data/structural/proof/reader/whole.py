@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from data.structural.proof.reader.evidence import Evidence, leaves
+from data.structural.proof.reader.conversation import Conversation, leaves
 
 Call = dict[str, Any]
 
@@ -21,7 +21,7 @@ ID_KINDS = {
 MODES = ("num_modes", "mode")
 
 
-def lists_used(calls: Sequence[Call], seen: Evidence) -> str:
+def lists_used(calls: Sequence[Call], seen: Conversation) -> str:
     """A list or range of ids is used whole or not at all."""
     used = [(ID_KINDS[k], i) for c in calls for k, v in c["arguments"].items() if k in ID_KINDS for i in _list(v)]
     for group in seen.now.ids:
@@ -31,7 +31,7 @@ def lists_used(calls: Sequence[Call], seen: Evidence) -> str:
     return ""
 
 
-def in_order(calls: Sequence[Call], seen: Evidence) -> str:
+def in_order(calls: Sequence[Call], seen: Conversation) -> str:
     """No call twice; and where the text has as many ids, axes or modes as the calls, the same ones.
 
     Ids are compared as multisets, axes (of queries, which stand apart from amounts) and modes in the order spoken.
@@ -58,7 +58,7 @@ def in_order(calls: Sequence[Call], seen: Evidence) -> str:
     return ""
 
 
-def names_used(calls: Sequence[Call], seen: Evidence, names: Sequence[str]) -> str:
+def names_used(calls: Sequence[Call], seen: Conversation, names: Sequence[str]) -> str:
     """Each of the model's load names that the request says, and does not take back, is in some call."""
     used = {str(v) for c in calls for v in leaves(c["arguments"])}
     for name in names:

@@ -1,6 +1,8 @@
 """Every tool's intent: a function that draws what a user wants and how they would say it."""
 
-from data.structural.requests.intents import analysis, areas, geometry, heldout, loads, modelling, results
+from data.structural.requests.intents import analysis, areas, heldout, loads, modelling
+from data.structural.requests.intents import entities as geometry
+from data.structural.requests.intents import inspection as results
 from data.structural.requests.request import Intent
 
 # The share of each tool among single requests. Loads and queries are what people ask most; none may dominate.

@@ -3,9 +3,9 @@
 from data.structural.language.lexicon import word
 from data.structural.language.quantities import write
 from data.structural.language.speaker import ch
-from data.structural.requests import slots as say
+from data.structural.requests import phrases as say
 from data.structural.requests.intents.loads import each, load_case
-from data.structural.requests.request import Act, Scene
+from data.structural.requests.request import Command, Situation
 
 FLOOR_KO = ch(
     "[{story}에 ][{way} ][{mag}^?을 ][{case} ]{!add}"
@@ -28,8 +28,8 @@ _WAYS = {
 }
 
 
-def floor_load(s: Scene) -> Act:
-    v = s.voice
+def floor_load(s: Situation) -> Command:
+    v = s.speaker
     stories = list(s.model.stories)
     stories = stories[: s.many] if s.many > 1 else [v.at(stories)]
     slot, case = load_case(s, 0.35)
@@ -39,16 +39,14 @@ def floor_load(s: Scene) -> Act:
     names = [say.story(v, name) for name in stories]
     said["story"] = ("^과 " if v.korean else " and ").join(names)
     noun, text = word(v, "floorload"), write(v, amount)
-    pattern = (
-        v.pick(ch("{w} {m}|{m} {w}|{m}|{w} {m}", test="{m}의 {w}")) if v.korean else v.at(("a {m} {w}", "a {w} of {m}"))
-    )
+    pattern = v.either(ch("{w} {m}|{m} {w}|{m}|{w} {m}", test="{m}의 {w}"), ch("a {m} {w}|a {w} of {m}"))
     said["mag"] = each(s, pattern.format(w=noun, m=text))
     if s.many == 1 and v.chance(0.2):
         way = v.at(tuple(sorted(_WAYS)))
         said["way"] = _WAYS[way][0 if v.korean else 1]
         args["distribution"] = way
     needs = {"story": ("story", ""), "mag": ("floor load value", noun if v.korean else f"a {noun}")}
-    return Act([("add_floor_load", {"story": n} | args) for n in stories], said, FLOOR_KO, FLOOR_EN, needs)
+    return Command([("add_floor_load", {"story": n} | args) for n in stories], said, FLOOR_KO, FLOOR_EN, needs)
 
 
 WEIGHT_KO = ch(
@@ -64,17 +62,13 @@ WEIGHT_EN = ch(
 )
 
 
-def self_weight(s: Scene) -> Act:
-    v = s.voice
+def self_weight(s: Situation) -> Command:
+    v = s.speaker
     slot, case = load_case(s, 0.75)
     args, said = dict(case), dict(slot)
     if v.chance(0.35):
         factor = v.at((1.0, 1.05, 1.1, 1.15, 1.2))
         args["factor"] = factor
-        text = str(factor)
-        said["factor"] = (
-            v.pick(ch("계수 {f}^으로|계수 {f}|{f}배로", val="팩터 {f}^으로", test="{f} 계수로")).format(f=text)
-            if v.korean
-            else f"with factor {text}"
-        )
-    return Act([("add_self_weight", args)], said, WEIGHT_KO, WEIGHT_EN)
+        korean = ch("계수 {f}^으로|계수 {f}|{f}배로", val="팩터 {f}^으로", test="{f} 계수로")
+        said["factor"] = v.either(korean, "with factor {f}").format(f=factor)
+    return Command([("add_self_weight", args)], said, WEIGHT_KO, WEIGHT_EN)

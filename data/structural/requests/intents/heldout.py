@@ -2,13 +2,13 @@
 
 from data.structural.language.numerals import plain
 from data.structural.language.speaker import ch
-from data.structural.requests import slots as say
+from data.structural.requests import phrases as say
 from data.structural.requests.intents.loads import load_case, member_noun
-from data.structural.requests.request import Act, Scene
+from data.structural.requests.request import Command, Situation
 
 
-def copy_members(s: Scene) -> Act:
-    v = s.voice
+def copy_members(s: Situation) -> Command:
+    v = s.speaker
     members = s.some(s.model.beams, v.at((1, 1, 2, 3)))
     axis, step, count = v.at(("x", "y")), v.at((2, 2.5, 3, 4, 5, 6)), v.at((1, 1, 2, 3))
     args: dict[str, object] = {"member_ids": members, "d" + axis: step}
@@ -23,11 +23,11 @@ def copy_members(s: Scene) -> Act:
         "[{member}^을 ][{off} 간격으로 ][{count} ]복사해줘|[{member} ][{off}씩 ][{count} ]복사"
         "|[{off} 떨어진 곳에 ][{member}^을 ][{count} ]복사해 주세요"
     )
-    return Act([("copy_members", args)], said, ko, ch("copy {member}[ by {off}][ {count}]"))
+    return Command([("copy_members", args)], said, ko, ch("copy {member}[ by {off}][ {count}]"))
 
 
-def set_spring_support(s: Scene) -> Act:
-    v = s.voice
+def set_spring_support(s: Situation) -> Command:
+    v = s.speaker
     node, axis = v.at(s.model.free_nodes), v.at(("X", "Y", "Z"))
     stiffness = v.at((2000, 5000, 8000, 12000, 15000, 30000, 50000))
     said = {
@@ -40,11 +40,11 @@ def set_spring_support(s: Scene) -> Act:
         "|{dir} 스프링 {k}^을 {node}에 지정해 주세요|{node} {dir} 탄성지점 {k}"
     )
     en = ch("add a spring support of {k} {dir} at {node}")
-    return Act([("set_spring_support", {"node_id": node, "direction": axis, "stiffness": stiffness})], said, ko, en)
+    return Command([("set_spring_support", {"node_id": node, "direction": axis, "stiffness": stiffness})], said, ko, en)
 
 
-def set_support_settlement(s: Scene) -> Act:
-    v = s.voice
+def set_support_settlement(s: Situation) -> Command:
+    v = s.speaker
     node, value = v.at(s.model.supports), v.at((3, 5, 8, 10, 12, 15, 20, 25))
     slot, case = load_case(s, 0.25)
     said = {
@@ -56,11 +56,12 @@ def set_support_settlement(s: Scene) -> Act:
         "|[{case} ]{node} 침하 {mm} {!include}|{node}^이 {mm} 가라앉는 걸로 [{case} ]{!include}"
     )
     en = ch("{!include} a {mm} settlement at {node}[ {case}]")
-    return Act([("set_support_settlement", {"node_id": node, "direction": "Z", "value": -value} | case)], said, ko, en)
+    calls = [("set_support_settlement", {"node_id": node, "direction": "Z", "value": -value} | case)]
+    return Command(calls, said, ko, en)
 
 
-def add_temperature_load(s: Scene) -> Act:
-    v = s.voice
+def add_temperature_load(s: Situation) -> Command:
+    v = s.speaker
     members = s.some(v.at((s.model.beams, s.model.columns)), v.at((1, 2, 3)))
     value = v.at((10, 15, 20, 25, 30, 35, -10, -15, -20, -25))
     slot, case = load_case(s, 0.25)
@@ -75,19 +76,19 @@ def add_temperature_load(s: Scene) -> Act:
         said["t"] = f"{value} °C"
         ko = ch("")
     en = ch("{!add} a temperature change of {t} to {member}[ {case}]")
-    return Act([("add_temperature_load", {"member_ids": members, "delta_t": value} | case)], said, ko, en)
+    return Command([("add_temperature_load", {"member_ids": members, "delta_t": value} | case)], said, ko, en)
 
 
-def run_buckling_analysis(s: Scene) -> Act:
-    v = s.voice
+def run_buckling_analysis(s: Situation) -> Command:
+    v = s.speaker
     count = v.at((1, 2, 3, 4, 5, 6))
     args: dict[str, object] = {"num_modes": count}
     said = {"modes": f"{count}차까지" if v.korean else f"for {count} modes"}
     if v.chance(0.6):
-        name = v.at(list(s.model.combos))
+        name = v.at(list(s.model.spec.combos))
         args = {"load_name": name} | args
         said["load"] = f"{name}^으로" if v.korean else f"under {name}"
     ko = ch(
         "[{load} ]좌굴해석 {modes} {!run}|[{load} ]{modes} 선형 좌굴해석^을 {!run}|좌굴해석 [{load} ]{modes} {!run}"
     )
-    return Act([("run_buckling_analysis", args)], said, ko, ch("{!run} a buckling analysis[ {load}] {modes}"))
+    return Command([("run_buckling_analysis", args)], said, ko, ch("{!run} a buckling analysis[ {load}] {modes}"))

@@ -4,8 +4,8 @@ from data.structural.language.lexicon import word
 from data.structural.language.numerals import plain
 from data.structural.language.quantities import metres, write
 from data.structural.language.speaker import ch
-from data.structural.requests import slots as say
-from data.structural.requests.request import Act, Scene
+from data.structural.requests import phrases as say
+from data.structural.requests.request import Command, Situation
 
 FORCE_KO = ch(
     "[{node}에 ][{dir} ][{mag}^?을 ][{case} ]{!add}|[{case} ][{node}에 ][{dir} ][{mag}^?을 ]{!add}"
@@ -25,43 +25,43 @@ FORCE_EN = ch(
 )
 
 
-def load_case(s: Scene, share: float = 0.3) -> tuple[dict[str, str], dict[str, str]]:
+def load_case(s: Situation, share: float = 0.3) -> tuple[dict[str, str], dict[str, str]]:
     """The optional load case of a load: (slot, argument), both empty when it stays unsaid."""
     if "case" in s.fix:
         name = s.fix["case"]
         if not s.fix.get("say_case", True):
             return {}, {"load_case": name}
-    elif s.voice.chance(share + s.voice.detail):
-        name = s.voice.at(s.model.cases)
+    elif s.speaker.chance(share + s.speaker.detail):
+        name = s.speaker.at(s.model.cases)
     else:
         return {}, {}
     kinds = {"dead": "고정하중", "live": "활하중", "snow": "적설하중"}
-    kind = dict(s.model.load_cases).get(name)
-    if s.voice.lang == "ko" and kind in kinds and s.voice.chance(0.15):
+    kind = s.model.spec.cases.get(name)
+    if s.speaker.lang == "ko" and kind in kinds and s.speaker.chance(0.15):
         return {"case": f"{kinds[kind]} 조건에"}, {"load_case": name}
-    return {"case": say.case(s.voice, name)}, {"load_case": name}
+    return {"case": say.case(s.speaker, name)}, {"load_case": name}
 
 
-def force_direction(s: Scene) -> tuple[str, int]:
+def force_direction(s: Situation) -> tuple[str, int]:
     """An axis and a sign; horizontal forces are mostly positive, vertical ones mostly act downward."""
-    axis = s.voice.at(("X", "X", "Y", "Y", "Z", "Z"))
+    axis = s.speaker.at(("X", "X", "Y", "Y", "Z", "Z"))
     if axis == "Z":
-        return axis, -1 if s.voice.chance(0.75) else 1
-    return axis, -1 if s.voice.chance(0.2) else 1
+        return axis, -1 if s.speaker.chance(0.75) else 1
+    return axis, -1 if s.speaker.chance(0.2) else 1
 
 
-def each(s: Scene, text: str) -> str:
+def each(s: Situation, text: str) -> str:
     """`10kN씩` when the same load goes on several things."""
     if s.many == 1:
         return text
-    if s.voice.lang == "en":
-        return text if s.voice.chance(0.6) else f"{text} each"
+    if s.speaker.lang == "en":
+        return text if s.speaker.chance(0.6) else f"{text} each"
     bare = text[-1] in "mNf톤턴²㎡2"  # 씩 goes with the number, not with the noun after it
-    return f"{text}씩" if bare and s.voice.chance(0.85) else f"각각 {text}"
+    return f"{text}씩" if bare and s.speaker.chance(0.85) else f"각각 {text}"
 
 
-def nodal_load(s: Scene) -> Act:
-    v = s.voice
+def nodal_load(s: Situation) -> Command:
+    v = s.speaker
     nodes = s.fix.get("nodes") or s.some(s.model.free_nodes, s.many)
     slot, case = load_case(s)
     if s.many > 1 and v.chance(0.25) and "nodes" not in s.fix:
@@ -80,18 +80,14 @@ def nodal_load(s: Scene) -> Act:
     needs = {"node": ("node", ""), "mag": ("load value", word(v, "load") if v.korean else "a load")}
     if "dir" in said:
         needs["dir"] = ("direction", "")
-    return Act(
-        [("add_nodal_load", a) for a in args],
-        said,
-        FORCE_KO,
-        FORCE_EN,
-        needs,
-        {"node": nodes[-1], "axis": axis, "sign": sign, "rest": rest},
+    calls = [("add_nodal_load", a) for a in args]
+    return Command(
+        calls, said, FORCE_KO, FORCE_EN, needs, {"node": nodes[-1], "axis": axis, "sign": sign, "rest": rest}
     )
 
 
-def _two_directions(s: Scene, node: int, slot: dict[str, str], case: dict[str, str]) -> Act:
-    v = s.voice
+def _two_directions(s: Situation, node: int, slot: dict[str, str], case: dict[str, str]) -> Command:
+    v = s.speaker
     parts, calls = [], []
     for axis in v.at((("X", "Y"), ("X", "Z"), ("Y", "Z"))):
         sign = -1 if axis == "Z" or v.chance(0.2) else 1
@@ -108,7 +104,7 @@ def _two_directions(s: Scene, node: int, slot: dict[str, str], case: dict[str, s
         )
     v.shown.append("two_directions")
     joint = v.at(("^이랑 ", ", ", "^과 ")) if v.korean else " and "
-    return Act(
+    return Command(
         calls,
         {"node": say.ids(v, "node", [node]), "mag": joint.join(parts)} | slot,
         FORCE_KO,
@@ -131,26 +127,26 @@ MOMENT_EN = ch(
     val="[On {node}, ]{!add} {mag}[ acting about {axis}][ {case}]",
     test="[{node}: ]{mag}[ around {axis}][ {case}]",
 )
+_OF = ch("a {m} {w}|a {w} of {m}")
 _MOMENT = ch("{w} {m}|{w} {m}|{m} {w}|{m}의 {w}", test="{m}짜리 {w}|크기 {m}의 {w}")
 
 
-def nodal_moment(s: Scene) -> Act:
-    v = s.voice
+def nodal_moment(s: Situation) -> Command:
+    v = s.speaker
     nodes = s.some(s.model.free_nodes, s.many)
     slot, case = load_case(s)
     axis, sign = v.at(("X", "Y", "Z")), -1 if v.chance(0.2) else 1
     amount = s.amount("moment")
     args = {"axis": axis, "value": sign * amount.value} | amount.unit_argument | case
     text, noun = write(v, amount, sign), word(v, "moment")
-    if v.korean:
-        mag = each(s, v.pick(_MOMENT).format(w=noun, m=text))
-        about = v.pick(ch("{d}축|{d}축|{d}방향|{d}축 방향", val="{d}축 회전", test="{d}축에 대한|{d}축 둘레"))
-    else:
-        mag = each(s, v.at(("a {m} {w}", "a {w} of {m}")).format(w=noun, m=text))
-        about = v.pick(ch("{d}|the {d} axis|{d}-axis", test="global {d}"))
+    mag = each(s, v.either(_MOMENT, _OF).format(w=noun, m=text))
+    about = v.either(
+        ch("{d}축|{d}축|{d}방향|{d}축 방향", val="{d}축 회전", test="{d}축에 대한|{d}축 둘레"),
+        ch("{d}|the {d} axis|{d}-axis", test="global {d}"),
+    )
     said = {"node": say.ids(v, "node", nodes, s.model.free_nodes), "axis": about.format(d=axis), "mag": mag} | slot
     needs = {"node": ("node", ""), "axis": ("axis", ""), "mag": ("moment value", noun if v.korean else "a moment")}
-    return Act([("add_nodal_moment", {"node_id": n} | args) for n in nodes], said, MOMENT_KO, MOMENT_EN, needs)
+    return Command([("add_nodal_moment", {"node_id": n} | args) for n in nodes], said, MOMENT_KO, MOMENT_EN, needs)
 
 
 BEAM_KO = ch(
@@ -175,18 +171,18 @@ BEAM_EN = ch(
 _LINE = ch("{w} {m}|{w} {m}|{m} {w}|{m}의 {w}|{m}짜리 {w}", val="{m}^으로 {w}", test="크기 {m}의 {w}|{w}^을 {m}만큼")
 
 
-def member_noun(s: Scene, numbers: list[int]) -> str:
+def member_noun(s: Situation, numbers: list[int]) -> str:
     """The lexicon's name for these members: beams may be called so."""
-    if all(n in s.model.beams for n in numbers) and s.voice.chance(0.4):
+    if all(n in s.model.beams for n in numbers) and s.speaker.chance(0.4):
         return "beam"
-    if all(n in s.model.columns for n in numbers) and s.voice.chance(0.4):
+    if all(n in s.model.columns for n in numbers) and s.speaker.chance(0.4):
         return "column"
     return "member"
 
 
-def beam_direction(s: Scene) -> tuple[str, str, int, int]:
+def beam_direction(s: Situation) -> tuple[str, str, int, int]:
     """(slot, direction argument, sign, sign that the number still has to carry); mostly unsaid, which means gravity."""
-    v = s.voice
+    v = s.speaker
     place = v.rng.random()
     if place < 0.55:
         return "", "Z", -1, 1
@@ -196,20 +192,15 @@ def beam_direction(s: Scene) -> tuple[str, str, int, int]:
         return text, "Z", sign, rest
     axis = v.at(("x", "y", "z"))
     v.shown.append("local_axis")
-    if not v.korean:
-        return v.at((f"in local {axis}", f"along the local {axis} axis")), f"local_{axis}", 1, 1
-    return (
-        v.pick(ch("부재좌표계 {d}방향으로|로컬 {d}방향으로|local {d} 방향으로", test="부재 {d}축 방향으로")).format(
-            d=axis
-        ),
-        f"local_{axis}",
-        1,
-        1,
+    text = v.either(
+        ch("부재좌표계 {d}방향으로|로컬 {d}방향으로|local {d} 방향으로", test="부재 {d}축 방향으로"),
+        ch("in local {d}|along the local {d} axis"),
     )
+    return text.format(d=axis), f"local_{axis}", 1, 1
 
 
-def distributed_load(s: Scene) -> Act:
-    v = s.voice
+def distributed_load(s: Situation) -> Command:
+    v = s.speaker
     members = s.fix.get("members") or s.some(s.model.beams, s.many)
     slot, case = load_case(s)
     text, axis, sign, rest = beam_direction(s)
@@ -226,30 +217,22 @@ def distributed_load(s: Scene) -> Act:
             args["end_value"] = other.value if value > 0 else -other.value
             v.shown.append("trapezoid")
             tail = write(v, other)
-            if v.korean:
-                said["mag"] = v.pick(
-                    ch(
-                        "{a}에서 {b}^으로 변하는 분포하중|시작 {a}, 끝 {b} 사다리꼴 하중",
-                        test="{a}에서 {b}까지 선형으로 변하는 하중",
-                    )
-                ).format(a=spoken, b=tail)
-            else:
-                said["mag"] = f"a load varying from {spoken} to {tail}"
-            return Act(
-                [("add_member_distributed_load", {"member_id": m} | args) for m in members], said, BEAM_KO, BEAM_EN
+            korean = ch(
+                "{a}에서 {b}^으로 변하는 분포하중|시작 {a}, 끝 {b} 사다리꼴 하중",
+                test="{a}에서 {b}까지 선형으로 변하는 하중",
             )
+            said["mag"] = v.either(korean, "a load varying from {a} to {b}").format(a=spoken, b=tail)
+            calls = [("add_member_distributed_load", {"member_id": m} | args) for m in members]
+            return Command(calls, said, BEAM_KO, BEAM_EN)
     if s.many == 1 and 0.12 < place < 0.22:
         part = v.at(tuple(sorted(_PARTS)))
-        said["span"] = v.pick(_PARTS[part][0] if v.korean else _PARTS[part][1])
+        said["span"] = v.either(*_PARTS[part][:2])
         args |= _PARTS[part][2]
         v.shown.append("part_span")
-    if v.korean:
-        said["mag"] = each(s, v.pick(_LINE).format(w=noun, m=spoken))
-    else:
-        said["mag"] = each(s, v.at(("a {m} {w}", "a {w} of {m}")).format(w=noun, m=spoken))
+    said["mag"] = each(s, v.either(_LINE, _OF).format(w=noun, m=spoken))
     needs = {"member": ("member", ""), "mag": ("line load value", noun if v.korean else f"a {noun}")}
     calls = [("add_member_distributed_load", {"member_id": m} | args) for m in members]
-    return Act(calls, said, BEAM_KO, BEAM_EN, needs, {"member": members[-1]})
+    return Command(calls, said, BEAM_KO, BEAM_EN, needs, {"member": members[-1]})
 
 
 _PARTS = {
@@ -303,45 +286,36 @@ _FROM_I = (
 _SHARE = (ch("{r} 지점|{r} 위치|길이의 {r} 지점", test="{r} 되는 곳"), ch("at {r} of the span|at {r} of its length"))
 
 
-def position(s: Scene, member: int) -> tuple[str, dict[str, object]]:
+def position(s: Situation, member: int) -> tuple[str, dict[str, object]]:
     """Where on a member: (slot, arguments). Ratios and metres from the i-end."""
-    v, column = s.voice, 0 if s.voice.korean else 1
+    v = s.speaker
     place = v.rng.random() if "unit_conversion" not in v.want else 0.7
     if place < 0.4:
-        return v.pick(_MIDDLE[column]), {"position": 0.5}
+        return v.either(*_MIDDLE), {"position": 0.5}
     if place < 0.8:
         steps = [d // 2 if d % 2 == 0 else d / 2 for d in range(1, int(s.model.length(member) * 2))]
         distance = v.at(steps)
-        return v.pick(_FROM_I[column]).format(d=metres(v, distance)), {
-            "position": distance,
-            "position_type": "distance",
-        }
+        text = v.either(*_FROM_I).format(d=metres(v, distance))
+        return text, {"position": distance, "position_type": "distance"}
     share = v.at((0.2, 0.25, 0.3, 0.4, 0.6, 0.7, 0.75))
     text = say.ratio(v, share) if v.korean else f"{plain(round(share * 100, 6))}%"
-    return v.pick(_SHARE[column]).format(r=text), {"position": share}
+    return v.either(*_SHARE).format(r=text), {"position": share}
 
 
-def point_load(s: Scene) -> Act:
-    v = s.voice
+def point_load(s: Situation) -> Command:
+    v = s.speaker
     members = s.some(s.model.beams, s.many)
     slot, case = load_case(s, 0.25)
     text, axis, sign, rest = beam_direction(s)
     amount = s.amount("force")
     where, place = position(s, members[0])
     if s.many > 1:
-        where, place = v.pick(_MIDDLE[0 if v.korean else 1]), {"position": 0.5}
+        where, place = v.either(*_MIDDLE), {"position": 0.5}
     args = {"direction": axis, "value": sign * amount.value} | place | amount.unit_argument | case
     noun = word(v, "point")
     spoken = write(v, amount, rest)
-    if v.korean:
-        mag = each(
-            s,
-            v.pick(
-                ch("{w} {m}|{w} {m}|{m} {w}|{m}짜리 {w}", val="{w}^으로 {m}", test="크기 {m}의 {w}|{m} 크기 {w}")
-            ).format(w=noun, m=spoken),
-        )
-    else:
-        mag = each(s, v.at(("a {m} {w}", "a {w} of {m}")).format(w=noun, m=spoken))
+    korean = ch("{w} {m}|{w} {m}|{m} {w}|{m}짜리 {w}", val="{w}^으로 {m}", test="크기 {m}의 {w}|{m} 크기 {w}")
+    mag = each(s, v.either(korean, _OF).format(w=noun, m=spoken))
     said = {"member": say.ids(v, member_noun(s, members), members, s.model.beams), "pos": where, "mag": mag} | slot
     if text:
         said["dir"] = text
@@ -350,4 +324,5 @@ def point_load(s: Scene) -> Act:
         "pos": ("position", ""),
         "mag": ("load value", noun if v.korean else f"a {noun}"),
     }
-    return Act([("add_member_point_load", {"member_id": m} | args) for m in members], said, POINT_KO, POINT_EN, needs)
+    calls = [("add_member_point_load", {"member_id": m} | args) for m in members]
+    return Command(calls, said, POINT_KO, POINT_EN, needs)

@@ -2,9 +2,9 @@
 
 from data.structural.language.numerals import plain
 from data.structural.language.speaker import Choice, ch
-from data.structural.requests import slots as say
+from data.structural.requests import phrases as say
 from data.structural.requests.intents.loads import member_noun
-from data.structural.requests.request import Act, Scene
+from data.structural.requests.request import Command, Situation
 
 SUPPORT_KO = ch(
     "[{node}^을 ][{type}^으로 ]{!set}|[{node} ]<support>^을 [{type}^으로 ]{!set}"
@@ -34,8 +34,8 @@ _SUPPORTS: dict[str, tuple[Choice, Choice]] = {
 }
 
 
-def set_support(s: Scene) -> Act:
-    v = s.voice
+def set_support(s: Situation) -> Command:
+    v = s.speaker
     nodes = s.some(s.model.supports, v.at((1, 1, 1, 2, 3, 4)) if s.many == 1 else s.many)
     kind = v.at(("fixed", "pinned", "pinned", "roller", "roller", "free"))
     args = {"node_ids": nodes, "support_type": kind}
@@ -51,7 +51,7 @@ def set_support(s: Scene) -> Act:
         text = f"{v.pick(_SUPPORTS[other][0])} 말고 {text}"
     said = {"node": say.ids(v, "node", nodes, s.model.supports), "type": text}
     needs = {"node": ("node", ""), "type": ("support type", "")}
-    return Act([("set_support", args)], said, SUPPORT_KO, SUPPORT_EN, needs, {"node": nodes[0]})
+    return Command([("set_support", args)], said, SUPPORT_KO, SUPPORT_EN, needs, {"node": nodes[0]})
 
 
 RELEASE_KO = ch(
@@ -83,8 +83,8 @@ _JOINTS = {
 }
 
 
-def set_end_release(s: Scene) -> Act:
-    v = s.voice
+def set_end_release(s: Situation) -> Command:
+    v = s.speaker
     members = s.some(s.model.beams, v.at((1, 1, 2, 3)) if s.many == 1 else s.many)
     end, kind = v.at(("i", "j", "both", "both")), v.at(("pinned", "pinned", "fixed"))
     column = 0 if v.lang == "ko" else 1
@@ -94,9 +94,8 @@ def set_end_release(s: Scene) -> Act:
         "type": v.pick(_JOINTS[kind][column]),
     }
     needs = {"member": ("member", ""), "type": ("release type", "")}
-    return Act(
-        [("set_end_release", {"member_ids": members, "end": end, "release": kind})], said, RELEASE_KO, RELEASE_EN, needs
-    )
+    calls = [("set_end_release", {"member_ids": members, "end": end, "release": kind})]
+    return Command(calls, said, RELEASE_KO, RELEASE_EN, needs)
 
 
 MATERIAL_KO = ch(
@@ -116,17 +115,18 @@ _STEEL = ("SS275", "SM275", "SM355", "SM420", "SM460", "SHN275", "SHN355")
 _CONCRETE = ("C21", "C24", "C27", "C30", "C35", "C40")
 
 
-def define_material(s: Scene) -> Act:
-    v = s.voice
+def define_material(s: Situation) -> Command:
+    v = s.speaker
     kind = v.at(("steel", "concrete"))
     grade = s.fix.get("grade") or v.at(
-        [g for g in (_STEEL if kind == "steel" else _CONCRETE) if g not in s.model.materials]
+        [g for g in (_STEEL if kind == "steel" else _CONCRETE) if g not in s.model.spec.materials]
     )
     kind = "steel" if grade in _STEEL else "concrete"
     names = {"steel": ch("강재|강재|철골", test="스틸"), "concrete": ch("콘크리트", test="RC 콘크리트")}
     text = v.pick(names[kind]) if v.lang == "ko" else kind
-    return Act(
-        [("define_material", {"material_type": kind, "grade": grade})],
+    calls = [("define_material", {"material_type": kind, "grade": grade})]
+    return Command(
+        calls,
         {"grade": grade, "kind": text},
         MATERIAL_KO,
         MATERIAL_EN,
@@ -179,8 +179,8 @@ _AS = {
 }
 
 
-def define_section(s: Scene) -> Act:
-    v = s.voice
+def define_section(s: Situation) -> Command:
+    v = s.speaker
     shape = v.at(("H", "H", "box", "pipe", "rectangle", "rectangle", "circle"))
     size = v.at(_DIMENSIONS[shape])
     column = 0 if v.korean else 1
@@ -207,11 +207,11 @@ def define_section(s: Scene) -> Act:
         said["name"] = name
     elif "material" in s.fix or v.chance(0.4):
         steel = shape in ("H", "box", "pipe")
-        grade = s.fix.get("material") or s.model.materials[0 if steel else 1]
+        grade = s.fix.get("material") or s.model.spec.materials[0 if steel else 1]
         args["material"] = grade
         said["material"] = grade
     needs = {"dims": ("section dimensions", "")}
-    return Act([("define_section", args)], said, SECTION_KO, SECTION_EN, needs, {"section": args.get("name")})
+    return Command([("define_section", args)], said, SECTION_KO, SECTION_EN, needs, {"section": args.get("name")})
 
 
 ASSIGN_KO = ch(
@@ -230,21 +230,15 @@ ASSIGN_EN = ch(
 )
 
 
-def assign_section(s: Scene) -> Act:
-    v = s.voice
+def assign_section(s: Situation) -> Command:
+    v = s.speaker
     pool = v.at((s.model.beams, s.model.columns))
     members = s.some(pool, v.at((1, 1, 2, 3, 4)) if s.many == 1 else s.many)
-    section = s.fix.get("section") or v.at(s.model.sections)
+    section = s.fix.get("section") or v.at(s.model.spec.sections)
     said = {"member": say.ids(v, member_noun(s, members), members, pool), "section": section}
     needs = {"member": ("member", ""), "section": ("section", "")}
-    return Act(
-        [("assign_section", {"member_ids": members, "section": section})],
-        said,
-        ASSIGN_KO,
-        ASSIGN_EN,
-        needs,
-        {"members": members},
-    )
+    calls = [("assign_section", {"member_ids": members, "section": section})]
+    return Command(calls, said, ASSIGN_KO, ASSIGN_EN, needs, {"members": members})
 
 
 CASE_KO = ch(
@@ -271,20 +265,14 @@ _TYPES = {
 }
 
 
-def create_load_case(s: Scene) -> Act:
-    v = s.voice
+def create_load_case(s: Situation) -> Command:
+    v = s.speaker
     kind = v.at(tuple(sorted(_TYPES))) if "kind" not in s.fix else v.at(s.fix["kind"])
     korean, english, names = _TYPES[kind]
     name = v.at([n for n in names if n not in s.model.cases])
     said = {"kind": korean if v.lang == "ko" else english, "name": name}
-    return Act(
-        [("create_load_case", {"name": name, "load_type": kind})],
-        said,
-        CASE_KO,
-        CASE_EN,
-        {"name": ("load case name", "")},
-        {"case": name},
-    )
+    calls = [("create_load_case", {"name": name, "load_type": kind})]
+    return Command(calls, said, CASE_KO, CASE_EN, {"name": ("load case name", "")}, {"case": name})
 
 
 COMBO_KO = ch(
@@ -302,8 +290,8 @@ COMBO_EN = ch(
 )
 
 
-def create_load_combination(s: Scene) -> Act:
-    v, m = s.voice, s.model
+def create_load_combination(s: Situation) -> Command:
+    v, m = s.speaker, s.model
     calls, pieces = [], []
     used: list[str] = []
     prefix, number = "LCB", 5
@@ -329,7 +317,7 @@ def create_load_combination(s: Scene) -> Act:
             text = ", ".join(f"{n}^은 {p}" for n, p in zip(used, pieces, strict=True))
         else:
             text = " and ".join(f"{n} = {p}" for n, p in zip(used, pieces, strict=True))
-        return Act(
+        return Command(
             calls,
             {"factors": text},
             ch("<combo> {factors}^으로 {!make}|{factors} <combo> {!make}"),
@@ -337,7 +325,7 @@ def create_load_combination(s: Scene) -> Act:
         )
     said = {"name": used[0], "factors": pieces[0]}
     needs = {"factors": ("load factors", "")}
-    return Act(calls, said, COMBO_KO, COMBO_EN, needs, {"combo": used[0]})
+    return Command(calls, said, COMBO_KO, COMBO_EN, needs, {"combo": used[0]})
 
 
 def _sum(factors: dict[str, float], spaced: bool) -> str:
@@ -374,12 +362,12 @@ def code(v, name: str) -> str:
     return v.pick(_CODES[name], lambda t: v.lang == "ko" or t.isascii())
 
 
-def generate_code_combinations(s: Scene) -> Act:
-    v = s.voice
+def generate_code_combinations(s: Situation) -> Command:
+    v = s.speaker
     name = v.at(tuple(sorted(_CODES)))
     args, said = {"code": name}, {"code": code(v, name)}
     if v.chance(0.4):
         args["method"] = v.at(("strength", "allowable"))
         korean = {"strength": "강도설계법으로", "allowable": "허용응력설계법으로"}
         said["method"] = korean[args["method"]] if v.korean else f"{args['method']} design"
-    return Act([("generate_code_combinations", args)], said, CODE_KO, CODE_EN, {"code": ("design code", "")})
+    return Command([("generate_code_combinations", args)], said, CODE_KO, CODE_EN, {"code": ("design code", "")})

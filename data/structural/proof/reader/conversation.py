@@ -5,19 +5,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from data.structural.proof.reader.mentions import Direction, Ids, Reading, read
-from data.structural.proof.reader.quantities import Number
+from data.structural.proof.reader.numbers import Number
+from data.structural.proof.reader.request_mentions import Direction, Ids, Mentions, read
 
 T = TypeVar("T")
 Call = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Conversation:
     """The request as read, the earlier user turns as read (newest first), and the calls already made (newest first)."""
 
-    now: Reading
-    earlier: tuple[Reading, ...]
+    now: Mentions
+    earlier: tuple[Mentions, ...]
     made: tuple[Call, ...]
 
     def ids(self, kind: str) -> list[Ids]:
@@ -58,15 +58,15 @@ class Evidence:
         readings = (self.now, *self.earlier[:1]) if self.earlier else (self.now,)
         return any(re.search(pattern, r.text, re.I) for r in readings)
 
-    def _newest(self, pick: Callable[[Reading], list[T]]) -> list[T]:
+    def _newest(self, pick: Callable[[Mentions], list[T]]) -> list[T]:
         return next((found for found in map(pick, (self.now, *self.earlier)) if found), [])
 
 
-def gather(sentence: str, history: Sequence[dict[str, Any]]) -> Evidence:
+def gather(sentence: str, history: Sequence[dict[str, Any]]) -> Conversation:
     """Read the request and the user turns of its history; collect the calls of the assistant turns."""
     earlier = [read(m["content"]) for m in reversed(history) if m["role"] == "user" and m.get("content")]
     made = [c.get("function", c) for m in reversed(history) for c in reversed(m.get("tool_calls") or [])]
-    return Evidence(read(sentence), tuple(earlier), tuple(made))
+    return Conversation(read(sentence), tuple(earlier), tuple(made))
 
 
 def _call_ids(call: Call, kind: str) -> list[int]:

@@ -10,7 +10,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from data.structural.requests.toolsets import core_tools, heldout_tools
+from data import overlap
+from data.overlap import grams, near, user_text
+from data.structural.engine.tool_schemas import core_tools, heldout_tools
+from data.structural.requests.frames import spec_of
 
 _NUMBER_WORDS = re.compile(
     r"[영일이삼사오육칠팔구십백천만]+(점[영일이삼사오육칠팔구]+)?(?=\s*(번|kN|킬로|톤|N|뉴턴|tonf|kgf))"
@@ -29,8 +32,7 @@ def requests(row: dict[str, Any]) -> list[str]:
 
 def normalised(row: dict[str, Any]) -> str:
     """(a) The user's words without case, width or spaces."""
-    text = unicodedata.normalize("NFKC", " / ".join(requests(row))).lower()
-    return re.sub(r"\s", "", text)
+    return overlap.normalised(user_text(row["messages"]))
 
 
 def fingerprint(text: str) -> str:
@@ -52,11 +54,11 @@ def reserved_requests(rows: Iterable[dict[str, Any]]) -> list[str]:
 
 def skeleton(row: dict[str, Any]) -> str:
     """(b) The user's words with digits, number words, units, axes, ids and names masked."""
-    text = unicodedata.normalize("NFKC", " / ".join(requests(row))).lower()
-    for name in sorted(row["meta"]["model"]["sections"], key=len, reverse=True):
+    text = unicodedata.normalize("NFKC", user_text(row["messages"])).lower()
+    model = spec_of(row["meta"])
+    for name in sorted(model.sections, key=len, reverse=True):
         text = text.replace(name.lower(), "§")
-    names = list(row["meta"]["model"]["cases"])
-    for name in sorted(names, key=len, reverse=True):
+    for name in sorted(model.cases, key=len, reverse=True):
         text = re.sub(rf"(?<![a-z]){re.escape(name.lower())}(?![a-z0-9])", "§", text)
     text = _NUMBER_WORDS.sub("#", text)
     text = re.sub(r"\d+(\.\d+)?", "#", text)
@@ -65,23 +67,9 @@ def skeleton(row: dict[str, Any]) -> str:
     return re.sub(r"[\s.?!]", "", text)
 
 
-def grams(text: str) -> frozenset[str]:
-    """The character 3-grams of a normalised sentence."""
-    return frozenset(text[i : i + 3] for i in range(len(text) - 2)) or frozenset((text,))
-
-
 def shape(row: dict[str, Any]) -> frozenset[str]:
     """The character 3-grams of the user's words without their numbers."""
-    return grams(re.sub(r"\d+(?:\.\d+)?|\s", "", " / ".join(requests(row)).lower()))
-
-
-def near(one: frozenset[str], other: frozenset[str], limit: float = 0.8) -> bool:
-    """(c) Whether two 3-gram sets have a Jaccard index above the limit."""
-    small, large = sorted((len(one), len(other)))
-    if small <= limit * large:
-        return False
-    both = len(one & other)
-    return both > limit * (len(one) + len(other) - both)
+    return overlap.shape(user_text(row["messages"]))
 
 
 def call_key(row: dict[str, Any]) -> str:
@@ -102,6 +90,8 @@ def offered(row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(back.get(n, {"name": n})["name"] for n in toolset(row)))
 
 
+LOOKUP_LIMITS = {"all": 0.35, "T2": 0.10}
+"""The most that look-up may solve of the whole test split and of its unseen-phrasing bucket."""
 SHAPE_LIMIT = 0.3
 """How near a T2 row may come to a training sentence when both have lost their numbers (Jaccard index of 3-grams)."""
 

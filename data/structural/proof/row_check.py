@@ -2,8 +2,10 @@
 
 from typing import Any
 
-from data.structural.engine import ModelSpec, engine_version, history_calls, run_calls, verify
+from data.domain import history_calls
+from data.structural.engine import engine_version, run_calls, verify
 from data.structural.proof.reader import agrees
+from data.structural.requests.frames import spec_of
 from data.structural.requests.request import Call
 
 
@@ -12,7 +14,7 @@ def verdict(row: dict[str, Any], refused: list[Call]) -> dict[str, Any]:
 
     Solves the frame where a query needs it and checks the equilibrium of every load, so Pynite has to be installed.
     """
-    spec = ModelSpec.from_dict(row["meta"]["model"])
+    spec = spec_of(row["meta"])
     gold = [c["function"] for c in row["messages"][-1].get("tool_calls") or []]
     if refused:
         run = run_calls(spec, [], [{"name": name, "arguments": arguments} for name, arguments in refused])

@@ -1,12 +1,15 @@
 """Nodes and members: add, move, delete, undo."""
 
+from dataclasses import replace
+
+from data.structural.engine.model import running_sums
 from data.structural.language.lexicon import word
 from data.structural.language.numerals import native, plain
 from data.structural.language.quantities import metres
 from data.structural.language.speaker import ch
-from data.structural.requests import slots as say
+from data.structural.requests import phrases as say
 from data.structural.requests.intents.loads import member_noun
-from data.structural.requests.request import Act, Scene
+from data.structural.requests.request import Command, Situation
 
 NODE_KO = ch(
     "[{id}^을 ]{at}에 {!put}|{at}에 [{id}^을 ]{!put}|{at} 위치에 [{id} ]{!put}|[{id} ]{!put}, {at}",
@@ -20,28 +23,27 @@ NODE_EN = ch(
 )
 
 
-def add_node(s: Scene) -> Act:
-    v, m = s.voice, s.model
-    xs = [x + b / 2 for x, b in zip(_sums(m.bays_x), m.bays_x, strict=False)]
-    ys = [*_sums(m.bays_y), *[y + b / 2 for y, b in zip(_sums(m.bays_y), m.bays_y, strict=False)]]
-    point = [v.at(xs), v.at(ys), v.at(_sums(m.heights)[1:])]
+def add_node(s: Situation) -> Command:
+    v, m = s.speaker, s.model
+    xs = [x + b / 2 for x, b in zip(running_sums(m.spec.bays_x), m.spec.bays_x, strict=False)]
+    ys = [
+        *running_sums(m.spec.bays_y),
+        *[y + b / 2 for y, b in zip(running_sums(m.spec.bays_y), m.spec.bays_y, strict=False)],
+    ]
+    point = [v.at(xs), v.at(ys), v.at(running_sums(m.spec.heights)[1:])]
     point = [round(p * 2) / 2 if v.chance(0.5) else round(p, 2) for p in point]
-    point[0] += 0.1 if round(point[0], 3) in [round(x, 3) for x in _sums(m.bays_x)] else 0
+    point[0] += 0.1 if round(point[0], 3) in [round(x, 3) for x in running_sums(m.spec.bays_x)] else 0
     point = [int(p) if float(p).is_integer() else round(p, 3) for p in point]
     args = dict(zip("xyz", point, strict=True))
     scale, unit = (1000, "mm") if v.show("unit_conversion") else (1, "m")
     numbers = [plain(round(p * scale, 3)) for p in point]
-    if v.korean:
-        shape = v.pick(
-            ch(
-                "({0}, {1}, {2}){u}|({0}, {1}, {2}){u}|X={0}, Y={1}, Z={2}{u}|x {0}, y {1}, z {2}{u}",
-                test="[{0}, {1}, {2}]{u}|X {0}{u} Y {1}{u} Z {2}{u}",
-            )
-        )
-    else:
-        shape = v.pick(
-            ch("({0}, {1}, {2}){u}|({0}, {1}, {2}){u}|x={0}, y={1}, z={2}{u}", test="x {0}, y {1}, z {2}{u}")
-        )
+    shape = v.either(
+        ch(
+            "({0}, {1}, {2}){u}|({0}, {1}, {2}){u}|X={0}, Y={1}, Z={2}{u}|x {0}, y {1}, z {2}{u}",
+            test="[{0}, {1}, {2}]{u}|X {0}{u} Y {1}{u} Z {2}{u}",
+        ),
+        ch("({0}, {1}, {2}){u}|({0}, {1}, {2}){u}|x={0}, y={1}, z={2}{u}", test="x {0}, y {1}, z {2}{u}"),
+    )
     spoken = (" " if v.lang == "en" else "") + unit
     if unit == "m" and "{u} Y" not in shape and v.chance(0.5):
         spoken = ""
@@ -54,14 +56,7 @@ def add_node(s: Scene) -> Act:
     else:
         noun = word(v, "node")
         said["id"] = v.at((noun, f"새 {noun}")) if v.korean else v.at((f"a {noun}", f"a new {noun}"))
-    return Act([("add_node", args)], said, NODE_KO, NODE_EN, {"at": ("coordinates", "")})
-
-
-def _sums(lengths: tuple[float, ...]) -> list[float]:
-    out = [0.0]
-    for length in lengths:
-        out.append(round(out[-1] + length, 3))
-    return out
+    return Command([("add_node", args)], said, NODE_KO, NODE_EN, {"at": ("coordinates", "")})
 
 
 MEMBER_KO = ch(
@@ -81,13 +76,13 @@ MEMBER_EN = ch(
 _KINDS = {"beam": ("보", "beam"), "column": ("기둥", "column"), "brace": ("가새", "brace"), "": ("부재", "member")}
 
 
-def add_member(s: Scene) -> Act:
-    v, m = s.voice, s.model
+def add_member(s: Situation) -> Command:
+    v, m = s.speaker, s.model
     level = m.per_level
-    storey = int(v.rng.random() * len(m.heights))
+    storey = int(v.rng.random() * len(m.spec.heights))
     lower = m.nodes[storey * level : (storey + 1) * level]
     kind = v.at(("brace", "brace", "", "beam"))
-    nx = len(m.bays_x) + 1
+    nx = len(m.spec.bays_x) + 1
     k = int(v.rng.random() * (len(lower) - 1))
     if kind == "beam":  # across a bay: nodes that no beam joins yet
         floor = m.nodes[(storey + 1) * level : (storey + 2) * level]
@@ -101,26 +96,23 @@ def add_member(s: Scene) -> Act:
             start, end = lower[0], lower[0] + level + 1
     if "end_node" in s.fix:
         end = s.fix["end_node"]
-    section = v.at(m.sections)
+    section = v.at(m.spec.sections)
     args = {"start_node": start, "end_node": end, "section": section}
     if kind:
         args["member_type"] = kind
     name = _KINDS[kind][0 if v.lang == "ko" else 1] if v.lang != "mixed" or v.chance(0.7) else _KINDS[kind][0]
     noun = word(v, "node")
-    if v.korean:
-        pair = v.pick(
-            ch(
-                "{w} {a}번과 {b}번|{a}번과 {b}번 {w}|{a}번 {w}^과 {b}번 {w}|{w} {a}, {b}",
-                val="{w} {a}-{b}",
-                test="{w} {a}번하고 {b}번|{a}번 {w}에서 {b}번 {w}",
-            )
-        ).format(w=noun, a=start, b=end)
-    else:
-        pair = v.at((f"{noun}s {start} and {end}", f"{noun} {start} and {noun} {end}"))
+    pair = v.either(
+        ch(
+            "{w} {a}번과 {b}번|{a}번과 {b}번 {w}|{a}번 {w}^과 {b}번 {w}|{w} {a}, {b}",
+            val="{w} {a}-{b}",
+            test="{w} {a}번하고 {b}번|{a}번 {w}에서 {b}번 {w}",
+        ),
+        ch("{w}s {a} and {b}|{w} {a} and {w} {b}"),
+    ).format(w=noun, a=start, b=end)
     said = {"pair": pair, "section": section, "kind": name}
-    return Act(
-        [("add_member", args)], said, MEMBER_KO, MEMBER_EN, {"pair": ("end nodes", ""), "section": ("section", "")}
-    )
+    calls = [("add_member", args)]
+    return Command(calls, said, MEMBER_KO, MEMBER_EN, {"pair": ("end nodes", ""), "section": ("section", "")})
 
 
 MOVE_KO = ch(
@@ -136,8 +128,8 @@ MOVE_EN = ch(
 _STEPS = (0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.75, 0.8, 1, 1.2)
 
 
-def move_node(s: Scene) -> Act:
-    v = s.voice
+def move_node(s: Situation) -> Command:
+    v = s.speaker
     node = s.fix.get("node") or v.at(s.model.free_nodes)
     axis, sign = v.at(("x", "x", "y", "y", "z", "z")), -1 if v.chance(0.35) else 1
     step = v.at(_STEPS)
@@ -150,9 +142,8 @@ def move_node(s: Scene) -> Act:
         off = f"{length} {text}"
     said = {"node": say.ids(v, "node", [node], s.model.free_nodes), "off": off}
     needs = {"node": ("node", ""), "off": ("move distance", "")}
-    return Act(
-        [("move_node", {"node_id": node, "d" + axis: sign * step})], said, MOVE_KO, MOVE_EN, needs, {"node": node}
-    )
+    calls = [("move_node", {"node_id": node, "d" + axis: sign * step})]
+    return Command(calls, said, MOVE_KO, MOVE_EN, needs, {"node": node})
 
 
 DELETE_KO = ch(
@@ -167,8 +158,8 @@ DELETE_EN = ch(
 )
 
 
-def delete_entities(s: Scene) -> Act:
-    v, m = s.voice, s.model
+def delete_entities(s: Situation) -> Command:
+    v, m = s.speaker, s.model
     kind = s.fix.get("entity") or v.at(("node", "member", "member", "load_case", "load_combination"))
     count = v.at((1, 1, 2, 3)) if s.many == 1 else s.many
     args: dict[str, object] = {"entity_type": kind}
@@ -179,21 +170,19 @@ def delete_entities(s: Scene) -> Act:
         ids = s.some(m.beams, count)
         args["ids"], what = ids, say.ids(v, member_noun(s, ids), ids, m.beams)
     else:
-        used = [c for factors in m.combos.values() for c in factors]
+        used = [c for factors in m.spec.combos.values() for c in factors]
         pool = (
-            list(m.combos) if kind == "load_combination" else [c for c in m.cases if c != m.current and c not in used]
+            list(m.spec.combos)
+            if kind == "load_combination"
+            else [c for c in m.cases if c != m.spec.current and c not in used]
         )
         if not pool:
-            return delete_entities(_with(s, entity="load_combination"))
+            return delete_entities(replace(s, fix=s.fix | {"entity": "load_combination"}, about=[]))
         name = v.at(pool)
         args["names"] = [name]
         noun = word(v, "combo" if kind == "load_combination" else "case")
         what = v.at((f"{name} {noun}", f"{noun} {name}")) if v.korean else f"{noun} {name}"
-    return Act([("delete_entities", args)], {"what": what}, DELETE_KO, DELETE_EN)
-
-
-def _with(s: Scene, **fix: object) -> Scene:
-    return Scene(s.model, s.split, s.voice, s.many, s.fix | fix)
+    return Command([("delete_entities", args)], {"what": what}, DELETE_KO, DELETE_EN)
 
 
 UNDO_KO = ch(
@@ -204,9 +193,9 @@ UNDO_KO = ch(
 UNDO_EN = ch("{!undo} {what}|Please {!undo} {what}", val="let us {!undo} {what}", test="that was wrong, {!undo} {what}")
 
 
-def undo(s: Scene) -> Act:
+def undo(s: Situation) -> Command:
     """Undo the last operations; `steps` in `fix` is how many there are to take back."""
-    v = s.voice
+    v = s.speaker
     steps = s.fix.get("steps", 1)
     args = {"steps": steps} if steps > 1 else {}
     if not v.korean:
@@ -215,7 +204,6 @@ def undo(s: Scene) -> Act:
         what = v.pick(ch("방금 건|방금 작업|마지막 작업|방금 한 거", val="직전 작업", test="바로 전 작업|지금 거"))
     else:
         number = v.at((str(steps), native(steps)))
-        what = v.pick(
-            ch("최근 작업 {n} 개|방금 {n} 단계|최근 {n} 번", test="마지막 {n} 개 작업|앞의 작업 {n} 개")
-        ).format(n=number)
-    return Act([("undo", args)], {"what": what}, UNDO_KO, UNDO_EN)
+        plans = ch("최근 작업 {n} 개|방금 {n} 단계|최근 {n} 번", test="마지막 {n} 개 작업|앞의 작업 {n} 개")
+        what = v.pick(plans).format(n=number)
+    return Command([("undo", args)], {"what": what}, UNDO_KO, UNDO_EN)

@@ -3,7 +3,7 @@
 from data.structural.language.lexicon import word
 from data.structural.language.numerals import plain, sino
 from data.structural.language.quantities import Amount, write
-from data.structural.language.speaker import Choice, Voice, ch
+from data.structural.language.speaker import Choice, Speaker, ch
 
 _ONE = ch(
     "{w} {n}번|{w} {n}번|{n}번 {w}|{n}번 {w}|{n}번 {w}|{w} {n}|{n}번째 {w}",
@@ -25,49 +25,49 @@ _FIX = ch(
 _EN_FIX = ch("{w}, no, {r}|{w}, sorry, {r}", val="{w}, I mean {r}", test="{w}, make that {r}|{w}, correction {r}")
 
 
-def ids(voice: Voice, noun: str, numbers: list[int], others: list[int] | None = None) -> str:
+def ids(speaker: Speaker, noun: str, numbers: list[int], others: list[int] | None = None) -> str:
     """`8번 절점`, `절점 7~9번`, `nodes 7 and 9`: one or more numbered things of a kind of the lexicon.
 
     `others` are ids that a speaker may name by mistake before the right one.
     """
-    name = word(voice, noun)
-    if voice.lang == "en":
-        return _english_ids(voice, name, numbers, others or [])
+    name = word(speaker, noun)
+    if speaker.lang == "en":
+        return _english_ids(speaker, name, numbers, others or [])
     if len(numbers) == 1:
         number = numbers[0]
-        if voice.show("number_form"):
-            return voice.pick(_ONE_SPELLED).format(w=name, n=sino(number))
+        if speaker.show("number_form"):
+            return speaker.pick(_ONE_SPELLED).format(w=name, n=sino(number))
         text = str(number)
-        if others and len(others) > 1 and voice.show("correction"):
-            slip = voice.at([o for o in others if o != number])
-            text = voice.pick(_FIX, lambda f: "가 아니" not in f).format(w=f"{slip}번", r=number)
-            return f"{text}번 {name}" if voice.chance(0.5) else f"{name} {text}번"
-        return voice.pick(_ONE).format(w=name, n=text)
-    listed = _listing(voice, numbers, _PAIR, _RANGE)
+        if others and len(others) > 1 and speaker.show("correction"):
+            slip = speaker.at([o for o in others if o != number])
+            text = speaker.pick(_FIX, lambda f: "가 아니" not in f).format(w=f"{slip}번", r=number)
+            return f"{text}번 {name}" if speaker.chance(0.5) else f"{name} {text}번"
+        return speaker.pick(_ONE).format(w=name, n=text)
+    listed = _listing(speaker, numbers, _PAIR, _RANGE)
     if "부터" in listed or "에서" in listed:
-        return f"{listed}번까지 {name}" if voice.chance(0.4) else f"{name} {listed}번까지"
-    return voice.pick(_MANY).format(w=name, n=listed)
+        return f"{listed}번까지 {name}" if speaker.chance(0.4) else f"{name} {listed}번까지"
+    return speaker.pick(_MANY).format(w=name, n=listed)
 
 
-def _english_ids(voice: Voice, name: str, numbers: list[int], others: list[int]) -> str:
+def _english_ids(speaker: Speaker, name: str, numbers: list[int], others: list[int]) -> str:
     if len(numbers) == 1:
-        text = voice.pick(_EN_ONE).format(w=name, n=numbers[0])
-        if len(others) > 1 and voice.show("correction"):
-            slip = voice.at([o for o in others if o != numbers[0]])
-            text = voice.pick(_EN_FIX).format(w=f"{name} {slip}", r=numbers[0])
+        text = speaker.pick(_EN_ONE).format(w=name, n=numbers[0])
+        if len(others) > 1 and speaker.show("correction"):
+            slip = speaker.at([o for o in others if o != numbers[0]])
+            text = speaker.pick(_EN_FIX).format(w=f"{name} {slip}", r=numbers[0])
         return text
-    return f"{name}s {_listing(voice, numbers, _EN_PAIR, _EN_RANGE)}"
+    return f"{name}s {_listing(speaker, numbers, _EN_PAIR, _EN_RANGE)}"
 
 
-def _listing(voice: Voice, numbers: list[int], pair: Choice, span: Choice) -> str:
+def _listing(speaker: Speaker, numbers: list[int], pair: Choice, span: Choice) -> str:
     in_a_row = numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-    if in_a_row and len(numbers) > 2 and voice.chance(0.75):
-        voice.shown.append("range")
-        return voice.pick(span).format(a=numbers[0], b=numbers[-1])
+    if in_a_row and len(numbers) > 2 and speaker.chance(0.75):
+        speaker.shown.append("range")
+        return speaker.pick(span).format(a=numbers[0], b=numbers[-1])
     if len(numbers) == 2:
-        return voice.pick(pair).format(a=numbers[0], b=numbers[1])
+        return speaker.pick(pair).format(a=numbers[0], b=numbers[1])
     joined = ", ".join(map(str, numbers[:-1]))
-    return f"{joined}{', ' if voice.korean else ' and '}{numbers[-1]}"
+    return f"{joined}{', ' if speaker.korean else ' and '}{numbers[-1]}"
 
 
 _AXIS = ch(
@@ -88,25 +88,25 @@ _EN_DOWN = ch("downward|downwards|down|in the gravity direction", val="acting do
 _EN_UP = ch("upward|upwards|up", test="vertically up")
 
 
-def direction(voice: Voice, axis: str, sign: int) -> tuple[str, int]:
+def direction(speaker: Speaker, axis: str, sign: int) -> tuple[str, int]:
     """The direction of a force, and the sign that is left for the number to carry."""
-    words = axis == "Z" and voice.chance(0.75) and "axis_only" not in voice.want
+    words = axis == "Z" and speaker.chance(0.75) and "axis_only" not in speaker.want
     if words:
-        voice.shown.append("direction_word")
-        if voice.lang == "en":
-            return voice.pick(_EN_DOWN if sign < 0 else _EN_UP), 1
-        return voice.pick(_DOWN if sign < 0 else _UP), 1
-    in_axis = sign < 0 and voice.chance(0.5)
+        speaker.shown.append("direction_word")
+        if speaker.lang == "en":
+            return speaker.pick(_EN_DOWN if sign < 0 else _EN_UP), 1
+        return speaker.pick(_DOWN if sign < 0 else _UP), 1
+    in_axis = sign < 0 and speaker.chance(0.5)
     if sign < 0:
-        voice.shown.append("sign")
+        speaker.shown.append("sign")
     s = "-" if in_axis else ""
-    if voice.lang == "en":
-        return voice.pick(_EN_AXIS).format(s=s, d=axis), 1 if in_axis else sign
-    if voice.lang == "mixed":
-        text = voice.pick(_MIXED_AXIS).format(s=s, d=axis)
+    if speaker.lang == "en":
+        return speaker.pick(_EN_AXIS).format(s=s, d=axis), 1 if in_axis else sign
+    if speaker.lang == "mixed":
+        text = speaker.pick(_MIXED_AXIS).format(s=s, d=axis)
     else:
-        text = voice.pick(_MINUS_AXIS).format(d=axis) if in_axis else voice.pick(_AXIS).format(s="", d=axis)
-    return text + ("^으로" if voice.chance(0.55) else ""), 1 if in_axis else sign
+        text = speaker.pick(_MINUS_AXIS).format(d=axis) if in_axis else speaker.pick(_AXIS).format(s="", d=axis)
+    return text + ("^으로" if speaker.chance(0.55) else ""), 1 if in_axis else sign
 
 
 _LOAD = ch("{m}|{m}|{m} {w}|{w} {m}|{m}짜리 {w}", val="{w} {m}만큼", test="크기 {m}의 {w}|{w}^은 {m}")
@@ -114,21 +114,21 @@ _VERTICAL = ch("연직하중 {m}|수직하중 {m}|중력하중 {m}", val="{m} �
 _EN_LOAD = ch("a {m} {w}|{m}|a {w} of {m}", val="a {w} equal to {m}", test="{m} of {w}")
 
 
-def magnitude(voice: Voice, amount: Amount, sign: int, noun: str, wrong: Amount | None = None) -> str:
+def magnitude(speaker: Speaker, amount: Amount, sign: int, noun: str, wrong: Amount | None = None) -> str:
     """`10kN`, `10kN 하중`, `a 10 kN load`; `wrong` is a slip that is put right in the same breath."""
-    text = write(voice, amount, sign)
-    if wrong and sign > 0 and wrong.value != amount.value and voice.show("correction"):
-        slip = write(voice, wrong, 1)
-        fix = voice.pick(_FIX, lambda f: "가 아니" not in f) if voice.korean else voice.pick(_EN_FIX)
+    text = write(speaker, amount, sign)
+    if wrong and sign > 0 and wrong.value != amount.value and speaker.show("correction"):
+        slip = write(speaker, wrong, 1)
+        fix = speaker.pick(_FIX, lambda f: "가 아니" not in f) if speaker.korean else speaker.pick(_EN_FIX)
         return fix.format(w=slip, r=text)
-    name = word(voice, noun)
-    return voice.pick(_LOAD if voice.korean else _EN_LOAD).format(m=text, w=name)
+    name = word(speaker, noun)
+    return speaker.pick(_LOAD if speaker.korean else _EN_LOAD).format(m=text, w=name)
 
 
-def vertical(voice: Voice, amount: Amount) -> str:
+def vertical(speaker: Speaker, amount: Amount) -> str:
     """`연직하중 45kN`: a magnitude whose noun already says that it acts downward."""
-    voice.shown.append("direction_word")
-    return voice.pick(_VERTICAL).format(m=write(voice, amount))
+    speaker.shown.append("direction_word")
+    return speaker.pick(_VERTICAL).format(m=write(speaker, amount))
 
 
 _CASE = ch(
@@ -137,13 +137,13 @@ _CASE = ch(
 _EN_CASE = ch("in {w} {c}|under {c}|to {w} {c}|for {c}", val="within {c}", test="using {w} {c}|as part of {c}")
 
 
-def case(voice: Voice, name: str) -> str:
+def case(speaker: Speaker, name: str) -> str:
     """`DL에`, `EX 하중조건으로`, `in load case WX`."""
-    noun = word(voice, "case")
-    if voice.lang == "en":
-        return voice.pick(_EN_CASE).format(c=name, w=noun)
+    noun = word(speaker, "case")
+    if speaker.lang == "en":
+        return speaker.pick(_EN_CASE).format(c=name, w=noun)
     return (
-        voice.pick(_CASE)
+        speaker.pick(_CASE)
         .format(c=name, w=noun)
         .replace(f"{name}로", f"{name}^으로")
         .replace(f"{noun}으로", f"{noun}^으로")
@@ -159,9 +159,9 @@ _UNDER = ch(
 _EN_UNDER = ch("under {c}|for {c}|in {c}", val="due to {c}", test="caused by {c}|with {c} active")
 
 
-def under(voice: Voice, name: str) -> str:
+def under(speaker: Speaker, name: str) -> str:
     """The load whose results are asked for: `LCB2에서`, `EX 기준`, `under EX`."""
-    return voice.pick(_UNDER if voice.korean else _EN_UNDER).format(c=name)
+    return speaker.pick(_UNDER if speaker.korean else _EN_UNDER).format(c=name)
 
 
 _STORY = {
@@ -176,17 +176,17 @@ _EN_STORY = {
 }
 
 
-def story(voice: Voice, name: str) -> str:
+def story(speaker: Speaker, name: str) -> str:
     """`2층`, `지붕층`, `the roof`; names outside the model are said as they are."""
-    known = _STORY if voice.korean else _EN_STORY
+    known = _STORY if speaker.korean else _EN_STORY
     if name not in known:
-        return name.replace("F", "층") if voice.korean and voice.chance(0.6) else name
-    return voice.pick(known[name], lambda t: voice.lang != "mixed" or t.isascii() or "층" in t)
+        return name.replace("F", "층") if speaker.korean and speaker.chance(0.6) else name
+    return speaker.pick(known[name], lambda t: speaker.lang != "mixed" or t.isascii() or "층" in t)
 
 
-def ratio(voice: Voice, value: float) -> str:
+def ratio(speaker: Speaker, value: float) -> str:
     """A share of a length: 0.25 as 25% or 0.25."""
-    if voice.chance(0.6):
-        voice.show("unit_conversion")
+    if speaker.chance(0.6):
+        speaker.show("unit_conversion")
         return f"{plain(round(value * 100, 6))}%"
     return plain(value)

@@ -2,10 +2,10 @@
 
 from data.structural.language.lexicon import word
 from data.structural.language.speaker import Choice, ch
-from data.structural.requests import slots as say
+from data.structural.requests import phrases as say
 from data.structural.requests.intents.loads import member_noun
 from data.structural.requests.intents.modelling import code
-from data.structural.requests.request import Act, Scene
+from data.structural.requests.request import Command, Situation
 
 QUERY_KO = ch(
     "[{load} ][{where}의 ]{what} {!query}|[{load} ][{where} ]{what}^을 {!query}"
@@ -53,52 +53,42 @@ _COMPONENTS: dict[str, tuple[Choice, Choice]] = {
 }
 
 
-def result_load(s: Scene, share: float = 0.5) -> tuple[dict[str, str], dict[str, str]]:
+def result_load(s: Situation, share: float = 0.5) -> tuple[dict[str, str], dict[str, str]]:
     """The optional load whose results are meant: (slot, argument)."""
     name = s.fix.get("load")
-    if name is None and s.voice.chance(share + s.voice.detail):
-        name = s.voice.at(s.voice.at((list(s.model.combos), s.model.cases)))
+    if name is None and s.speaker.chance(share + s.speaker.detail):
+        name = s.speaker.at(s.speaker.at((list(s.model.spec.combos), s.model.cases)))
     if name is None or not s.fix.get("say_load", True):
         return {}, {"load_name": name} if name else {}
-    return {"load": say.under(s.voice, name)}, {"load_name": name}
+    return {"load": say.under(s.speaker, name)}, {"load_name": name}
 
 
-def _component(s: Scene, name: str, general: str) -> str:
-    v = s.voice
-    if not name:
-        return (
-            word(v, general)
-            if general in ("displacement", "reaction")
-            else v.pick(
-                ch("부재력|부재력", val="단면력", test="내력") if v.lang == "ko" else ch("member force|internal force")
-            )
+def _component(s: Situation, name: str, general: str) -> str:
+    v = s.speaker
+    if not name and general == "force":
+        return v.pick(
+            ch("부재력|부재력", val="단면력", test="내력") if v.lang == "ko" else ch("member force|internal force")
         )
+    if not name:
+        return word(v, general)
     korean, english = _COMPONENTS[name]
-    if v.lang == "mixed":
-        return v.at((name, english.train[0]))
-    return v.pick(korean if v.korean else english)
+    return v.at((name, english.train[0])) if v.lang == "mixed" else v.either(korean, english)
 
 
-def get_displacement(s: Scene) -> Act:
-    v = s.voice
+def get_displacement(s: Situation) -> Command:
+    v = s.speaker
     nodes = s.fix.get("nodes") or s.some(s.model.free_nodes, s.many)
     name = v.at(("DX", "DX", "DY", "DZ", "DZ", "RX", "RY", "RZ", "", ""))
     slot, load = result_load(s)
     args = ({"component": name} if name else {}) | load
     where = say.ids(v, "node", nodes, s.model.free_nodes)
     said = {"where": where if v.korean else f"at {where}", "what": _component(s, name, "displacement")} | slot
-    return Act(
-        [("get_displacement", {"node_id": n} | args) for n in nodes],
-        said,
-        QUERY_KO,
-        QUERY_EN,
-        {"where": ("node", "")},
-        {"node": nodes[-1]} | args,
-    )
+    calls = [("get_displacement", {"node_id": n} | args) for n in nodes]
+    return Command(calls, said, QUERY_KO, QUERY_EN, {"where": ("node", "")}, {"node": nodes[-1]} | args)
 
 
-def get_reaction(s: Scene) -> Act:
-    v = s.voice
+def get_reaction(s: Situation) -> Command:
+    v = s.speaker
     everywhere = s.many == 1 and v.chance(0.2)
     nodes = [] if everywhere else s.some(s.model.supports, s.many)
     name = v.at(("FX", "FY", "FZ", "FZ", "MX", "MY", "", ""))
@@ -106,26 +96,18 @@ def get_reaction(s: Scene) -> Act:
     args = ({"component": name} if name else {}) | load
     what = _component(s, name, "reaction")
     if everywhere:
-        where = (
-            v.pick(ch("전체|전체 지점|모든 지점", val="전 지점", test="지점 전부")) if v.korean else "at all supports"
-        )
-        return Act([("get_reaction", args)], {"where": where, "what": what} | slot, QUERY_KO, QUERY_EN)
+        where = v.either(ch("전체|전체 지점|모든 지점", val="전 지점", test="지점 전부"), "at all supports")
+        return Command([("get_reaction", args)], {"where": where, "what": what} | slot, QUERY_KO, QUERY_EN)
     where = say.ids(v, "node", nodes, s.model.supports)
     if v.lang == "ko" and v.chance(0.3) and len(nodes) == 1:
         where = f"{nodes[0]}번 지점"
     said = {"where": where if v.korean else f"at {where}", "what": what} | slot
-    return Act(
-        [("get_reaction", {"node_id": n} | args) for n in nodes],
-        said,
-        QUERY_KO,
-        QUERY_EN,
-        {},
-        {"node": nodes[-1]} | args,
-    )
+    calls = [("get_reaction", {"node_id": n} | args) for n in nodes]
+    return Command(calls, said, QUERY_KO, QUERY_EN, {}, {"node": nodes[-1]} | args)
 
 
-def get_member_force(s: Scene) -> Act:
-    v = s.voice
+def get_member_force(s: Situation) -> Command:
+    v = s.speaker
     pool = v.at((s.model.beams, s.model.columns))
     members = s.some(pool, s.many)
     name = v.at(("N", "N", "Vy", "Vz", "T", "My", "My", "Mz", "", ""))
@@ -140,14 +122,8 @@ def get_member_force(s: Scene) -> Act:
     elif not v.korean:
         where = f"in {where}"
     said = {"where": where, "what": _component(s, name, "force")} | slot
-    return Act(
-        [("get_member_force", {"member_id": m} | args) for m in members],
-        said,
-        QUERY_KO,
-        QUERY_EN,
-        {"where": ("member", "")},
-        {"member": members[-1]},
-    )
+    calls = [("get_member_force", {"member_id": m} | args) for m in members]
+    return Command(calls, said, QUERY_KO, QUERY_EN, {"where": ("member", "")}, {"member": members[-1]})
 
 
 DRIFT_KO = ch(
@@ -167,16 +143,16 @@ DRIFT_EN = ch(
 )
 
 
-def _axes(s: Scene) -> tuple[tuple[str, ...], str]:
-    v = s.voice
+def _axes(s: Situation) -> tuple[tuple[str, ...], str]:
+    v = s.speaker
     if s.many > 1:
         return ("X", "Y"), "X, Y 두 방향" if v.korean and v.chance(0.5) else "X, Y방향" if v.korean else "X and Y"
     axis = v.at(("X", "Y"))
-    return (axis,), v.pick(ch("{d}방향|{d}방향|{d}축", test="{d}축 방향")).format(d=axis) if v.korean else axis
+    return (axis,), v.either(ch("{d}방향|{d}방향|{d}축", test="{d}축 방향"), "{d}").format(d=axis)
 
 
-def get_story_drift(s: Scene) -> Act:
-    v = s.voice
+def get_story_drift(s: Situation) -> Command:
+    v = s.speaker
     axes, spoken = _axes(s)
     slot, load = result_load(s)
     said = {"dir": spoken} | slot
@@ -185,7 +161,7 @@ def get_story_drift(s: Scene) -> Act:
         args["story"] = v.at(s.model.stories)
         said["story"] = say.story(v, args["story"]).removesuffix(" 바닥").removesuffix(" 슬래브")
     calls = [("get_story_drift", {"direction": d} | args | load) for d in axes]
-    return Act(calls, said, DRIFT_KO, DRIFT_EN, {"dir": ("direction X or Y", "")}, {"dir": axes[0]} | args | load)
+    return Command(calls, said, DRIFT_KO, DRIFT_EN, {"dir": ("direction X or Y", "")}, {"dir": axes[0]} | args | load)
 
 
 CHECK_KO = ch(
@@ -205,45 +181,33 @@ CHECK_EN = ch(
 )
 
 
-def check_story_drift(s: Scene) -> Act:
-    v = s.voice
+_GRADES = {
+    "special": ch("내진 특등급으로|내진등급 특"),
+    "I": ch("내진 1등급으로|내진등급 I|내진 I등급"),
+    "II": ch("내진 2등급으로|내진등급 II|내진 II등급"),
+}
+_LIMITS = (
+    *(("1/200", 0.005), ("1/400", 0.0025), ("1/500", 0.002), ("1.5%", 0.015)),
+    *(("1%", 0.01), ("0.015", 0.015), ("0.02", 0.02), ("2%", 0.02)),
+)
+
+
+def check_story_drift(s: Situation) -> Command:
+    v = s.speaker
     axes, spoken = _axes(s)
     slot, load = result_load(s)
     args: dict[str, object] = {}
     said = {"dir": spoken} | slot
     if v.chance(0.4):
-        grade = v.at(("special", "I", "II"))
-        args["seismic_grade"] = grade
-        names = {
-            "special": ch("내진 특등급으로|내진등급 특"),
-            "I": ch("내진 1등급으로|내진등급 I|내진 I등급"),
-            "II": ch("내진 2등급으로|내진등급 II|내진 II등급"),
-        }
-        said["grade"] = v.pick(names[grade]) if v.korean else f"seismic grade {grade}"
+        grade = args["seismic_grade"] = v.at(tuple(_GRADES))
+        said["grade"] = v.either(_GRADES[grade], f"seismic grade {grade}")
     elif v.chance(0.7):
-        text, value = v.at(
-            (
-                ("1/200", 0.005),
-                ("1/400", 0.0025),
-                ("1/500", 0.002),
-                ("1.5%", 0.015),
-                ("1%", 0.01),
-                ("0.015", 0.015),
-                ("0.02", 0.02),
-                ("2%", 0.02),
-            )
-        )
-        args["limit_ratio"] = value
+        text, args["limit_ratio"] = v.at(_LIMITS)
         v.shown.append("unit_conversion")
-        said["limit"] = (
-            v.pick(
-                ch("{r} 기준으로|허용 {r}^으로|한계 {r}^으로", val="허용비 {r}^으로", test="{r}^을 허용치로")
-            ).format(r=text)
-            if v.korean
-            else text
-        )
+        korean = ch("{r} 기준으로|허용 {r}^으로|한계 {r}^으로", val="허용비 {r}^으로", test="{r}^을 허용치로")
+        said["limit"] = v.either(korean, "{r}").format(r=text)
     calls = [("check_story_drift", {"direction": d} | args | load) for d in axes]
-    return Act(calls, said, CHECK_KO, CHECK_EN, {"dir": ("direction X or Y", "")})
+    return Command(calls, said, CHECK_KO, CHECK_EN, {"dir": ("direction X or Y", "")})
 
 
 DESIGN_KO = ch(
@@ -264,8 +228,8 @@ DESIGN_EN = ch(
 )
 
 
-def check_member_design(s: Scene) -> Act:
-    v = s.voice
+def check_member_design(s: Situation) -> Command:
+    v = s.speaker
     name = v.at(("KDS 41 20:2022", "KDS 41 30:2022", "KDS 41 30:2022"))
     slot, load = result_load(s, 0.4)
     args: dict[str, object] = {}
@@ -279,10 +243,9 @@ def check_member_design(s: Scene) -> Act:
     else:
         said["member"] = v.at(("전체 부재", "모든 부재")) if v.korean else "all members"
     args |= {"code": name} | load
-    said["what"] = v.pick(ch("강도비|강도|설계|강도비", val="설계강도", test="내력비")) if v.korean else ""
-    if not v.korean:
-        said.pop("what")
-    return Act([("check_member_design", args)], said, DESIGN_KO, DESIGN_EN, {"code": ("design code", "")})
+    if v.korean:
+        said["what"] = v.pick(ch("강도비|강도|설계|강도비", val="설계강도", test="내력비"))
+    return Command([("check_member_design", args)], said, DESIGN_KO, DESIGN_EN, {"code": ("design code", "")})
 
 
 SHOW_KO = ch(
@@ -320,32 +283,24 @@ _DIAGRAMS: dict[str, tuple[Choice, Choice]] = {
 }
 
 
-def show_diagram(s: Scene) -> Act:
-    v = s.voice
+def show_diagram(s: Situation) -> Command:
+    v = s.speaker
     kind = s.fix.get("diagram") or v.at(("moment", "moment", "shear", "axial", "deformed", "reaction", "mode_shape"))
     if kind == "mode_shape":
         mode = s.fix.get("mode") or v.at((1, 1, 2, 2, 3, 4, 5))
-        if v.korean:
-            what = v.pick(
-                ch(
-                    "{n}차 모드형상|{n}차 모드 형상|모드 {n} 형상",
-                    val="{n}차 모드 그림",
-                    test="{n}차 진동형|{n}차 모드 모양",
-                )
-            ).format(n=mode)
-        else:
-            what = v.pick(ch("mode shape {n}|shape of mode {n}", test="mode {n} shape")).format(n=mode)
-        return Act([("show_diagram", {"diagram": kind, "mode": mode})], {"what": what}, SHOW_KO, SHOW_EN)
+        what = v.either(
+            ch(
+                "{n}차 모드형상|{n}차 모드 형상|모드 {n} 형상",
+                val="{n}차 모드 그림",
+                test="{n}차 진동형|{n}차 모드 모양",
+            ),
+            ch("mode shape {n}|shape of mode {n}", test="mode {n} shape"),
+        ).format(n=mode)
+        return Command([("show_diagram", {"diagram": kind, "mode": mode})], {"what": what}, SHOW_KO, SHOW_EN)
     slot, load = result_load(s, 0.65)
     what = v.pick(_DIAGRAMS[kind][0 if v.lang == "ko" or (v.korean and v.chance(0.3)) else 1])
-    return Act(
-        [("show_diagram", {"diagram": kind} | load)],
-        {"what": what} | slot,
-        SHOW_KO,
-        SHOW_EN,
-        {},
-        {"diagram": kind} | load,
-    )
+    calls = [("show_diagram", {"diagram": kind} | load)]
+    return Command(calls, {"what": what} | slot, SHOW_KO, SHOW_EN, {}, {"diagram": kind} | load)
 
 
 EXPORT_KO = ch(
@@ -377,8 +332,8 @@ _FORMATS = {
 }
 
 
-def export_results(s: Scene) -> Act:
-    v = s.voice
+def export_results(s: Situation) -> Command:
+    v = s.speaker
     names = sorted(_CONTENT)
     content = s.fix.get("content") or [names.pop(int(v.rng.random() * len(names))) for _ in range(v.at((1, 1, 2)))]
     file = v.at(("xlsx", "xlsx", "csv", "pdf", "json"))
@@ -391,4 +346,4 @@ def export_results(s: Scene) -> Act:
         args["file_name"] = name
         said["file"] = name
     needs = {"what": ("export content", "결과" if v.korean else "results"), "format": ("file format", "")}
-    return Act([("export_results", args)], said, EXPORT_KO, EXPORT_EN, needs)
+    return Command([("export_results", args)], said, EXPORT_KO, EXPORT_EN, needs)

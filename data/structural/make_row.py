@@ -6,15 +6,15 @@ from typing import Any
 
 from data.structural.engine import state_line
 from data.structural.language import noise
-from data.structural.language.speaker import Voice
-from data.structural.proof import leaks as checks
-from data.structural.proof.verify import verdict
+from data.structural.language.speaker import Speaker
+from data.structural.proof import split_leaks as checks
+from data.structural.proof.row_check import verdict
 from data.structural.requests import nocall, renames, toolsets
+from data.structural.requests.frames import COUNTS, make_frame
 from data.structural.requests.intents import HELDOUT, INTENTS, PARALLEL, by_weight
-from data.structural.requests.models import COUNTS, make_model
 from data.structural.requests.multitool import chain
 from data.structural.requests.multiturn import called, multi_turn, user
-from data.structural.requests.request import Request, Scene
+from data.structural.requests.request import Request, Situation
 from data.structural.requests.sessions import Session
 from data.structural.requests.splits import LANGUAGES, STYLES, WANTS, Bucket
 
@@ -67,17 +67,17 @@ def _draw(
     session: Session | None,
     attempt: int,
 ) -> tuple[dict[str, Any], Request] | None:
-    voice = Voice(rng, lang, bucket.pool, want=_wants(rng, bucket, kind))
+    speaker = Speaker(rng, lang, bucket.pool, want=_wants(rng, bucket, kind))
     if bucket.name == "T2":
-        voice.detail = 0.2
+        speaker.detail = 0.2
     if bucket.compose:
-        voice.novelty = voice.plan_novelty = 0.15
-    model = session.model if session else make_model(split, int(rng.random() * COUNTS[split]))
-    many = voice.at(MANY) if kind == "parallel" else 1
-    scene = Scene(model, split, voice, many, about=session.about if session else [])
+        speaker.novelty = speaker.plan_novelty = 0.15
+    model = session.model if session else make_frame(split, int(rng.random() * COUNTS[split]))
+    many = speaker.at(MANY) if kind == "parallel" else 1
+    scene = Situation(model, split, speaker, many, about=session.about if session else [])
     if twin := session.twin(kind, attempt) if session else None:
-        voice = replace(twin.voice, rng=rng, shown=[*twin.voice.shown])
-        lang, request = voice.lang, Request(twin.text, twin.calls, twin.calls[0][0])
+        speaker = replace(twin.speaker, rng=rng, shown=[*twin.speaker.shown])
+        lang, request = speaker.lang, Request(twin.text, twin.calls, twin.calls[0][0])
     else:
         try:
             request = _request(scene, bucket, kind, place, session.weights(kind) if session else None)
@@ -85,10 +85,10 @@ def _draw(
             return None
     if session and not session.fits(kind, request.tools, attempt):
         return None
-    if len(voice.held) < bucket.held or (bucket.compose and not _composed(voice, kind)):
+    if len(speaker.held) < bucket.held or (bucket.compose and not _composed(speaker, kind)):
         return None
-    text = noise.smudge(voice, request.text)
-    names = request.tools if session else toolsets.choose(voice, request.tools, seen=seen.toolsets)
+    text = noise.smudge(speaker, request.text)
+    names = request.tools if session else toolsets.choose(speaker, request.tools, seen=seen.toolsets)
     row: dict[str, Any] = {
         "id": f"{split}-{number:04d}",
         "messages": [
@@ -102,10 +102,10 @@ def _draw(
             "split": split,
             "bucket": bucket.name,
             "lang": lang,
-            "phenomena": list(dict.fromkeys([kind, *voice.shown])),
-            "template_id": f"{request.template}/{lang}/{'-'.join(voice.plans) or 'fixed'}",
+            "phenomena": list(dict.fromkeys([kind, *speaker.shown])),
+            "template_id": f"{request.template}/{lang}/{'-'.join(speaker.plans) or 'fixed'}",
             "model_id": model.id,
-            "model": model.spec.to_dict(),
+            **({} if session else {"model": model.spec.to_dict()}),
             "relevant_tools": list(dict.fromkeys([name for name, _ in request.calls] or request.concerns)),
         },
     }
@@ -113,16 +113,19 @@ def _draw(
         row["meta"]["session"] = session.name
     if request.acceptable:
         row["meta"]["acceptable"] = request.acceptable
-    row["meta"]["verified"] = verdict(row, request.refused)
-    if not row["meta"]["verified"]["ok"]:
-        seen.failed.append(f"{row['id']} {text} {request.calls} {row['meta']['verified']}")
+    found = verdict(row, request.refused)
+    if not found["ok"]:
+        seen.failed.append(f"{row['id']} {text} {request.calls} {found}")
         return None
+    row["meta"]["verified"] = {"ok": True} if session else found
     if bucket.name == "T1":
-        renames.offer_to([row], names, lang, by_weight(rng.random(), STYLES), voice, set(HELDOUT))
+        renames.offer_to([row], names, lang, by_weight(rng.random(), STYLES), speaker, set(HELDOUT))
     return row, request
 
 
-def _request(scene: Scene, bucket: Bucket, kind: str, place: float, weights: dict[str, float] | None = None) -> Request:
+def _request(
+    scene: Situation, bucket: Bucket, kind: str, place: float, weights: dict[str, float] | None = None
+) -> Request:
     """A request of a kind; `place` in [0, 1) picks the tool of a single or parallel one, by `weights` if given."""
     if kind in nocall.KINDS:
         return nocall.KINDS[kind](scene)
@@ -132,20 +135,20 @@ def _request(scene: Scene, bucket: Bucket, kind: str, place: float, weights: dic
         return chain(scene, bucket.pool)
     if kind == "heldout":
         name = tuple(HELDOUT)[int(place * len(HELDOUT))]
-        act = HELDOUT[name](scene)
+        command = HELDOUT[name](scene)
     else:
-        name = by_weight(place, weights) if weights else _tool(scene.voice, bucket, kind, place)
-        act = INTENTS[name][0](scene)
-    if kind == "parallel" and not 2 <= len(act.calls) <= MANY[-1]:
+        name = by_weight(place, weights) if weights else _tool(scene.speaker, bucket, kind, place)
+        command = INTENTS[name][0](scene)
+    if kind == "parallel" and not 2 <= len(command.calls) <= MANY[-1]:
         raise LookupError(name)
-    return Request(act.sentence(scene.voice), act.calls, name)
+    return Request(command.sentence(scene.speaker), command.calls, name)
 
 
-def _tool(voice: Voice, bucket: Bucket, kind: str, place: float) -> str:
+def _tool(speaker: Speaker, bucket: Bucket, kind: str, place: float) -> str:
     if bucket.compose and kind == "single":
         return "add_nodal_load"
     if bucket.compose:
-        return voice.at(("add_nodal_load", "add_member_distributed_load", "add_floor_load"))
+        return speaker.at(("add_nodal_load", "add_member_distributed_load", "add_floor_load"))
     weights = PARALLEL if kind == "parallel" else {n: w for n, (_, w) in INTENTS.items() if w}
     if bucket.name == "T2":
         weights = weights | {n: 0.5 for n in FORMULAIC if n in weights}
@@ -169,9 +172,9 @@ def _wants(rng: random.Random, bucket: Bucket, kind: str) -> tuple[str, ...]:
     return (want,) if want else ()
 
 
-def _composed(voice: Voice, kind: str) -> bool:
+def _composed(speaker: Speaker, kind: str) -> bool:
     if kind == "parallel":
-        return "unit" in voice.shown or "number_form" in voice.shown
+        return "unit" in speaker.shown or "number_form" in speaker.shown
     if kind == "single":
-        return "correction" in voice.shown and "direction_word" in voice.shown
+        return "correction" in speaker.shown and "direction_word" in speaker.shown
     return True

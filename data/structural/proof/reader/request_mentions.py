@@ -3,8 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
-from data.structural.proof.reader.quantities import MEMBER, NODE, Number, mask, numbers, section_sizes
-from data.structural.proof.reader.text import plain
+from data.structural.proof.reader.numbers import MEMBER, NODE, Number, mask, numbers, section_sizes
+from data.structural.proof.reader.plain_text import plain
 
 _NOUN_BEFORE = re.compile(
     rf"(?:(?P<node>{NODE})|(?P<member>{MEMBER}))\s*(?:은|는|의|들)?\s*(?:번호)?\s*(?:제|no\.?|#|number)?\s*$", re.I
@@ -54,7 +54,7 @@ class Direction:
 
 
 @dataclass
-class Reading:
+class Mentions:
     """All that was read from one text, without what the text itself takes back.
 
     Attributes:
@@ -79,7 +79,7 @@ class Reading:
         return [n for n in self.numbers if n.force] or [n for n in self.numbers if not n.unit]
 
 
-def read(sentence: str) -> Reading:
+def read(sentence: str) -> Mentions:
     """Read one request or reply."""
     text = plain(sentence)
     masked = mask(text)
@@ -89,7 +89,7 @@ def read(sentence: str) -> Reading:
         ids, rest = _ids(found, masked, bare=True)
     directions = _directions(masked)
     gone = _taken_back(masked, [*ids, *rest, *directions])
-    return Reading(
+    return Mentions(
         text,
         masked,
         [n for n in rest if n not in gone],

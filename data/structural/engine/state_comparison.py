@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from data.structural.engine.execute import schemas
 from data.structural.engine.state import Load, State
+from data.structural.engine.tool_schemas import parameters
 
 SET_LIKE = ("node_ids", "member_ids", "ids", "names", "content", "load_names")
 
@@ -49,10 +49,22 @@ def canonical_state(state: State) -> dict[str, Any]:
 
 def same_state(a: State, b: State) -> Sameness:
     """Compare two states; see Sameness for the two readings of the loads."""
-    ca, cb = canonical_state(a), canonical_state(b)
-    differences = [key for key in ca if ca[key] != cb[key]]
-    loads_alike = _summed(a) == _summed(b)
-    return Sameness(not differences, loads_alike and not set(differences) - {"loads"}, differences)
+    return compare(comparable(a), comparable(b))
+
+
+def comparable(state: State) -> dict[str, Any]:
+    """What `compare` looks at: the canonical state, and the loads added up.
+
+    Raises:
+        ArithmeticError: a number is beyond what a float can hold.
+    """
+    return canonical_state(state) | {"sums": _summed(state)}
+
+
+def compare(a: dict[str, Any], b: dict[str, Any]) -> Sameness:
+    """Compare two states as `comparable` writes them."""
+    differences = [key for key in a if key != "sums" and a[key] != b[key]]
+    return Sameness(not differences, a["sums"] == b["sums"] and not set(differences) - {"loads"}, differences)
 
 
 def _load(x: Load) -> list[str]:
@@ -73,7 +85,7 @@ def _summed(state: State) -> dict[tuple[str, ...], str]:
 
 def _action(state: State, name: str, arguments: dict[str, Any]) -> list[Any]:
     """A call with schema defaults dropped, sets sorted and the load it falls back on left as it is."""
-    defaults = {k: p.get("default") for k, p in schemas()[name]["properties"].items()}
+    defaults = {k: p.get("default") for k, p in parameters()[name]["properties"].items()}
     defaults |= {"p_delta": False, "modal_combination": "CQC"}
     kept = {k: v for k, v in arguments.items() if v != defaults.get(k)}
     return [name, {k: sorted(v) if k in SET_LIKE else _plain(v) for k, v in sorted(kept.items())}]
