@@ -12,6 +12,7 @@ from eval.backend import checkpointing, load_unsloth, start_unsloth
 from eval.load import is_4bit
 from finetune.attention import use_packed_attention
 from finetune.device import Device, cap, family_of, keep_freed_memory
+from finetune.library_internals import attention_name, on_fast_path
 from finetune.packing import shares_prefixes
 from finetune.processor import compile_layers, fast, store_factors_in_bf16
 from tooltune.config import Config
@@ -109,8 +110,8 @@ def attention_of(model: Any, config: Config, device: Device) -> str:
     attn_implementation; LlamaAttention_fast_forward). Other models go by their config.
     """
     own = device.kind == "cuda" and config.model.backend == "unsloth"
-    if not own or not any("_unsloth_fast_path" in vars(module) for module in model.modules()):
-        return str(model.config._attn_implementation)
+    if not own or not any(map(on_fast_path, model.modules())):
+        return attention_name(model)
     from unsloth.utils.attention_dispatch import select_attention_backend
 
     return str(select_attention_backend()).removesuffix("_dense")
