@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.backend import checkpointing, load_unsloth, start_unsloth
-from eval.load import is_4bit
+from eval.load import is_4bit, load_base
 from finetune.attention import use_packed_attention
 from finetune.device import Device, cap, family_of, keep_freed_memory
 from finetune.library_internals import attention_name, on_fast_path
@@ -146,11 +146,7 @@ def _load_unsloth(config: Config, folder: Path, dtype: str, device: Device) -> A
     model = load_unsloth(folder, config.model_dump(), dtype, max_length=config.data.max_length)
     return FastLanguageModel.get_peft_model(
         model,
-        r=config.lora.r,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules=adapted_modules(model, config.lora.target_modules),
-        bias="none",
+        **_lora(config, model),
         use_gradient_checkpointing=checkpointing(config.train.gradient_checkpointing),
         random_state=config.train.seed,
         max_seq_length=config.data.max_length,
@@ -160,35 +156,24 @@ def _load_unsloth(config: Config, folder: Path, dtype: str, device: Device) -> A
 def _load_hf(config: Config, folder: Path, dtype: str, device: Device) -> Any:
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    kind = getattr(torch, dtype)
-    quantization = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=kind
-    )
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=kind,
-        quantization_config=quantization if config.model.load_in_4bit else None,
-        attn_implementation="sdpa" if config.model.attention == "auto" else config.model.attention,
-        device_map={"": 0 if device.kind == "cuda" else "cpu"},
-        local_files_only=True,
-    )
-    for module in model.modules():
-        if type(module).__name__ == "Linear4bit":
-            # bitsandbytes 0.50 repacks the weights at the first evaluation on a CPU, and gradients go silently wrong.
-            module.support_avx512bf16_for_cpu = False
+    attention = "sdpa" if config.model.attention == "auto" else config.model.attention
+    quantised = config.model.load_in_4bit
+    model = load_base(folder, dtype=dtype, load_in_4bit=quantised, device=device.kind, attn_implementation=attention)
     model.config.use_cache = False
     if config.train.gradient_checkpointing != "off":
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()
     torch.manual_seed(config.train.seed)
-    adapter = LoraConfig(
-        r=config.lora.r,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules=adapted_modules(model, config.lora.target_modules),
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(model, adapter)
+    return get_peft_model(model, LoraConfig(**_lora(config, model), task_type="CAUSAL_LM"))
+
+
+def _lora(config: Config, model: Any) -> dict[str, Any]:
+    """The adapter's settings, which both backends name alike."""
+    return {
+        "r": config.lora.r,
+        "lora_alpha": config.lora.alpha,
+        "lora_dropout": config.lora.dropout,
+        "target_modules": adapted_modules(model, config.lora.target_modules),
+        "bias": "none",
+    }
