@@ -13,7 +13,7 @@ from functools import cache, partial
 from typing import Any
 
 from finetune.library_internals import attention_name, on_fast_path, replace_shared_prefix_attention
-from finetune.shared_prefix import Group, Layout
+from finetune.shared_prefix import Layout, PrefixGroup
 
 NAME = "tooltune_packed"
 BATCH_COST = 50_000
@@ -184,7 +184,7 @@ class _Group:
     batches: list[_Batch]
 
 
-def _laid_out(layout: Layout, group: Group, window: int | None, like: Any, heads: int, on_gpu: bool) -> _Group:
+def _laid_out(layout: Layout, group: PrefixGroup, window: int | None, like: Any, heads: int, on_gpu: bool) -> _Group:
     found = layout.derived.get((group, window))
     if found is None:
         causal = on_gpu and not (window and window < group.prefix)
@@ -194,7 +194,7 @@ def _laid_out(layout: Layout, group: Group, window: int | None, like: Any, heads
     return found  # type: ignore[no-any-return]
 
 
-def _batches(group: Group, window: int | None, like: Any, heads: int) -> Iterator[_Batch]:
+def _batches(group: PrefixGroup, window: int | None, like: Any, heads: int) -> Iterator[_Batch]:
     for lengths in cut_by_length(group.prefix, group.suffixes):
         tokens, longest = sum(lengths), max(lengths)
         bias = _bias(group.prefix, group.prefix + longest, window, like, heads)

@@ -20,7 +20,7 @@ from tooltune.errors import InputError
 
 
 @dataclass
-class Loaded:
+class LoadedModel:
     """A base model with a fresh adapter, ready to train."""
 
     model: Any
@@ -44,7 +44,7 @@ def prepare_backend(config: Config, device: Device) -> None:
         start_unsloth()
 
 
-def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable[[str], None] = print) -> Loaded:
+def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable[[str], None] = print) -> LoadedModel:
     """Load the base model of `folder` in the wanted precision and put a fresh adapter on it.
 
     Args:
@@ -91,7 +91,7 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
     if shares_prefixes(config, device, dtype, family_of(folder)):
         use_packed_attention(model, compiled=compiled)
         attention = "packed"
-    return Loaded(model, dtype, attention, fast(config, device), compiled)
+    return LoadedModel(model, dtype, attention, fast(config, device), compiled)
 
 
 def logit_changes(config: Any) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 from eval.shortage import is_shortage, release
 from finetune.device import detect, precision
 from finetune.packing import most_tokens, shares_prefixes
+from finetune.run_session import RunSession
 from finetune.runs import last_checkpoint, step_of
-from finetune.session import Session
 from tooltune.config import Config
 from tooltune.errors import JobFailed
 from tooltune.pretrained import resolve
@@ -43,7 +43,7 @@ def phase(name: str) -> Iterator[None]:
         raise OutOfMemory(name, str(e).splitlines()[0] if str(e) else type(e).__name__) from e
 
 
-def recover(session: Session, attempt: Callable[[], Path]) -> Path:
+def recover(session: RunSession, attempt: Callable[[], Path]) -> Path:
     """Make attempts at a run until one ends; after each shortage of memory one setting is changed.
 
     Args:
@@ -64,7 +64,7 @@ def recover(session: Session, attempt: Callable[[], Path]) -> Path:
         session.config = _with_less_memory(session, where, said)
 
 
-def _with_less_memory(session: Session, where: str, said: str) -> Config:
+def _with_less_memory(session: RunSession, where: str, said: str) -> Config:
     """The config with the next change, which is told and noted for the manifest."""
     from transformers import AutoConfig
 

@@ -17,8 +17,8 @@ from finetune.length import Length, run_length
 from finetune.manifest import make_manifest, refuse_mismatch
 from finetune.packing import Packing, make_packing
 from finetune.rows import Prepared, describe_rows, prepare, read_rows
+from finetune.run_session import RunSession, open_session
 from finetune.runs import adapter_digest, last_checkpoint, step_of
-from finetune.session import Session, open_session
 from finetune.shortage import phase, recover
 from finetune.summary import tell, write_pages
 from finetune.trackers import check_trackers
@@ -49,7 +49,7 @@ def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
         return recover(session, lambda: fine_tune(session, records))
 
 
-def fine_tune(session: Session, records: tuple[list[Record], list[Record]]) -> Path:
+def fine_tune(session: RunSession, records: tuple[list[Record], list[Record]]) -> Path:
     """One attempt at a run, from its last checkpoint if there is one, to its last page; returns its folder."""
     started, checkpoint = time.time(), last_checkpoint(session.folder)
     machine = _start(session)
@@ -100,7 +100,7 @@ class RunCallbacks:
     late_evaluation: Any
 
 
-def _start(session: Session) -> Machine:
+def _start(session: RunSession) -> Machine:
     """Look at the machine, choose the precision, and set the process up for the backend."""
     from finetune.models import prepare_backend
 
@@ -117,7 +117,7 @@ def _start(session: Session) -> Machine:
     return Machine(device, dtype, family)
 
 
-def _render(session: Session, records: tuple[list[Record], list[Record]], machine: Machine) -> RunRows:
+def _render(session: RunSession, records: tuple[list[Record], list[Record]], machine: Machine) -> RunRows:
     """Render and check the rows, and count the steps that they make."""
     config = session.config
     prepared = prepare(config, records, session.say)
@@ -128,7 +128,7 @@ def _render(session: Session, records: tuple[list[Record], list[Record]], machin
     return RunRows(prepared, packing, length)
 
 
-def _load(session: Session, rows: RunRows, machine: Machine) -> tuple[Any, Any]:
+def _load(session: RunSession, rows: RunRows, machine: Machine) -> tuple[Any, Any]:
     """The model with its adapter, and the meter of its pace, whose ceiling is measured while there is room."""
     from finetune.models import load
     from finetune.rate import make_meter, measure_ceiling
@@ -142,7 +142,7 @@ def _load(session: Session, rows: RunRows, machine: Machine) -> tuple[Any, Any]:
     return loaded, make_meter(config, loaded.model, ceiling)
 
 
-def _write_down(session: Session, manifest: dict[str, Any], rows: RunRows, checkpoint: Path | None) -> None:
+def _write_down(session: RunSession, manifest: dict[str, Any], rows: RunRows, checkpoint: Path | None) -> None:
     """The run's recipe, environment and rows; a resumed run must match what stands there."""
     folder, packing = session.folder, rows.packing
     if checkpoint:
@@ -157,7 +157,7 @@ def _write_down(session: Session, manifest: dict[str, Any], rows: RunRows, check
     write_json(folder / "rows.json", table)
 
 
-def _build(session: Session, rows: RunRows, machine: Machine, loaded: Any, meter: Any) -> tuple[Any, RunCallbacks]:
+def _build(session: RunSession, rows: RunRows, machine: Machine, loaded: Any, meter: Any) -> tuple[Any, RunCallbacks]:
     """The trainer, with everything that happens beside its loop."""
     from transformers import EarlyStoppingCallback
 
@@ -205,7 +205,7 @@ def _build(session: Session, rows: RunRows, machine: Machine, loaded: Any, meter
     return build_trainer(job, output_dir=checkpoints, warmup_steps=warmup, callbacks=callbacks), named
 
 
-def _try_out(session: Session, trainer: Any, rows: RunRows) -> None:
+def _try_out(session: RunSession, trainer: Any, rows: RunRows) -> None:
     """A step and an evaluation before the first, with a generation of a few tokens."""
     from finetune.first_look import first_look
 
@@ -216,7 +216,7 @@ def _try_out(session: Session, trainer: Any, rows: RunRows) -> None:
 
 
 def _go_back_to(
-    checkpoint: Path | None, session: Session, trainer: Any, callbacks: RunCallbacks, length: Length
+    checkpoint: Path | None, session: RunSession, trainer: Any, callbacks: RunCallbacks, length: Length
 ) -> None:
     """Drop what was recorded after the checkpoint, and make up for an evaluation that it did not live to see."""
     if not checkpoint:
@@ -238,7 +238,7 @@ def _is_evaluation_step(config: Config, length: Length, step: int) -> bool:
     return step % config.eval.every == 0
 
 
-def _fit(session: Session, trainer: Any, checkpoint: Path | None) -> None:
+def _fit(session: RunSession, trainer: Any, checkpoint: Path | None) -> None:
     """Make the steps.
 
     Raises:
@@ -254,7 +254,7 @@ def _fit(session: Session, trainer: Any, checkpoint: Path | None) -> None:
         raise KeyboardInterrupt
 
 
-def _finish(session: Session, trainer: Any, best: Path, seconds: float) -> None:
+def _finish(session: RunSession, trainer: Any, best: Path, seconds: float) -> None:
     """The last figures of the run, its page and its closing words."""
     from finetune.system import peak_memory
 
@@ -297,7 +297,7 @@ def _tell_rows(config: Config, prepared: Prepared, length: Length, say: Any) -> 
         )
 
 
-def _tell_plan(session: Session, plan: dict[str, Any] | None) -> None:
+def _tell_plan(session: RunSession, plan: dict[str, Any] | None) -> None:
     """What the plan expects of a GPU, and a warning where less is free than should be."""
     if plan is None:  # of a processor
         return

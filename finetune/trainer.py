@@ -20,7 +20,7 @@ from finetune.callbacks import mean_loss
 from finetune.device import Device, hand_back_freed_memory
 from finetune.library_internals import note_if_best, restore_random_state, save_checkpoint, save_inside, use_row_order
 from finetune.losses import evaluation_loss, scaled_weights, training_loss
-from finetune.models import Loaded
+from finetune.models import LoadedModel
 from finetune.packing import Packing
 from finetune.processor import products
 from finetune.rate import Tally
@@ -44,7 +44,7 @@ class TrainingJob:
 
     config: Config
     device: Device
-    loaded: Loaded
+    loaded: LoadedModel
     tokenizer: Any
     train: Sequence[Example]
     validation: Sequence[Example]

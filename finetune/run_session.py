@@ -18,7 +18,7 @@ from tooltune.run import read_manifest
 
 
 @dataclass
-class Session:
+class RunSession:
     """What all attempts at a run share.
 
     Attributes:
@@ -45,7 +45,7 @@ class Session:
 
 
 @contextmanager
-def open_session(config: Config, preset: str, resume: Path | None) -> Iterator[Session]:
+def open_session(config: Config, preset: str, resume: Path | None) -> Iterator[RunSession]:
     """Make or reopen a run's folder, hold it for this process, and take over the terminal and Ctrl-C.
 
     A new folder is removed again when the run is stopped before its first step.
@@ -57,7 +57,7 @@ def open_session(config: Config, preset: str, resume: Path | None) -> Iterator[S
     Raises:
         InputError: the folder cannot be made, or another process trains in it.
     """
-    session = Session(resume or create_run(config.name, preset), config, resumed=resume is not None)
+    session = RunSession(resume or create_run(config.name, preset), config, resumed=resume is not None)
     try:
         with hold(session.folder), quiet(session.folder / "log.txt") as session.console, session.interrupts:
             if resume and (resume / "manifest.json").is_file():
