@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.worker import refuse_unsloth, start_alike
-from data.load import spread
+from data.load import evenly_spaced
 from data.render import IGNORED, Example
 from eval.shortage import is_shortage
 from finetune.length import Length, run_length
@@ -189,7 +189,7 @@ def _rows(task: Task, config: Config) -> Prepared:
     splits = tuple([r for r in rows if r.id not in task.leave_out] for rows in read_rows(config))
     prepared = prepare(config, (splits[0], splits[1]), print)
     if task.validation_ids is None:
-        prepared.validation.examples = spread(prepared.validation.examples, task.validation_rows)
+        prepared.validation.examples = evenly_spaced(prepared.validation.examples, task.validation_rows)
     else:
         by_id = {e.id: e for e in prepared.validation.examples}
         prepared.validation.examples = [by_id[row] for row in task.validation_ids]
