@@ -57,7 +57,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Reading:
+class SampleReading:
     """A sample under one reading of its output, strict or repaired.
 
     Attributes:
@@ -99,8 +99,8 @@ class SampleScore:
 
     id: str
     gold: list[str]
-    strict: Reading
-    repaired: Reading
+    strict: SampleReading
+    repaired: SampleReading
     attempted: bool
     json_valid: bool
     truncated: bool
@@ -188,7 +188,7 @@ def writable_name(name: str, limit: int = 80) -> str:
 
 def _read(
     gold: list[GoldCall], calls: list[ToolCall], pairs: list[Pair], attempted: bool, schemas: dict[str, Place]
-) -> Reading:
+) -> SampleReading:
     leaves = Leaves()
     for pair in pairs:
         if pair.same_name:
@@ -200,7 +200,7 @@ def _read(
             leaves += Leaves(wanted=count_arguments(pair.gold.arguments, schemas.get(pair.gold.name, FREE)))
     silent = not calls and not attempted
     equal_calls = sum(pair.equal for pair in pairs)
-    return Reading(
+    return SampleReading(
         tool_name=Counter(c.name for c in calls) == Counter(g.name for g in gold) if gold else silent,
         exact_match=equal_calls == len(gold) == len(calls) if gold else silent,
         made=len(calls),
