@@ -101,10 +101,9 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
     Raises:
         InputError: the run has no best adapter or no test rows.
     """
-    from data.load import load_splits
-    from data.load import spread as spread_over
+    from data.load import evenly_spaced, load_splits
     from data.render import align_end_token, render, render_prompt
-    from data.tools import shown
+    from data.tools import with_visible_tools
     from eval.trained import load_tuned, read_trained
     from eval.trained import prepare as ready
     from finetune.device import detect
@@ -127,8 +126,8 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
         kind = detect().kind
         model, tokenizer, template, dtype = _embedded(config, kind, say)
     records = [
-        shown(record, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
-        for record in spread_over(test, prompts)
+        with_visible_tools(record, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
+        for record in evenly_spaced(test, prompts)
     ]
     align_end_token(tokenizer, [render(records[0], tokenizer, template)])
     limit = max_new_tokens or config.eval.max_new_tokens
@@ -158,7 +157,7 @@ def _embedded(config: Any, kind: str, say: Callable[[str], None]) -> tuple[Any, 
 
     base = resolve(config.model.name, say)
     tokenizer = load_tokenizer(base)
-    template = choose_template(tokenizer, config.data.tools_style, wish=config.data.template)
+    template = choose_template(tokenizer, config.data.tools_style, preference=config.data.template)
     wanted, _ = precision(config.model.dtype, detect(), config.model.backend, family_of(base))
     dtype = decoding_dtype(wanted, kind)
     say(f"Loading {config.model.name} in {dtype} …")

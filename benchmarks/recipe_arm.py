@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.worker import refuse_unsloth, start_alike
-from data.load import spread
+from data.load import evenly_spaced
 from data.render import IGNORED, Example
 from eval.shortage import is_shortage
 from finetune.length import Length, run_length
@@ -86,7 +86,9 @@ def run_arm(task: Task, emit: Emit) -> None:
     dtype, _ = precision(config.model.dtype, device, config.model.backend, family)
     prepare_backend(config, device)
 
-    from finetune.trainer import build_trainer, probe  # imports transformers, which Unsloth must precede
+    # They import transformers, which Unsloth must precede.
+    from finetune.first_look import probe
+    from finetune.trainer import TrainingJob, build_trainer
 
     prepared = _rows(task, config)
     train, validation = prepared.train.examples, prepared.validation.examples
@@ -100,17 +102,10 @@ def run_arm(task: Task, emit: Emit) -> None:
         loaded = load(config, prepared.folder, dtype, device)
     with tempfile.TemporaryDirectory() as folder:
         trainer = build_trainer(
-            config,
-            loaded,
-            prepared.tokenizer,
-            train,
-            validation,
-            device=device,
+            TrainingJob(config, device, loaded, prepared.tokenizer, train, validation, packing),
             output_dir=folder,
             warmup_steps=length.warmup_steps,
-            scorer=None,
             callbacks=[],
-            packing=packing,
             trl=config.model.backend == "unsloth",  # plain: transformers' own Trainer, on a GPU too
         )
         start_alike(trainer.model, config.train.seed)
@@ -118,13 +113,13 @@ def run_arm(task: Task, emit: Emit) -> None:
         emit({"event": "loaded", "seconds": round(time.perf_counter() - started, 2)})
         started = time.perf_counter()
         with phase("probe"):
-            probe(trainer, config, loaded, train, device)
+            probe(trainer)
         emit({"event": "warmed up", "seconds": round(time.perf_counter() - started, 2)})
         trainer.add_callback(
             _clock(
                 task,
                 emit,
-                lambda: _evaluate(trainer, config, validation),
+                lambda: trainer.evaluate_rows(validation, None)["eval_loss"],
                 lambda step: _samples(step, length.steps_per_epoch, len(train), config),
                 device,
             )
@@ -194,7 +189,7 @@ def _rows(task: Task, config: Config) -> Prepared:
     splits = tuple([r for r in rows if r.id not in task.leave_out] for rows in read_rows(config))
     prepared = prepare(config, (splits[0], splits[1]), print)
     if task.validation_ids is None:
-        prepared.validation.examples = spread(prepared.validation.examples, task.validation_rows)
+        prepared.validation.examples = evenly_spaced(prepared.validation.examples, task.validation_rows)
     else:
         by_id = {e.id: e for e in prepared.validation.examples}
         prepared.validation.examples = [by_id[row] for row in task.validation_ids]
@@ -228,13 +223,6 @@ def _only_train(trainer: Any) -> None:
     trainer.args.eval_strategy = IntervalStrategy.NO
     trainer.args.save_strategy = SaveStrategy.NO
     trainer.args.load_best_model_at_end = False
-
-
-def _evaluate(trainer: Any, config: Config, rows: Sequence[Example]) -> float:
-    """Validation loss (nats)."""
-    from finetune.trainer import evaluate
-
-    return evaluate(trainer, config, rows, None)["eval_loss"]
 
 
 def main(task_file: str, events: str) -> int:

@@ -80,8 +80,9 @@ def measure(spec: Spec) -> dict[str, Any]:
     prepare_backend(config, device)
 
     from benchmarks.stopwatch import Stopwatch
+    from finetune.library_internals import use_row_order
     from finetune.rate import count_flops, measure_ceiling
-    from finetune.trainer import build_trainer
+    from finetune.trainer import TrainingJob, build_trainer
 
     train = config.train
     tokenizer = load_tokenizer(folder)
@@ -90,24 +91,18 @@ def measure(spec: Spec) -> dict[str, Any]:
     stopwatch = Stopwatch(psutil.Process().create_time(), cuda=device.kind == "cuda")
     ceiling = measure_ceiling(config, folder, dtype, device)
     loaded = load(config, folder, dtype, device)
+    packing = make_packing(config, device, dtype, family, rows)
     trainer = build_trainer(
-        config,
-        loaded,
-        tokenizer,
-        rows,
-        rows[:1],  # never evaluated
-        device=device,
+        TrainingJob(config, device, loaded, tokenizer, rows, rows[:1], packing),  # the validation row is not evaluated
         output_dir=spec["scratch"],
         warmup_steps=round(train.warmup * (train.max_steps or 0)),
-        scorer=None,
         callbacks=[stopwatch, _progress(Path(spec["progress"]))],
-        packing=make_packing(config, device, dtype, family, rows),
         trl=spec["trl"],
-        more=spec["arguments"],
+        extra_arguments=spec["arguments"],
     )
     adapter = start_alike(trainer.model, train.seed)
     # One order for all arms: what shares prefixes would put the repeated rows of the warm-up together.
-    trainer._get_train_sampler = lambda *_: shuffle(len(rows), effective, train.seed)
+    use_row_order(trainer, shuffle(len(rows), effective, train.seed))
     flops = count_flops(trainer.model, checkpointing=train.gradient_checkpointing != "off")
     trainer.data_collator = stopwatch.watch(trainer.data_collator, flops)
     trainer.train()

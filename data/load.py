@@ -83,7 +83,7 @@ def load_splits(
     return splits
 
 
-def spread(items: Sequence[Item], most: int | None) -> list[Item]:
+def evenly_spaced(items: Sequence[Item], most: int | None) -> list[Item]:
     """At most `most` items (None: all), evenly spread over the list: the same ones every time."""
     if most is None or len(items) <= most:
         return list(items)

@@ -6,7 +6,7 @@ from typing import Any
 from data.record import Record
 
 
-def shown(record: Record, *, max_tools: int | None, descriptions: bool) -> Record:
+def with_visible_tools(record: Record, *, max_tools: int | None, descriptions: bool) -> Record:
     """The record with its tools as a model is to see them."""
     record = limit_tools(record, max_tools)
     return record if descriptions else without_descriptions(record)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from eval.prefixes import Beginning, prefixes_hold, reading_order, shared_tokens
-from eval.slots import Reading, Slots
+from eval.slots import PromptRead, Slots
 
 TOGETHER = 2048
 """New tokens of prompts in one call, unless one alone has more: the weights are read once for so many."""
@@ -68,7 +68,7 @@ def read_beginning(model: Any, tokens: list[int]) -> Beginning:
     """The keys and values of tokens that are not empty, for a model that `decodes` approves of."""
     cache = Slots(1, len(tokens), {})
     with _attending(model):
-        _call(model, cache, [], [Reading(0, 0, len(tokens))], tokens)
+        _call(model, cache, [], [PromptRead(0, 0, len(tokens))], tokens)
     return Beginning(tokens, cache.prompt)
 
 
@@ -88,7 +88,7 @@ def _attending(model: Any) -> Iterator[None]:
         model.set_attn_implementation(before)
 
 
-def _call(model: Any, cache: Slots, steps: list[int], readings: Sequence[Reading], new: list[int]) -> Any:
+def _call(model: Any, cache: Slots, steps: list[int], readings: Sequence[PromptRead], new: list[int]) -> Any:
     """Logits after each slot's last token, [slots in use, vocabulary]: `steps` has one a slot, `new` the readings'."""
     import torch
 
@@ -112,16 +112,16 @@ def _decode(
     asked: list[int] = []  # the prompt of each slot in use; those are always the first ones
     answers: list[list[int]] = []
 
-    def read(new: list[int]) -> list[Reading]:
+    def read(new: list[int]) -> list[PromptRead]:
         """Give prompts to slots that are free, their tokens to `new`."""
         nonlocal before
-        readings: list[Reading] = []
+        readings: list[PromptRead] = []
         while waiting and len(asked) < cache.count:
             prompt = prompts[waiting[-1]]
             shared = shared_tokens(before, prompt)
             if readings and len(new) + len(prompt) - shared > TOGETHER:
                 break
-            readings.append(Reading(len(asked), shared, len(prompt)))
+            readings.append(PromptRead(len(asked), shared, len(prompt)))
             new += prompt[shared:]
             asked.append(waiting.pop())
             answers.append([])

@@ -123,8 +123,8 @@ def safe_batch(
     """
     if batch == 1 or len(prompts) < 4:
         return batch
-    spread = sorted(prompts, key=len)
-    chosen = [spread[i * (len(spread) - 1) // 3] for i in range(4)]
+    by_length = sorted(prompts, key=len)
+    chosen = [by_length[i * (len(by_length) - 1) // 3] for i in range(4)]
     together: dict[int, list[int]] = {}
     _answer(model, tokenizer, chosen, 16, min(batch, 4), together.__setitem__, saying(warn))
     for i, prompt in enumerate(chosen):

@@ -35,15 +35,13 @@ def is_4bit(model: Any) -> bool:
     return any(type(module).__name__ == "Linear4bit" for module in model.modules())
 
 
-def load_model(base: Path, *, dtype: str, load_in_4bit: bool, device: str) -> Any:
-    """The base model in evaluation mode, with the numbers that were trained on.
-
-    On a GPU 4-bit weights stay 4-bit. On a CPU they are quantised to NF4 and then written out again in `dtype`: the
-    same function, several times faster to decode with.
+def load_base(base: Path, *, dtype: str, load_in_4bit: bool, device: str, **chosen: Any) -> Any:
+    """A base model as transformers loads it, its linear layers in NF4 where asked for.
 
     Args:
         dtype: of the activations, a name in torch.
         device: "cuda" or "cpu".
+        chosen: further arguments of `from_pretrained`.
     """
     import torch
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
@@ -58,9 +56,26 @@ def load_model(base: Path, *, dtype: str, load_in_4bit: bool, device: str) -> An
         quantization_config=quantization if load_in_4bit else None,
         device_map={"": 0 if device == "cuda" else "cpu"},
         local_files_only=True,
+        **chosen,
     )
+    for module in model.modules():
+        if type(module).__name__ == "Linear4bit":
+            # bitsandbytes 0.50 repacks the weights at the first evaluation on a CPU, and gradients go silently wrong.
+            module.support_avx512bf16_for_cpu = False
+    return model
+
+
+def load_model(base: Path, *, dtype: str, load_in_4bit: bool, device: str) -> Any:
+    """The base model in evaluation mode, with the numbers that were trained on; arguments as `load_base`.
+
+    On a GPU 4-bit weights stay 4-bit. On a CPU they are quantised to NF4 and then written out again in `dtype`: the
+    same function, several times faster to decode with.
+    """
+    import torch
+
+    model = load_base(base, dtype=dtype, load_in_4bit=load_in_4bit, device=device)
     if load_in_4bit and device == "cpu":
-        model = model.dequantize(dtype=kind)
+        model = model.dequantize(dtype=getattr(torch, dtype))
     return model.eval()
 
 

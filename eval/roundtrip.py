@@ -56,12 +56,12 @@ _FORMS = {
 """Forms that rows have and some templates raise on; in none has a parameter a description."""
 
 
-def choose_template(tokenizer: Any, style: ToolsStyle, *, wish: str = "auto", details: bool = False) -> Template:
+def choose_template(tokenizer: Any, style: ToolsStyle, *, preference: str = "auto", details: bool = False) -> Template:
     """The tokenizer's own chat template where it survives render → parse on a probe with parallel calls, tool results
     and Hangul, and on the forms that rows have; else, and always for signatures, the project's.
 
     Args:
-        wish: "auto", or "project" to skip the tokenizer's own.
+        preference: "auto", or "project" to skip the tokenizer's own.
         details: of `project_template`.
 
     Raises:
@@ -73,7 +73,7 @@ def choose_template(tokenizer: Any, style: ToolsStyle, *, wish: str = "auto", de
 
     if style == "signature":
         return project("signatures are written by the project's template")
-    if wish == "project":
+    if preference == "project":
         return project("as configured")
     if not (source := own_template(tokenizer)):
         return project("the tokenizer has no chat template")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.domain import load_domain
-from data.load import spread
+from data.load import evenly_spaced
 from data.lookup import lookup
 from data.record import Record
 from data.render import align_end_token, render, render_prompt
@@ -72,7 +72,7 @@ def evaluate_run(
     prepare(trained)
     training, whole = _rows(trained, split, data)
     split = file_name(data) if data else split
-    records = spread(whole, limit)
+    records = evenly_spaced(whole, limit)
     rows = {"scored": len(records), "of": len(whole)}
     folder = evaluation_folder(run, split, **rows)
     folder.mkdir(parents=True, exist_ok=True)

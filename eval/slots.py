@@ -9,7 +9,7 @@ _QUERIES = 512  # of a prompt at a time where a mask is needed: it stays small, 
 
 
 @dataclass(frozen=True)
-class Reading:
+class PromptRead:
     """A prompt that the next call of the model reads into a slot.
 
     Attributes:
@@ -46,14 +46,14 @@ class Slots:
         # of the prompt read last, [1, key heads, longest, head size]
         self.prompt: dict[int, tuple[Any, Any]] = {}
         for layer, (keys, values) in before.items():
-            more = (0, 0, 0, longest - keys.shape[2])
-            self.prompt[layer] = pad(keys, more), pad(values, more)
-        self.readings: Sequence[Reading] = ()
+            padding = (0, 0, 0, longest - keys.shape[2])
+            self.prompt[layer] = pad(keys, padding), pad(values, padding)
+        self.readings: Sequence[PromptRead] = ()
         self.positions: Any = None  # [slots in use]: where the step's token goes
-        self.hidden: Any = None  # [slots in use, 1, width]: 0, or minus infinity after the step's token
+        self.attention_mask: Any = None  # [slots in use, 1, width]: 0, or minus infinity after the step's token
         self.masks: dict[tuple[int, int, int, int | None], Any] = {}  # of this call, the same in many layers
 
-    def prepare(self, used: int, readings: Sequence[Reading]) -> tuple[Any, Any]:
+    def prepare(self, used: int, readings: Sequence[PromptRead]) -> tuple[Any, Any]:
         """The next call reads a token for each of the first `used` slots, then `readings`, into the slots after those.
 
         Returns:
@@ -69,7 +69,7 @@ class Slots:
             self.lengths[reading.slot] = reading.length
         self._fit(max(self.lengths[: used + len(readings)]))
         after = torch.arange(self.width) > self.positions[:, None]
-        self.hidden = torch.zeros(used, 1, self.width).masked_fill_(after[:, None], float("-inf"))
+        self.attention_mask = torch.zeros(used, 1, self.width).masked_fill_(after[:, None], float("-inf"))
         positions = torch.cat([self.positions, *(torch.arange(r.shared, r.length) for r in readings)])
         sizes = [1] * used + [r.length - r.shared for r in readings]
         return positions[None], torch.tensor(sizes).cumsum(0) - 1
@@ -115,11 +115,11 @@ class Slots:
         queries = query[0].transpose(0, 1).reshape(*shared[:2], size)
         scores = torch.bmm(queries, keys[:used].flatten(0, 1).transpose(1, 2)).view(used, heads, -1).float()
         # Columns after the position are hidden; where a window has come round, none is: the order does not matter.
-        weights = torch.softmax(scores.mul_(scale).add_(self.hidden[..., : keys.shape[2]]), -1)
+        weights = torch.softmax(scores.mul_(scale).add_(self.attention_mask[..., : keys.shape[2]]), -1)
         out = torch.bmm(weights.to(value.dtype).view(shared), values[:used].flatten(0, 1))
         return out.view(1, used, heads, size)
 
-    def _read(self, layer: int, reading: Reading, new: Sequence[Any], scale: float) -> Any:
+    def _read(self, layer: int, reading: PromptRead, new: Sequence[Any], scale: float) -> Any:
         import torch
         from torch.nn.functional import scaled_dot_product_attention
 
@@ -160,8 +160,8 @@ class Slots:
         self.width = -(-columns // _BLOCK) * _BLOCK
         for layer, (keys, values, window) in self.layers.items():
             if change := _columns(self.width, window) - keys.shape[2]:
-                more = (0, 0, 0, change)
-                self.layers[layer] = pad(keys, more), pad(values, more), window
+                padding = (0, 0, 0, change)
+                self.layers[layer] = pad(keys, padding), pad(values, padding), window
 
 
 def _columns(width: int, window: int | None) -> int:

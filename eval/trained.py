@@ -9,7 +9,7 @@ from typing import Any
 from data.load import load_splits
 from data.record import Record
 from data.template import Template
-from data.tools import shown
+from data.tools import with_visible_tools
 from eval import backend
 from eval.load import add_adapter, decoding_dtype, load_model
 from eval.shortage import NoRoom, is_shortage
@@ -83,7 +83,7 @@ class Trained:
     def view(self, record: Record) -> Record:
         """A row of its data as training and its evaluations saw it."""
         data = self.config["data"]
-        return shown(record, max_tools=data["max_tools"], descriptions=data["descriptions"])
+        return with_visible_tools(record, max_tools=data["max_tools"], descriptions=data["descriptions"])
 
     def splits(self, test: Path | None = None) -> dict[str, list[Record]]:
         """Its rows as its files have them, by split; under `train` those that it trained on.

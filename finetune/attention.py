@@ -6,14 +6,14 @@ place of their kernel for shared prefixes (docs/shared-prefix.md says why). Diff
 flow back into the prefix's keys and values from all suffixes.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
-from finetune.shared_prefix import Group, Layout
+from finetune.library_internals import attention_name, on_fast_path, replace_shared_prefix_attention
+from finetune.shared_prefix import Layout, PrefixGroup
 
 NAME = "tooltune_packed"
 BATCH_COST = 50_000
@@ -39,8 +39,7 @@ def use_packed_attention(model: Any, *, compiled: bool = False) -> None:
 
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
     if has_unsloth_forward(base):
-        dispatch: Any = sys.modules["unsloth.utils.attention_dispatch"]
-        dispatch._flex_shared_prefix_attention = attend_for_unsloth
+        replace_shared_prefix_attention(attend_for_unsloth)
         return
     # A graph break: the layout differs from batch to batch, and a compiled layer must not depend on it.
     AttentionInterface.register(NAME, torch.compiler.disable(partial(attend, compiled=compiled)))
@@ -49,15 +48,14 @@ def use_packed_attention(model: Any, *, compiled: bool = False) -> None:
 
 def has_unsloth_forward(base: Any) -> bool:
     """Whether a causal LM is computed by Unsloth's own functions instead of transformers' (never on a CPU)."""
-    marked = "_unsloth_fast_path" in vars(base.model)  # else the same class computes as transformers does
-    return marked and type(base.model).forward.__module__ == "unsloth.models.llama"
+    return on_fast_path(base.model) and type(base.model).forward.__module__ == "unsloth.models.llama"
 
 
 @contextmanager
 def ordinary_attention(model: Any) -> Iterator[None]:
     """For a while, attention as transformers computes it: to generate with a model that trains packed."""
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    packed = base.config._attn_implementation == NAME
+    packed = attention_name(base) == NAME
     if packed:
         base.set_attn_implementation("sdpa")
     try:
@@ -186,7 +184,7 @@ class _Group:
     batches: list[_Batch]
 
 
-def _laid_out(layout: Layout, group: Group, window: int | None, like: Any, heads: int, on_gpu: bool) -> _Group:
+def _laid_out(layout: Layout, group: PrefixGroup, window: int | None, like: Any, heads: int, on_gpu: bool) -> _Group:
     found = layout.derived.get((group, window))
     if found is None:
         causal = on_gpu and not (window and window < group.prefix)
@@ -196,7 +194,7 @@ def _laid_out(layout: Layout, group: Group, window: int | None, like: Any, heads
     return found  # type: ignore[no-any-return]
 
 
-def _batches(group: Group, window: int | None, like: Any, heads: int) -> Iterator[_Batch]:
+def _batches(group: PrefixGroup, window: int | None, like: Any, heads: int) -> Iterator[_Batch]:
     for lengths in cut_by_length(group.prefix, group.suffixes):
         tokens, longest = sum(lengths), max(lengths)
         bias = _bias(group.prefix, group.prefix + longest, window, like, heads)

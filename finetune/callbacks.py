@@ -1,7 +1,6 @@
 """What happens beside the training loop: recording, the progress line, and a clean stop on Ctrl-C."""
 
 import math
-import signal
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from transformers import TrainerCallback
 
 from finetune.device import GIB, Device, hand_back_freed_memory
 from finetune.diagnose import verdict
+from finetune.interrupts import Interrupts
 from finetune.memory.overheads import CONTEXT
 from finetune.rate import Meter
 from finetune.system import SystemMonitor
@@ -211,11 +211,11 @@ class LateEvaluation(TrainerCallback):
     """A resumed run first makes the evaluation that its checkpoint did not live to see."""
 
     def __init__(self) -> None:
-        self.owed: Callable[[], None] | None = None
+        self.missing: Callable[[], None] | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.owed:
-            self.owed()
+        if self.missing:
+            self.missing()
 
 
 class ProgressLine(TrainerCallback):
@@ -271,30 +271,19 @@ class ProgressLine(TrainerCallback):
 
 
 class StopOnInterrupt(TrainerCallback):
-    """The first Ctrl-C lets the step finish, saves a checkpoint and stops; the second stops at once."""
+    """After Ctrl-C the step that is being made is the last: a checkpoint is saved, and training stops."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
-        self.asked = False
-
-    def install(self) -> None:
-        """Take over SIGINT."""
-        signal.signal(signal.SIGINT, self._ask)
+    def __init__(self, interrupts: Interrupts) -> None:
+        self.interrupts = interrupts
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.asked:
+        if self.interrupts.pressed:
             control.should_save = control.should_training_stop = True
             control.should_evaluate = False
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.asked:  # the trainer would evaluate what it takes for a finished epoch
+        if self.interrupts.pressed:  # the trainer would evaluate what it takes for a finished epoch
             control.should_evaluate = control.should_save = False
-
-    def _ask(self, number: int, frame: Any) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True
-        self.console.print("Stopping after this step, with a checkpoint (press Ctrl-C again to stop at once) …")
 
 
 def _json_number(value: Any) -> Any:

@@ -72,7 +72,7 @@ def preview(
     with errors_as_lines(debug):
         from rich.console import Console
 
-        from data.load import spread
+        from data.load import evenly_spaced
         from finetune.preview import show, to_html, to_terminal
         from finetune.rows import describe_rows, prepare, read_rows
         from tooltune.files import writable
@@ -84,7 +84,7 @@ def preview(
         prepared = prepare(config, read_rows(config), facts.append)
         for name, rendered in (("train", prepared.train), ("validation", prepared.validation)):
             facts.append(describe_rows(name, rendered, config.data.max_length))
-        shown = [show(example, prepared.tokenizer) for example in spread(prepared.train.examples, rows)]
+        shown = [show(example, prepared.tokenizer) for example in evenly_spaced(prepared.train.examples, rows)]
         if html:
             to_html(shown, facts, html)
             typer.echo(f"Written: {html}")

@@ -137,13 +137,13 @@ def family_of(folder: Path) -> str:
 
 
 def precision(wanted: str, device: Device, backend: str, family: str) -> tuple[str, str]:
-    """The dtype of the activations and the reason, from the config's wish, the device, the backend and the model.
+    """The dtype of the activations and the reason, from the config, the device, the backend and the model.
 
     Args:
         family: `family_of` the model.
 
     Raises:
-        InputError: the wish would not be computed as it says, or overflows.
+        InputError: the dtype asked for would not be computed in, or overflows.
     """
     overflows = family.startswith(FLOAT16_OVERFLOWS)
     if wanted != "auto":

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from eval.backend import checkpointing, load_unsloth, start_unsloth
-from eval.load import is_4bit
+from eval.load import is_4bit, load_base
 from finetune.attention import use_packed_attention
 from finetune.device import Device, cap, family_of, keep_freed_memory
+from finetune.library_internals import attention_name, on_fast_path
 from finetune.packing import shares_prefixes
 from finetune.processor import compile_layers, fast, store_factors_in_bf16
 from tooltune.config import Config
@@ -19,7 +20,7 @@ from tooltune.errors import InputError
 
 
 @dataclass
-class Loaded:
+class LoadedModel:
     """A base model with a fresh adapter, ready to train."""
 
     model: Any
@@ -43,7 +44,7 @@ def prepare_backend(config: Config, device: Device) -> None:
         start_unsloth()
 
 
-def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable[[str], None] = print) -> Loaded:
+def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable[[str], None] = print) -> LoadedModel:
     """Load the base model of `folder` in the wanted precision and put a fresh adapter on it.
 
     Args:
@@ -90,7 +91,7 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
     if shares_prefixes(config, device, dtype, family_of(folder)):
         use_packed_attention(model, compiled=compiled)
         attention = "packed"
-    return Loaded(model, dtype, attention, fast(config, device), compiled)
+    return LoadedModel(model, dtype, attention, fast(config, device), compiled)
 
 
 def logit_changes(config: Any) -> str:
@@ -109,8 +110,8 @@ def attention_of(model: Any, config: Config, device: Device) -> str:
     attn_implementation; LlamaAttention_fast_forward). Other models go by their config.
     """
     own = device.kind == "cuda" and config.model.backend == "unsloth"
-    if not own or not any("_unsloth_fast_path" in vars(module) for module in model.modules()):
-        return str(model.config._attn_implementation)
+    if not own or not any(map(on_fast_path, model.modules())):
+        return attention_name(model)
     from unsloth.utils.attention_dispatch import select_attention_backend
 
     return str(select_attention_backend()).removesuffix("_dense")
@@ -145,11 +146,7 @@ def _load_unsloth(config: Config, folder: Path, dtype: str, device: Device) -> A
     model = load_unsloth(folder, config.model_dump(), dtype, max_length=config.data.max_length)
     return FastLanguageModel.get_peft_model(
         model,
-        r=config.lora.r,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules=adapted_modules(model, config.lora.target_modules),
-        bias="none",
+        **_lora(config, model),
         use_gradient_checkpointing=checkpointing(config.train.gradient_checkpointing),
         random_state=config.train.seed,
         max_seq_length=config.data.max_length,
@@ -159,35 +156,24 @@ def _load_unsloth(config: Config, folder: Path, dtype: str, device: Device) -> A
 def _load_hf(config: Config, folder: Path, dtype: str, device: Device) -> Any:
     import torch
     from peft import LoraConfig, get_peft_model
-    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    kind = getattr(torch, dtype)
-    quantization = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=kind
-    )
-    model = AutoModelForCausalLM.from_pretrained(
-        folder,
-        dtype=kind,
-        quantization_config=quantization if config.model.load_in_4bit else None,
-        attn_implementation="sdpa" if config.model.attention == "auto" else config.model.attention,
-        device_map={"": 0 if device.kind == "cuda" else "cpu"},
-        local_files_only=True,
-    )
-    for module in model.modules():
-        if type(module).__name__ == "Linear4bit":
-            # bitsandbytes 0.50 repacks the weights at the first evaluation on a CPU, and gradients go silently wrong.
-            module.support_avx512bf16_for_cpu = False
+    attention = "sdpa" if config.model.attention == "auto" else config.model.attention
+    quantised = config.model.load_in_4bit
+    model = load_base(folder, dtype=dtype, load_in_4bit=quantised, device=device.kind, attn_implementation=attention)
     model.config.use_cache = False
     if config.train.gradient_checkpointing != "off":
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.enable_input_require_grads()
     torch.manual_seed(config.train.seed)
-    adapter = LoraConfig(
-        r=config.lora.r,
-        lora_alpha=config.lora.alpha,
-        lora_dropout=config.lora.dropout,
-        target_modules=adapted_modules(model, config.lora.target_modules),
-        bias="none",
-        task_type="CAUSAL_LM",
-    )
-    return get_peft_model(model, adapter)
+    return get_peft_model(model, LoraConfig(**_lora(config, model), task_type="CAUSAL_LM"))
+
+
+def _lora(config: Config, model: Any) -> dict[str, Any]:
+    """The adapter's settings, which both backends name alike."""
+    return {
+        "r": config.lora.r,
+        "lora_alpha": config.lora.alpha,
+        "lora_dropout": config.lora.dropout,
+        "target_modules": adapted_modules(model, config.lora.target_modules),
+        "bias": "none",
+    }

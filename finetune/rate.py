@@ -16,7 +16,7 @@ from typing import Any
 from data.render import IGNORED
 from finetune.device import Device
 from finetune.processor import fast
-from finetune.shared_prefix import Group
+from finetune.shared_prefix import PrefixGroup
 from tooltune.config import Config
 from tooltune.errors import InputError
 
@@ -262,6 +262,6 @@ def _seen(tokens: Any, window: int | None) -> Any:
     return below * (below + 1) // 2 + (tokens - below) * window
 
 
-def _pairs_of(group: Group, window: int | None) -> int:
+def _pairs_of(group: PrefixGroup, window: int | None) -> int:
     before = int(_seen(group.prefix, window))
     return before + sum(_seen(group.prefix + suffix, window) - before for suffix in group.suffixes)

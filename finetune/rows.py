@@ -7,11 +7,11 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from data.load import load_splits, spread
+from data.load import evenly_spaced, load_splits
 from data.record import Record
 from data.render import IGNORED, Example, Rendered, align_end_token, render_all
 from data.template import Template
-from data.tools import shown
+from data.tools import with_visible_tools
 from tooltune.config import Config
 from tooltune.pretrained import load_tokenizer, resolve
 
@@ -32,7 +32,7 @@ def read_rows(config: Config) -> tuple[list[Record], list[Record]]:
     """The training and validation records, as the model will see their tools; a test file is only looked at for rows
     that train too."""
     train_rows, validation, _ = load_splits(config.data.train, config.data.validation, config.data.test)
-    view = partial(shown, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
+    view = partial(with_visible_tools, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
     return [view(r) for r in train_rows[: config.data.limit]], [view(r) for r in validation]
 
 
@@ -43,7 +43,7 @@ def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any)
     train_rows, validation = splits
     folder = resolve(config.model.name, say)
     tokenizer = load_tokenizer(folder, say)
-    template = choose_template(tokenizer, config.data.tools_style, wish=config.data.template)
+    template = choose_template(tokenizer, config.data.tools_style, preference=config.data.template)
     say(f"Chat template: {template.origin} ({template.family}); {template.reason}")
     check_roundtrip([*train_rows, *validation], tokenizer, template)
     limits = partial(render_all, max_length=config.data.max_length, too_long=config.data.too_long)
@@ -52,7 +52,7 @@ def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any)
     if line := cut_answers(rendered_validation.examples, config.eval.max_new_tokens):
         say(line)
     kept = {example.id for example in rendered_validation.examples}
-    scored = spread([r for r in validation if r.id in kept], config.eval.generate)
+    scored = evenly_spaced([r for r in validation if r.id in kept], config.eval.generate)
     return Prepared(folder, tokenizer, template, rendered_train, rendered_validation, scored)
 
 

@@ -87,7 +87,12 @@ def hold(run: Path) -> Iterator[None]:
 def last_checkpoint(folder: Path) -> Path | None:
     """The newest whole checkpoint of a run; one that was cut while it was written has no trainer_state.json."""
     found = [p for p in (folder / "checkpoints").glob("checkpoint-*") if (p / "trainer_state.json").is_file()]
-    return max(found, key=lambda p: int(p.name.rsplit("-", 1)[1]), default=None)
+    return max(found, key=step_of, default=None)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The optimizer step that a checkpoint's folder is named after."""
+    return int(checkpoint.name.rsplit("-", 1)[1])
 
 
 def adapter_digest(folder: Path) -> str:

@@ -16,7 +16,7 @@ from data.render import IGNORED, Example
 
 
 @dataclass(frozen=True)
-class Group:
+class PrefixGroup:
     """One prefix and the lengths of the suffixes that stand behind it; a row without a partner is a prefix alone."""
 
     prefix: int
@@ -33,7 +33,7 @@ class Layout:
     """The groups of a micro-batch, one after the other. What attention derives from a group once is kept here for the
     other layers."""
 
-    groups: list[Group]
+    groups: list[PrefixGroup]
     derived: dict[Any, Any] = field(default_factory=dict)
 
 
@@ -127,7 +127,7 @@ def _lay_out(groups: Sequence[tuple[int, Sequence[dict[str, Any]]]]) -> dict[str
     ids: list[int] = []
     positions: list[int] = []
     predictors: list[int] = []
-    layout: list[Group] = []
+    layout: list[PrefixGroup] = []
     extra: dict[str, list[Any]] = {key: [] for key in ("labels", "weights") if key in groups[0][1][0]}
     for prefix, members in groups:
         shared = prefix if len(members) > 1 else 0
@@ -143,7 +143,7 @@ def _lay_out(groups: Sequence[tuple[int, Sequence[dict[str, Any]]]]) -> dict[str
             predictors += [start + t - 1 if t > shared else first + t - 1 for t in carrying]
             for key, values in extra.items():
                 values += [row[key][t] for t in carrying]
-        layout.append(Group(shared, tuple(suffixes)) if shared else Group(suffixes[0]))
+        layout.append(PrefixGroup(shared, tuple(suffixes)) if shared else PrefixGroup(suffixes[0]))
     return {
         "input_ids": torch.tensor([ids]),
         "position_ids": torch.tensor([positions]),

@@ -2,12 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from eval.shortage import is_shortage
-from finetune.packing import most_tokens
+from eval.shortage import is_shortage, release
+from finetune.device import detect, precision
+from finetune.packing import most_tokens, shares_prefixes
+from finetune.run_session import RunSession
+from finetune.runs import last_checkpoint, step_of
 from tooltune.config import Config
 from tooltune.errors import JobFailed
+from tooltune.pretrained import resolve
 
 
 class OutOfMemory(JobFailed):
@@ -36,6 +41,57 @@ def phase(name: str) -> Iterator[None]:
         if not is_shortage(e):
             raise
         raise OutOfMemory(name, str(e).splitlines()[0] if str(e) else type(e).__name__) from e
+
+
+def recover(session: RunSession, attempt: Callable[[], Path]) -> Path:
+    """Make attempts at a run until one ends; after each shortage of memory one setting is changed.
+
+    Args:
+        attempt: goes on from the last checkpoint, with `session.config`.
+
+    Raises:
+        OutOfMemory: memory ran out more often than `memory.recoveries` allows.
+        JobFailed: nothing is left that could be changed.
+    """
+    while True:
+        try:
+            return attempt()
+        except OutOfMemory as e:
+            if len(session.recoveries) >= session.config.memory.recoveries:
+                raise
+            where, said = e.phase, str(e)
+        release()  # here the error is gone, and with it the frames that held the model
+        session.config = _with_less_memory(session, where, said)
+
+
+def _with_less_memory(session: RunSession, where: str, said: str) -> Config:
+    """The config with the next change, which is told and noted for the manifest."""
+    from transformers import AutoConfig
+
+    config = session.config
+    whole = AutoConfig.from_pretrained(resolve(config.model.name, session.say), local_files_only=True)
+    shape, device = whole.get_text_config(), detect()
+    dtype, _ = precision(config.model.dtype, device, config.model.backend, whole.model_type)
+    change = next_change(
+        config,
+        where,
+        gpu=device.kind == "cuda",
+        packed=shares_prefixes(config, device, dtype, whole.model_type),
+        tied=bool(shape.tie_word_embeddings),
+        layers=shape.num_hidden_layers,
+        longest=session.longest,
+    )
+    if change is None:
+        less = "a smaller model" if where == "load" else "a shorter data.max_length or a smaller model"
+        raise JobFailed(said, f"every measure is taken already: {less} needs less")
+    text = describe(config, change)
+    session.say(
+        f"Out of memory ({where}). Going on from the last finished step with {text}; the effective batch stays."
+    )
+    checkpoint = last_checkpoint(session.folder)
+    step = step_of(checkpoint) if checkpoint else 0
+    session.recoveries.append({"step": step, "phase": where, "change": change, "said": said})
+    return config.changed(change)
 
 
 Change = dict[str, Any]  # config key → new value
@@ -111,10 +167,10 @@ def _offload_embedding(config: Config, *, gpu: bool, tied: bool, **_: Any) -> Ch
 
 def _offload_layers(config: Config, *, gpu: bool, layers: int, **_: Any) -> Change | None:
     """With recomputed activations, without which Unsloth refuses: every layer would stay until its backward."""
-    more = min(layers, config.memory.offload_layers + max(1, layers // 4))
-    possible = gpu and config.model.backend == "unsloth" and more > config.memory.offload_layers
+    offloaded = min(layers, config.memory.offload_layers + max(1, layers // 4))
+    possible = gpu and config.model.backend == "unsloth" and offloaded > config.memory.offload_layers
     recomputing = _recompute(config, gpu=gpu) if config.train.gradient_checkpointing == "off" else None
-    return {"memory.offload_layers": more} | (recomputing or {}) if possible else None
+    return {"memory.offload_layers": offloaded} | (recomputing or {}) if possible else None
 
 
 def _halve(key: str) -> Measure:

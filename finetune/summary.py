@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from finetune.diagnose import Finding, findings
+from finetune.diagnose import RunFinding, findings
 from finetune.history import History, read_history
 from finetune.rate import flops_text
 from finetune.table import epoch_table
@@ -72,7 +72,7 @@ def pace_text(history: History) -> str | None:
     return f"In its steps {found.tokens_per_second:,.0f} tokens/s, MFU {found.mfu:.0%}{again} of {of}"
 
 
-def line(finding: Finding) -> Text:
+def line(finding: RunFinding) -> Text:
     """Sign, title and advice of a finding, as text: row ids in it may look like markup."""
     sign, colour = SIGNS[finding.level]
     words = finding.text("en")

@@ -58,7 +58,7 @@ def open_trackers(config: Config, run: Path) -> list[Tracker]:
     """
     check_trackers(config.report)
     wanted = ((config.report.tensorboard, tensorboard), (config.report.wandb, wandb), (config.report.trackio, trackio))
-    return [open_one(config, run) for wish, open_one in wanted if wish]
+    return [open_one(config, run) for asked_for, open_one in wanted if asked_for]
 
 
 def tensorboard(config: Config, run: Path) -> Tracker:

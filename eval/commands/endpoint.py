@@ -32,8 +32,8 @@ def endpoint(
     with errors_as_lines(debug):
         from rich.console import Console
 
-        from data.load import load_records, spread
-        from data.tools import shown
+        from data.load import evenly_spaced, load_records
+        from data.tools import with_visible_tools
         from eval.endpoint.answers import Asked, collect, raw_sample, server_sample
         from eval.endpoint.client import Server
         from eval.execution import execution_accuracy
@@ -46,7 +46,10 @@ def endpoint(
 
         server = Server(url, timeout=timeout, retries=retries)
         parse_tool_calls("", family)  # a family that does not exist is told before anything is asked
-        records = [shown(r, max_tools=max_tools, descriptions=descriptions) for r in spread(load_records(data), limit)]
+        records = [
+            with_visible_tools(r, max_tools=max_tools, descriptions=descriptions)
+            for r in evenly_spaced(load_records(data), limit)
+        ]
         folder = out or runs_dir() / f"endpoint-{re.sub(r'[^A-Za-z0-9.]+', '-', model).strip('-')}"
         writable(folder, folder=True)
         asked = Asked(model, str(data), max_tools, descriptions, max_tokens, raw)

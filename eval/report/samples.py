@@ -70,7 +70,7 @@ def _answer(record: Record, output: Output, verdict: dict[str, Any], family: str
     gold = read_gold(record.gold, record.meta.get("acceptable"), where=record.id)
     schemas = {name: parameters_place(p) for name, p in offered(record.tools).items()}
     pairs = _in_order(match_calls(gold, [prune_call(c) for c in parsed.calls], schemas), gold)
-    shown = [_pair(pair, schemas) for pair in pairs[:MAX_CALLS]]
+    listed = [_pair(pair, schemas) for pair in pairs[:MAX_CALLS]]
     raw, left = shorten(output.text)
     return {
         "right": verdict["strict"]["exact_match"],
@@ -83,8 +83,8 @@ def _answer(record: Record, output: Output, verdict: dict[str, Any], family: str
         "truncated": verdict["truncated"],
         "problems": parsed.problems,
         "calls": [_call_text(c) for c in parsed.calls[:MAX_CALLS]],
-        "pairs": shown,
-        "hidden": len(pairs) - len(shown),
+        "pairs": listed,
+        "hidden": len(pairs) - len(listed),
     }
 
 

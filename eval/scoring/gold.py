@@ -85,13 +85,13 @@ def _read_call(call: Any, table: dict[str, dict[str, AnyOf]], where: str) -> Gol
             fix='write {"name": "f", "arguments": {…}}',
         )
     read = {key: _read_value(value, MAX_DEPTH - 1, where) for key, value in arguments.items()}
-    for key, more in table.get(name, {}).items():
+    for key, extra in table.get(name, {}).items():
         if key not in read:
-            read[key] = AnyOf(more.options, optional=True)
+            read[key] = AnyOf(extra.options, optional=True)
         elif isinstance(read[key], AnyOf):
-            read[key] = AnyOf(read[key].options + more.options, read[key].optional or more.optional)
+            read[key] = AnyOf(read[key].options + extra.options, read[key].optional or extra.optional)
         else:
-            read[key] = AnyOf((read[key], *more.options), more.optional)
+            read[key] = AnyOf((read[key], *extra.options), extra.optional)
     return GoldCall(name, read)
 
 
@@ -117,12 +117,12 @@ def _read_acceptable(acceptable: Any, where: str) -> dict[str, dict[str, AnyOf]]
     for tool, parameters in _object(acceptable or {}, where).items():
         table[tool] = {}
         for key, listed in _object(parameters, where).items():
-            more = AnyOf(tuple(prune(v) for v in listed)) if isinstance(listed, list) else None
+            extra = AnyOf(tuple(prune(v) for v in listed)) if isinstance(listed, list) else None
             if isinstance(listed, dict):
-                more = _marker(listed)
-            if more is None:
+                extra = _marker(listed)
+            if extra is None:
                 raise _bad_acceptable(where)
-            table[tool][key] = more
+            table[tool][key] = extra
     return table
 
 

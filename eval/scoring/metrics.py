@@ -7,12 +7,12 @@ from typing import Any
 from eval.parsed import Parsed
 from eval.scoring.agreement import Leaves
 from eval.scoring.confusion import confusion_table
-from eval.scoring.sample import Reading, Sample, SampleScore, score_sample
+from eval.scoring.sample import Sample, SampleReading, SampleScore, score_sample
 from eval.scoring.stats import f1, harmonic_mean, rate
 from tooltune.errors import InputError
 
 Scores = Sequence[SampleScore]
-ReadingOf = Callable[[SampleScore], Reading]
+ReadingOf = Callable[[SampleScore], SampleReading]
 
 
 def score(samples: Iterable[Sample], family: str = "hermes") -> dict[str, Any]:
@@ -125,7 +125,7 @@ def _parse(sample: Sample, family: str) -> Parsed:
     return parse_tool_calls(sample.output, family=family, tools=sample.tools, truncated=sample.truncated)
 
 
-def _reading(scores: Scores, of: ReadingOf, **more: Any) -> dict[str, Any]:
+def _reading(scores: Scores, of: ReadingOf, **figures: Any) -> dict[str, Any]:
     readings = [of(s) for s in scores]
     gold_calls = sum(len(s.gold) for s in scores)
     made, hits = sum(r.made for r in readings), sum(r.name_hits for r in readings)
@@ -134,7 +134,7 @@ def _reading(scores: Scores, of: ReadingOf, **more: Any) -> dict[str, Any]:
     return {
         "tool_name_accuracy": rate(_count(r.tool_name for r in readings), len(readings)),
         "parameter_accuracy": rate(right, gold_calls),
-        **more,
+        **figures,
         "exact_match": rate(_count(r.exact_match for r in readings), len(readings)),
         **_by_kind(scores, of),
         "parameter_accuracy_given_name": rate(right, hits),
@@ -143,11 +143,11 @@ def _reading(scores: Scores, of: ReadingOf, **more: Any) -> dict[str, Any]:
     }
 
 
-def _strict(score: SampleScore) -> Reading:
+def _strict(score: SampleScore) -> SampleReading:
     return score.strict
 
 
-def _repaired(score: SampleScore) -> Reading:
+def _repaired(score: SampleScore) -> SampleReading:
     return score.repaired
 
 

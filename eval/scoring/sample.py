@@ -57,7 +57,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Reading:
+class SampleReading:
     """A sample under one reading of its output, strict or repaired.
 
     Attributes:
@@ -99,8 +99,8 @@ class SampleScore:
 
     id: str
     gold: list[str]
-    strict: Reading
-    repaired: Reading
+    strict: SampleReading
+    repaired: SampleReading
     attempted: bool
     json_valid: bool
     truncated: bool
@@ -154,8 +154,10 @@ def score_sample(sample: Sample, parsed: Parsed) -> SampleScore:
         json_valid=bool(calls) and parsed.json_valid and not SHAPE_PROBLEMS.intersection(parsed.problems),
         truncated=parsed.truncated or sample.truncated,
         text_outside=attempted and bool(parsed.text.strip()),
-        unknown_tools=[shown(call.name) for call in calls if call.name not in schemas],
-        unknown_arguments=[shown(f"{n}: {path}") for n, f in zip(names, faults, strict=True) for path in f.unknown],
+        unknown_tools=[writable_name(call.name) for call in calls if call.name not in schemas],
+        unknown_arguments=[
+            writable_name(f"{n}: {path}") for n, f in zip(names, faults, strict=True) for path in f.unknown
+        ],
         enum_violation=sum(f.enum_violation for f in faults),
         wrong_type=sum(f.wrong_type for f in faults),
         missing_required=sum(f.missing_required for f in faults),
@@ -178,7 +180,7 @@ def prompt_text(messages: Sequence[dict[str, Any]]) -> str:
     return "\n".join(parts)
 
 
-def shown(name: str, limit: int = 80) -> str:
+def writable_name(name: str, limit: int = 80) -> str:
     """A model's word as it can be written to a file: cut to `limit`, lone surrogates escaped."""
     cut = name if len(name) <= limit else name[: limit - 1] + "…"
     return cut.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -186,7 +188,7 @@ def shown(name: str, limit: int = 80) -> str:
 
 def _read(
     gold: list[GoldCall], calls: list[ToolCall], pairs: list[Pair], attempted: bool, schemas: dict[str, Place]
-) -> Reading:
+) -> SampleReading:
     leaves = Leaves()
     for pair in pairs:
         if pair.same_name:
@@ -198,7 +200,7 @@ def _read(
             leaves += Leaves(wanted=count_arguments(pair.gold.arguments, schemas.get(pair.gold.name, FREE)))
     silent = not calls and not attempted
     equal_calls = sum(pair.equal for pair in pairs)
-    return Reading(
+    return SampleReading(
         tool_name=Counter(c.name for c in calls) == Counter(g.name for g in gold) if gold else silent,
         exact_match=equal_calls == len(gold) == len(calls) if gold else silent,
         made=len(calls),
@@ -217,7 +219,7 @@ def _ungrounded(sample: Sample, gold: list[GoldCall], calls: list[ToolCall], sch
 
 
 def _confusion(pairs: list[Pair]) -> list[list[str]]:
-    named = [[p.gold.name if p.gold else NONE, shown(p.got.name) if p.got else NONE] for p in pairs]
+    named = [[p.gold.name if p.gold else NONE, writable_name(p.got.name) if p.got else NONE] for p in pairs]
     return named or [[NONE, NONE]]
 
 

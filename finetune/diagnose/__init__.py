@@ -5,9 +5,9 @@ for finding in findings(read_history(run)):
     print(finding.level, finding.text("en").title)
 """
 
-from finetune.diagnose.finding import Finding, Language, Level, Words, verdict_word
-from finetune.diagnose.reading import best_row
 from finetune.diagnose.rules import findings
+from finetune.diagnose.run_finding import Language, Level, RunFinding, Words, verdict_word
+from finetune.diagnose.series import best_row
 from finetune.diagnose.verdict import verdict, verdicts
 
-__all__ = ["Finding", "Language", "Level", "Words", "best_row", "findings", "verdict", "verdict_word", "verdicts"]
+__all__ = ["Language", "Level", "RunFinding", "Words", "best_row", "findings", "verdict", "verdict_word", "verdicts"]

@@ -148,7 +148,7 @@ def run_probes() -> dict[str, Probe]:
 
 def probe(name: str, seconds: float) -> Probe:
     """Run one probe in a process of its own."""
-    return ask([sys.executable, "-m", "finetune.doctor.probe", name], seconds)
+    return ask([sys.executable, "-m", "finetune.doctor.library_probes", name], seconds)
 
 
 def ask(command: list[str], seconds: float) -> Probe:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from finetune.doctor.finding import Finding, Group, Language, State, Text
+from finetune.doctor.check_result import CheckResult, Group, Language, State, Text
 
 GROUPS: dict[Group, Text] = {
     "card": Text("Graphics card", "그래픽 카드"),
@@ -55,7 +55,7 @@ def system_language() -> Language:
     return "ko" if said.startswith("ko") else "en"
 
 
-def print_report(console: Console, findings: list[Finding], language: Language) -> None:
+def print_report(console: Console, findings: list[CheckResult], language: Language) -> None:
     """A table a group; under a line, what mends it; a sum at the end."""
     plain = console.options.ascii_only
     for group, title in GROUPS.items():
@@ -77,7 +77,7 @@ def print_report(console: Console, findings: list[Finding], language: Language) 
     console.print("\n" + summary(findings)(language))
 
 
-def summary(findings: list[Finding]) -> Text:
+def summary(findings: list[CheckResult]) -> Text:
     """The last line: whether a run can start."""
     faults, warnings = (sum(f.state == state for f in findings) for state in ("fault", "warning"))
     if faults:
@@ -90,7 +90,7 @@ def summary(findings: list[Finding]) -> Text:
     return Text("Ready: make train.", "준비되었습니다: make train.")
 
 
-def as_json(findings: list[Finding], language: Language) -> dict[str, Any]:
+def as_json(findings: list[CheckResult], language: Language) -> dict[str, Any]:
     """For scripts: the fixed names of groups, checks and states, and the sentences."""
     lines = [
         {"group": f.group, "check": f.check, "state": f.state, "says": f.says(language), "mend": f.mend(language)}

@@ -11,7 +11,7 @@ from data.load import load_records
 from data.record import Record
 from data.render import Example, render
 from data.template import Template
-from data.tools import shown
+from data.tools import with_visible_tools
 from finetune.diagnose import best_row
 from finetune.history import read_history
 from finetune.rows import read_rows
@@ -91,7 +91,7 @@ def _records(config: Any, split: str) -> list[Record]:
     if split == "test":
         if not config.data.test:
             raise InputError("the run's config names no data.test", where="config.yaml", fix="take another --split")
-        view = partial(shown, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
+        view = partial(with_visible_tools, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
         return [view(record) for record in load_records(config.data.test)]
     train, validation = read_rows(config)
     return train if split == "train" else validation

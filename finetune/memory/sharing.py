@@ -85,7 +85,7 @@ def look_at_rows(config: Config, device: Device, *, packed: bool) -> Rows | None
         return None
     folder, own = found
     tokenizer = load_tokenizer(folder)
-    template = choose_template(tokenizer, config.data.tools_style, wish=config.data.template)
+    template = choose_template(tokenizer, config.data.tools_style, preference=config.data.template)
     most, too_long = config.data.max_length, config.data.too_long
     examples = render_all(records, tokenizer, template, max_length=most, too_long=too_long).examples
     step = config.train.micro_batch * config.train.accumulation

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from finetune.diagnose import best_row, verdicts
-from finetune.diagnose.reading import evaluated, head, is_number, series, warmup_steps
+from finetune.diagnose.series import evaluated, head, is_number, series, warmup_steps
 from finetune.diagnose.verdict import PAST_THE_BEST
 from finetune.history import History
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from finetune.diagnose import Finding, best_row, findings
+from finetune.diagnose import RunFinding, best_row, findings
 from finetune.history import History, read_history
 from finetune.report import tables
 from finetune.report.curves import curves
@@ -118,7 +118,7 @@ def _side(history: History, recorded: float) -> dict[str, Any]:
     }
 
 
-def _told(finding: Finding) -> dict[str, Any]:
+def _told(finding: RunFinding) -> dict[str, Any]:
     """A finding as the page has it: each part in both languages."""
     korean, english = asdict(finding.text("ko")), asdict(finding.text("en"))
     parts = {part: in_both(_with_code(korean[part]), _with_code(english[part])) for part in korean}

@@ -306,8 +306,7 @@ def evaluation_links(run: Path) -> list[dict[str, Any]]:
         if rows and rows["scored"] < rows["of"]:
             continue
         headline = metrics["tuned"]["headline"] if metrics else {}
-        shown = [key for key in LINKED_RATES if key in headline]
-        figures = [(key, percent(headline[key]["value"])) for key in shown]
+        figures = [(key, percent(headline[key]["value"])) for key in LINKED_RATES if key in headline]
         links.append({"split": short(split), "href": f"eval/{quote(split)}/report.html", "figures": figures})
     return links
 

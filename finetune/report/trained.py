@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from finetune.diagnose.reading import is_number
+from finetune.diagnose.series import is_number
 from finetune.history import History
 
 

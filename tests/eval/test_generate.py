@@ -11,7 +11,7 @@ import pytest
 from eval.cpu_decoding import _greedy, decode, decodes, slots_that_fit
 from eval.generate import NoRoom, Output, begin, generate, safe_batch, usual_batch
 from eval.prefixes import FAMILIES, Beginning, prefixes_hold, read_by_transformers, reading_order
-from eval.slots import Reading, Slots
+from eval.slots import PromptRead, Slots
 from tests.tiny import random_model
 
 LENGTHS = (5, 60, 64, 65, 1, 130, 33, 200, 12, 13)  # on both sides of the cache's block of 64
@@ -130,10 +130,10 @@ def test_answers_are_told_as_they_end_and_a_stop_leaves_the_model_as_it_was(llam
 
 @pytest.mark.parametrize("slots", [1, 3, 20])
 def test_what_prompts_have_in_common_is_read_once(llama: Case, slots: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[Reading] = []
+    read: list[PromptRead] = []
     right = Slots.prepare
 
-    def told(cache: Slots, used: int, readings: list[Reading]) -> Any:
+    def told(cache: Slots, used: int, readings: list[PromptRead]) -> Any:
         read.extend(readings)
         return right(cache, used, readings)
 
@@ -299,9 +299,9 @@ def _columns_seen(monkeypatch: pytest.MonkeyPatch, model: Any) -> None:
     """A cache that shows a row what another one left behind it."""
     right = Slots.prepare
 
-    def wrong(cache: Slots, used: int, readings: list[Reading]) -> Any:
+    def wrong(cache: Slots, used: int, readings: list[PromptRead]) -> Any:
         prepared = right(cache, used, readings)
-        cache.hidden.zero_()
+        cache.attention_mask.zero_()
         return prepared
 
     monkeypatch.setattr(Slots, "prepare", wrong)

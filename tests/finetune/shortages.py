@@ -33,12 +33,13 @@ def prepare(phases: list[str]) -> None:
 
     import eval.generate
     import eval.load
+    import finetune.first_look
     import finetune.models
     import finetune.trainer
 
     places: dict[str, tuple[Any, str, int]] = {
         "load": (finetune.models, "load", 1),
-        "probe": (finetune.trainer, "_throwaway_step", 1),
+        "probe": (finetune.first_look, "_throwaway_step", 1),
         "step": (transformers.Trainer, "training_step", 6),
         "optimizer": (torch.optim.AdamW, "step", 3),
         "evaluation": (finetune.trainer, "evaluation_loss", 4),

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from finetune.diagnose import Finding, findings, verdict, verdict_word, verdicts
-from finetune.diagnose.finding import _words
+from finetune.diagnose import RunFinding, findings, verdict, verdict_word, verdicts
 from finetune.diagnose.rules import NORMAL, RULES
-from finetune.diagnose.steps import scheduled_rate
+from finetune.diagnose.run_finding import _words
+from finetune.diagnose.step_rules import scheduled_rate
 from finetune.history import History, read_history, rows_of_step
 from tests.finetune import run_samples
 from tooltune.config import load_config
@@ -82,7 +82,7 @@ def make(
     return made
 
 
-def found(history: History, rule: str) -> Finding | None:
+def found(history: History, rule: str) -> RunFinding | None:
     return next((f for f in findings(history, normal=True) if f.rule == rule), None)
 
 
@@ -454,13 +454,13 @@ def test_every_rule_has_whole_words_in_both_languages() -> None:
 
 
 def test_text_has_the_figures_and_names_the_first_rows() -> None:
-    many = Finding(
+    many = RunFinding(
         "loss_spike", "warning", {"step": 40, "loss": 1.75, "usual": 0.5, "count": 1, "rows": list("abcdefghij")}
     )
     assert many.text("en").title == "The loss spikes at step 40 (1.75)"
     assert "a, b, c, d, e, f, g, h and 2 more" in many.text("en").meaning
     assert "외 2개" in many.text("ko").meaning
-    unknown = Finding("loss_spike", "warning", many.figures | {"rows": []})
+    unknown = RunFinding("loss_spike", "warning", many.figures | {"rows": []})
     assert "not kept by this run" in unknown.text("en").meaning
 
 

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from finetune.cli import app
 from finetune.doctor import facts as looking
 from finetune.doctor import show
+from finetune.doctor.check_result import CheckResult
 from finetune.doctor.examine import examine
 from finetune.doctor.facts import Facts, Probe, ask, pinned
-from finetune.doctor.finding import Finding
 
 GIB = 2**30
 CARD = {
@@ -68,7 +68,7 @@ def with_probe(**probes: Probe) -> Facts:
     return replace(GOOD, probes=GOOD.probes | probes)
 
 
-def finding(facts: Facts, check: str, group: str | None = None) -> Finding:
+def finding(facts: Facts, check: str, group: str | None = None) -> CheckResult:
     return next(f for f in examine(facts) if f.check == check and group in (None, f.group))
 
 

@@ -12,7 +12,7 @@ import pytest
 from data.record import Record, tool_call
 from data.render import IGNORED, align_end_token, render, render_prompt
 from data.template import Template, apply, begin_text, project_template
-from data.tools import shown
+from data.tools import with_visible_tools
 from eval.roundtrip import check_roundtrip, choose_template
 from tests.tiny import make_tokenizer
 from tooltune.errors import InputError
@@ -292,7 +292,7 @@ def test_a_runs_own_template_source_is_used_as_it_is(tokenizer: Any) -> None:
     """A run that was trained before signatures knew unions renders as it did, whatever the package's template says."""
     old = Template("{% for tool in tools %}{{ tool.function.name }} {% endfor %}", "hermes", "project")
     assert apply(old, tokenizer, [ASK], [WRITE], generation_prompt=True) == "write "
-    assert shown(call("a"), max_tools=None, descriptions=True).tools == [WRITE]
+    assert with_visible_tools(call("a"), max_tools=None, descriptions=True).tools == [WRITE]
 
 
 # files of a model

@@ -26,7 +26,7 @@ from finetune.memory.setup import Engine, Setup, for_rows, planned_card, setup_f
 from finetune.memory.shapes import KNOWN, shape_of
 from finetune.memory.sharing import find_tokenizer, why_padded
 from finetune.packing import shares_prefixes
-from finetune.shared_prefix import Group, Layout
+from finetune.shared_prefix import Layout, PrefixGroup
 from tests.finetune.memory.flash_attention import Attention
 from tests.finetune.memory.live_bytes import LiveBytes
 from tests.tiny import FIXTURES, make_tokenizer
@@ -112,11 +112,11 @@ def test_gradients_of_earlier_passes_wait() -> None:
 
 
 GROUPS = [
-    [Group(2048)],
-    [Group(1448, (75,) * 8)],
-    [Group(1024, (128,) * 8)],
-    [Group(400, (100,) * 6)] * 2,
-    [Group(1536, (60, 61, 62, 63, 65, 66, 67, 68))],  # those of unlike length are padded, which takes more
+    [PrefixGroup(2048)],
+    [PrefixGroup(1448, (75,) * 8)],
+    [PrefixGroup(1024, (128,) * 8)],
+    [PrefixGroup(400, (100,) * 6)] * 2,
+    [PrefixGroup(1536, (60, 61, 62, 63, 65, 66, 67, 68))],  # those of unlike length are padded, which takes more
 ]
 
 
@@ -133,7 +133,7 @@ def test_packed_attention_is_planned_as_it_allocates(
 
 
 def counted(
-    groups: list[Group], heads: int, key_heads: int, size: int, patch: Callable[..., None]
+    groups: list[PrefixGroup], heads: int, key_heads: int, size: int, patch: Callable[..., None]
 ) -> tuple[float, float]:
     """Widths that attention keeps for the backward pass, and the most in it: bytes / (2·N)."""
     patch(torch.nn.functional, "scaled_dot_product_attention", lambda q, k, v, **_: Attention.apply(q, k, v))

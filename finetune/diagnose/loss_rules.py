@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from finetune.diagnose.finding import Finding
-from finetune.diagnose.reading import best_row, evaluated, is_number, now, scored_rows, series, start
+from finetune.diagnose.run_finding import RunFinding
+from finetune.diagnose.series import best_row, evaluated, is_number, now, scored_rows, series, start
 from finetune.diagnose.verdict import FAST, PAST_THE_BEST, verdict
 from finetune.history import History
 
@@ -23,7 +23,7 @@ ENOUGH_STEPS = 50
 """Optimizer steps after which a flat loss means something: half of the reference recipe's first epoch is 125."""
 
 
-def not_learning(history: History) -> Finding | None:
+def not_learning(history: History) -> RunFinding | None:
     """Both losses high and flat."""
     losses, table = series(history, "loss"), evaluated(history)
     if not losses or losses[-1].step < ENOUGH_STEPS:
@@ -33,46 +33,46 @@ def not_learning(history: History) -> Finding | None:
     if not flat or any(row["eval_loss"] < HIGH for row in table):
         return None
     rate = history.config.train.learning_rate
-    return Finding("not_learning", "fault", {"start": begin, "now": end, "steps": losses[-1].step, "rate": rate})
+    return RunFinding("not_learning", "fault", {"start": begin, "now": end, "steps": losses[-1].step, "rate": rate})
 
 
-def loss_high(history: History) -> Finding | None:
+def loss_high(history: History) -> RunFinding | None:
     """A finished run whose training loss is still 2.0 or more, although it fell."""
     losses = series(history, "loss")
     if history.end is None or not losses or now(losses) < HARDLY or not_learning(history):
         return None
-    return Finding("loss_high", "warning", {"start": start(losses), "now": now(losses)})
+    return RunFinding("loss_high", "warning", {"start": start(losses), "now": now(losses)})
 
 
-def in_progress(history: History) -> Finding | None:
+def in_progress(history: History) -> RunFinding | None:
     """A training loss that fell, to between "hardly right" and "well learnt"."""
     losses = series(history, "loss")
     if not losses or not WELL <= now(losses) < HARDLY or now(losses) >= (1 - FLAT) * start(losses):
         return None
-    return Finding("in_progress", "note", {"start": start(losses), "now": now(losses)})
+    return RunFinding("in_progress", "note", {"start": start(losses), "now": now(losses)})
 
 
-def well_learnt(history: History) -> Finding | None:
+def well_learnt(history: History) -> RunFinding | None:
     """A training loss below 0.3, unless it was bought with overfitting."""
     losses = series(history, "loss")
     if not losses or now(losses) >= WELL or _past_the_best(history):
         return None
     end = now(losses)
-    return Finding("well_learnt", "good", {"start": start(losses), "now": end, "p": math.exp(-end)})
+    return RunFinding("well_learnt", "good", {"start": start(losses), "now": end, "p": math.exp(-end)})
 
 
-def overfitting(history: History) -> Finding | None:
+def overfitting(history: History) -> RunFinding | None:
     """Validation loss well above its lowest while training loss falls: from which epoch on, and which one to keep."""
     figures = _past_the_best(history)
-    return Finding("overfitting", "warning", figures) if figures and not _calls_since_the_lowest(history) else None
+    return RunFinding("overfitting", "warning", figures) if figures and not _calls_since_the_lowest(history) else None
 
 
-def overfitting_by_loss(history: History) -> Finding | None:
+def overfitting_by_loss(history: History) -> RunFinding | None:
     """The same where the calls that were generated say otherwise: some of their figures rose meanwhile."""
     figures = _past_the_best(history)
     if not figures or not (calls := _calls_since_the_lowest(history)):
         return None
-    return Finding("overfitting_by_loss", "warning", figures | {"calls": calls, "scored": scored_rows(history)})
+    return RunFinding("overfitting_by_loss", "warning", figures | {"calls": calls, "scored": scored_rows(history)})
 
 
 def _past_the_best(history: History) -> dict[str, Any] | None:
@@ -110,7 +110,7 @@ def _calls_since_the_lowest(history: History) -> dict[str, tuple[float, float]]:
     return moved if any(after > before for before, after in moved.values()) else {}
 
 
-def best_epoch(history: History) -> Finding | None:
+def best_epoch(history: History) -> RunFinding | None:
     """The epoch that was best by what the run selects by, proven by evaluations after it that were no better."""
     metric, best = history.config.eval.select_by, best_row(history)
     if best is None or best is history.epochs[-1]:
@@ -122,39 +122,39 @@ def best_epoch(history: History) -> Finding | None:
         "value": best[metric],
         "after": sum(row["step"] > best["step"] for row in history.epochs),
     }
-    return Finding("best_epoch", "good", figures)
+    return RunFinding("best_epoch", "good", figures)
 
 
-def too_few_epochs(history: History) -> Finding | None:
+def too_few_epochs(history: History) -> RunFinding | None:
     """A finished run whose last evaluation still brought a fast fall."""
     figures = _still_falling(history)
-    return Finding("too_few_epochs", "note", figures) if figures and figures["fall"] > 1 - FAST else None
+    return RunFinding("too_few_epochs", "note", figures) if figures and figures["fall"] > 1 - FAST else None
 
 
-def last_is_best(history: History) -> Finding | None:
+def last_is_best(history: History) -> RunFinding | None:
     """A finished run whose last evaluation is the best, by a small step."""
     figures = _still_falling(history)
-    return Finding("last_is_best", "note", figures) if figures and figures["fall"] <= 1 - FAST else None
+    return RunFinding("last_is_best", "note", figures) if figures and figures["fall"] <= 1 - FAST else None
 
 
-def one_evaluation(history: History) -> Finding | None:
+def one_evaluation(history: History) -> RunFinding | None:
     """A finished run with a single evaluation."""
     table = evaluated(history)
     if history.end is None or len(table) != 1:
         return None
     figures = {"last_loss": table[0]["eval_loss"], "epoch": table[0]["epoch"], "every": max(1, table[0]["step"] // 4)}
-    return Finding("one_evaluation", "note", figures)
+    return RunFinding("one_evaluation", "note", figures)
 
 
-def mean_above_last(history: History) -> Finding | None:
+def mean_above_last(history: History) -> RunFinding | None:
     """The run's mean training loss lies above where it ended: it includes the start."""
     losses = series(history, "loss")
     if history.end is None or not losses or not is_number(history.end.get("train_loss")):
         return None
     mean, end = history.end["train_loss"], now(losses)
-    return (
-        Finding("mean_above_last", "good", {"mean": mean, "now": end, "start": start(losses)}) if mean > end else None
-    )
+    if mean <= end:
+        return None
+    return RunFinding("mean_above_last", "good", {"mean": mean, "now": end, "start": start(losses)})
 
 
 def _lowest(table: list[dict[str, Any]]) -> int:

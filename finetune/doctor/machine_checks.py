@@ -1,7 +1,7 @@
 """Everything around the card: Python, compiler, memory, disk, network, and what is special on Windows."""
 
+from finetune.doctor.check_result import CheckResult, State, Text
 from finetune.doctor.facts import Facts
-from finetune.doctor.finding import Finding, State, Text
 from finetune.memory.overheads import GIB
 
 CPU_RUN = 14
@@ -15,7 +15,7 @@ ROOMY_DISK = 10
 """GiB: a 1.5B model to download (3 GB), checkpoints, and a merged copy."""
 
 
-def check_machine(facts: Facts) -> list[Finding]:
+def check_machine(facts: Facts) -> list[CheckResult]:
     """The lines about the rest of the machine; those about Windows only there."""
     found = [_python(facts), _compiler(facts), _memory(facts), _disk(facts), _cache(facts), _network(facts)]
     if facts.windows:
@@ -23,11 +23,11 @@ def check_machine(facts: Facts) -> list[Finding]:
     return found
 
 
-def _find(check: str, state: State, says: Text, mend: Text | None = None) -> Finding:
-    return Finding("machine", check, state, says, mend or Text("", ""))
+def _find(check: str, state: State, says: Text, mend: Text | None = None) -> CheckResult:
+    return CheckResult("machine", check, state, says, mend or Text("", ""))
 
 
-def _python(facts: Facts) -> Finding:
+def _python(facts: Facts) -> CheckResult:
     version = ".".join(map(str, facts.python))
     if (3, 11) <= facts.python[:2] <= (3, 13):
         return _find("python", "fine", Text(version, version))
@@ -39,7 +39,7 @@ def _python(facts: Facts) -> Finding:
     )
 
 
-def _compiler(facts: Facts) -> Finding:
+def _compiler(facts: Facts) -> CheckResult:
     probe = facts.compiler
     if not probe.failure:
         path = probe.answer["path"]
@@ -67,7 +67,7 @@ def _compiler(facts: Facts) -> Finding:
     )
 
 
-def _memory(facts: Facts) -> Finding:
+def _memory(facts: Facts) -> CheckResult:
     free, total = facts.memory_free / GIB, facts.memory_total / GIB
     need = GPU_RUN if facts.card else CPU_RUN
     has = Text(f"{free:.1f} of {total:.1f} GiB free", f"{total:.1f} GiB 중 {free:.1f} GiB 사용 가능")
@@ -85,7 +85,7 @@ def _memory(facts: Facts) -> Finding:
     )
 
 
-def _disk(facts: Facts) -> Finding:
+def _disk(facts: Facts) -> CheckResult:
     runs, models = facts.disks["runs"] / GIB, facts.disks["models"] / GIB
     has = Text(
         f"{runs:.0f} GiB free for runs, {models:.0f} GiB for models",
@@ -102,7 +102,7 @@ def _disk(facts: Facts) -> Finding:
     return _find("disk", state, has, None if state == "fine" else mend)
 
 
-def _cache(facts: Facts) -> Finding:
+def _cache(facts: Facts) -> CheckResult:
     if facts.cache_writable:
         return _find("compiled code", "fine", Text(str(facts.cache), str(facts.cache)))
     return _find(
@@ -116,7 +116,7 @@ def _cache(facts: Facts) -> Finding:
     )
 
 
-def _network(facts: Facts) -> Finding:
+def _network(facts: Facts) -> CheckResult:
     probe = facts.probes["hub"]
     if facts.offline:
         says = Text(
@@ -141,7 +141,7 @@ def _network(facts: Facts) -> Finding:
     )
 
 
-def _long_paths(facts: Facts) -> Finding:
+def _long_paths(facts: Facts) -> CheckResult:
     if facts.long_paths:
         return _find("long paths", "fine", Text("enabled", "켜져 있습니다"))
     command = "reg add HKLM\\SYSTEM\\CurrentControlSet\\Control\\FileSystem /v LongPathsEnabled /t REG_DWORD /d 1 /f"
@@ -156,7 +156,7 @@ def _long_paths(facts: Facts) -> Finding:
     )
 
 
-def _paths(facts: Facts) -> Finding:
+def _paths(facts: Facts) -> CheckResult:
     """Compilers on Windows read their arguments in the system's code page; a user's name in Hangul is in every path."""
     odd = [str(path) for path in facts.paths.values() if not str(path).isascii()]
     if not odd:
@@ -175,7 +175,7 @@ def _paths(facts: Facts) -> Finding:
     )
 
 
-def _encoding(facts: Facts) -> Finding:
+def _encoding(facts: Facts) -> CheckResult:
     """torch.compile reads its own templates in the system's code page: pytorch#189342, seen with cp949."""
     if facts.utf8:
         return _find("text encoding", "fine", Text("UTF-8", "UTF-8"))

@@ -2,8 +2,8 @@
 
 from statistics import median
 
-from finetune.diagnose.finding import Finding
-from finetune.diagnose.reading import is_number, series, usual
+from finetune.diagnose.run_finding import RunFinding
+from finetune.diagnose.series import is_number, series, usual
 from finetune.history import History
 
 NEAR = 0.9
@@ -19,7 +19,7 @@ JUMP = 1.5
 """An evaluation of the same rows that takes half as long again as those before (this project's reading of "jumps")."""
 
 
-def memory_near(history: History) -> Finding | None:
+def memory_near(history: History) -> RunFinding | None:
     """The most memory held, against the budget, the card, or (on a CPU) main memory."""
     device = history.manifest["device"]
     cuda = device["kind"] == "cuda"
@@ -30,40 +30,40 @@ def memory_near(history: History) -> Finding | None:
     if not held or max(held) < NEAR * limit:
         return None
     figures = {"peak": max(held), "limit": limit, "share": max(held) / limit, "margin": limit - max(held)}
-    return Finding("memory_near", "warning", figures)
+    return RunFinding("memory_near", "warning", figures)
 
 
-def memory_recovered(history: History) -> Finding | None:
+def memory_recovered(history: History) -> RunFinding | None:
     """Settings that were changed because memory ran out, by `finetune.shortage`."""
     recoveries = history.manifest.get("recoveries", [])
     if not recoveries:
         return None
     changes = [f"{key}={value}" for recovery in recoveries for key, value in recovery["change"].items()]
     figures = {"count": len(recoveries), "step": recoveries[-1]["step"], "changes": changes}
-    return Finding("memory_recovered", "warning", figures)
+    return RunFinding("memory_recovered", "warning", figures)
 
 
-def gpu_idle(history: History) -> Finding | None:
+def gpu_idle(history: History) -> RunFinding | None:
     """A GPU that is busy half of the time or less, with what the CPU does meanwhile."""
     gpu, cpu = series(history, "gpu_utilization"), series(history, "cpu_utilization")
     if len(gpu) < ENOUGH_READINGS or usual(gpu) > IDLE:
         return None
-    return Finding("gpu_idle", "warning", {"gpu": usual(gpu), "cpu": usual(cpu)})
+    return RunFinding("gpu_idle", "warning", {"gpu": usual(gpu), "cpu": usual(cpu)})
 
 
-def gpu_busy(history: History) -> Finding | None:
+def gpu_busy(history: History) -> RunFinding | None:
     """A GPU that does not wait."""
     gpu = series(history, "gpu_utilization")
     if len(gpu) < ENOUGH_READINGS or usual(gpu) < BUSY:
         return None
-    return Finding("gpu_busy", "good", {"gpu": usual(gpu)})
+    return RunFinding("gpu_busy", "good", {"gpu": usual(gpu)})
 
 
 NOISE = 5.0
 """Seconds by which any evaluation may differ from another on a machine that does something else too."""
 
 
-def eval_slower(history: History) -> Finding | None:
+def eval_slower(history: History) -> RunFinding | None:
     """The evaluation that took longest against the ones before it, where it jumped."""
     rows = [row for row in history.epochs if is_number(row.get("eval_runtime"))]
     found = None
@@ -77,4 +77,4 @@ def eval_slower(history: History) -> Finding | None:
                 "usual": before,
                 "ratio": runtime / before,
             }
-    return Finding("eval_slower", "warning", found) if found else None
+    return RunFinding("eval_slower", "warning", found) if found else None

@@ -11,7 +11,7 @@ import yaml
 Level = Literal["good", "note", "warning", "fault"]
 Language = Literal["ko", "en"]
 
-SHOWN_IDS = 8
+NAMED_IDS = 8
 """Row ids that a sentence names before it says how many more there are."""
 
 
@@ -25,7 +25,7 @@ class Words:
 
 
 @dataclass(frozen=True)
-class Finding:
+class RunFinding:
     """What a rule found.
 
     Attributes:
@@ -60,11 +60,11 @@ def _value(value: Any, lang: Language) -> Any:
         return ", ".join(f"{names[key][_AT[lang]]} {a:.0%} → {b:.0%}" for key, (a, b) in value.items())
     if not isinstance(value, Sequence) or isinstance(value, str):
         return value
-    unknown, more = (_words()[key][_AT[lang]] for key in ("unknown_rows", "more_rows"))
+    unknown, longer = (_words()[key][_AT[lang]] for key in ("unknown_rows", "more_rows"))
     if not value:
         return unknown
-    shown = ", ".join(map(str, value[:SHOWN_IDS]))
-    return shown if len(value) <= SHOWN_IDS else more.format(shown=shown, n=len(value) - SHOWN_IDS)
+    named = ", ".join(map(str, value[:NAMED_IDS]))
+    return named if len(value) <= NAMED_IDS else longer.format(named=named, n=len(value) - NAMED_IDS)
 
 
 @cache

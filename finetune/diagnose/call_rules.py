@@ -3,8 +3,8 @@
 import math
 from typing import Any
 
-from finetune.diagnose.finding import Finding
-from finetune.diagnose.reading import evaluated, is_number, scored_rows
+from finetune.diagnose.run_finding import RunFinding
+from finetune.diagnose.series import evaluated, is_number, scored_rows
 from finetune.history import History
 
 JSON_LEARNT, NAME_LOW = 0.9, 0.75
@@ -26,7 +26,7 @@ CUT_OFF = 0.05
 """The share of generations without an end token from which it is more than an odd row."""
 
 
-def format_not_tool(history: History) -> Finding | None:
+def format_not_tool(history: History) -> RunFinding | None:
     """JSON almost always valid, and the tool name often wrong, at the best evaluation.
 
     Tool Name Accuracy counts the rows without a call too: where the due calls are right, what it lacks is abstention.
@@ -48,23 +48,23 @@ def format_not_tool(history: History) -> Finding | None:
         "eval_loss": best["eval_loss"],
         "scored": scored_rows(history),
     }
-    return Finding("format_not_tool", "warning", figures)
+    return RunFinding("format_not_tool", "warning", figures)
 
 
-def calls_whatever(history: History) -> Finding | None:
+def calls_whatever(history: History) -> RunFinding | None:
     """It has learnt to call, and calls where it should ask back or decline, at the best evaluation."""
     best = _by_kind(history)
     if not best or best["json_validity"] < JSON_LEARNT or best["abstention"] >= RARELY:
         return None
-    return Finding("calls_whatever", "warning", _kinds(history, best))
+    return RunFinding("calls_whatever", "warning", _kinds(history, best))
 
 
-def never_calls(history: History) -> Finding | None:
+def never_calls(history: History) -> RunFinding | None:
     """The other way round: hardly a due call that can be read, and none where none is due, at the best evaluation."""
     best = _by_kind(history)
     if not best or best["json_validity"] >= RARELY or best["abstention"] < MOSTLY:
         return None
-    return Finding("never_calls", "warning", _kinds(history, best))
+    return RunFinding("never_calls", "warning", _kinds(history, best))
 
 
 def _by_kind(history: History) -> dict[str, Any] | None:
@@ -79,7 +79,7 @@ def _kinds(history: History, row: dict[str, Any]) -> dict[str, Any]:
     return figures | {"json": row["json_validity"], "scored": scored_rows(history)}
 
 
-def format_not_name(history: History) -> Finding | None:
+def format_not_name(history: History) -> RunFinding | None:
     """The same from the losses by role, for a run that generates nothing."""
     rows = [r for r in evaluated(history) if "eval_loss_name" in r and "eval_loss_format" in r]
     if not rows or any(is_number(r.get("tool_name_accuracy")) for r in rows):
@@ -94,15 +94,15 @@ def format_not_name(history: History) -> Finding | None:
         "name_p": math.exp(-best["eval_loss_name"]),
         "eval_loss": best["eval_loss"],
     }
-    return Finding("format_not_name", "warning", figures)
+    return RunFinding("format_not_name", "warning", figures)
 
 
-def truncated(history: History) -> Finding | None:
+def truncated(history: History) -> RunFinding | None:
     """Generations that reached the limit without an end token, at the last evaluation (`eval_truncated`, a share)."""
     rows = [row for row in history.epochs if is_number(row.get("eval_truncated"))]
     if not rows or rows[-1]["eval_truncated"] <= CUT_OFF:
         return None
     limit = history.config.eval.max_new_tokens
-    return Finding(
+    return RunFinding(
         "truncated", "warning", {"epoch": rows[-1]["epoch"], "share": rows[-1]["eval_truncated"], "limit": limit}
     )

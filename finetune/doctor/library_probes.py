@@ -1,4 +1,4 @@
-"""Looks that may crash or hang, each in a process of its own: `python -m finetune.doctor.probe NAME`.
+"""Looks that may crash or hang, each in a process of its own: `python -m finetune.doctor.library_probes NAME`.
 
 The answer is one line of JSON, the last on standard output. An exception is an answer too; a crash has none, and the
 caller sees it by the exit code.

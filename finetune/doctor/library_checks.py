@@ -1,7 +1,7 @@
 """The libraries: there, of the tested versions, and really computing."""
 
+from finetune.doctor.check_result import CheckResult, State, Text
 from finetune.doctor.facts import Facts, Probe
-from finetune.doctor.finding import Finding, State, Text
 
 NEEDED = ("torch", "unsloth", "transformers", "trl", "peft", "datasets", "bitsandbytes")
 _COMMAND = "make setup (Windows: pip install -e . -c constraints.txt)"
@@ -12,7 +12,7 @@ NF4_ERROR = (0.05, 0.15)
 """Relative distance that NF4 leaves on normal weights: about 0.09. Outside, the packing itself is wrong."""
 
 
-def check_libraries(facts: Facts) -> list[Finding]:
+def check_libraries(facts: Facts) -> list[CheckResult]:
     """Versions, then each library that has something to prove."""
     return [
         _versions(facts),
@@ -23,11 +23,11 @@ def check_libraries(facts: Facts) -> list[Finding]:
     ]
 
 
-def _find(check: str, state: State, says: Text, mend: Text | None = None) -> Finding:
-    return Finding("libraries", check, state, says, mend or Text("", ""))
+def _find(check: str, state: State, says: Text, mend: Text | None = None) -> CheckResult:
+    return CheckResult("libraries", check, state, says, mend or Text("", ""))
 
 
-def _unusable(check: str, probe: Probe) -> Finding | None:
+def _unusable(check: str, probe: Probe) -> CheckResult | None:
     """The fault of a library that is not there or did not come to an answer; None where it did."""
     if probe.missing:
         return _find(check, "fault", Text("not installed", "설치되어 있지 않습니다"), SETUP)
@@ -37,7 +37,7 @@ def _unusable(check: str, probe: Probe) -> Finding | None:
     return None
 
 
-def _versions(facts: Facts) -> Finding:
+def _versions(facts: Facts) -> CheckResult:
     missing = [name for name in NEEDED if name not in facts.packages]
     if missing:
         names = ", ".join(missing)
@@ -64,7 +64,7 @@ def _versions(facts: Facts) -> Finding:
     return _find("versions", "fine", Text(f"the {count} of constraints.txt", f"constraints.txt의 {count}개와 같습니다"))
 
 
-def _torch(facts: Facts) -> Finding:
+def _torch(facts: Facts) -> CheckResult:
     probe = facts.probes["torch"]
     if fault := _unusable("torch", probe):
         return fault
@@ -104,7 +104,7 @@ def _torch(facts: Facts) -> Finding:
     return _find("torch", "fine", Text(f"{version}, computes on the card", f"{version}, 카드에서 계산이 맞습니다"))
 
 
-def _bitsandbytes(facts: Facts) -> Finding:
+def _bitsandbytes(facts: Facts) -> CheckResult:
     probe = facts.probes["bitsandbytes"]
     if fault := _unusable("bitsandbytes", probe):
         return fault
@@ -132,7 +132,7 @@ def _bitsandbytes(facts: Facts) -> Finding:
     )
 
 
-def _triton(facts: Facts) -> Finding:
+def _triton(facts: Facts) -> CheckResult:
     if not facts.card:
         return _find("triton", "note", Text("not needed without a card", "카드가 없으면 필요하지 않습니다"))
     probe = facts.probes["triton"]
@@ -158,7 +158,7 @@ def _triton(facts: Facts) -> Finding:
     return _find("triton", "fine", Text("compiles and runs a kernel", "커널을 컴파일하고 실행했습니다"))
 
 
-def _xformers(facts: Facts) -> Finding:
+def _xformers(facts: Facts) -> CheckResult:
     """Not needed: torch's own attention takes its place. Before Ampere that is 8 to 21 % slower (VRAM, section 5)."""
     probe = facts.probes["xformers"]
     why, ko = probe.failure or probe.answer.get("why", ""), ""

@@ -23,7 +23,7 @@ NOTHING = Text("", "")
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What one check found.
 
     Attributes:

@@ -13,16 +13,16 @@ EDGE = 0.1
 
 
 @dataclass(frozen=True)
-class Point:
+class LoggedValue:
     """One logged value that is a finite number."""
 
     step: int
     value: float
 
 
-def series(history: History, key: str, after: int = 0) -> list[Point]:
+def series(history: History, key: str, after: int = 0) -> list[LoggedValue]:
     """The finite values of `key` over the training steps later than `after`; None and "nan" are left out."""
-    return [Point(e["step"], e[key]) for e in history.steps if is_number(e.get(key)) and e["step"] > after]
+    return [LoggedValue(e["step"], e[key]) for e in history.steps if is_number(e.get(key)) and e["step"] > after]
 
 
 def is_number(value: Any) -> bool:
@@ -48,32 +48,32 @@ def scored_rows(history: History) -> int:
     return min(history.config.eval.generate, history.manifest.get("rows", {}).get("validation", math.inf))
 
 
-def start(points: Sequence[Point]) -> float:
+def start(points: Sequence[LoggedValue]) -> float:
     """The mean of the first tenth."""
     return mean(head(points))
 
 
-def now(points: Sequence[Point]) -> float:
+def now(points: Sequence[LoggedValue]) -> float:
     """The mean of the last tenth."""
     return mean(tail(points))
 
 
-def mean(points: Sequence[Point]) -> float:
+def mean(points: Sequence[LoggedValue]) -> float:
     """The mean value."""
     return fmean(p.value for p in points)
 
 
-def usual(points: Sequence[Point]) -> float:
+def usual(points: Sequence[LoggedValue]) -> float:
     """The median."""
     return median(p.value for p in points)
 
 
-def tail(points: Sequence[Point]) -> Sequence[Point]:
+def tail(points: Sequence[LoggedValue]) -> Sequence[LoggedValue]:
     """The last tenth."""
     return points[-_edge(points) :]
 
 
-def head(points: Sequence[Point]) -> Sequence[Point]:
+def head(points: Sequence[LoggedValue]) -> Sequence[LoggedValue]:
     """The first tenth."""
     return points[: _edge(points)]
 
@@ -83,5 +83,5 @@ def warmup_steps(history: History) -> int:
     return math.ceil(history.config.train.warmup * history.manifest["steps"])
 
 
-def _edge(points: Sequence[Point]) -> int:
+def _edge(points: Sequence[LoggedValue]) -> int:
     return max(1, round(EDGE * len(points)))

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from finetune.doctor.check_result import CheckResult, State, Text
 from finetune.doctor.facts import Facts
-from finetune.doctor.finding import Finding, State, Text
 from finetune.memory.overheads import GIB
 
 OLDEST = (7, 0)
@@ -20,7 +20,7 @@ SHARED = Text(
 )
 
 
-def check_card(facts: Facts) -> list[Finding]:
+def check_card(facts: Facts) -> list[CheckResult]:
     """Every line about the card; one line where there is none."""
     probe = facts.probes["card"]
     if probe.missing:
@@ -31,7 +31,7 @@ def check_card(facts: Facts) -> list[Finding]:
     return [*_lines(facts, facts.card)]
 
 
-def _lines(facts: Facts, card: dict[str, Any]) -> Iterator[Finding]:
+def _lines(facts: Facts, card: dict[str, Any]) -> Iterator[CheckResult]:
     yield _driver(facts, card)
     yield _generation(card)
     yield _precision(card)
@@ -47,11 +47,11 @@ def _lines(facts: Facts, card: dict[str, Any]) -> Iterator[Finding]:
         yield _find("shared memory", "note", says, SHARED)
 
 
-def _find(check: str, state: State, says: Text, mend: Text | None = None) -> Finding:
-    return Finding("card", check, state, says, mend or Text("", ""))
+def _find(check: str, state: State, says: Text, mend: Text | None = None) -> CheckResult:
+    return CheckResult("card", check, state, says, mend or Text("", ""))
 
 
-def _no_card(failure: str) -> Finding:
+def _no_card(failure: str) -> CheckResult:
     why = f" ({failure})" if failure else ""
     return _find(
         "card",
@@ -67,7 +67,7 @@ def _no_card(failure: str) -> Finding:
     )
 
 
-def _driver(facts: Facts, card: dict[str, Any]) -> Finding:
+def _driver(facts: Facts, card: dict[str, Any]) -> CheckResult:
     """A CUDA program runs on every driver of its major version and on later ones (NVIDIA, "CUDA compatibility")."""
     major, minor = card["cuda"] // 1000, card["cuda"] % 1000 // 10
     built = facts.probes["torch"].answer.get("cuda")
@@ -88,7 +88,7 @@ def _driver(facts: Facts, card: dict[str, Any]) -> Finding:
     return _find("driver", "fine", Text(f"driver {has}", f"드라이버 {has}"))
 
 
-def _generation(card: dict[str, Any]) -> Finding:
+def _generation(card: dict[str, Any]) -> CheckResult:
     capability = tuple(card["capability"])
     name = f"{card['name']}, compute capability {capability[0]}.{capability[1]}"
     if capability < OLDEST:
@@ -117,7 +117,7 @@ def _generation(card: dict[str, Any]) -> Finding:
     return _find("generation", "fine", Text(name, name))
 
 
-def _precision(card: dict[str, Any]) -> Finding:
+def _precision(card: dict[str, Any]) -> CheckResult:
     if tuple(card["capability"]) >= (8, 0):
         return _find("precision", "fine", Text("bfloat16", "bfloat16"))
     return _find(
@@ -131,7 +131,7 @@ def _precision(card: dict[str, Any]) -> Finding:
     )
 
 
-def _memory(card: dict[str, Any]) -> Finding:
+def _memory(card: dict[str, Any]) -> CheckResult:
     free, total = card["free"] / GIB, card["total"] / GIB
     presets = fitting_presets(card["free"], tuple(card["capability"]) < (8, 0))
     has = f"{free:.1f} / {total:.1f} GiB"
@@ -170,10 +170,10 @@ def _gates(turing: bool) -> dict[str, int]:
     return gates
 
 
-def _users(card: dict[str, Any]) -> Finding:
+def _users(card: dict[str, Any]) -> CheckResult:
     used = card["total"] - card["free"]
     names = [_user(user) for user in sorted(card["users"], key=lambda user: -(user["bytes"] or 0))]
-    shown = ", ".join(names[:5]) + (f", +{len(names) - 5}" if len(names) > 5 else "")
+    listed = ", ".join(names[:5]) + (f", +{len(names) - 5}" if len(names) > 5 else "")
     state: State = "warning" if used > 0.25 * card["total"] else "fine"
     if not names:
         return _find(
@@ -187,7 +187,7 @@ def _users(card: dict[str, Any]) -> Finding:
     return _find(
         "in use",
         state,
-        Text(f"{used / GIB:.1f} GiB in use: {shown}", f"{used / GIB:.1f} GiB 사용 중: {shown}"),
+        Text(f"{used / GIB:.1f} GiB in use: {listed}", f"{used / GIB:.1f} GiB 사용 중: {listed}"),
         Text("Close browsers and games while you train.", "학습하는 동안 브라우저와 게임을 닫으십시오.")
         if state == "warning"
         else None,

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Sequence
 
-from finetune.diagnose.curves import WELL
-from finetune.diagnose.finding import Finding, Level
-from finetune.diagnose.reading import Point, evaluated, head, mean, now, series, start, tail, usual, warmup_steps
+from finetune.diagnose.loss_rules import WELL
+from finetune.diagnose.run_finding import Level, RunFinding
+from finetune.diagnose.series import LoggedValue, evaluated, head, mean, now, series, start, tail, usual, warmup_steps
 from finetune.history import History, rows_of_step
 
 NORMAL = (0.1, 2.0)
@@ -41,7 +41,7 @@ SCALER_STEPS = 20
 rate may lag by that many steps."""
 
 
-def not_finite(history: History) -> Finding | None:
+def not_finite(history: History) -> RunFinding | None:
     """The first step whose loss or grad_norm is no number; float16 meets infinite gradients and skips them."""
     keys = ("loss",) if history.manifest["precision"] == "float16" else ("loss", "grad_norm")
     for event in history.steps:
@@ -55,11 +55,11 @@ def not_finite(history: History) -> Finding | None:
                     "value": event[key],
                     "rows": rows,
                 }
-                return Finding("not_finite", "fault", figures)
+                return RunFinding("not_finite", "fault", figures)
     return None
 
 
-def lr_off_schedule(history: History) -> Finding | None:
+def lr_off_schedule(history: History) -> RunFinding | None:
     """The logged rate that lies farthest from its schedule, where it lies off it."""
     train = history.config.train
     slack = SCALER_STEPS if history.manifest["precision"] == "float16" else 0
@@ -79,7 +79,7 @@ def lr_off_schedule(history: History) -> Finding | None:
         "peak": train.learning_rate,
         "warmup": warmup_steps(history),
     }
-    return Finding("lr_off_schedule", "warning", figures)
+    return RunFinding("lr_off_schedule", "warning", figures)
 
 
 def scheduled_rate(history: History, step: int) -> float:
@@ -97,7 +97,7 @@ def scheduled_rate(history: History, step: int) -> float:
     return train.learning_rate * left[train.schedule]
 
 
-def lr_too_high(history: History) -> Finding | None:
+def lr_too_high(history: History) -> RunFinding | None:
     """A training loss that fell and came back, with gradients above normal."""
     losses, norms = series(history, "loss"), series(history, "grad_norm", after=warmup_steps(history))
     if len(losses) < FEWEST or not norms:
@@ -108,12 +108,12 @@ def lr_too_high(history: History) -> Finding | None:
     if end < RISEN * lowest or norm <= NORMAL[1]:
         return None
     rate = history.config.train.learning_rate
-    return Finding(
+    return RunFinding(
         "lr_too_high", "warning", {"rate": rate, "half": rate / 2, "lowest": lowest, "now": end, "norm": norm}
     )
 
 
-def lr_too_low(history: History) -> Finding | None:
+def lr_too_low(history: History) -> RunFinding | None:
     """A rate below half the reference, a loss that is not well learnt, and gradients as large as at the start."""
     rate = history.config.train.learning_rate
     losses, norms = series(history, "loss"), series(history, "grad_norm", after=warmup_steps(history))
@@ -122,10 +122,10 @@ def lr_too_low(history: History) -> Finding | None:
     before, norm = usual(head(norms)), usual(tail(norms))
     if norm < max(UNSHRUNK * before, NORMAL[0]) or now(losses) > start(losses):
         return None
-    return Finding("lr_too_low", "warning", {"rate": rate, "now": now(losses), "norm_start": before, "norm": norm})
+    return RunFinding("lr_too_low", "warning", {"rate": rate, "now": now(losses), "norm_start": before, "norm": norm})
 
 
-def grad_unstable(history: History) -> Finding | None:
+def grad_unstable(history: History) -> RunFinding | None:
     """grad_norm above 10 at more than single steps after the warm-up."""
     norms = series(history, "grad_norm", after=warmup_steps(history))
     high = [p for p in norms if p.value > UNSTABLE]
@@ -133,19 +133,19 @@ def grad_unstable(history: History) -> Finding | None:
         return None
     largest = max(high, key=lambda p: p.value)
     figures = {"step": largest.step, "norm": largest.value, "share": len(high) / len(norms)}
-    return Finding("grad_unstable", "warning", figures)
+    return RunFinding("grad_unstable", "warning", figures)
 
 
-def grad_stalled(history: History) -> Finding | None:
+def grad_stalled(history: History) -> RunFinding | None:
     """grad_norm below 0.001 at the end."""
     norms, losses = series(history, "grad_norm", after=warmup_steps(history)), series(history, "loss")
     if not norms or not losses or usual(tail(norms)) >= STALLED:
         return None
     level: Level = "warning" if now(losses) >= WELL else "note"
-    return Finding("grad_stalled", level, {"norm": usual(tail(norms)), "loss": now(losses)})
+    return RunFinding("grad_stalled", level, {"norm": usual(tail(norms)), "loss": now(losses)})
 
 
-def loss_spike(history: History) -> Finding | None:
+def loss_spike(history: History) -> RunFinding | None:
     """The step whose loss stands farthest above those before it, with the rows that it was made of."""
     spikes = _spikes(series(history, "loss"), LOSS_SPIKE, LOSS_RISE)
     if not spikes:
@@ -153,10 +153,10 @@ def loss_spike(history: History) -> Finding | None:
     point, before = max(spikes, key=lambda spike: spike[0].value / spike[1])
     rows = [row for step in _steps_of(history, point.step) for row in rows_of_step(history, step)]
     figures = {"step": point.step, "loss": point.value, "usual": before, "count": len(spikes), "rows": rows}
-    return Finding("loss_spike", "warning", figures)
+    return RunFinding("loss_spike", "warning", figures)
 
 
-def grad_spike(history: History) -> Finding | None:
+def grad_spike(history: History) -> RunFinding | None:
     """The same of grad_norm, at steps whose loss does not spike; training that is unstable throughout has no spikes."""
     if grad_unstable(history):
         return None
@@ -168,18 +168,18 @@ def grad_spike(history: History) -> Finding | None:
     point, before = max(spikes, key=lambda spike: spike[0].value / spike[1])
     rows = rows_of_step(history, point.step)  # the trainer logs the last step's norm, not a mean
     figures = {"step": point.step, "norm": point.value, "usual": before, "count": len(spikes), "rows": rows}
-    return Finding("grad_spike", "warning", figures)
+    return RunFinding("grad_spike", "warning", figures)
 
 
-def grad_normal(history: History) -> Finding | None:
+def grad_normal(history: History) -> RunFinding | None:
     """The usual grad_norm after the warm-up, where it is normal."""
     norms = series(history, "grad_norm", after=warmup_steps(history))
     if not norms or not NORMAL[0] <= usual(norms) <= NORMAL[1]:
         return None
-    return Finding("grad_normal", "good", {"norm": usual(norms)})
+    return RunFinding("grad_normal", "good", {"norm": usual(norms)})
 
 
-def _spikes(points: Sequence[Point], ratio: float, rise: float) -> list[tuple[Point, float]]:
+def _spikes(points: Sequence[LoggedValue], ratio: float, rise: float) -> list[tuple[LoggedValue, float]]:
     """Points far above all of the window before them, each with the window's highest value."""
     found = []
     for i in range(FEWEST, len(points)):

@@ -1,0 +1,81 @@
+"""The private members of transformers, TRL and Unsloth that training relies on, all in one place.
+
+tests/finetune/test_library_internals.py shows that the pinned versions have them.
+"""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+
+def use_row_order(trainer: Any, order: Any) -> None:
+    """Let a transformers Trainer take its training rows in the order of a sampler."""
+    trainer._get_train_sampler = lambda *_: order
+
+
+def save_inside(trainer: Any, context: Callable[[], AbstractContextManager[Any]]) -> None:
+    """Let a Trainer save each of its checkpoints inside a context of its own."""
+    save = trainer._save_checkpoint
+
+    def surrounded(*args: Any, **kwargs: Any) -> None:
+        with context():
+            save(*args, **kwargs)
+
+    trainer._save_checkpoint = surrounded
+
+
+def save_checkpoint(trainer: Any) -> None:
+    """A checkpoint of the last finished step."""
+    trainer._save_checkpoint(trainer.model, trial=None)
+
+
+def restore_random_state(trainer: Any, checkpoint: str) -> None:
+    """The random state that a checkpoint was saved with."""
+    trainer._load_rng_state(checkpoint)
+
+
+def note_if_best(trainer: Any, metrics: dict[str, float]) -> None:
+    """Let the trainer's state name the last step as the best one, if these metrics make it so."""
+    trainer._determine_best_metric(metrics, trial=None)
+
+
+def prepare_batch(trainer: Any, batch: dict[str, Any]) -> Any:
+    """A collated batch as a step gets it: on the trainer's device."""
+    return trainer._prepare_inputs(batch)
+
+
+def forget_losses(trainer: Any) -> None:
+    """Empty the tally that TRL's SFTTrainer keeps of every loss it computes."""
+    trainer._metrics["train"].clear()
+    trainer._total_train_tokens = 0
+
+
+def attention_name(model: Any) -> str:
+    """The attention that transformers computes a model with: sdpa, eager, flex_attention, or a registered one."""
+    return str(model.config._attn_implementation)
+
+
+def on_fast_path(module: Any) -> bool:
+    """Whether Unsloth's own forward pass computes a module of a Llama-like model (never on a CPU)."""
+    return "_unsloth_fast_path" in vars(module)  # else the same class computes as transformers does
+
+
+def replace_shared_prefix_attention(attend: Callable[..., Any]) -> None:
+    """Let Unsloth's forward passes call `attend` in the place of their kernel for shared prefixes."""
+    dispatch: Any = sys.modules["unsloth.utils.attention_dispatch"]
+    dispatch._flex_shared_prefix_attention = attend
+
+
+def keep_compiled(model: Any) -> None:
+    """Let `train()` go on with what forward passes before it have compiled.
+
+    Unsloth takes a forward pass before `train()` for one in another setting (no autocast, other modes), and compiles
+    all again. Those of the first look are as in a step.
+
+    Args:
+        model: a PEFT model.
+    """
+    for module in (model, model.get_base_model()):
+        if marker := getattr(module, "_unsloth_pretrain_marker", None):
+            marker["seen"] = False

@@ -1,0 +1,69 @@
+"""The private members of libraries that `finetune.library_internals` stands on, in the versions that are installed."""
+
+import ast
+import inspect
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from transformers import LlamaConfig, Trainer
+
+ROOT = Path(__file__).parents[2]
+INTERNALS = ROOT / "finetune" / "library_internals.py"
+
+
+def source(package: str, path: str) -> str:
+    """A file of an installed package, read without importing it: Unsloth would have to come before transformers."""
+    spec = find_spec(package)
+    assert spec and spec.origin
+    return (Path(spec.origin).parent / path).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [
+        ("_get_train_sampler", ["train_dataset"]),
+        ("_save_checkpoint", ["model", "trial"]),
+        ("_load_rng_state", ["checkpoint"]),
+        ("_determine_best_metric", ["metrics", "trial"]),
+        ("_prepare_inputs", ["inputs"]),
+    ],
+)
+def test_transformers_trainer_has_the_methods(method: str, parameters: list[str]) -> None:
+    assert list(inspect.signature(getattr(Trainer, method)).parameters)[1:] == parameters
+
+
+def test_transformers_trainer_calls_what_is_replaced() -> None:
+    assert "sampler_fn=self._get_train_sampler" in inspect.getsource(Trainer.get_train_dataloader)
+    assert "self._save_checkpoint(model, trial)" in source("transformers", "trainer.py")
+
+
+def test_a_config_of_transformers_names_its_attention() -> None:
+    assert LlamaConfig(attn_implementation="eager")._attn_implementation == "eager"
+
+
+def test_trl_keeps_its_tally_of_losses() -> None:
+    trainer = source("trl", "trainer/sft_trainer.py")
+    assert 'self._metrics = {"train": defaultdict(list), "eval": defaultdict(list)}' in trainer
+    assert "self._total_train_tokens = 0" in trainer
+    assert "super()._save_checkpoint(model, trial)" in trainer
+
+
+def test_unsloth_has_what_is_replaced_and_looked_at() -> None:
+    dispatch = source("unsloth", "utils/attention_dispatch.py")
+    assert "flex_shared_prefix_attention = _flex_shared_prefix_attention" in dispatch
+    assert "module._unsloth_fast_path = True" in source("unsloth", "models/llama.py")
+    helpers = source("unsloth", "models/_utils.py")
+    assert "model._unsloth_pretrain_marker = marker" in helpers and 'marker["seen"] = True' in helpers
+
+
+def test_no_other_file_names_them() -> None:
+    tree = ast.parse(INTERNALS.read_text(encoding="utf-8"))
+    named = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    named += [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    private = {name for name in named if re.fullmatch(r"_[a-z]\w+", name)}
+    assert {"_save_checkpoint", "_metrics", "_unsloth_fast_path", "_attn_implementation"} <= private
+    others = [path for name in ("finetune", "benchmarks") for path in (ROOT / name).rglob("*.py") if path != INTERNALS]
+    found = {path.name: private & set(re.findall(r"\b_\w+", path.read_text(encoding="utf-8"))) for path in others}
+    assert not {path: names for path, names in found.items() if names}
