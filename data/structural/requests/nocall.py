@@ -270,6 +270,7 @@ def invalid(s: Scene) -> Request:
     v, m = s.voice, s.model
     kind = v.at(("node", "node", "member", "member", "story", "case", "load", "section", "reaction"))
     far = v.at((3, 7, 12, 20, 35, 50, 74))
+    bad: Any  # a number or a name
     if kind == "node":
         bad = m.nodes[-1] + far
         s.fix["nodes"], s.fix["node"] = [bad], bad

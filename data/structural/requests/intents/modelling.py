@@ -1,7 +1,7 @@
 """Supports, releases, materials, sections, load cases and combinations."""
 
 from data.structural.language.numerals import plain
-from data.structural.language.speaker import Choice, ch
+from data.structural.language.speaker import Choice, Voice, ch
 from data.structural.requests import slots as say
 from data.structural.requests.intents.loads import member_noun
 from data.structural.requests.request import Act, Scene
@@ -369,7 +369,7 @@ _CODES = {
 }
 
 
-def code(v, name: str) -> str:
+def code(v: Voice, name: str) -> str:
     """A design code as engineers name it."""
     return v.pick(_CODES[name], lambda t: v.lang == "ko" or t.isascii())
 
