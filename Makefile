@@ -1,27 +1,35 @@
 # tooltune. `make` alone lists the targets; each sets up what it needs and does nothing twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup train eval bench preview data plan doctor report test lint clean
+.PHONY: help setup train eval bench preview data plan doctor report test test-slow test-all lint lock clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# What is installed is what uv.lock names, by hash. pip does it from requirements.txt where there is no uv (or UV= says so).
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+UV ?= $(or $(shell command -v uv),$(BIN)/uv)
+# pytest-xdist: tests that wait are taken over by the worker that has none left.
+WORKERS ?= -n auto --maxprocesses 4 --dist worksteal
 ARGS ?=
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo 'Options go in ARGS: make train ARGS="cpu train.epochs=2 data.train=mine.jsonl"; RESUME=1 make train goes on.'
 
-setup: $(READY) ## make .venv and install the tested packages (once)
+setup: $(READY) ## make .venv and install the locked packages (once)
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml uv.lock requirements.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python 3.11, 3.12 or 3.13 was found"; \
 		echo "→ install one, or say which: make PYTHON=/path/to/python3.12"; exit 2; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing the packages of constraints.txt into $(VENV) (about 8 GB; minutes, once) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,structural]" \
-		--constraint constraints.txt
+	@test -z "$(UV)" -o -x "$(UV)" || $(PIP) uv || echo "pip goes on without uv"
+	@echo "Installing the packages of uv.lock into $(VENV) (about 8 GB; minutes, once) …"
+	@if test -x "$(UV)"; then \
+		UV_PROJECT_ENVIRONMENT=$(VENV) "$(UV)" sync --quiet --frozen --inexact --extra dev --extra structural \
+			|| { echo "→ pip instead of uv: make setup UV="; exit 1; }; \
+	else $(PIP) --requirement requirements.txt && $(PIP) --editable ".[dev,structural]"; fi
 	@touch $@
 
 train: $(READY) ## fine-tune: the 6gb preset with a GPU, the cpu preset without
@@ -48,11 +56,22 @@ doctor: $(READY) ## driver, card, 4-bit, libraries, memory, disk: fine, or what 
 report: $(READY) ## a run's page and pictures; two runs: ARGS="RUN OTHER"
 	@$(BIN)/python -m finetune report $(ARGS)
 
-test: $(READY) ## every test that needs no GPU
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## the quick tests, a few minutes; ARGS="tests/eval -k parse"
+	@$(BIN)/python -m pytest $(WORKERS) -m "not slow" $(ARGS)
+
+test-slow: $(READY) ## the tests that train or evaluate for long
+	@$(BIN)/python -m pytest $(WORKERS) -m slow $(ARGS)
+
+test-all: $(READY) ## every test that needs no GPU
+	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 lint: $(READY) ## format check, lint, types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+lock: $(READY) ## resolve again what pyproject.toml asks for: uv.lock and requirements.txt
+	@"$(UV)" lock $(ARGS)
+	@"$(UV)" export --quiet --frozen --no-emit-project --no-annotate --extra dev --extra structural \
+		--output-file requirements.txt
 
 clean: ## remove caches and compiled code (keeps .venv, models and runs)
 	@rm -rf .pytest_cache .ruff_cache .mypy_cache .hypothesis *.egg-info

@@ -13,15 +13,13 @@ from tooltune.config import Config
 def fused_layers(model: Any) -> Fused:
     """[layers with Unsloth's kernel, layers] for QKV, MLP and O."""
     layers = _layers(model)
-    counts = {
-        "qkv": sum(_name(layer.self_attn, "apply_qkv") == "apply_lora_qkv" for layer in layers),
-        "mlp": sum(
-            any(_name(layer.mlp, slot).startswith("apply_lora_mlp") for slot in ("forward", "_unsloth_forward"))
-            for layer in layers
-        ),
-        "o": sum(_name(layer.self_attn, "apply_o") == "apply_lora_o" for layer in layers),
-    }
-    return Fused(**{part: [count, len(layers)] for part, count in counts.items()})  # type: ignore[typeddict-item]
+    qkv = sum(_name(layer.self_attn, "apply_qkv") == "apply_lora_qkv" for layer in layers)
+    mlp = sum(
+        any(_name(layer.mlp, slot).startswith("apply_lora_mlp") for slot in ("forward", "_unsloth_forward"))
+        for layer in layers
+    )
+    o = sum(_name(layer.self_attn, "apply_o") == "apply_lora_o" for layer in layers)
+    return Fused(qkv=[qkv, len(layers)], mlp=[mlp, len(layers)], o=[o, len(layers)])
 
 
 def unfused_warnings(model: Any, config: Config, fused: Fused) -> list[str]:

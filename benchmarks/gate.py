@@ -31,7 +31,7 @@ def parity(arm: ArmResult, against: ArmResult) -> Parity:
     steps = min(STEPS, *(len(run["losses"]) for pair in pairs for run in pair))
     differences = [abs(x - y) for a, b in pairs for x, y in zip(a["losses"][:steps], b["losses"][:steps], strict=True)]
     largest = max(differences) if all(map(math.isfinite, differences)) else None
-    same = all(a[key] == b[key] for a, b in pairs for key in ("batches_sha256", "adapter_sha256"))  # type: ignore[literal-required]
+    same = all(a[key] == b[key] for a, b in pairs for key in ("batches_sha256", "adapter_sha256"))
     return {
         "arm": arm["arm"],
         "against": against["arm"],

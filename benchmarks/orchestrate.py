@@ -222,7 +222,7 @@ def _unmeasured(shape: Shape, setups: dict[str, Setup | str]) -> ShapeResult:
 
 
 def _add(row: ArmResult, run: Run, repeat: int) -> None:
-    row["runs"].append({"repeat": repeat, **run})  # type: ignore[typeddict-item]
+    row["runs"].append({"repeat": repeat, **run})
     row["status"], row["reason"] = run["status"], run["reason"]
     row["summary"] = summarise(row["runs"])
 

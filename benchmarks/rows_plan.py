@@ -120,7 +120,7 @@ def earlier(new: RowsResult, folder: Path) -> tuple[RowsResult, Path] | None:
     from benchmarks.record import read_results
 
     def same(old: dict[str, Any]) -> bool:
-        return old["device"]["name"] == new["device"]["name"] and all(old[k] == new[k] for k in ("config", "settings"))  # type: ignore[literal-required]
+        return old["device"]["name"] == new["device"]["name"] and all(old[k] == new[k] for k in ("config", "settings"))
 
     paths = {folder / f"{name}.json": old for name, old in read_results(folder).items() if old.get("kind") == "rows"}
     going: dict[Path, Any] = {path: old for path, old in paths.items() if same(old)}

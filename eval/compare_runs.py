@@ -65,7 +65,8 @@ def _tuned(metrics: dict[str, Any]) -> dict[str, Any]:
 
 def _side(metrics: dict[str, Any], name: str) -> dict[str, Any]:
     """One model's scores, with what its calls did on the structural models where they were carried out."""
-    return metrics[name] | {"execution": (metrics.get("execution") or {}).get(name)}
+    scores: dict[str, Any] = metrics[name]
+    return scores | {"execution": (metrics.get("execution") or {}).get(name)}
 
 
 def _read(where: str, split: str) -> tuple[dict[str, Any], Path]:

@@ -36,7 +36,7 @@ def slots_that_fit(model: Any, tokens: int) -> int:
     import psutil
 
     features = sum(m.out_features for name, m in model.named_modules() if name.endswith((".k_proj", ".v_proj")))
-    a_slot = tokens * features * model.dtype.itemsize  # bytes
+    a_slot: int = tokens * features * model.dtype.itemsize  # bytes
     return max(1, psutil.virtual_memory().available // 4 // a_slot)
 
 

@@ -155,7 +155,7 @@ def free_on_card(device: Any) -> int:
     import torch
 
     free, total = torch.cuda.mem_get_info(device)
-    allocated = torch.cuda.memory_allocated(device)
-    unused = torch.cuda.memory_reserved(device) - allocated
+    allocated: int = torch.cuda.memory_allocated(device)
+    unused: int = torch.cuda.memory_reserved(device) - allocated
     share = int(torch.cuda.get_per_process_memory_fraction(device) * total)
-    return min(free + unused, share - allocated)
+    return min(int(free) + unused, share - allocated)

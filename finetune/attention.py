@@ -122,7 +122,7 @@ def attend(
 
 
 def _runs_on_gpu(query: Any) -> bool:
-    return query.device.type != "cpu"
+    return bool(query.device.type != "cpu")
 
 
 def _kernels(on_gpu: bool) -> AbstractContextManager[Any]:
@@ -131,7 +131,9 @@ def _kernels(on_gpu: bool) -> AbstractContextManager[Any]:
         return nullcontext()
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
-    return sdpa_kernel([SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH])
+    backends = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
+    context: AbstractContextManager[Any] = sdpa_kernel(backends)
+    return context
 
 
 @dataclass(frozen=True)
@@ -185,13 +187,13 @@ class _Group:
 
 
 def _laid_out(layout: Layout, group: PrefixGroup, window: int | None, like: Any, heads: int, on_gpu: bool) -> _Group:
-    found = layout.derived.get((group, window))
+    found: _Group | None = layout.derived.get((group, window))
     if found is None:
         causal = on_gpu and not (window and window < group.prefix)
         bias = None if causal else _bias(0, group.prefix, window, like, heads)
         found = _Group(group.prefix, bias, list(_batches(group, window, like, heads)))
         layout.derived[group, window] = found
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def _batches(group: PrefixGroup, window: int | None, like: Any, heads: int) -> Iterator[_Batch]:

@@ -264,4 +264,4 @@ def _seen(tokens: Any, window: int | None) -> Any:
 
 def _pairs_of(group: PrefixGroup, window: int | None) -> int:
     before = int(_seen(group.prefix, window))
-    return before + sum(_seen(group.prefix + suffix, window) - before for suffix in group.suffixes)
+    return before + sum(int(_seen(group.prefix + suffix, window)) - before for suffix in group.suffixes)

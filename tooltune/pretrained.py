@@ -228,7 +228,7 @@ def load_tokenizer(folder: Path, say: Callable[[str], None] = lambda _: None) ->
 
 def own_template(tokenizer: Any) -> str | None:
     """The tokenizer's own chat template; of several by name the one for tools, else the usual one, else the first."""
-    own = tokenizer.chat_template
+    own: str | dict[str, str] | None = tokenizer.chat_template
     if isinstance(own, dict):
         return own.get("tool_use") or own.get("default") or next(iter(own.values()), None)
     return own
@@ -239,7 +239,7 @@ def _spare_token(tokenizer: Any, folder: Path) -> str:
     marks = {tokenizer.eos_token, tokenizer.bos_token, *TURN_ENDS, *TURN_STARTS}
     template = tokenizer.chat_template or ""
     added = {t.content: t.special for t in tokenizer.added_tokens_decoder.values() if t.content not in marks}
-    free = sorted(t for t in added if t not in template)
+    free: list[str] = sorted(t for t in added if t not in template)
     for pattern in _PADDING:
         if named := [t for t in free if re.match(pattern, t, re.IGNORECASE)]:
             return named[0]

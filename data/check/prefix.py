@@ -174,9 +174,10 @@ class Characters:
         """The text of a conversation, as transformers' tokenizers write it."""
         from transformers.utils.chat_template_utils import render_jinja_template
 
-        return render_jinja_template(
+        texts: list[list[str]] = render_jinja_template(
             [messages], tools=tools, chat_template=chat_template, add_generation_prompt=add_generation_prompt
-        )[0][0]
+        )
+        return texts[0][0]
 
 
 def shared_prefixes(records: Sequence[Record], lengths: Sequence[int], tokenizer: Any | None) -> Shared:

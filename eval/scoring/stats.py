@@ -63,4 +63,4 @@ def mcnemar(only_a: int, only_b: int) -> float:
     for k in range(min(only_a, only_b) + 1):
         tail += term
         term = term * (n - k) // (k + 1)
-    return min(1.0, 2 * tail / 2**n)
+    return min(1.0, 2 * tail / (1 << n))

@@ -45,7 +45,8 @@ def best_row(history: History) -> dict[str, Any] | None:
 
 def scored_rows(history: History) -> int:
     """Validation rows that each evaluation generates and scores."""
-    return min(history.config.eval.generate, history.manifest.get("rows", {}).get("validation", math.inf))
+    rows: float = history.manifest.get("rows", {}).get("validation", math.inf)
+    return int(min(history.config.eval.generate, rows))
 
 
 def start(points: Sequence[LoggedValue]) -> float:
@@ -80,7 +81,8 @@ def head(points: Sequence[LoggedValue]) -> Sequence[LoggedValue]:
 
 def warmup_steps(history: History) -> int:
     """Steps over which the rate rises, as `finetune.length` counts them."""
-    return math.ceil(history.config.train.warmup * history.manifest["steps"])
+    steps: int = history.manifest["steps"]
+    return math.ceil(history.config.train.warmup * steps)
 
 
 def _edge(points: Sequence[LoggedValue]) -> int:

@@ -88,7 +88,7 @@ def scheduled_rate(history: History, step: int) -> float:
     transformers' schedules: from 0 in equal steps to the peak, then a line or half a cosine to 0, or the peak. They
     count from 0, so the first step is made with rate 0.
     """
-    train, total, done = history.config.train, history.manifest["steps"], step - 1
+    train, total, done = history.config.train, int(history.manifest["steps"]), step - 1
     warmup = warmup_steps(history)
     if done < warmup:
         return train.learning_rate * done / warmup

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.metadata import distributions
@@ -97,7 +98,7 @@ def gather() -> Facts:
         wsl="microsoft" in platform.release().lower(),
         python=sys.version_info[:3],
         packages=installed(),
-        pinned=pinned(ROOT / "constraints.txt"),
+        pinned=pinned(ROOT / "pyproject.toml"),
         probes=run_probes(),
         memory_total=memory.total,
         memory_free=memory.available,
@@ -118,11 +119,11 @@ def installed() -> dict[str, str]:
 
 
 def pinned(path: Path) -> dict[str, str]:
-    """The `name==version` lines of a constraints file; none where there is no such file."""
+    """The tested versions, as `[tool.uv]` of a pyproject.toml pins them; none where there is no such file."""
     if not path.is_file():
         return {}
-    lines = [line.split("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    return {name.lower(): version for name, _, version in (line.partition("==") for line in lines) if version}
+    lines = tomllib.loads(path.read_text(encoding="utf-8"))["tool"]["uv"]["constraint-dependencies"]
+    return {name.lower(): version for name, _, version in (line.partition("==") for line in lines)}
 
 
 def offline() -> bool:

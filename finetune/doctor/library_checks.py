@@ -4,7 +4,7 @@ from finetune.doctor.check_result import CheckResult, State, Text
 from finetune.doctor.facts import Facts, Probe
 
 NEEDED = ("torch", "unsloth", "transformers", "trl", "peft", "datasets", "bitsandbytes")
-_COMMAND = "make setup (Windows: pip install -e . -c constraints.txt)"
+_COMMAND = "make setup (Windows: pip install -r requirements.txt)"
 SETUP = Text(_COMMAND, _COMMAND)
 KERNEL_ERROR = 0.02
 """Relative distance of a 4-bit product from the dense product of the same unpacked weights: rounding of 16-bit sums."""
@@ -56,12 +56,10 @@ def _versions(facts: Facts) -> CheckResult:
             SETUP,
         )
     if not facts.pinned:
-        says = Text(
-            "constraints.txt is not here: nothing to compare with", "constraints.txt가 없어 비교하지 못했습니다"
-        )
+        says = Text("pyproject.toml is not here: nothing to compare with", "pyproject.toml이 없어 비교하지 못했습니다")
         return _find("versions", "note", says)
     count = len(facts.pinned)
-    return _find("versions", "fine", Text(f"the {count} of constraints.txt", f"constraints.txt의 {count}개와 같습니다"))
+    return _find("versions", "fine", Text(f"the {count} that are pinned", f"고정한 {count}개와 같습니다"))
 
 
 def _torch(facts: Facts) -> CheckResult:

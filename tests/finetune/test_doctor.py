@@ -195,8 +195,9 @@ def test_windows_exit_codes_of_a_crash_are_read() -> None:
 
 
 def test_constraints_are_read_without_comments(tmp_path: Path) -> None:
-    path = tmp_path / "constraints.txt"
-    path.write_text("# tested\nTorch==2.10.0  # CUDA 12.8\n\ntrl==1.15.0\n", encoding="utf-8")
+    path = tmp_path / "pyproject.toml"
+    pins = '# tested\n[tool.uv]\nconstraint-dependencies = [\n"Torch==2.10.0", # CUDA 12.8\n\n"trl==1.15.0",\n]\n'
+    path.write_text(pins, encoding="utf-8")
     assert pinned(path) == {"torch": "2.10.0", "trl": "1.15.0"}
     assert pinned(tmp_path / "nowhere") == {}
 

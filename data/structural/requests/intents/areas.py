@@ -1,5 +1,7 @@
 """Loads of a whole floor or the whole frame: area loads and self-weight."""
 
+from typing import Any
+
 from data.structural.language.lexicon import word
 from data.structural.language.quantities import write
 from data.structural.language.speaker import ch
@@ -65,7 +67,8 @@ WEIGHT_EN = ch(
 def self_weight(s: Situation) -> Command:
     v = s.speaker
     slot, case = load_case(s, 0.75)
-    args, said = dict(case), dict(slot)
+    args: dict[str, Any] = dict(case)
+    said = dict(slot)
     if v.chance(0.35):
         factor = v.at((1.0, 1.05, 1.1, 1.15, 1.2))
         args["factor"] = factor

@@ -1,5 +1,7 @@
 """Results: query, check, draw and export."""
 
+from typing import Any
+
 from data.structural.language.lexicon import word
 from data.structural.language.speaker import Choice, ch
 from data.structural.requests import phrases as say
@@ -112,7 +114,7 @@ def get_member_force(s: Situation) -> Command:
     members = s.some(pool, s.many)
     name = v.at(("N", "N", "Vy", "Vz", "T", "My", "My", "Mz", "", ""))
     slot, load = result_load(s)
-    args = ({"component": name} if name else {}) | load
+    args: dict[str, Any] = ({"component": name} if name else {}) | load
     where = say.ids(v, member_noun(s, members), members, pool)
     if v.chance(0.25) and s.many == 1:
         place = v.at((0, 0.5, 0.5, 1))

@@ -357,7 +357,7 @@ _CODES = {
 }
 
 
-def code(v, name: str) -> str:
+def code(v: Voice, name: str) -> str:
     """A design code as engineers name it."""
     return v.pick(_CODES[name], lambda t: v.lang == "ko" or t.isascii())
 
