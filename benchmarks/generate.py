@@ -112,9 +112,7 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
     from tooltune.run import find_run
 
     trained = read_trained(find_run(run)) if run else None
-    config = (
-        load_config(str(trained.folder / "config.yaml")) if trained else load_config("cpu", ["model.name=embedded"])
-    )
+    config = trained.config if trained else load_config("cpu", ["model.name=embedded"])
     *_, test = load_splits(config.data.train, config.data.validation, config.data.test)
     if not test:
         raise InputError("there are no test rows", where="data.test", fix="name a run whose config has some")

@@ -77,15 +77,15 @@ def evaluate_run(
     _check(records, trained)
     config, template = trained.config, trained.template
     settings = Settings(
-        model=config["model"]["name"],
+        model=config.model.name,
         adapter=None,
         template=template.source,
         split=split,
-        max_tools=config["data"]["max_tools"],
-        descriptions=config["data"]["descriptions"],
-        max_new_tokens=config["eval"]["max_new_tokens"],
+        max_tools=config.data.max_tools,
+        descriptions=config.data.descriptions,
+        max_new_tokens=config.eval.max_new_tokens,
         dtype=trained.dtype,
-        load_in_4bit=config["model"]["load_in_4bit"],
+        load_in_4bit=config.model.load_in_4bit,
     )
     answer = _Answering(trained, records, folder, batch, say, tick)
     seconds: dict[str, float] = {}
@@ -104,7 +104,7 @@ def evaluate_run(
         "run": run.name,
         "split": split,
         "rows": rows,
-        "model": config["model"]["name"],
+        "model": config.model.name,
         "family": template.family,
         "settings": {k: v for k, v in asdict(settings).items() if k not in ("template", "adapter")},
         "tuned": results["tuned"],

@@ -186,7 +186,7 @@ def ask(
     from eval.cpu_decoding import decodes
     from eval.generate import generate, saying, usual_batch
 
-    limit = trained.config["eval"]["max_new_tokens"]
+    limit = trained.config.eval.max_new_tokens
     prompts = [render_prompt(context.record(r), trained.tokenizer, trained.template) for r in requests]
     # padding, which a GPU's batches have, would have to be checked first (`safe_batch`)
     batch = usual_batch(model, prompts, max_new_tokens=limit) if decodes(model) else 1

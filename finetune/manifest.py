@@ -1,5 +1,6 @@
 """What the figures of a run depend on, and what a resumed run must share with the one it goes on from."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from finetune.device import GIB, Device
@@ -9,9 +10,10 @@ from finetune.rows import Prepared
 from finetune.runs import environment, file_digest
 from tooltune.config import Config
 from tooltune.errors import InputError
+from tooltune.run import Manifest
 
 
-def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared, length: Length) -> dict[str, Any]:
+def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared, length: Length) -> Manifest:
     """Everything but the config that decides a run's figures: versions, machine, data, precision, batch, length."""
     files = [config.data.train, config.data.validation]
     planned = planned_memory(
@@ -41,7 +43,7 @@ def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared
     }
 
 
-def refuse_mismatch(before: dict[str, Any], now: dict[str, Any]) -> None:
+def refuse_mismatch(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """A resumed run must be the same run.
 
     Raises:

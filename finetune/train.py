@@ -31,7 +31,7 @@ from tooltune.cuda import prepare_process
 from tooltune.errors import InputError, JobFailed
 from tooltune.files import read_jsonl, write_json, write_jsonl
 from tooltune.pretrained import resolve
-from tooltune.run import point_latest, read_manifest
+from tooltune.run import PlannedMemory, point_latest, read_manifest
 
 
 @dataclass
@@ -257,7 +257,7 @@ def _tell(config: Config, prepared: Prepared, length: Length, say: Any) -> None:
         )
 
 
-def _tell_plan(plan: dict[str, Any] | None, budget_gib: float | None, say: Any) -> None:
+def _tell_plan(plan: PlannedMemory | None, budget_gib: float | None, say: Any) -> None:
     """What the plan expects of a GPU, and a warning where less is free than should be."""
     if plan is None:  # of a processor
         return
@@ -378,7 +378,7 @@ def _is_evaluation_step(config: Config, length: Length, step: int) -> bool:
 def _finish(run: Path, trainer: Any, device: Device, best: Path, seconds: float) -> None:
     from finetune.system import peak_memory
 
-    manifest = read_manifest(run) | {
+    manifest: dict[str, Any] = dict(read_manifest(run)) | {
         "best": {
             "step": int(best.name.rsplit("-", 1)[1]),
             "metric": trainer.args.metric_for_best_model,

@@ -45,7 +45,8 @@ def best_row(history: History) -> dict[str, Any] | None:
 
 def scored_rows(history: History) -> int:
     """Validation rows that each evaluation generates and scores."""
-    return min(history.config.eval.generate, history.manifest.get("rows", {}).get("validation", math.inf))
+    wanted = history.config.eval.generate
+    return min(wanted, history.manifest.get("rows", {}).get("validation", wanted))
 
 
 def start(points: Sequence[Point]) -> float:

@@ -65,8 +65,8 @@ def read_subject(run: Path, row: str | None = None, *, adapter: str = "best", sp
     records = _records(history.config, split)
     record = _find(records, row, split)
     tokenizer = load_tokenizer(folder)
-    known = history.manifest["template"]
-    template = Template(tokenizer.chat_template, known["family"], known["origin"])
+    saved = history.manifest["template"]
+    template = Template(tokenizer.chat_template, saved["family"], saved["origin"])
     evaluation = None
     if split == "validation" and adapter != "base":
         evaluation = best_row(history) if adapter == "best" else history.epochs[-1]
