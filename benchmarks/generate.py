@@ -101,10 +101,9 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
     Raises:
         InputError: the run has no best adapter or no test rows.
     """
-    from data.load import load_splits
+    from data.load import read_splits
     from data.load import spread as spread_over
     from data.render import align_end_token, render, render_prompt
-    from data.tools import shown
     from eval.trained import load_tuned, read_trained
     from eval.trained import prepare as ready
     from finetune.device import detect
@@ -113,7 +112,7 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
 
     trained = read_trained(find_run(run)) if run else None
     config = trained.config if trained else load_config("cpu", ["model.name=embedded"])
-    *_, test = load_splits(config.data.train, config.data.validation, config.data.test)
+    test = read_splits(config.data)["test"]
     if not test:
         raise InputError("there are no test rows", where="data.test", fix="name a run whose config has some")
     if trained:
@@ -124,10 +123,7 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
     else:
         kind = detect().kind
         model, tokenizer, template, dtype = _embedded(config, kind, say)
-    records = [
-        shown(record, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
-        for record in spread_over(test, prompts)
-    ]
+    records = spread_over(test, prompts)
     align_end_token(tokenizer, [render(records[0], tokenizer, template)])
     limit = max_new_tokens or config.eval.max_new_tokens
     return Asked(

@@ -142,7 +142,7 @@ def measure_rows(
     from benchmarks.train import memory_limit
     from eval.run import evaluation_folder
     from finetune.rows import read_rows
-    from finetune.runs import file_digest
+    from tooltune.files import file_digest
     from tooltune.pretrained import resolve
     from tooltune.run import runs_dir
 

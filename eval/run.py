@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from data.load import spread
+from data.load import SPLITS, read_splits, rows_of, spread
 from data.record import Record
 from data.render import align_end_token, render, render_prompt
 from eval.execution import execution_accuracy
@@ -20,7 +20,6 @@ from tooltune.files import dump_json, write_json
 
 Say = Callable[[str], None]
 Tick = Callable[[str, int, int], None]  # which model, done, of
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,10 @@ def evaluate_run(
     """
     trained = read_trained(run)
     prepare(trained)
-    training, whole = _rows(trained, split, data)
+    if data and split != "test":
+        raise InputError("a split and a file to score in its place", where="--data", fix="leave out --split")
+    splits = read_splits(trained.config.data, data)
+    whole = rows_of(splits, split)
     split = file_name(data) if data else split
     records = spread(whole, limit)
     rows = {"scored": len(records), "of": len(whole)}
@@ -111,7 +113,7 @@ def evaluate_run(
         "base": results.get("base"),
         "compare": compare(*(results[m] | {"execution": executed[m]} for m in ("base", "tuned"))) if base else None,
         "execution": executed if executed["tuned"] else None,
-        "probe": _probe(training, records) if split != "train" else None,
+        "probe": _probe(splits["train"], records) if split != "train" else None,
         "seconds": seconds,
     }
     write_json(folder / "metrics.json", metrics)
@@ -186,18 +188,6 @@ class _Answering:
                 shrunk=saying(self.say),
             )
         return outputs
-
-
-def _rows(trained: Trained, split: str, data: Path | None) -> tuple[list[Record], list[Record]]:
-    """The rows that trained and those of the split or the file, as training and its evaluations saw them."""
-    if split not in SPLITS:
-        raise InputError(f"{split!r} is no split", where="--split", fix="test, validation or train")
-    if data and split != "test":
-        raise InputError("a split and a file to score in its place", where="--data", fix="leave out --split")
-    splits = trained.splits(data)
-    if not splits[split]:
-        raise InputError(f"the run has no {split} rows", where=f"data.{split}", fix="name another with --split")
-    return splits["train"], [trained.view(r) for r in splits[split]]
 
 
 def _check(records: Sequence[Record], trained: Trained) -> None:

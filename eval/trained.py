@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from data.load import load_splits
 from data.record import Record
 from data.template import Template
 from data.tools import shown
@@ -78,19 +77,6 @@ class Trained:
         """A row of its data as training and its evaluations saw it."""
         data = self.config.data
         return shown(record, max_tools=data.max_tools, descriptions=data.descriptions)
-
-    def splits(self, test: Path | None = None) -> dict[str, list[Record]]:
-        """Its rows as its files have them, by split; under `train` those that it trained on.
-
-        Args:
-            test: a file that takes the place of the test split.
-
-        Raises:
-            InputError: a file is wrong, or a row of validation or test is a training row too.
-        """
-        data = self.config.data
-        train, validation, rows = load_splits(data.train, data.validation, test or data.test)
-        return {"train": train[: data.limit], "validation": validation, "test": rows}
 
 
 def read_trained(run: Path) -> Trained:

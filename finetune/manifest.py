@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from finetune.device import GIB, Device
+from finetune.device import Device
 from finetune.length import Length
 from finetune.memory.calibration import planned_memory
 from finetune.rows import Prepared
-from finetune.runs import environment, file_digest
+from finetune.runs import environment
 from tooltune.config import Config
+from tooltune.cuda import GIB
 from tooltune.errors import InputError
+from tooltune.files import file_digest
 from tooltune.run import Manifest
 
 

@@ -10,10 +10,9 @@ import pytest
 from data.record import Record
 from data.render import render_prompt
 from eval.generate import Output
-from eval.trained import Trained, read_trained
+from eval.trained import read_trained
 from finetune.ask import _fullest, judge, read_ahead, read_context, run_and_requests, usual_line
 from tests.tiny import FIXTURES, TINY, environment, finetune
-from tooltune.config import load_config
 from tooltune.errors import InputError
 from tooltune.files import read_jsonl, write_json
 from tooltune.run import point_latest
@@ -114,14 +113,13 @@ def test_usual_line_is_the_one_that_all_rows_have() -> None:
 
 
 def test_usual_row_has_the_most_tools_under_their_own_names() -> None:
-    run = Trained(Path("run"), load_config("cpu"), {})
     rows = [
         Record("renamed", [], [LOAD] * 3, {"renamed": {}}),
         Record("few", [], [LOAD]),
         Record("most", [], [LOAD] * 2),
         Record("later", [], [LOAD] * 2),
     ]
-    assert _fullest(run, rows).id == "most" and _fullest(run, rows[:1]).id == "renamed"
+    assert _fullest(rows).id == "most" and _fullest(rows[:1]).id == "renamed"
 
 
 @pytest.fixture(scope="module")
