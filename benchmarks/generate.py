@@ -101,9 +101,8 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
     Raises:
         InputError: the run has no best adapter or no test rows.
     """
-    from data.load import evenly_spaced, load_splits
+    from data.load import evenly_spaced, read_splits
     from data.render import align_end_token, render, render_prompt
-    from data.tools import with_visible_tools
     from eval.trained import load_tuned, read_trained
     from eval.trained import prepare as ready
     from finetune.device import detect
@@ -111,10 +110,8 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
     from tooltune.run import find_run
 
     trained = read_trained(find_run(run)) if run else None
-    config = (
-        load_config(str(trained.folder / "config.yaml")) if trained else load_config("cpu", ["model.name=embedded"])
-    )
-    *_, test = load_splits(config.data.train, config.data.validation, config.data.test)
+    config = trained.config if trained else load_config("cpu", ["model.name=embedded"])
+    test = read_splits(config.data)["test"]
     if not test:
         raise InputError("there are no test rows", where="data.test", fix="name a run whose config has some")
     if trained:
@@ -125,10 +122,7 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
     else:
         kind = detect().kind
         model, tokenizer, template, dtype = _embedded(config, kind, say)
-    records = [
-        with_visible_tools(record, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
-        for record in evenly_spaced(test, prompts)
-    ]
+    records = evenly_spaced(test, prompts)
     align_end_token(tokenizer, [render(records[0], tokenizer, template)])
     limit = max_new_tokens or config.eval.max_new_tokens
     return Asked(

@@ -142,7 +142,7 @@ def measure_rows(
     from benchmarks.train import memory_limit
     from eval.run import evaluation_folder
     from finetune.rows import read_rows
-    from finetune.runs import file_digest
+    from tooltune.files import file_digest
     from tooltune.pretrained import resolve
     from tooltune.run import runs_dir
 
@@ -275,16 +275,15 @@ def _watched(work: Work, words: list[str], log: Path, tick: Callable[[], None]) 
 
 
 def _fill(point: Point, run: Path, metrics: dict[str, Any]) -> None:
-    from tooltune.run import read_manifest
+    from tooltune.run import peak_gib, read_manifest
 
     manifest = read_manifest(run)
     *_, (_, last) = read_jsonl(run / "epochs.jsonl")
-    memory = manifest["peak_memory"]
     point["rows_trained"] = manifest["rows"]["train"]
     point["epochs"], point["eval_loss"] = round(last["epoch"], 2), last["eval_loss"]
     point["rates"] = metrics["tuned"]["headline"]
     point["train_seconds"], point["evaluate_seconds"] = manifest["wall_seconds"], metrics["seconds"]["tuned"]
-    point["peak_memory_gib"] = memory["gpu_reserved_gib"] or memory["rss_gib"]
+    point["peak_memory_gib"] = peak_gib(manifest)
 
 
 def _said(point: Point, minutes: float) -> str:

@@ -1,17 +1,21 @@
 """Records from files, and the three splits of a run."""
 
+import difflib
 import hashlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from data.formats.reading import read_file
 from data.record import Record
+from data.tools import with_visible_tools
+from tooltune.config import Data
 from tooltune.errors import InputError
 from tooltune.files import dump_json
 
 Item = TypeVar("Item")
+SPLITS = ("train", "validation", "test")
 
 
 def to_stderr(line: str) -> None:
@@ -81,6 +85,52 @@ def load_splits(
         if rows and path:
             _disjoint(splits[0], rows, train, path)
     return splits
+
+
+def read_splits(data: Data, test: Path | None = None) -> dict[str, list[Record]]:
+    """The rows of a run, by split, with their tools as the model sees them; under `train` those that train.
+
+    Args:
+        test: a file that takes the place of the test split.
+
+    Raises:
+        InputError: as `load_splits`.
+    """
+    train, validation, rows = load_splits(data.train, data.validation, test or data.test)
+    parts = zip(SPLITS, (train[: data.limit], validation, rows), strict=True)
+    return {
+        name: [with_visible_tools(r, max_tools=data.max_tools, descriptions=data.descriptions) for r in part]
+        for name, part in parts
+    }
+
+
+def rows_of(splits: Mapping[str, list[Record]], split: str) -> list[Record]:
+    """The rows of a split.
+
+    Raises:
+        InputError: there is no such split, or it has no rows.
+    """
+    if split not in SPLITS:
+        raise InputError(f"unknown split {split!r}", where="--split", fix=f"one of {', '.join(SPLITS)}")
+    if not splits[split]:
+        raise InputError(f"the run has no {split} rows", where=f"data.{split}", fix="name another with --split")
+    return splits[split]
+
+
+def row_of(records: Iterable[Record], row: str, among: str) -> Record:
+    """The row of an id.
+
+    Args:
+        among: what the rows are, for the error.
+
+    Raises:
+        InputError: there is no such row; with ids that look like it.
+    """
+    known = {record.id: record for record in records}
+    if row in known:
+        return known[row]
+    near = difflib.get_close_matches(row, known, n=3, cutoff=0.3) or list(known)[:3]
+    raise InputError(f"no row {row!r} in {among}", where="--row", fix=f"for example {', '.join(near)}")
 
 
 def evenly_spaced(items: Sequence[Item], most: int | None) -> list[Item]:

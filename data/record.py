@@ -45,12 +45,17 @@ class Record:
     @property
     def gold(self) -> list[dict[str, Any]]:
         """The calls of the last assistant turn as `{"name", "arguments"}`; empty when the right answer is text."""
-        return [c["function"] for c in self.messages[-1].get("tool_calls") or []]
+        return calls_of(self.messages[-1])
 
     @property
     def prompt(self) -> list[dict[str, Any]]:
         """The turns before the last assistant turn: what a model sees when it is asked for this row's answer."""
         return self.messages[:-1]
+
+
+def calls_of(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The calls of a turn as `{"name", "arguments"}`; empty where it makes none."""
+    return [call["function"] for call in message.get("tool_calls") or []]
 
 
 def tool_call(name: str, arguments: dict[str, Any]) -> dict[str, Any]:

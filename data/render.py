@@ -6,13 +6,13 @@ one by one and joined, so the prompt that a model sees when it is asked is, toke
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any
 
-from data.record import Record
+from data.record import Record, calls_of
 from data.template import Template, apply, way_out, whose
 from tooltune.errors import InputError
 from tooltune.files import dump_json
@@ -51,6 +51,21 @@ class Example:
         return sum(label != IGNORED for label in self.labels)
 
 
+@dataclass(frozen=True)
+class TrainedTurn:
+    """An assistant turn that carries loss, as a template writes it.
+
+    Attributes:
+        index: which of the record's messages it is.
+        start: where it starts in the rendered conversation, in characters.
+        text: what the model must write, end token included; spaces after it are the template's.
+    """
+
+    index: int
+    start: int
+    text: str
+
+
 @dataclass
 class Rendered:
     """All rows of a split, and those that were too long to take."""
@@ -70,19 +85,18 @@ def render(record: Record, tokenizer: Any, template: Template) -> Example:
     end = 0
     record = _spoken(record, template)
     full = apply(template, tokenizer, record.messages, record.tools, generation_prompt=False, where=record.id)
-    for turn, message in enumerate(record.messages):
-        if not _trained(message):
-            continue
-        start, answer = _answer(record, tokenizer, template, turn)
-        if not full.startswith(answer, start):
+    for turn in answers(record, tokenizer, template):
+        if not full.startswith(turn.text, turn.start):
             raise InputError(
-                f"the chat template rewrites turn {turn} when later turns follow", where=record.id, fix=_TEMPLATE_FIX
+                f"the chat template rewrites turn {turn.index} when later turns follow",
+                where=record.id,
+                fix=_TEMPLATE_FIX,
             )
-        _extend(example, tokenizer, full[end:start])
+        _extend(example, tokenizer, full[end : turn.start])
         begins = len(example.input_ids)
-        _extend(example, tokenizer, answer, answer_roles(answer, message))
-        _check_answer(record, tokenizer, template, turn, example.input_ids[begins:])
-        end = start + len(answer)
+        _extend(example, tokenizer, turn.text, answer_roles(turn.text, record.messages[turn.index]))
+        _check_answer(record, tokenizer, template, turn.index, example.input_ids[begins:])
+        end = turn.start + len(turn.text)
     if not example.supervised:
         raise InputError("no token of this row carries loss", where=record.id, fix="give the row an assistant turn")
     return example
@@ -94,14 +108,34 @@ def render_prompt(record: Record, tokenizer: Any, template: Template) -> list[in
     end = 0
     record = _spoken(record, template)
     text = apply(template, tokenizer, record.prompt, record.tools, generation_prompt=True, where=record.id)
-    for turn, message in enumerate(record.prompt):
-        if _trained(message):
-            start, answer = _answer(record, tokenizer, template, turn)
-            _extend(example, tokenizer, text[end:start])
-            _extend(example, tokenizer, answer)
-            end = start + len(answer)
+    for turn in answers(replace(record, messages=record.prompt), tokenizer, template):
+        _extend(example, tokenizer, text[end : turn.start])
+        _extend(example, tokenizer, turn.text)
+        end = turn.start + len(turn.text)
     _extend(example, tokenizer, text[end:])
     return example.input_ids
+
+
+def answers(record: Record, tokenizer: Any, template: Template) -> Iterator[TrainedTurn]:
+    """Each assistant turn that is trained: what stands between the prompt before it and the conversation with it.
+
+    Raises:
+        InputError: the template raises, or writes the prompt differently once the answer is there.
+    """
+    record = _spoken(record, template)
+    for index, message in enumerate(record.messages):
+        if message["role"] != "assistant" or message.get("trained", True) is False:
+            continue
+        before, upto = record.messages[:index], record.messages[: index + 1]
+        prefix = apply(template, tokenizer, before, record.tools, generation_prompt=True, where=record.id)
+        whole = apply(template, tokenizer, upto, record.tools, generation_prompt=False, where=record.id)
+        if not whole.startswith(prefix):
+            raise InputError(
+                f"the chat template writes the prompt of turn {index} differently once the answer is there",
+                where=record.id,
+                fix=_TEMPLATE_FIX,
+            )
+        yield TrainedTurn(index, len(prefix), whole[len(prefix) :].rstrip())
 
 
 def render_all(
@@ -165,7 +199,7 @@ def answer_roles(answer: str, message: dict[str, Any]) -> list[Role]:
     if content and (at := answer.find(content.strip())) >= 0:
         cursor = at + len(content.strip())
         mark(at, cursor, Role.TEXT)
-    calls = [call["function"] for call in message.get("tool_calls") or []]
+    calls = calls_of(message)
     for i, call in enumerate(calls):
         at = answer.find(call["name"], cursor)
         if at < 0:
@@ -191,24 +225,6 @@ def _spoken(record: Record, template: Template) -> Record:
     return replace(record, messages=messages)
 
 
-def _trained(message: dict[str, Any]) -> bool:
-    return message["role"] == "assistant" and message.get("trained", True) is not False
-
-
-def _answer(record: Record, tokenizer: Any, template: Template, turn: int) -> tuple[int, str]:
-    """Where an assistant turn starts in the rendered text, and its text up to and with the end token."""
-    before, upto = record.messages[:turn], record.messages[: turn + 1]
-    prefix = apply(template, tokenizer, before, record.tools, generation_prompt=True, where=record.id)
-    whole = apply(template, tokenizer, upto, record.tools, generation_prompt=False, where=record.id)
-    if not whole.startswith(prefix):
-        raise InputError(
-            f"the chat template writes the prompt of turn {turn} differently once the answer is there",
-            where=record.id,
-            fix=_TEMPLATE_FIX,
-        )
-    return len(prefix), whole[len(prefix) :].rstrip()
-
-
 def _check_answer(record: Record, tokenizer: Any, template: Template, turn: int, ids: list[int]) -> None:
     """Refuse an answer that a model could not write whole, or after which it could not stop; compared as tokens.
 
@@ -217,7 +233,7 @@ def _check_answer(record: Record, tokenizer: Any, template: Template, turn: int,
     """
     added, special = _marks(tokenizer, len(tokenizer))
     message = record.messages[turn]
-    calls = [[c["function"]["name"], c["function"]["arguments"]] for c in message.get("tool_calls") or []]
+    calls = [[call["name"], call["arguments"]] for call in calls_of(message)]
     text = f"{message.get('content') or ''}\n{dump_json(calls)}"
     held = [i for i in tokenizer(text, add_special_tokens=False)["input_ids"] if i in special]
     if tokenizer.unk_token_id in held and tokenizer.unk_token not in text:  # a character that the vocabulary lacks

@@ -6,10 +6,10 @@
 import json
 import os
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tooltune.config import Config
 from tooltune.cuda import CONTEXT, GIB, lends_main_memory
 from tooltune.errors import JobFailed
 
@@ -39,45 +39,45 @@ def start_unsloth() -> None:
     import unsloth  # noqa: F401
 
 
-def load_unsloth(folder: Path, config: Mapping[str, Any], dtype: str, *, max_length: int) -> Any:
+def load_unsloth(folder: Path, config: Config, dtype: str, *, max_length: int) -> Any:
     """The base model of a folder as training loads it, its frozen weights on the card or in main memory.
 
     Args:
-        config: a run's, its sections as in `config.yaml`.
+        config: a run's.
         dtype: of the activations, a name in torch.
         max_length: tokens, beyond which Unsloth cuts a sequence.
     """
     import torch
     from unsloth import FastLanguageModel
 
-    model, memory = config["model"], config["memory"]
+    model, memory = config.model, config.memory
     chosen: dict[str, Any] = {}
-    if model["attention"] != "auto":
-        chosen["attn_implementation"] = model["attention"]
+    if model.attention != "auto":
+        chosen["attn_implementation"] = model.attention
     if torch.cuda.is_available():  # the CPU loader knows none of these; it never loads what sees pictures
-        chosen |= {"text_only": True, "offload_embedding": memory["offload_embedding"]}
-        if memory["offload_layers"]:
-            chosen["offload_layers"] = memory["offload_layers"]
+        chosen |= {"text_only": True, "offload_embedding": memory.offload_embedding}
+        if memory.offload_layers:
+            chosen["offload_layers"] = memory.offload_layers
     loaded, _ = FastLanguageModel.from_pretrained(
         str(folder.absolute()),
         max_seq_length=max_length,
         dtype=getattr(torch, dtype),
-        load_in_4bit=model["load_in_4bit"],
-        use_gradient_checkpointing=checkpointing(config["train"]["gradient_checkpointing"]),
+        load_in_4bit=model.load_in_4bit,
+        use_gradient_checkpointing=checkpointing(config.train.gradient_checkpointing),
         local_files_only=True,
         **chosen,
     )
     return loaded
 
 
-def put_adapter(model: Any, adapter: Path, config: Mapping[str, Any]) -> Any:
+def put_adapter(model: Any, adapter: Path, config: Config) -> Any:
     """A trained adapter on a base model of `load_unsloth`, in the order of Unsloth's own loader (unsloth/models/
     loader.py, the branch of `is_peft`)."""
     from peft import PeftModel
     from unsloth import FastLanguageModel
 
     model = PeftModel.from_pretrained(model, adapter, is_trainable=True)
-    return FastLanguageModel.patch_peft_model(model, checkpointing(config["train"]["gradient_checkpointing"]))
+    return FastLanguageModel.patch_peft_model(model, checkpointing(config.train.gradient_checkpointing))
 
 
 def context_length(folder: Path) -> int:

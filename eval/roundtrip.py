@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from data.record import Record, tool_call
-from data.render import render
+from data.record import Record, calls_of, tool_call
+from data.render import answers, render
 from data.template import Template, ToolsStyle, apply, begin_text, project_template, way_out
 from eval.formats.probe import probe_tool
 from eval.parse import detect_family, parse_tool_calls
@@ -43,6 +43,7 @@ _PROBE = Record(
 _ONE_CALL = [{"role": "assistant", "content": "", "tool_calls": [tool_call("look_up", {"name": "1"})]}]
 _ASK = {"role": "user", "content": "하나"}
 _FORMS = {
+    "an answer without a call": [_ASK, {"role": "assistant", "content": "네."}],
     "a system turn in the middle": [
         _ASK,
         {"role": "assistant", "content": "네."},
@@ -51,7 +52,6 @@ _FORMS = {
         *_ONE_CALL,
     ],
     "a conversation that no user begins": [_PROBE.messages[0], *_ONE_CALL],
-    "an answer without a call": [_ASK, {"role": "assistant", "content": "네."}],
 }
 """Forms that rows have and some templates raise on; in none has a parameter a description."""
 
@@ -102,20 +102,20 @@ def _with_begin(own: Template, tokenizer: Any) -> Template:
 
 
 def check_roundtrip(records: Iterable[Record], tokenizer: Any, template: Template) -> None:
-    """Render each record's last answer, parse it, and compare with its calls.
+    """Write every answer that is trained, parse it, and compare with the calls of its turn.
 
     Raises:
         InputError: the template raises, or the calls that come back are not the ones that went in, with the row's id.
     """
     for record in records:
-        prompt = apply(template, tokenizer, record.prompt, record.tools, generation_prompt=True, where=record.id)
-        whole = apply(template, tokenizer, record.messages, record.tools, generation_prompt=False, where=record.id)
-        parsed = parse_tool_calls(whole[len(prompt) :].rstrip("\n"), family=template.family, tools=record.tools)
-        back = [{"name": c.name, "arguments": c.arguments} for c in parsed.calls]
-        if back != record.gold or not (parsed.json_valid and parsed.format_ok):
-            raise InputError(
-                f"the chat template ({template.family}) does not give this row's calls back: "
-                f"{back or 'no call'} instead of {record.gold}",
-                where=record.id,
-                fix=way_out(template),
-            )
+        for turn in answers(record, tokenizer, template):
+            parsed = parse_tool_calls(turn.text, family=template.family, tools=record.tools)
+            back = [{"name": c.name, "arguments": c.arguments} for c in parsed.calls]
+            calls = calls_of(record.messages[turn.index])
+            if back != calls or not (parsed.json_valid and parsed.format_ok):
+                raise InputError(
+                    f"the chat template ({template.family}) does not give the calls of turn {turn.index} back: "
+                    f"{back or 'no call'} instead of {calls}",
+                    where=record.id,
+                    fix=way_out(template),
+                )

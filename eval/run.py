@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from data.domain import load_domain
-from data.load import evenly_spaced
+from data.load import SPLITS, evenly_spaced, read_splits, rows_of
 from data.lookup import lookup
 from data.record import Record
 from data.render import align_end_token, render, render_prompt
@@ -22,7 +22,6 @@ from tooltune.files import dump_json, write_json
 
 Say = Callable[[str], None]
 Tick = Callable[[str, int, int], None]  # which model, done, of
-SPLITS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,10 @@ def evaluate_run(
     """
     trained = read_trained(run)
     prepare(trained)
-    training, whole = _rows(trained, split, data)
+    if data and split != "test":
+        raise InputError("a split and a file to score in its place", where="--data", fix="leave out --split")
+    splits = read_splits(trained.config.data, data)
+    whole = rows_of(splits, split)
     split = file_name(data) if data else split
     records = evenly_spaced(whole, limit)
     rows = {"scored": len(records), "of": len(whole)}
@@ -78,17 +80,17 @@ def evaluate_run(
     folder.mkdir(parents=True, exist_ok=True)
     _check(records, trained)
     config, template = trained.config, trained.template
-    domain = load_domain(config["data"].get("domain"))
+    domain = load_domain(config.data.domain)
     settings = Settings(
-        model=config["model"]["name"],
+        model=config.model.name,
         adapter=None,
         template=template.source,
         split=split,
-        max_tools=config["data"]["max_tools"],
-        descriptions=config["data"]["descriptions"],
-        max_new_tokens=config["eval"]["max_new_tokens"],
+        max_tools=config.data.max_tools,
+        descriptions=config.data.descriptions,
+        max_new_tokens=config.eval.max_new_tokens,
         dtype=trained.dtype,
-        load_in_4bit=config["model"]["load_in_4bit"],
+        load_in_4bit=config.model.load_in_4bit,
     )
     answer = _Answering(trained, records, folder, batch, say, tick)
     seconds: dict[str, float] = {}
@@ -107,14 +109,14 @@ def evaluate_run(
         "run": run.name,
         "split": split,
         "rows": rows,
-        "model": config["model"]["name"],
+        "model": config.model.name,
         "family": template.family,
         "settings": {k: v for k, v in asdict(settings).items() if k not in ("template", "adapter")},
         "tuned": results["tuned"],
         "base": results.get("base"),
         "compare": compare(*(results[m] | {"execution": executed[m]} for m in ("base", "tuned"))) if base else None,
         "execution": executed if executed["tuned"] else None,
-        "probe": _probe(training, records) if split != "train" else None,
+        "probe": _probe(splits["train"], records) if split != "train" else None,
         "seconds": seconds,
     }
     write_json(folder / "metrics.json", metrics)
@@ -189,18 +191,6 @@ class _Answering:
                 shrunk=saying(self.say),
             )
         return outputs
-
-
-def _rows(trained: Trained, split: str, data: Path | None) -> tuple[list[Record], list[Record]]:
-    """The rows that trained and those of the split or the file, as training and its evaluations saw them."""
-    if split not in SPLITS:
-        raise InputError(f"{split!r} is no split", where="--split", fix="test, validation or train")
-    if data and split != "test":
-        raise InputError("a split and a file to score in its place", where="--data", fix="leave out --split")
-    splits = trained.splits(data)
-    if not splits[split]:
-        raise InputError(f"the run has no {split} rows", where=f"data.{split}", fix="name another with --split")
-    return splits["train"], [trained.view(r) for r in splits[split]]
 
 
 def _check(records: Sequence[Record], trained: Trained) -> None:

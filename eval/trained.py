@@ -1,32 +1,25 @@
 """A finished run as something to ask: its recipe, its rows, its best adapter with tokenizer and template."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from data.load import load_splits
 from data.record import Record
 from data.template import Template
 from data.tools import with_visible_tools
 from eval import backend
 from eval.load import add_adapter, decoding_dtype, load_model
 from eval.shortage import NoRoom, is_shortage
+from tooltune.config import Config
 from tooltune.cuda import prepare_process
 from tooltune.errors import InputError
 from tooltune.pretrained import load_tokenizer, resolve
-from tooltune.run import MEND, read_manifest, read_recipe
+from tooltune.run import Manifest, read_config, read_manifest
 
-RECIPE = [
-    *("model.name", "model.backend", "model.load_in_4bit", "model.attention"),
-    *("data.train", "data.validation", "data.test", "data.limit", "data.max_tools", "data.descriptions"),
-    *("train.gradient_checkpointing", "eval.max_new_tokens"),
-    *("memory.budget_gb", "memory.offload_embedding", "memory.offload_layers"),
-]
-"""Keys of config.yaml that asking a run looks at; one of another version may lack some."""
 MANIFEST = ("device.kind", "precision", "template.family", "template.origin", "best.sha256")
-"""Of manifest.json, likewise."""
+"""Keys of manifest.json that asking a run looks at; one of another version may lack some."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +32,8 @@ class Trained:
     """
 
     folder: Path
-    config: dict[str, Any]
-    manifest: dict[str, Any]
+    config: Config
+    manifest: Manifest
 
     @property
     def adapter(self) -> Path:
@@ -76,28 +69,14 @@ class Trained:
 
         Unsloth can do that on a GPU; plain transformers would need a larger card.
         """
-        model, memory = self.config["model"], self.config["memory"]
-        wanted = bool(memory["offload_embedding"] or memory["offload_layers"])
-        return wanted and model["backend"] == "unsloth" and self.device == "cuda"
+        memory = self.config.memory
+        wanted = bool(memory.offload_embedding or memory.offload_layers)
+        return wanted and self.config.model.backend == "unsloth" and self.device == "cuda"
 
     def view(self, record: Record) -> Record:
         """A row of its data as training and its evaluations saw it."""
-        data = self.config["data"]
-        return with_visible_tools(record, max_tools=data["max_tools"], descriptions=data["descriptions"])
-
-    def splits(self, test: Path | None = None) -> dict[str, list[Record]]:
-        """Its rows as its files have them, by split; under `train` those that it trained on.
-
-        Args:
-            test: a file that takes the place of the test split.
-
-        Raises:
-            InputError: a file is wrong, or a row of validation or test is a training row too.
-        """
-        data = self.config["data"]
-        paths = [Path(data[name]) if data[name] else None for name in ("validation", "test")]
-        train, validation, rows = load_splits(Path(data["train"]), paths[0], test or paths[1])
-        return {"train": train[: data["limit"]], "validation": validation, "test": rows}
+        data = self.config.data
+        return with_visible_tools(record, max_tools=data.max_tools, descriptions=data.descriptions)
 
 
 def read_trained(run: Path) -> Trained:
@@ -106,22 +85,10 @@ def read_trained(run: Path) -> Trained:
     Raises:
         InputError: it has none, or one of its files is missing or broken.
     """
-    config = read_recipe(run)
+    config = read_config(run)
     if not (run / "best" / "adapter_model.safetensors").is_file():
         raise InputError("the run has no best/ adapter", where=str(run), fix="let it finish: RESUME=1 make train")
-    manifest = read_manifest(run)
-    _require(config, RECIPE, run / "config.yaml", "copy it from a preset: finetune/presets/cpu.yaml")
-    _require(manifest, MANIFEST, run / "manifest.json", MEND)
-    return Trained(run, config, manifest)
-
-
-def _require(values: dict[str, Any], keys: Sequence[str], path: Path, fix: str) -> None:
-    for key in keys:
-        found: Any = values
-        for part in key.split("."):
-            if not isinstance(found, dict) or part not in found:
-                raise InputError("this key of the run is missing", where=f"{path} {key}", fix=fix)
-            found = found[part]
+    return Trained(run, config, read_manifest(run, MANIFEST))
 
 
 def prepare(trained: Trained) -> None:
@@ -132,7 +99,7 @@ def prepare(trained: Trained) -> None:
     """
     prepare_process()
     if trained.device == "cuda":
-        backend.bound_card(trained.config["memory"]["budget_gb"])
+        backend.bound_card(trained.config.memory.budget_gb)
     if trained.swapped:
         backend.start_unsloth()
 
@@ -143,18 +110,18 @@ def load_base(trained: Trained, say: Callable[[str], None]) -> Any:
     Raises:
         NoRoom: memory does not suffice for it.
     """
-    model = trained.config["model"]
-    base = resolve(model["name"], say)
+    model = trained.config.model
+    base = resolve(model.name, say)
     try:
         if trained.swapped:
             tokens = backend.context_length(base)
             return _asking(backend.load_unsloth(base, trained.config, trained.dtype, max_length=tokens))
-        return load_model(base, dtype=trained.dtype, load_in_4bit=model["load_in_4bit"], device=trained.device)
+        return load_model(base, dtype=trained.dtype, load_in_4bit=model.load_in_4bit, device=trained.device)
     except Exception as e:
         if not is_shortage(e):
             raise
         raise NoRoom(
-            f"out of memory while {model['name']} was loaded",
+            f"out of memory while {model.name} was loaded",
             "close what else uses the memory; `make plan` has figures",
         ) from e
 

@@ -1,6 +1,5 @@
 """`python -m finetune ask`: requests typed at a run's model, and the calls that it answers with."""
 
-import difflib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -113,13 +112,14 @@ def read_context(trained: "Trained", row: str | None = None, tools: Path | None 
     Raises:
         InputError: both are given, there is no such row, or the file holds no tools.
     """
+    from data.load import read_splits, row_of
     from data.render import align_end_token, render
     from data.validate import offered
     from eval.outputs import read_tools
 
     if row and tools:
         raise InputError("a row and a file of tools", where="--tools", fix="give one of them")
-    splits = trained.splits()
+    splits = read_splits(trained.config.data)
     if tools:
         found = read_tools(tools)
         offered(found, str(tools))
@@ -128,10 +128,11 @@ def read_context(trained: "Trained", row: str | None = None, tools: Path | None 
         shown = trained.view(Record("", [], found, {"relevant_tools": [t["function"]["name"] for t in found]}))
         context = Context(system, shown.tools, f"tools of {tools}")
     else:
-        record = _find(splits, row) if row else _fullest(trained, splits["validation"])
+        rows = [record for name in ("test", "train", "validation") for record in splits[name]]
+        record = row_of(rows, row, "the run's data") if row else _fullest(splits["validation"])
         system = [turn for turn in record.messages[:1] if turn["role"] == "system"]
-        context = Context(system, trained.view(record).tools, f"asked as in row {record.id}")
-    example = render(trained.view(splits["validation"][0]), trained.tokenizer, trained.template)
+        context = Context(system, record.tools, f"asked as in row {record.id}")
+    example = render(splits["validation"][0], trained.tokenizer, trained.template)
     align_end_token(trained.tokenizer, [example])
     return context
 
@@ -143,16 +144,8 @@ def usual_line(records: Iterable[Record]) -> str:
     return lines.pop() if len(lines) == 1 else ""
 
 
-def _fullest(trained: "Trained", records: Iterable[Record]) -> Record:
-    return max(records, key=lambda r: ("renamed" not in r.meta, len(trained.view(r).tools)))
-
-
-def _find(splits: dict[str, list[Record]], row: str) -> Record:
-    known = {record.id: record for name in ("validation", "test", "train") for record in splits[name]}
-    if row in known:
-        return known[row]
-    near = difflib.get_close_matches(row, known, n=3, cutoff=0.3) or list(known)[:3]
-    raise InputError(f"no row {row!r} in the run's data", where="--row", fix=f"for example {', '.join(near)}")
+def _fullest(records: Iterable[Record]) -> Record:
+    return max(records, key=lambda r: ("renamed" not in r.meta, len(r.tools)))
 
 
 def read_ahead(trained: "Trained", model: Any, context: Context) -> "Beginning | None":
@@ -186,7 +179,7 @@ def ask(
     from eval.cpu_decoding import decodes
     from eval.generate import generate, saying, usual_batch
 
-    limit = trained.config["eval"]["max_new_tokens"]
+    limit = trained.config.eval.max_new_tokens
     prompts = [render_prompt(context.record(r), trained.tokenizer, trained.template) for r in requests]
     # padding, which a GPU's batches have, would have to be checked first (`safe_batch`)
     batch = usual_batch(model, prompts, max_new_tokens=limit) if decodes(model) else 1

@@ -14,7 +14,6 @@ from finetune.memory.command import plan
 from finetune.report.command import report_command
 from finetune.runs_table import runs_command
 from tooltune.cli import DEBUG, Debug, errors_as_lines
-from tooltune.config import load_config
 from tooltune.errors import InputError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -39,7 +38,7 @@ def train(
     """Train. Without a preset: 6gb where there is CUDA, cpu where there is none."""
     with errors_as_lines(debug):
         from finetune.train import train as run_training
-        from tooltune.run import find_run
+        from tooltune.run import find_run, read_config
 
         resume = resume or ("latest" if os.environ.get("RESUME", "0") not in ("", "0") else None)
         if resume:
@@ -51,7 +50,7 @@ def train(
                     fix="leave it out: a run goes on with its own config.yaml",
                 )
             folder = find_run(resume)
-            run_training(load_config(str(folder / "config.yaml"), overrides), folder.name, resume=folder)
+            run_training(read_config(folder, overrides), folder.name, resume=folder)
             return
         source, config = config_from(arguments, typer.echo)
         if source == "cpu" and named(arguments)[0] is None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from data.load import to_stderr
-from tooltune.config import Config, checked
+from tooltune.config import Config
 from tooltune.errors import InputError
 from tooltune.files import read_jsonl
-from tooltune.run import read_manifest, read_recipe
+from tooltune.run import Manifest, read_config, read_manifest
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class History:
 
     name: str
     config: Config
-    manifest: dict[str, Any]
+    manifest: Manifest
     steps: list[dict[str, Any]]
     evaluations: list[dict[str, Any]]
     epochs: list[dict[str, Any]]
@@ -46,12 +46,12 @@ def read_history(run: Path, say: Callable[[str], None] = to_stderr) -> History:
         InputError: the folder holds no run that began to train, or a file of it is missing or broken.
     """
     manifest = read_manifest(run)
-    recipe = read_recipe(run)
+    config = read_config(run)
     events = _rows(run / "metrics.jsonl", say)
     ends = [e for e in events if "train_runtime" in e]
     return History(
         name=run.name,
-        config=checked(recipe, run / "config.yaml"),
+        config=config,
         manifest=manifest,
         steps=[e for e in events if "loss" in e],
         evaluations=[e for e in events if "eval_loss" in e],

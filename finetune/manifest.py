@@ -1,17 +1,21 @@
 """What the figures of a run depend on, and what a resumed run must share with the one it goes on from."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from finetune.device import GIB, Device
+from finetune.device import Device
 from finetune.length import Length
 from finetune.memory.calibration import planned_memory
 from finetune.rows import Prepared
-from finetune.runs import environment, file_digest
+from finetune.runs import environment
 from tooltune.config import Config
+from tooltune.cuda import GIB
 from tooltune.errors import InputError
+from tooltune.files import file_digest
+from tooltune.run import Manifest
 
 
-def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared, length: Length) -> dict[str, Any]:
+def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared, length: Length) -> Manifest:
     """Everything but the config that decides a run's figures: versions, machine, data, precision, batch, length."""
     files = [config.data.train, config.data.validation]
     planned = planned_memory(
@@ -21,8 +25,14 @@ def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared
         turing=device.capability < (8, 0),
         total=device.memory_gib * GIB,
     )
+    software = environment()
     return {
-        **environment(),
+        "python": software["python"],
+        "platform": software["platform"],
+        "packages": software["packages"],
+        "cuda": software["cuda"],
+        "driver": software["driver"],
+        "git_commit": software["git_commit"],
         "device": {"kind": device.kind, "name": device.name, "memory_gib": round(device.memory_gib, 1)},
         "model": config.model.name,
         "model_folder": prepared.folder.name,
@@ -41,7 +51,7 @@ def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared
     }
 
 
-def refuse_mismatch(before: dict[str, Any], now: dict[str, Any]) -> None:
+def refuse_mismatch(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     """A resumed run must be the same run.
 
     Raises:

@@ -143,7 +143,7 @@ def adapted_modules(model: Any, wanted: list[str] | str) -> list[str]:
 def _load_unsloth(config: Config, folder: Path, dtype: str, device: Device) -> Any:
     from unsloth import FastLanguageModel
 
-    model = load_unsloth(folder, config.model_dump(), dtype, max_length=config.data.max_length)
+    model = load_unsloth(folder, config, dtype, max_length=config.data.max_length)
     return FastLanguageModel.get_peft_model(
         model,
         **_lora(config, model),

@@ -7,11 +7,10 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from data.load import evenly_spaced, load_splits
+from data.load import evenly_spaced, read_splits
 from data.record import Record
 from data.render import IGNORED, Example, Rendered, align_end_token, render_all
 from data.template import Template
-from data.tools import with_visible_tools
 from tooltune.config import Config
 from tooltune.pretrained import load_tokenizer, resolve
 
@@ -31,9 +30,8 @@ class Prepared:
 def read_rows(config: Config) -> tuple[list[Record], list[Record]]:
     """The training and validation records, as the model will see their tools; a test file is only looked at for rows
     that train too."""
-    train_rows, validation, _ = load_splits(config.data.train, config.data.validation, config.data.test)
-    view = partial(with_visible_tools, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
-    return [view(r) for r in train_rows[: config.data.limit]], [view(r) for r in validation]
+    splits = read_splits(config.data)
+    return splits["train"], splits["validation"]
 
 
 def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any) -> Prepared:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tooltune.errors import InputError
-from tooltune.run import runs_dir
+from tooltune.run import Environment, runs_dir
 
 PACKAGES = ("torch", "unsloth", "unsloth_zoo", "transformers", "trl", "peft", "datasets", "bitsandbytes", "accelerate")
 NEEDED_BYTES = 500 * 1024**2
@@ -111,13 +111,8 @@ def tensors_digest(tensors: dict[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def environment() -> dict[str, Any]:
-    """What the figures of a run depend on besides its config."""
+def environment() -> Environment:
+    """Versions of this machine's software, and the commit."""
     import torch
 
     return {

@@ -17,7 +17,7 @@ from finetune.history import History, read_history
 from tooltune.cli import DEBUG, Debug, errors_as_lines
 from tooltune.errors import InputError
 from tooltune.files import dump_json
-from tooltune.run import runs_dir
+from tooltune.run import peak_gib, runs_dir
 
 UNREADABLE = "unreadable"
 WIDE = 110  # columns of a terminal that holds the whole table
@@ -139,9 +139,8 @@ def _row(run: Path, history: History) -> RunRow:
 
 
 def _memory(history: History) -> float | None:
-    peak = history.manifest.get("peak_memory")
-    if peak:
-        return peak["gpu_reserved_gib"] or peak["rss_gib"]  # type: ignore[no-any-return]
+    if peak := peak_gib(history.manifest):
+        return peak
     key = "gpu_memory_reserved" if history.manifest["device"]["kind"] == "cuda" else "memory"
     return max((event[key] for event in history.steps if event[key] is not None), default=None)
 

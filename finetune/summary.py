@@ -11,6 +11,7 @@ from finetune.diagnose import RunFinding, findings
 from finetune.history import History, read_history
 from finetune.rate import flops_text
 from finetune.table import epoch_table
+from tooltune.run import peak_gib
 
 SIGNS = {"fault": ("✗", "red"), "warning": ("!", "yellow"), "good": ("✓", "green"), "note": ("·", "cyan")}
 SHOWN = 5
@@ -44,7 +45,7 @@ def tell(run: Path, console: Console) -> None:
     memory = manifest["peak_memory"]
     console.print(
         f"Trained in {end['train_runtime'] / 60:.1f} min, {end['train_samples_per_second']} samples/s; "
-        f"peak memory {memory['gpu_reserved_gib'] or memory['rss_gib']} GiB"
+        f"peak memory {peak_gib(manifest)} GiB"
     )
     if text := pace_text(history):
         console.print(text)

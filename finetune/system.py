@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from finetune.device import GIB, Device
+from tooltune.run import PeakMemory
 
 
 class SystemMonitor:
@@ -60,7 +61,7 @@ class SystemMonitor:
             return None
 
 
-def peak_memory(device: Device) -> dict[str, float | None]:
+def peak_memory(device: Device) -> PeakMemory:
     """The most this process has held so far, GiB: on the GPU, and of main memory (resident)."""
     import torch
 

@@ -26,7 +26,7 @@ from tooltune.config import Config
 from tooltune.cuda import prepare_process
 from tooltune.files import read_jsonl, write_json, write_jsonl
 from tooltune.pretrained import resolve
-from tooltune.run import point_latest, read_manifest
+from tooltune.run import PlannedMemory, point_latest, read_manifest
 
 
 def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
@@ -259,7 +259,7 @@ def _finish(session: RunSession, trainer: Any, best: Path, seconds: float) -> No
     from finetune.system import peak_memory
 
     run = session.folder
-    manifest = read_manifest(run) | {
+    manifest: dict[str, Any] = dict(read_manifest(run)) | {
         "best": {
             "step": step_of(best),
             "metric": trainer.args.metric_for_best_model,
@@ -297,7 +297,7 @@ def _tell_rows(config: Config, prepared: Prepared, length: Length, say: Any) -> 
         )
 
 
-def _tell_plan(session: RunSession, plan: dict[str, Any] | None) -> None:
+def _tell_plan(session: RunSession, plan: PlannedMemory | None) -> None:
     """What the plan expects of a GPU, and a warning where less is free than should be."""
     if plan is None:  # of a processor
         return

@@ -284,10 +284,10 @@ def _override(values: dict[str, Any], override: str) -> str:
     target = values
     for section in sections:
         if not isinstance(target.get(section), dict):
-            raise InputError(f"unknown config key{_did_you_mean(key, _keys())}", where=key)
+            raise InputError(f"unknown config key{_did_you_mean(key, config_keys())}", where=key)
         target = target[section]
-    if key not in _keys():
-        raise InputError(f"unknown config key{_did_you_mean(key, _keys())}", where=key)
+    if key not in config_keys():
+        raise InputError(f"unknown config key{_did_you_mean(key, config_keys())}", where=key)
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -296,12 +296,13 @@ def _override(values: dict[str, Any], override: str) -> str:
     return key
 
 
-def _keys(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
+def config_keys(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
+    """Every key of a config, dotted, sections left out."""
     keys = []
     for name, spec in section.model_fields.items():
         kind = spec.annotation
         nested = isinstance(kind, type) and issubclass(kind, Section)
-        keys += _keys(kind, f"{prefix}{name}.") if nested else [prefix + name]  # type: ignore[arg-type]
+        keys += config_keys(kind, f"{prefix}{name}.") if nested else [prefix + name]  # type: ignore[arg-type]
     return keys
 
 
@@ -319,7 +320,8 @@ def _explain(error: ValidationError, path: Path, overridden: list[str]) -> Input
     key = _key(first)
     where = key if key in overridden else f"{path} {key}".strip()
     if first["type"] == "extra_forbidden":
-        return InputError(f"unknown config key{_did_you_mean(key, [*_keys(), *Config.model_fields])}", where=where)
+        known = [*config_keys(), *Config.model_fields]
+        return InputError(f"unknown config key{_did_you_mean(key, known)}", where=where)
     if first["type"] == "missing":
         kind = "section" if key in Config.model_fields else "key"
         return InputError(
@@ -336,6 +338,6 @@ def _key(error: Any) -> str:
     """The config key of a fault; what stands behind a whole key is the kind of value that was tried, or an index."""
     key = ""
     for part in error["loc"]:
-        if isinstance(part, int) or key not in _keys():
+        if isinstance(part, int) or key not in config_keys():
             key = f"{key}.{part}".lstrip(".")
     return key

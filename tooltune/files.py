@@ -1,5 +1,6 @@
 """Reading and writing files so that nothing is half written and every fault has a place."""
 
+import hashlib
 import json
 import os
 import tempfile
@@ -66,6 +67,12 @@ def _told(path: Path) -> Iterator[None]:
     except OSError as e:
         fix = "name another place, where you may write"
         raise InputError(f"cannot be written ({e.strerror or e})", where=str(path), fix=fix) from None
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def dump_json(value: Any, *, indent: int | None = None) -> str:

@@ -2,17 +2,117 @@
 
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 import yaml
 
+from tooltune.config import Config, checked, config_keys
 from tooltune.errors import InputError
 
 SHOWN = 20
 """Runs that a message names."""
 
 MEND = "put the file back from a copy, or train again; the adapters in best/ and last/ load without it"
+
+ASSUMED: dict[str, Any] = {
+    "name": None,
+    "model.fast_matmul": False,
+    "train.share_prefix": "off",
+    "train.pass_tokens": 2048,
+    "loss": {"role_weights": {"name": 1, "arguments": 1, "format": 1, "text": 1}},
+    "memory.recoveries": 0,
+    "eval.generate_batch": 16,
+    "report.trackio": False,
+}
+"""Config keys that came later than the first runs, with what those runs did without them."""
+
+
+class DeviceFacts(TypedDict):
+    """What computed; `kind` is cuda or cpu."""
+
+    kind: str
+    name: str
+    memory_gib: float
+
+
+class TemplateFacts(TypedDict):
+    """Where the chat template came from, and the tool-call format that it writes."""
+
+    origin: Literal["own", "project"]
+    family: str
+
+
+class PlannedMemory(TypedDict):
+    """The plan that was made when the rows were known, GiB: tensors, the process, what a card must have free."""
+
+    tensors_gib: float
+    expected_gib: float
+    gate_gib: float
+    peak_phase: str
+
+
+class PeakMemory(TypedDict):
+    """The most that the process held, GiB; the card's figures are None on a CPU."""
+
+    gpu_allocated_gib: float | None
+    gpu_reserved_gib: float | None
+    rss_gib: float
+
+
+class Best(TypedDict):
+    """The checkpoint that was kept: its step, what decided, and the digest of the adapter's tensors."""
+
+    step: int
+    metric: str
+    value: float
+    sha256: str
+
+
+class Environment(TypedDict):
+    """What the figures of a run depend on besides its config and its device."""
+
+    python: str
+    platform: str
+    packages: dict[str, str]
+    cuda: str | None
+    driver: str | None
+    git_commit: str | None
+
+
+class Manifest(Environment):
+    """What a run's figures depend on, as `manifest.json` has it; the last keys come while it trains.
+
+    Attributes:
+        data: file → SHA-256.
+        rows, dropped: by split, how many and which (id, tokens).
+        tokens: of an epoch: of its rows, computed (shared prefixes once), supervised.
+        recoveries: step, phase, change and message of each time that memory ran out.
+    """
+
+    device: DeviceFacts
+    model: str
+    model_folder: str
+    precision: str
+    template: TemplateFacts
+    data: dict[str, str]
+    rows: dict[str, int]
+    dropped: dict[str, list[tuple[str, int]]]
+    effective_batch: int
+    steps: int
+    longest_row: int
+    tokens: dict[str, int]
+    seed: int
+    lora: dict[str, Any]
+    planned_memory: PlannedMemory | None
+    attention: NotRequired[str]
+    matmul_gflops: NotRequired[float]
+    matmul_dtype: NotRequired[str]
+    recoveries: NotRequired[list[dict[str, Any]]]
+    best: NotRequired[Best]
+    peak_memory: NotRequired[PeakMemory]
+    wall_seconds: NotRequired[float]
 
 
 def runs_dir() -> Path:
@@ -74,31 +174,40 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:SHOWN] + more)
 
 
-def read_recipe(folder: Path) -> dict[str, Any]:
-    """The config.yaml of a run, as it stands there.
+def read_config(folder: Path, overrides: list[str] | None = None) -> Config:
+    """The config.yaml of a run, with `key=value` overrides; a run of an older version gets what it assumed (`ASSUMED`).
 
     Raises:
-        InputError: it is missing or broken.
+        InputError: it is missing or broken, lacks a key or has an unknown one, or a value is out of range.
     """
     path = folder / "config.yaml"
     try:
-        recipe = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("this file of the run is missing", where=str(path), fix=MEND) from None
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:
         raise InputError(f"the file is broken ({' '.join(str(e).split())})", where=str(path), fix=MEND) from None
-    if not isinstance(recipe, dict) or not isinstance(recipe.get("model"), dict):
+    if not isinstance(values, dict) or not isinstance(values.get("model"), dict):
         raise InputError(
-            "the file is empty" if not recipe else "this is not the config of a run", where=str(path), fix=MEND
+            "the file is empty" if not values else "this is not the config of a run", where=str(path), fix=MEND
         )
-    return recipe
+    for key, value in ASSUMED.items():
+        section, _, leaf = key.rpartition(".")
+        target = values.get(section) if section else values
+        if isinstance(target, dict):
+            target.setdefault(leaf, value)
+    _require(values, config_keys(), path, "copy it from a preset: finetune/presets/cpu.yaml")
+    return checked(values, path, overrides)
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path, needed: Sequence[str] = ()) -> Manifest:
     """The manifest of a run.
 
+    Args:
+        needed: dotted keys that the caller looks at; a manifest of another version may lack some.
+
     Raises:
-        InputError: the run has not begun to train, or the file is missing or broken.
+        InputError: the run has not begun to train, or the file is missing or broken, or lacks a key that is needed.
     """
     path = folder / "manifest.json"
     if not path.is_file() and not (folder / "metrics.jsonl").is_file():
@@ -111,4 +220,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(f"the file is broken ({e})", where=str(path), fix=MEND) from None
     if not isinstance(manifest, dict) or not isinstance(manifest.get("device"), dict):
         raise InputError("this is not the manifest of a run", where=str(path), fix=MEND)
-    return manifest
+    _require(manifest, needed, path, MEND)
+    return cast(Manifest, manifest)
+
+
+def peak_gib(manifest: Manifest) -> float | None:
+    """GiB that the run held at most, on the card or else of main memory; None before it ended."""
+    peak = manifest.get("peak_memory")
+    return (peak["gpu_reserved_gib"] or peak["rss_gib"]) if peak else None
+
+
+def _require(values: dict[str, Any], keys: Sequence[str], path: Path, fix: str) -> None:
+    for key in keys:
+        found: Any = values
+        for part in key.split("."):
+            if not isinstance(found, dict) or part not in found:
+                raise InputError("this key of the run is missing", where=f"{path} {key}", fix=fix)
+            found = found[part]

@@ -5,6 +5,7 @@ from statistics import median
 from finetune.diagnose.run_finding import RunFinding
 from finetune.diagnose.series import is_number, series, usual
 from finetune.history import History
+from tooltune.run import peak_gib
 
 NEAR = 0.9
 """Of the budget or the card: METRICS, "near the budget". A tenth of 6 GiB is what one desktop program can take."""
@@ -24,8 +25,8 @@ def memory_near(history: History) -> RunFinding | None:
     device = history.manifest["device"]
     cuda = device["kind"] == "cuda"
     logged = [p.value for p in series(history, "gpu_memory_reserved" if cuda else "memory")]
-    peak = history.manifest.get("peak_memory", {}).get("gpu_reserved_gib" if cuda else "rss_gib")
-    held = [*logged, *([peak] if is_number(peak) else [])]
+    peak = peak_gib(history.manifest)
+    held = logged if peak is None else [*logged, peak]
     limit = (history.config.memory.budget_gb if cuda else None) or device["memory_gib"]
     if not held or max(held) < NEAR * limit:
         return None

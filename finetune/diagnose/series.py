@@ -45,8 +45,8 @@ def best_row(history: History) -> dict[str, Any] | None:
 
 def scored_rows(history: History) -> int:
     """Validation rows that each evaluation generates and scores."""
-    rows: float = history.manifest.get("rows", {}).get("validation", math.inf)
-    return int(min(history.config.eval.generate, rows))
+    wanted = history.config.eval.generate
+    return min(wanted, history.manifest.get("rows", {}).get("validation", wanted))
 
 
 def start(points: Sequence[LoggedValue]) -> float:

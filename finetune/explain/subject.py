@@ -1,27 +1,21 @@
 """Which row is explained by which weights of a run, and the evaluation that it is a part of."""
 
-import difflib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from data.load import load_records
-from data.record import Record
+from data.load import read_splits, row_of, rows_of
 from data.render import Example, render
 from data.template import Template
-from data.tools import with_visible_tools
 from finetune.diagnose import best_row
 from finetune.history import read_history
-from finetune.rows import read_rows
 from tooltune.errors import InputError
 from tooltune.pretrained import load_tokenizer, resolve
 
 Say = Callable[[str], None]
 
 ADAPTERS = ("best", "last", "base")
-SPLITS = ("validation", "train", "test")
 
 
 @dataclass(frozen=True)
@@ -53,20 +47,19 @@ def read_subject(run: Path, row: str | None = None, *, adapter: str = "best", sp
     Raises:
         InputError: no such adapter, split or row, or the run has not finished.
     """
-    for value, known, option in ((adapter, ADAPTERS, "--adapter"), (split, SPLITS, "--split")):
-        if value not in known:
-            raise InputError(f"no {value!r}", where=option, fix=f"one of {', '.join(known)}")
+    if adapter not in ADAPTERS:
+        raise InputError(f"no {adapter!r}", where="--adapter", fix=f"one of {', '.join(ADAPTERS)}")
     folder = run / ("best" if adapter == "base" else adapter)
     if not (folder / "adapter_model.safetensors").is_file():
         raise InputError(
             f"the run has no {folder.name}/ adapter", where=str(run), fix="let it finish: RESUME=1 make train"
         )
     history = read_history(run)
-    records = _records(history.config, split)
-    record = _find(records, row, split)
+    records = rows_of(read_splits(history.config.data), split)
+    record = records[0] if row is None else row_of(records, row, f"the {split} split")
     tokenizer = load_tokenizer(folder)
-    known = history.manifest["template"]
-    template = Template(tokenizer.chat_template, known["family"], known["origin"])
+    saved = history.manifest["template"]
+    template = Template(tokenizer.chat_template, saved["family"], saved["origin"])
     evaluation = None
     if split == "validation" and adapter != "base":
         evaluation = best_row(history) if adapter == "best" else history.epochs[-1]
@@ -85,23 +78,3 @@ def load_weights(subject: Subject, say: Say) -> Any:
         base, dtype=history.manifest["precision"], load_in_4bit=history.config.model.load_in_4bit, device=device
     )
     return model if subject.adapter == "base" else add_adapter(model, subject.run / subject.adapter, device=device)
-
-
-def _records(config: Any, split: str) -> list[Record]:
-    if split == "test":
-        if not config.data.test:
-            raise InputError("the run's config names no data.test", where="config.yaml", fix="take another --split")
-        view = partial(with_visible_tools, max_tools=config.data.max_tools, descriptions=config.data.descriptions)
-        return [view(record) for record in load_records(config.data.test)]
-    train, validation = read_rows(config)
-    return train if split == "train" else validation
-
-
-def _find(records: list[Record], row: str | None, split: str) -> Record:
-    if row is None:
-        return records[0]
-    for record in records:
-        if record.id == row:
-            return record
-    near = difflib.get_close_matches(row, [r.id for r in records], n=3, cutoff=0.3) or [r.id for r in records[:3]]
-    raise InputError(f"no row {row!r} in the {split} split", where="--row", fix=f"for example {', '.join(near)}")

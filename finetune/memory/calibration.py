@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from finetune.memory.head import acts_large
 from finetune.memory.overheads import GIB, Calibration, assumed
@@ -13,7 +12,7 @@ from finetune.memory.setup import Engine, for_rows, setup_from
 from finetune.memory.shapes import shape_of
 from tooltune.config import Config
 from tooltune.errors import InputError
-from tooltune.run import read_manifest
+from tooltune.run import PlannedMemory, read_manifest
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Finished:
 
 def planned_memory(
     config: Config, *, longest: int, labelled: float, turing: bool, total: float = 0
-) -> dict[str, Any] | None:
+) -> PlannedMemory | None:
     """What a run's manifest keeps of the plan, GiB; None where the model's shape is not known.
 
     Args:
@@ -54,8 +53,12 @@ def planned_memory(
     engine: Engine = "unsloth" if config.model.backend == "unsloth" else "trl"
     setup = setup_from(config, shape, engine, turing=turing, large_card=acts_large(total))
     plan = make_plan(for_rows(setup, longest=longest, labelled=labelled), assumed())
-    sizes = {"tensors_gib": plan.allocated, "expected_gib": plan.expected, "gate_gib": plan.gate}
-    return {**{name: round(size / GIB, 3) for name, size in sizes.items()}, "peak_phase": plan.peak}
+    return {
+        "tensors_gib": round(plan.allocated / GIB, 3),
+        "expected_gib": round(plan.expected / GIB, 3),
+        "gate_gib": round(plan.gate / GIB, 3),
+        "peak_phase": plan.peak,
+    }
 
 
 def finished_runs(runs: Path, device: str | None = None, say: Callable[[str], None] = lambda _: None) -> list[Finished]:
@@ -81,15 +84,12 @@ def finished_runs(runs: Path, device: str | None = None, say: Callable[[str], No
 def _finished(run: Path, device: str | None) -> Finished | None:
     manifest = read_manifest(run)
     plan, peak = manifest.get("planned_memory"), manifest.get("peak_memory")
-    if not plan or not peak or not peak["gpu_reserved_gib"] or device not in (None, manifest["device"]["name"]):
+    if not plan or not peak or device not in (None, manifest["device"]["name"]):
         return None
-    return Finished(
-        run.name,
-        planned=float(plan["tensors_gib"]),
-        expected=float(plan["expected_gib"]),
-        allocated=float(peak["gpu_allocated_gib"]),
-        reserved=float(peak["gpu_reserved_gib"]),
-    )
+    allocated, reserved = peak["gpu_allocated_gib"], peak["gpu_reserved_gib"]
+    if not allocated or not reserved:
+        return None
+    return Finished(run.name, plan["tensors_gib"], plan["expected_gib"], allocated, reserved)
 
 
 def calibrate(runs: list[Finished]) -> Calibration:

@@ -8,6 +8,7 @@ from finetune.diagnose import best_row, verdicts
 from finetune.diagnose.series import evaluated, head, is_number, series, warmup_steps
 from finetune.diagnose.verdict import PAST_THE_BEST
 from finetune.history import History
+from tooltune.run import peak_gib
 
 Colour = Literal["accent", "good", "bad", "probe", "soft"]
 Unit = Literal["loss", "rate", "norm", "share", "gib", "speed", "tokens"]
@@ -242,14 +243,12 @@ def _memory(history: History) -> Curve:
 
 def memory_limit(history: History) -> float | None:
     """GiB that the run could use: of the card (or the part of it that the config allows), or of main memory."""
-    return number(history.config.memory.budget_gb) or number((history.manifest.get("device") or {}).get("memory_gib"))
+    return number(history.config.memory.budget_gb) or number(history.manifest["device"].get("memory_gib"))
 
 
 def memory_peak(history: History) -> float | None:
     """GiB that the run held at most, as the manifest of a finished run says; None before that."""
-    peak = history.manifest.get("peak_memory") or {}
-    cuda = (history.manifest.get("device") or {}).get("kind") == "cuda"
-    return number(peak.get("gpu_reserved_gib" if cuda else "rss_gib"))
+    return number(peak_gib(history.manifest))
 
 
 def _speed(history: History) -> Curve:

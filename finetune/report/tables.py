@@ -11,6 +11,7 @@ from finetune.rate import flops_text
 from finetune.report.curves import memory_limit, memory_peak, number, overfitting_from
 from finetune.report.trained import pace, trained
 from tooltune.page.text import short, visible
+from tooltune.run import Manifest
 
 State = Literal["finished", "running", "stopped"]
 
@@ -245,11 +246,11 @@ def facts(history: History) -> list[tuple[str, str]]:
     return [(key, short(str(value))) for key, value in rows if value not in (None, "")]
 
 
-def _matmul(manifest: dict[str, Any]) -> str:
+def _matmul(manifest: Manifest) -> str:
     return f"{flops_text(manifest['matmul_gflops'])} ({manifest['matmul_dtype']})"
 
 
-def _dropped(manifest: dict[str, Any]) -> str:
+def _dropped(manifest: Manifest) -> str:
     dropped = manifest.get("dropped") or {}
     return " / ".join(str(len(ids) if isinstance(ids, list) else ids) for ids in dropped.values())
 

@@ -143,6 +143,19 @@ def test_bundled_rows_come_back_through_the_parser(tokenizer: Any) -> None:
     check_roundtrip(rows, tokenizer, project_template(tokenizer, "signature"))
 
 
+def test_every_trained_turn_comes_back_through_the_parser(tokenizer: Any) -> None:
+    from eval.roundtrip import check_roundtrip
+
+    own = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    own += "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    drops_calls = Template(own, "hermes", "own")
+    with pytest.raises(InputError, match="does not give the calls of turn 2 back: no call") as raised:
+        check_roundtrip([RECORD], tokenizer, drops_calls)
+    assert raised.value.where == "row"
+    untrained = [m | {"trained": False} if i == 2 else m for i, m in enumerate(RECORD.messages)]
+    check_roundtrip([replace(RECORD, messages=untrained)], tokenizer, drops_calls)
+
+
 def test_hangul_is_literal_in_prompts(tokenizer: Any) -> None:
     text = tokenizer.decode(render_prompt(RECORD, tokenizer, project_template(tokenizer, "json")))
     assert "add_load 설명" in text and "\\u" not in text

@@ -182,7 +182,7 @@ def evaluated_here(run: Path, **options: Any) -> tuple[list[str], dict[str, Any]
 
 def test_split_that_is_not_there(evaluated: Path) -> None:
     assert "no test rows" in evaluate(evaluated, "run", expect=2)
-    with pytest.raises(InputError, match="'dev' is no split"):
+    with pytest.raises(InputError, match="unknown split 'dev'"):
         evaluated_here(evaluated / "runs" / "run", split="dev")
 
 

@@ -25,9 +25,9 @@ MANIFEST = {
 
 
 def run(device: str = "cuda", *, backend: str = "unsloth", **memory: Any) -> Trained:
-    kept = {"budget_gb": None, "offload_embedding": False, "offload_layers": 0} | memory
-    model = {"name": "a/model", "backend": backend, "load_in_4bit": True, "attention": "auto"}
-    config = {"model": model, "memory": kept, "train": {"gradient_checkpointing": "unsloth"}}
+    model = {"model.name": "a/model", "model.backend": backend, "model.load_in_4bit": True, "model.attention": "auto"}
+    kept = {f"memory.{key}": value for key, value in memory.items()}
+    config = load_config("cpu").changed(model | kept | {"train.gradient_checkpointing": "unsloth"})
     trained = Trained(Path("run"), config, {"device": {"kind": device}, "precision": "bfloat16"})
     trained.__dict__["device"] = device  # as if there were such a card
     return trained

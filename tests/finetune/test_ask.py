@@ -10,7 +10,7 @@ import pytest
 from data.record import Record
 from data.render import render_prompt
 from eval.generate import Output
-from eval.trained import Trained, read_trained
+from eval.trained import read_trained
 from finetune.ask import _fullest, judge, read_ahead, read_context, run_and_requests, usual_line
 from tests.tiny import FIXTURES, TINY, environment, finetune
 from tooltune.errors import InputError
@@ -113,14 +113,13 @@ def test_usual_line_is_the_one_that_all_rows_have() -> None:
 
 
 def test_usual_row_has_the_most_tools_under_their_own_names() -> None:
-    run = Trained(Path("run"), {"data": {"max_tools": None, "descriptions": True}}, {})
     rows = [
         Record("renamed", [], [LOAD] * 3, {"renamed": {}}),
         Record("few", [], [LOAD]),
         Record("most", [], [LOAD] * 2),
         Record("later", [], [LOAD] * 2),
     ]
-    assert _fullest(run, rows).id == "most" and _fullest(run, rows[:1]).id == "renamed"
+    assert _fullest(rows).id == "most" and _fullest(rows[:1]).id == "renamed"
 
 
 @pytest.fixture(scope="module")

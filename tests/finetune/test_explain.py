@@ -77,8 +77,8 @@ def test_the_base_model_and_the_defaults(run: Path, rows: list[Explained]) -> No
     [
         ({"row": "no-such-row"}, "no row 'no-such-row' in the validation split"),
         ({"adapter": "first"}, "no 'first'"),
-        ({"split": "holdout"}, "no 'holdout'"),
-        ({"split": "test"}, "names no data.test"),
+        ({"split": "holdout"}, "unknown split 'holdout'"),
+        ({"split": "test"}, "the run has no test rows"),
     ],
 )
 def test_wrong_input_is_said(run: Path, arguments: dict[str, str], said: str) -> None:

@@ -5,11 +5,13 @@ import os
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from eval.cli import app
+from tooltune.config import load_config
 from tooltune.errors import InputError
-from tooltune.run import find_run, point_latest, read_manifest, read_recipe
+from tooltune.run import ASSUMED, find_run, point_latest, read_config, read_manifest
 
 CONFIG = "model:\n  name: embedded\n"
 
@@ -84,10 +86,22 @@ def test_a_broken_config_names_the_file_and_the_mend(runs: Path, text: str) -> N
     run = begun(runs, "torn")
     (run / "config.yaml").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=r"config\.yaml: ") as e:
-        read_recipe(run)
+        read_config(run)
     assert "put the file back" in e.value.fix
     done = CliRunner().invoke(app, ["run", "torn"])
     assert done.exit_code == 2 and str(e.value) in done.stderr
+
+
+def test_a_run_of_an_older_version_gets_what_it_assumed(runs: Path) -> None:
+    values = load_config("cpu").model_dump(mode="json")
+    for key in ASSUMED:
+        section, _, leaf = key.rpartition(".")
+        del (values[section] if section else values)[leaf]
+    run = begun(runs, "old")
+    (run / "config.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    config = read_config(run, ["eval.generate=0"])
+    assert config.train.share_prefix == "off" and not config.model.fast_matmul and config.memory.recoveries == 0
+    assert config.loss.role_weights.name == 1 and config.eval.generate == 0
 
 
 def test_a_run_without_its_config(runs: Path) -> None:
@@ -95,7 +109,7 @@ def test_a_run_without_its_config(runs: Path) -> None:
     (run / "config.yaml").unlink()
     assert "config.yaml: this file of the run is missing → put the file back" in refused("torn")
     with pytest.raises(InputError, match="this file of the run is missing"):
-        read_recipe(run)
+        read_config(run)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "3", "{}", json.dumps({"device": 1})])

