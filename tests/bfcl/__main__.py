@@ -1,4 +1,4 @@
-"""`python -m eval bfcl`: is this scorer's verdict BFCL's, and where not, why?"""
+"""`python -m tests.bfcl`: is this scorer's verdict BFCL's, and where not, why?"""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,10 +17,10 @@ def bfcl(
     with errors_as_lines(debug):
         from rich.console import Console
 
-        from eval.bfcl.checker import load_bfcl
-        from eval.bfcl.crosscheck import crosscheck
-        from eval.bfcl.items import CATEGORIES, load_items
-        from eval.bfcl.report import markdown, summary
+        from tests.bfcl.checker import load_bfcl
+        from tests.bfcl.crosscheck import crosscheck
+        from tests.bfcl.items import CATEGORIES, load_items
+        from tests.bfcl.report import markdown, summary
         from tooltune.console import progress
         from tooltune.errors import JobFailed
         from tooltune.files import atomic_write
@@ -45,3 +45,10 @@ def bfcl(
                 f"no rule explains why {number} ({way}) is {'right' if theirs else f'wrong ({word})'} for BFCL alone",
                 fix=f"the output: {text[:300]!r}",
             )
+
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app.command()(bfcl)
+
+if __name__ == "__main__":
+    app()

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-from eval.bfcl.items import Item
+from tests.bfcl.items import Item
 from tooltune.errors import InputError
 
 VERSION = "2026.3.23"

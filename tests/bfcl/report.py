@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from eval.bfcl.checker import VERSION
-from eval.bfcl.crosscheck import Crosscheck
-from eval.bfcl.items import Item
-from eval.bfcl.rules import BFCL_ACCEPTS, NO_ANSWER, NO_ANSWER_SAYS, OURS_ACCEPTS
+from tests.bfcl.checker import VERSION
+from tests.bfcl.crosscheck import Crosscheck
+from tests.bfcl.items import Item
+from tests.bfcl.rules import BFCL_ACCEPTS, NO_ANSWER, NO_ANSWER_SAYS, OURS_ACCEPTS
 
 KNOWN = (
     "Four habits of BFCL's were known before: texts are folded, parallel calls are matched one after the other, "
@@ -40,7 +40,7 @@ def markdown(found: Crosscheck, items: Sequence[Item]) -> str:
     categories = Counter(item.category for item in items)
     parts = [
         "# The scorer beside BFCL's",
-        f"Made by `python -m eval bfcl --out docs/bfcl-crosscheck.md` with bfcl-eval {VERSION}. For "
+        f"Made by `python -m tests.bfcl --out docs/bfcl-crosscheck.md` with bfcl-eval {VERSION}. For "
         + ", ".join(f"{name} ({n})" for name, n in categories.items())
         + " the right answers, and the right answers changed in one place, are judged twice: by BFCL's AST checker and "
         "by this project's Exact Match (strict reading). Where the two differ, a rule below says why: a change to the "

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-import eval.bfcl.crosscheck as module
+import tests.bfcl.crosscheck as module
 from data.formats.schema import tools_of
-from eval.bfcl.checker import Bfcl, load_bfcl, read_blocks
-from eval.bfcl.corruptions import CALLS, TEXTS, VALUES, outputs
-from eval.bfcl.crosscheck import crosscheck, explain
-from eval.bfcl.items import CATEGORIES, Item, answer, gold, load_items, variants
-from eval.bfcl.report import KNOWN, markdown, summary
-from eval.bfcl.rules import Case, counts_as_right
-from eval.cli import app
 from eval.parse import parse_tool_calls, render_calls
 from eval.parsed import ToolCall
+from tests.bfcl.__main__ import app
+from tests.bfcl.checker import Bfcl, load_bfcl, read_blocks
+from tests.bfcl.corruptions import CALLS, TEXTS, VALUES, outputs
+from tests.bfcl.crosscheck import crosscheck, explain
+from tests.bfcl.items import CATEGORIES, Item, answer, gold, load_items, variants
+from tests.bfcl.report import KNOWN, markdown, summary
+from tests.bfcl.rules import Case, counts_as_right
 
 installed = pytest.mark.skipif(find_spec("bfcl_eval") is None, reason="bfcl-eval is not installed")
 PROPERTIES = {
@@ -162,7 +162,7 @@ def test_the_page_adds_up():
 
 @pytest.mark.skipif(find_spec("bfcl_eval") is not None, reason="bfcl-eval is installed")
 def test_the_command_says_that_the_package_is_missing():
-    done = CliRunner().invoke(app, ["bfcl"])
+    done = CliRunner().invoke(app, [])
     assert done.exit_code == 2 and "pip install --no-deps bfcl-eval==" in done.stderr and not done.stdout
 
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from eval.bfcl.checker import Bfcl
-from eval.bfcl.corruptions import outputs
-from eval.bfcl.items import Item
-from eval.bfcl.rules import BFCL_ACCEPTS, NO_ANSWER, OURS_ACCEPTS, Case, counts_as_right, no_answer_accepted
+from tests.bfcl.checker import Bfcl
+from tests.bfcl.corruptions import outputs
+from tests.bfcl.items import Item
+from tests.bfcl.rules import BFCL_ACCEPTS, NO_ANSWER, OURS_ACCEPTS, Case, counts_as_right, no_answer_accepted
 
 
 @dataclass

@@ -8,9 +8,9 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from eval.bfcl.items import Item, answer
 from eval.parse import render_calls
 from eval.parsed import ToolCall
+from tests.bfcl.items import Item, answer
 
 Calls = list[ToolCall]
 Way = Callable[[Item, Calls, int], Calls | None]

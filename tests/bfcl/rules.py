@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import Any
 
-from eval.bfcl.checker import Bfcl, read_blocks
-from eval.bfcl.items import Item, answer, gold
 from eval.parse import parse_tool_calls, render_calls
 from eval.parsed import ToolCall
 from eval.scoring import Sample, score_sample
 from eval.scoring.equality import RELATIVE_TOLERANCE
+from tests.bfcl.checker import Bfcl, read_blocks
+from tests.bfcl.items import Item, answer, gold
 
 Calls = list[ToolCall]
 Scalar = Callable[[Any], Any]
