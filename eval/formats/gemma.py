@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from eval.formats.envelope import LOST, NOTHING, Body, skip_space
+from eval.formats.envelope import LOST, NOTHING, Body, markers, skip_space
+from eval.formats.family import Family, blocks
 from eval.formats.reading import Reading
 from eval.formats.relaxed_json import relaxed_decode
 from eval.formats.render import raw_text
@@ -22,7 +23,7 @@ _WORDS = {"true": True, "false": False, "null": None, "True": True, "False": Fal
 _TAIL = re.compile(r"[\]}\s]*")
 
 
-def gemma_body(quote: str, stop: str) -> Body:
+def _gemma_body(quote: str, stop: str) -> Body:
     """The body reader.
 
     Args:
@@ -182,13 +183,15 @@ class _Values:
         raise self.fault("not_a_value", pos)
 
 
-def write_call(call: ToolCall, quote: str) -> str:
-    """`call:f{…}` with sorted keys, as both templates write it.
-
-    Raises:
-        InputError: a string or key holds the quote token.
-    """
-    return f"call:{call.name}" + _write(call.arguments, quote)
+def _family(name: str, quote: str, opens: str, close: str, *markers_: tuple[str, ...]) -> Family:
+    """A family of this value syntax, told by its tokens; both templates sort the keys of `call:f{…}`."""
+    return Family(
+        names=(name,),
+        markers=markers_,
+        openers=(opens,),
+        parse=blocks(markers(re.escape(opens), close), _gemma_body(quote, close)),
+        render=lambda calls: "".join(f"{opens}call:{c.name}{_write(c.arguments, quote)}{close}" for c in calls),
+    )
 
 
 def _write(value: Any, quote: str) -> str:
@@ -200,3 +203,9 @@ def _write(value: Any, quote: str) -> str:
     if isinstance(value, list):
         return "[" + ",".join(_write(item, quote) for item in value) + "]"
     return "None" if value is None else raw_text(value)
+
+
+FAMILIES = (
+    _family("functiongemma", "<escape>", "<start_function_call>", "<end_function_call>", ("<start_function_call>",)),
+    _family("gemma4", '<|"|>', "<|tool_call>", "<tool_call|>", ("<|tool_call>", "<tool_call|>"), ('<|"|>',)),
+)
