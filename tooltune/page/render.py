@@ -18,6 +18,7 @@ def render(
     folder: Path,
     *,
     lang: str,
+    template: str = "page.html",
     styles: Sequence[str] = ("page.css",),
     script: str | None = "",
     libraries: Sequence[str] = (),
@@ -25,7 +26,7 @@ def render(
     filters: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> str:
-    """The page of a folder: its `page.html`, which fills the blocks of `base.html`, with the house's style before its
+    """The page of a folder: its template, which fills the blocks of `base.html`, with the house's style before its
     own.
 
     Style and scripts are allowed by their hashes and nothing else, so that no text of a model, a dataset or a run can
@@ -33,6 +34,7 @@ def render(
 
     Args:
         lang: the language that the page opens in, ko or en; the reader can switch.
+        template: the folder's own.
         styles: the folder's style sheets.
         script: the page's JavaScript, which runs after that of the switches; None: none, the page switches without.
         libraries: JavaScript that runs before it.
@@ -50,7 +52,7 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {"visible": lambda text: visible(str(text)), **(filters or {})}
-    return environment.get_template("page.html").render(
+    return environment.get_template(template).render(
         lang=lang,
         policy=_policy(scripts, style),
         style=Markup(style),

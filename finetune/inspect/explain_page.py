@@ -9,8 +9,8 @@ from typing import Any
 from markupsafe import Markup
 
 from data.render import Role
-from finetune.explain.explained import Explained, Part
-from finetune.explain.subject import Subject
+from finetune.inspect.explained import Explained, Part
+from finetune.inspect.subject import Subject
 from tooltune.files import atomic_write
 from tooltune.page import read_words, render, sentence
 from tooltune.page.text import visible
@@ -34,7 +34,9 @@ def to_html(explained: Explained, subject: Subject, path: Path, *, lang: str = "
     page = render(
         HERE,
         lang=lang,
-        script=(HERE / "page.js").read_text(encoding="utf-8"),
+        template="explain.html",
+        styles=("explain.css",),
+        script=(HERE / "explain.js").read_text(encoding="utf-8"),
         data=data,
         filters={"line": _line, "probability": _probability},
         say=say,

@@ -6,9 +6,9 @@ from rich.table import Table
 from rich.text import Text
 
 from data.render import Role
-from finetune.explain.explained import Explained, Guess, Part
-from finetune.explain.subject import Subject
-from finetune.preview import STYLES
+from finetune.inspect.explained import Explained, Guess, Part
+from finetune.inspect.pieces import STYLES
+from finetune.inspect.subject import Subject
 from tooltune.page.text import short, visible
 
 SURE, LIKELY = 0.9, 0.5

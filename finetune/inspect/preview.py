@@ -10,16 +10,10 @@ from rich.console import Console
 from rich.text import Text
 
 from data.render import Example, Role
+from finetune.inspect.pieces import STYLES, Piece, pieces
 from tooltune.files import atomic_write
 from tooltune.page.text import visible
 
-STYLES = {
-    Role.MASKED: "dim",
-    Role.NAME: "bold magenta",
-    Role.ARGUMENTS: "cyan",
-    Role.FORMAT: "yellow",
-    Role.TEXT: "green",
-}
 ROLES = {
     Role.MASKED: ("읽기만 함", "read, not trained"),
     Role.NAME: ("도구 이름", "a tool's name"),
@@ -36,26 +30,6 @@ FACTS = (
     (r"(.*); (\d+) longer than (\d+) tokens were left out: (.*)", r"\1; \3토큰보다 긴 \2행은 뺐음: \4"),
 )
 """What the command says of the rows, as patterns, and the same in Korean; anything else stays as it was said."""
-
-
-@dataclass(frozen=True)
-class Piece:
-    """The shortest run of tokens that decodes to whole characters: one token, or several that share a character.
-
-    Attributes:
-        text: decoded, special tokens included.
-        role: the role of its tokens.
-        tokens: their ids.
-    """
-
-    text: str
-    role: Role
-    tokens: tuple[int, ...]
-
-    def shown(self) -> str:
-        """The text with nothing invisible in it: control characters by name, and the newlines that are trained."""
-        text = visible(self.text)
-        return text.replace("\n", "↵\n") if self.role else text
 
 
 @dataclass(frozen=True)
@@ -77,21 +51,6 @@ class Shown:
             runs.append({"role": role.name.lower(), **place})
             at += count
         return runs
-
-
-def pieces(example: Example, tokenizer: Any) -> list[Piece]:
-    """Cut a rendered row into pieces; a byte-level tokenizer splits a Hangul syllable over up to three tokens."""
-    found: list[Piece] = []
-    waiting: list[int] = []
-    for token, role in zip(example.input_ids, example.roles, strict=True):
-        waiting.append(token)
-        text = tokenizer.decode(waiting, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-        if "\ufffd" not in text or len(waiting) > 8:
-            found.append(Piece(text, Role(role), tuple(waiting)))
-            waiting = []
-    if waiting:
-        found.append(Piece(tokenizer.decode(waiting), Role(example.roles[-1]), tuple(waiting)))
-    return found
 
 
 def show(example: Example, tokenizer: Any) -> Shown:
@@ -132,6 +91,8 @@ def to_html(rows: list[Shown], facts: list[str], path: Path) -> None:
     page = render(
         Path(__file__).parent,
         lang="ko",
+        template="preview.html",
+        styles=("preview.css",),
         script=None,
         in_both=in_both,
         rows=rows,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from data.render import Example, Role
+from finetune.inspect.pieces import pieces
 from finetune.losses import HEAD_ROWS, supervised_states
-from finetune.preview import pieces
 
 WORST = 10
 
