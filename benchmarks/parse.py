@@ -110,7 +110,7 @@ def measure(
 
 def renderable() -> list[str]:
     """The name of every family that can be written."""
-    return [module.NAMES[0] for module in dict.fromkeys(families().values()) if hasattr(module, "render")]
+    return [module.names[0] for module in dict.fromkeys(families().values())]
 
 
 def rendered(records: Sequence[Record], family: str) -> list[Output]:

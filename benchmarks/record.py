@@ -6,10 +6,11 @@ the verdict. A test holds the READMEs to the files.
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+from benchmarks.report import write_report
 from benchmarks.report.markdown import block
 from benchmarks.results import RESULTS
 from tooltune.blocks import READMES, fill_blocks, has_block
@@ -20,10 +21,16 @@ from tooltune.files import atomic_write
 KIND = "bench"
 
 
-def record_command(debug: Debug = DEBUG) -> None:
+def record_command(
+    pages: Annotated[bool, typer.Option("--pages", help="draw each result's page and picture beside it, too")] = False,
+    debug: Debug = DEBUG,
+) -> None:
     """Put the results of benchmarks/results/ between their marks in both READMEs."""
     with errors_as_lines(debug):
         shown, unmarked = record()
+        if pages:
+            for name, result in read_results().items():
+                write_report(result, RESULTS / f"{name}.json")
         typer.echo(f"Written: README.md, README.ko.md ({', '.join(shown) or 'no result has a mark'})")
         if unmarked:
             typer.echo(f"Without a mark `<!-- {KIND}: NAME -->`: {', '.join(unmarked)}")

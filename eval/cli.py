@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from eval.commands.bfcl import bfcl
 from eval.commands.compare import compare_runs
 from eval.commands.endpoint import endpoint
 from eval.commands.score import score_file
@@ -90,5 +89,4 @@ class _Bars:
 
 app.command("score")(score_file)
 app.command("compare")(compare_runs)
-app.command("bfcl")(bfcl)
 app.command("endpoint")(endpoint)

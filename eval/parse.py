@@ -18,12 +18,11 @@ The parsing policy, by the numbers that the modules of `eval.formats` cite:
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from types import ModuleType
 from typing import Any
 
-from eval.formats import families
 from eval.formats.bare_json import read_fences, read_whole
 from eval.formats.envelope import NOTHING, json_body, markers, read_blocks, skip_space
+from eval.formats.family import Family, families
 from eval.formats.mentions import Mentions
 from eval.formats.outside import cut_reasoning, has_reasoning, skip_reasoning, trim
 from eval.formats.probe import TOOL, written_calls
@@ -49,21 +48,21 @@ def parse_tool_calls(
     Raises:
         InputError: there is no such family.
     """
-    module = _module(family)
+    own = _family(family)
     body, unclosed = trim(text), False
     start = 0
     thinking = has_reasoning(body)
     if thinking:
         start, unclosed = skip_reasoning(body)
     if unclosed:
-        attempted = any(opener in body for opener in module.OPENERS)
+        attempted = any(opener in body for opener in own.openers)
         return Parsed([], True, False, True, attempted, "", ["unclosed_think"])
     body = body[start:] if start else body
     try:
-        r = _read(body, module, tools)
+        r = _read(body, own, tools)
         if thinking and (cut := cut_reasoning(body, r.call_spans)):
             body, unclosed = cut
-            r = _read(body, module, tools)
+            r = _read(body, own, tools)
     except RecursionError:  # the caller's own stack is nearly full
         r = Reading(body)
         r.broken("too_deep")
@@ -81,59 +80,59 @@ def parse_tool_calls(
     )
 
 
-def _module(family: str) -> ModuleType:
-    module = families().get(family)
-    if module is None:
+def _family(family: str) -> Family:
+    found = families().get(family)
+    if found is None:
         near = get_close_matches(family, families(), n=1)
         fix = f"did you mean {near[0]!r}?" if near else "known: " + ", ".join(sorted(families()))
         raise InputError(f"no tool-call format named {family!r}", fix=fix)
-    return module
+    return found
 
 
-def _read(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> Reading:
+def _read(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Reading:
     """Read with the family's own parser; where it finds no attempt, look for drift into another format (rule 7)."""
-    r: Reading = module.parse(body, tools)
+    r: Reading = own.parse(body, tools)
     if r.attempted or not body:
         return r
     best = r
     for read in (_other_markers, _whole_json, _whole_python, _fenced, _damaged):
-        drift = read(body, module, tools)
+        drift = read(body, own, tools)
         if drift is not None and drift.attempted:
             drift.deviates("other_format")
             if drift.calls:
                 return drift
             best = best if best.attempted else drift
     if not best.attempted:
-        _unread(best, module)
+        _unread(best, own)
     return best
 
 
-def _unread(r: Reading, module: ModuleType) -> None:
+def _unread(r: Reading, own: Family) -> None:
     """An opening marker of the family that no reader took, or the beginning of one at the end of the text (rule 10)."""
     text, mentions = r.text, Mentions(r.text)
-    openers = re.compile("|".join(map(re.escape, module.OPENERS)) or "(?!)")
+    openers = re.compile("|".join(map(re.escape, own.openers)) or "(?!)")
     found = [match.span() for match in openers.finditer(text)]
     for (start, end), (until, _) in zip(found, [*found[1:], (len(text), 0)], strict=False):
         if not mentions.covers(start, end, until):
             r.broken("unread_marker")
             r.cover(start, end, read=False)
             return
-    cut = max((n for o in module.OPENERS for n in range(5, len(o)) if text.endswith(o[:n])), default=0)
+    cut = max((n for o in own.openers for n in range(5, len(o)) if text.endswith(o[:n])), default=0)
     if cut and not mentions.in_code(len(text) - cut):
         r.broken("cut")
         r.cover(len(text) - cut, len(text), read=False)
         r.cut = True
 
 
-def _other_markers(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> Reading | None:
+def _other_markers(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Reading | None:
     """Another family's markers are in the text."""
     attempt = None
     for other in dict.fromkeys(families().values()):
-        if other is module or not any(opener in body for opener in other.OPENERS):
+        if other is own or not any(opener in body for opener in other.openers):
             continue
         r: Reading = other.parse(body, tools)
         if r.calls or (r.attempted and attempt is None):
-            if _is_python(other) and not _is_python(module):
+            if other.python and not own.python:
                 r.broken("python_syntax")
             attempt = r
         if r.calls:
@@ -141,12 +140,12 @@ def _other_markers(body: str, module: ModuleType, tools: Sequence[Mapping[str, A
     return attempt
 
 
-def _whole_json(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> Reading:
+def _whole_json(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Reading:
     """The whole output, or a whole fence, is one call object."""
     return read_whole(body)
 
 
-def _whole_python(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> Reading | None:
+def _whole_python(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Reading | None:
     """The whole output is calls of offered tools in Python syntax."""
     start = skip_space(body, 0)
     if "(" not in body[:2000]:
@@ -157,12 +156,12 @@ def _whole_python(body: str, module: ModuleType, tools: Sequence[Mapping[str, An
     if end == NOTHING or skip_space(body, end) < len(body) or not names or not names <= functions(tools).keys():
         return None
     trial.cover(start, len(body))
-    if not _is_python(module):
+    if not own.python:
         trial.broken("python_syntax")
     return trial
 
 
-def _fenced(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> Reading | None:
+def _fenced(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Reading | None:
     """An object in a fence, in prose, names an offered tool."""
     return read_fences(body, tools) if "```" in body else None
 
@@ -173,16 +172,12 @@ _LIKE_MARKER = markers(
 _LIKE_BODY = json_body(want="any")
 
 
-def _damaged(body: str, module: ModuleType, tools: Sequence[Mapping[str, Any]]) -> Reading:
+def _damaged(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Reading:
     """A tag that is no family's marker but means to be one, such as `<toolcall>` or `tool_call>`."""
     r = read_blocks(Reading(body), _LIKE_MARKER, _LIKE_BODY)
     if r.attempted:
         r.deviates("damaged_marker")
     return r
-
-
-def _is_python(module: ModuleType) -> bool:
-    return getattr(module, "PYTHON", False)
 
 
 def detect_family(chat_template: str) -> str:
@@ -191,21 +186,21 @@ def detect_family(chat_template: str) -> str:
     Where several do, or none (the template writes no calls, or refuses every probe), the most specific set of markers
     in the template decides; "hermes" when none is there: the project then renders with its own Hermes template.
     """
-    candidates = [module for module in dict.fromkeys(families().values()) if module.MARKERS]
+    candidates = [own for own in dict.fromkeys(families().values()) if own.markers]
     fallback = families()["hermes"]
     for calls, written in written_calls(chat_template):
-        readings = [(parse_tool_calls(written, m.NAMES[0], [TOOL]), m) for m in candidates]
+        readings = [(parse_tool_calls(written, m.names[0], [TOOL]), m) for m in candidates]
         exact = [(r, m) for r, m in readings if r.strict_calls == calls]
         if exact:
             candidates = [m for r, m in exact if not r.text] or [m for _, m in exact]
             fallback = candidates[0]
             break
-    best = max(candidates, key=lambda module: _weight(module, chat_template))
-    return str((best if _weight(best, chat_template) else fallback).NAMES[0])
+    best = max(candidates, key=lambda own: _weight(own, chat_template))
+    return str((best if _weight(best, chat_template) else fallback).names[0])
 
 
-def _weight(module: ModuleType, chat_template: str) -> int:
-    fit = [markers for markers in module.MARKERS if all(marker in chat_template for marker in markers)]
+def _weight(own: Family, chat_template: str) -> int:
+    fit = [markers for markers in own.markers if all(marker in chat_template for marker in markers)]
     return max((sum(map(len, markers)) for markers in fit), default=0)
 
 
@@ -215,8 +210,4 @@ def render_calls(calls: Iterable[ToolCall], family: str = "hermes") -> str:
     Raises:
         InputError: no such family, or the format cannot carry these calls (their number, or a mark inside a string).
     """
-    module = _module(family)
-    if not hasattr(module, "render"):
-        raise InputError(f"calls of the {family!r} format cannot be rendered")
-    rendered: str = module.render(list(calls))
-    return rendered
+    return _family(family).render(list(calls))

@@ -9,7 +9,7 @@ import typer
 from finetune.arguments import config_from, named
 from finetune.ask import ask_command
 from finetune.doctor.command import doctor
-from finetune.explain.command import explain_command
+from finetune.inspect.command import explain_command, preview_command
 from finetune.memory.command import plan
 from finetune.report.command import report_command
 from finetune.runs_table import runs_command
@@ -59,39 +59,6 @@ def train(
 
 
 @app.command()
-def preview(
-    arguments: Annotated[
-        list[str] | None, typer.Argument(metavar="[PRESET|FILE] [KEY=VALUE ...]", help="as for train")
-    ] = None,
-    rows: Annotated[int, typer.Option(min=1, help="rows to show, spread over the training split")] = 4,
-    html: Annotated[Path | None, typer.Option(help="write a page instead of printing")] = None,
-    debug: Debug = DEBUG,
-) -> None:
-    """Show rows as the model sees them, each token coloured by what it is to the loss."""
-    with errors_as_lines(debug):
-        from rich.console import Console
-
-        from data.load import evenly_spaced
-        from finetune.preview import show, to_html, to_terminal
-        from finetune.rows import describe_rows, prepare, read_rows
-        from tooltune.files import writable
-
-        if html:
-            writable(html)
-        _, config = config_from(arguments, typer.echo)
-        facts: list[str] = []
-        prepared = prepare(config, read_rows(config), facts.append)
-        for name, rendered in (("train", prepared.train), ("validation", prepared.validation)):
-            facts.append(describe_rows(name, rendered, config.data.max_length))
-        shown = [show(example, prepared.tokenizer) for example in evenly_spaced(prepared.train.examples, rows)]
-        if html:
-            to_html(shown, facts, html)
-            typer.echo(f"Written: {html}")
-        else:
-            to_terminal(shown, facts, Console(highlight=False))
-
-
-@app.command()
 def record(
     run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
     debug: Debug = DEBUG,
@@ -111,5 +78,6 @@ app.command("ask")(ask_command)
 app.command()(plan)
 app.command()(doctor)
 app.command("runs")(runs_command)
+app.command("preview")(preview_command)
 app.command("explain")(explain_command)
 app.command("report")(report_command)

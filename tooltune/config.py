@@ -146,6 +146,8 @@ class Loss(Section):
 class Memory(Section):
     """The card's memory: how much may be used, what waits in main memory, what is tried when it runs out."""
 
+    card_gb: Annotated[float, Field(ge=0.5, le=1024)] | None = None
+    """GiB of the card that the preset is made for: `plan` counts with so many. None: for no card in particular."""
     budget_gb: Annotated[float, Field(ge=0.5, le=1024)] | None
     """Use at most so many GiB of the card, as if it had no more (a label says "emulated"); None: all of it."""
     offload_embedding: bool

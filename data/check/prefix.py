@@ -24,7 +24,7 @@ Encode = Callable[[str], Sequence[int]]
 
 
 @dataclass(frozen=True)
-class Row:
+class TokenisedRow:
     """One row.
 
     Attributes:
@@ -82,7 +82,7 @@ class Shared:
         return f"{found}: {fewer} fewer {self.unit}s are computed. {why}".rstrip()
 
 
-def shared(rows: Sequence[Row], encode: Encode, unit: str, step: int = STEP) -> Shared:
+def shared(rows: Sequence[TokenisedRow], encode: Encode, unit: str, step: int = STEP) -> Shared:
     """What rows share, a family standing together in steps of `step` rows.
 
     Args:
@@ -109,7 +109,7 @@ def shared(rows: Sequence[Row], encode: Encode, unit: str, step: int = STEP) -> 
     )
 
 
-def reason(rows: Sequence[Row], encode: Encode, unit: str, shares: bool) -> str:
+def reason(rows: Sequence[TokenisedRow], encode: Encode, unit: str, shares: bool) -> str:
     """Why sorted rows share little: what neighbours most often differ in first, and what to do about it."""
     if len(rows) < 2:
         return "a single row has no partner"
@@ -194,7 +194,7 @@ def shared_prefixes(records: Sequence[Record], lengths: Sequence[int], tokenizer
         ids: list[list[int]] = encoder(texts, add_special_tokens=False)["input_ids"]
         return ids
 
-    rows: list[Row] = []
+    rows: list[TokenisedRow] = []
     for start in range(0, len(records), 256):
         part = records[start : start + 256]
         befores = [_before_answer(r) for r in part]
@@ -205,7 +205,7 @@ def shared_prefixes(records: Sequence[Record], lengths: Sequence[int], tokenizer
             ]
         )
         whole = lengths[start : start + 256]
-        rows += [Row(r, lead, length) for r, lead, length in zip(part, leads, whole, strict=True)]
+        rows += [TokenisedRow(r, lead, length) for r, lead, length in zip(part, leads, whole, strict=True)]
     return shared(rows, lambda text: encode([text])[0], "token" if tokenizer else "character")
 
 

@@ -4,15 +4,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from data.check import Report
 from data.check.finding import Finding
+from data.check.report import CheckReport
 
 SHOWN = 12
 """Tools that are listed."""
 _COLOUR = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
-def show(report: Report, console: Console) -> None:
+def show(report: CheckReport, console: Console) -> None:
     """Print the summary, the balance, the lengths and the findings."""
     console.print(_files(report))
     console.print(_balance(report))
@@ -30,7 +30,7 @@ def _kinds(n: int, of: str) -> str:
     return f"{n} kind{'' if n == 1 else 's'} of {of}s"
 
 
-def _files(report: Report) -> Table:
+def _files(report: CheckReport) -> Table:
     table = Table(title="Files", title_justify="left")
     table.add_column("file", overflow="fold")
     table.add_column("format")
@@ -44,7 +44,7 @@ def _files(report: Report) -> Table:
     return table
 
 
-def _balance(report: Report) -> Table:
+def _balance(report: CheckReport) -> Table:
     table = Table(title="Balance", title_justify="left", show_header=False)
     table.add_column("what")
     table.add_column("counts", overflow="fold")
@@ -58,7 +58,7 @@ def _balance(report: Report) -> Table:
     return table
 
 
-def _tokens(report: Report) -> Table:
+def _tokens(report: CheckReport) -> Table:
     assert report.tokens
     table = Table(title=f"Tokens a row ({escape(report.tokens.tokenizer)}, project template)", title_justify="left")
     first = next(iter(report.tokens.styles.values()))
@@ -70,7 +70,7 @@ def _tokens(report: Report) -> Table:
     return table
 
 
-def _shared(report: Report, console: Console) -> None:
+def _shared(report: CheckReport, console: Console) -> None:
     """What training reads once, a line a split."""
     if not report.shared:
         return

@@ -1,17 +1,14 @@
 """Functionary v3.2: `f\\n{…}>>>g\\n{…}`; the prompt ends with the first `>>>`, and `all\\n` opens plain text."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from eval.formats.envelope import LOST, skip_space
+from eval.formats.family import Family
 from eval.formats.named_json import add_call
 from eval.formats.reading import Reading, Tools
 from eval.formats.render import json_text
 from eval.parsed import ToolCall
-
-NAMES = ("functionary_v32", "functionary")
-MARKERS = ((">>>all",), (">>>",))
-OPENERS = ()
 
 _SEPARATOR = ">>>"
 _HEAD = re.compile(r"(?:>>>)?\s{0,9}([^\s<>{}\"'`]{1,200})[ \t]{0,9}\r?\n\s{0,9}(?=\{)")
@@ -19,7 +16,7 @@ _UNREAD_HEAD = re.compile(r">>>(?!all\b)[^\s<>{}\"'`]{1,200}[ \t]{0,9}(?:\r?\n|\
 _TEXT_HEAD = re.compile(r"(?:>>>)?all\r?\n")
 
 
-def parse(text: str, tools: Tools = ()) -> Reading:
+def _parse(text: str, tools: Tools) -> Reading:
     """Read the segments one after another; a segment that is not a name above an object is text."""
     r, pos = Reading(text), skip_space(text, 0)
     while 0 <= pos < len(text):
@@ -44,6 +41,17 @@ def parse(text: str, tools: Tools = ()) -> Reading:
     return r
 
 
-def render(calls: Iterable[ToolCall]) -> str:
+def _render(calls: Sequence[ToolCall]) -> str:
     """Write calls as the Functionary v3.2 chat template does, behind the prompt's own `>>>`."""
     return _SEPARATOR.join(f"{c.name}\n{json_text(c.arguments)}" for c in calls)
+
+
+FAMILIES = (
+    Family(
+        names=("functionary_v32", "functionary"),
+        markers=((">>>all",), (">>>",)),
+        openers=(),
+        parse=_parse,
+        render=_render,
+    ),
+)

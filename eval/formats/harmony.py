@@ -5,17 +5,14 @@ chat template writes it. The analysis channel is reasoning.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from eval.formats.envelope import LOST, skip_space
+from eval.formats.family import Family
 from eval.formats.named_json import add_call
 from eval.formats.reading import Reading, Tools
 from eval.formats.render import json_text, single
 from eval.parsed import ToolCall
-
-NAMES = ("harmony", "gpt_oss")
-MARKERS = (("<|channel|>", "<|message|>"),)
-OPENERS = ("to=functions.",)
 
 _TOKEN = re.compile(r"<\|(start|channel|message|end|call|return)\|>")
 _RECIPIENT = re.compile(r"\bto=(functions\.)?([^\s<>{}]{1,200})")
@@ -23,7 +20,7 @@ _CHANNEL = re.compile(r"<\|channel\|>\s{0,9}(\w{1,20})")
 _HEADER = 400
 
 
-def parse(text: str, tools: Tools = ()) -> Reading:
+def _parse(text: str, tools: Tools) -> Reading:
     """Read the messages in order: calls, reasoning (dropped) and text."""
     r, begin = Reading(text), 0
     tokens = list(_TOKEN.finditer(text))
@@ -81,10 +78,21 @@ def _call(
     r.cover(begin, end)
 
 
-def render(calls: Iterable[ToolCall]) -> str:
+def _render(calls: Sequence[ToolCall]) -> str:
     """Write the one call of a turn as the gpt-oss chat template does."""
-    call = single(calls, NAMES[0])
+    call = single(calls, "harmony")
     return (
         f"<|start|>assistant to=functions.{call.name}<|channel|>commentary json<|message|>"
         f"{json_text(call.arguments)}<|call|>"
     )
+
+
+FAMILIES = (
+    Family(
+        names=("harmony", "gpt_oss"),
+        markers=(("<|channel|>", "<|message|>"),),
+        openers=("to=functions.",),
+        parse=_parse,
+        render=_render,
+    ),
+)

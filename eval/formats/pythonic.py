@@ -1,21 +1,12 @@
-"""Pythonic calls, for Llama 3.2 and 4, and Gemma 3 prompts: `[f(x=1), g()]`.
-
-The list may stand in `<|python_start|>…<|python_end|>`; Gemma 3 prompts ask for a ```` ```tool_code ```` fence.
-"""
+"""Families that write calls in Python syntax: bare, in a fence, or between markers of their own."""
 
 import re
-from collections.abc import Iterable
 
-from eval.formats.envelope import LOST, NOTHING, markers, read_blocks, skip_space
+from eval.formats.envelope import LOST, NOTHING, json_body, markers, read_blocks, skip_space
+from eval.formats.family import Family, blocks
 from eval.formats.mentions import Mentions
 from eval.formats.python_calls import LIST_START, NAME, calls_body, write_calls
 from eval.formats.reading import Reading, Tools, functions
-from eval.parsed import ToolCall
-
-NAMES = ("pythonic", "gemma3", "llama4", "llama4_pythonic", "llama3_2")
-MARKERS = (("<|python_start|>",), ("tool_code",), ("<|header_start|>",))
-OPENERS = ("<|python_start|>", "```tool_code")
-PYTHON = True
 
 _TOKENS = markers(r"<\|python_start\|>", "<|python_end|>")
 _TOKENS_BODY = calls_body("list", "<|python_end|>")
@@ -28,7 +19,7 @@ _FIRST = re.compile(
 )
 
 
-def parse(text: str, tools: Tools = ()) -> Reading:
+def _pythonic(text: str, tools: Tools) -> Reading:
     """Read the calls between tokens, in a fence, or standing as a list on a line of their own."""
     first = _FIRST.search(text)
     if first and first.lastgroup == "tokens":
@@ -78,6 +69,43 @@ def _in_prose(r: Reading, tools: Tools) -> None:
             r.cover(match.start(), max(end, match.end()), read=False)
 
 
-def render(calls: Iterable[ToolCall]) -> str:
-    """Write calls as a Python list."""
-    return f"[{', '.join(write_calls(calls))}]"
+_LFM2_PYTHON = calls_body(stop="<|tool_call_end|>")
+_LFM2_JSON = json_body(want="one", stop="<|tool_call_end|>")
+
+
+def _lfm2_body(r: Reading, pos: int) -> int:
+    end = _LFM2_PYTHON(r, pos)
+    return _LFM2_JSON(r, pos) if end == NOTHING else end
+
+
+FAMILIES = (
+    # LFM2: <|tool_call_start|>[f(x=1, s='a')]<|tool_call_end|>. Where the system prompt asks for JSON, the same tokens
+    # hold one call object or an array of them.
+    Family(
+        names=("lfm2",),
+        markers=(("<|tool_call_start|>",), ("<|im_start|>", "List of tools: "), ("<|tool_list_start|>",)),
+        openers=("<|tool_call_start|>",),
+        parse=blocks(markers(r"<\|tool_call_start\|>", "<|tool_call_end|>"), _lfm2_body),
+        render=lambda calls: f"<|tool_call_start|>[{', '.join(write_calls(calls))}]<|tool_call_end|>",
+        python=True,
+    ),
+    # Olmo 3: <function_calls>\nf(x=1)\ng()\n</function_calls>, one call a line; JSON's null/true/false allowed
+    Family(
+        names=("olmo3",),
+        markers=(("<function_calls>",),),
+        openers=("<function_calls>",),
+        parse=blocks(markers("<function_calls>", "</function_calls>"), calls_body("lines", "</function_calls>")),
+        render=lambda calls: "<function_calls>\n" + "\n".join(write_calls(calls)) + "\n</function_calls>",
+        python=True,
+    ),
+    # Llama 3.2 and 4, Gemma 3 prompts: [f(x=1), g()]. The list may stand in <|python_start|>…<|python_end|>; Gemma 3
+    # prompts ask for a ```tool_code fence.
+    Family(
+        names=("pythonic", "gemma3", "llama4", "llama4_pythonic", "llama3_2"),
+        markers=(("<|python_start|>",), ("tool_code",), ("<|header_start|>",)),
+        openers=("<|python_start|>", "```tool_code"),
+        parse=_pythonic,
+        render=lambda calls: f"[{', '.join(write_calls(calls))}]",
+        python=True,
+    ),
+)

@@ -1,7 +1,7 @@
 """Small parts that the families' `render` functions share."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from eval.parsed import ToolCall
@@ -49,3 +49,8 @@ def single(calls: Iterable[ToolCall], family: str) -> ToolCall:
     if len(listed) != 1:
         raise InputError(f"the {family} chat template writes one call a turn, not {len(listed)}")
     return listed[0]
+
+
+def parameters(call: ToolCall, form: str, text: Callable[[Any], str]) -> str:
+    """The arguments one behind another, each as `form` has `{key}` and `{value}`; `text` writes a value."""
+    return "".join(form.format(key=key, value=text(value)) for key, value in call.arguments.items())

@@ -1,7 +1,6 @@
 """`python -m finetune plan`: will it fit, term by term, before anything is loaded."""
 
 import json
-import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -43,7 +42,7 @@ def plan(
     arguments: Words = None,
     budget: Annotated[
         float | None,
-        typer.Option(min=0.5, max=1024, help="GiB; else memory.budget_gb, the preset's, the free memory, or 6"),
+        typer.Option(min=0.5, max=1024, help="GiB; else memory.budget_gb, memory.card_gb, the free memory, or 6"),
     ] = None,
     fit: Annotated[bool, typer.Option("--fit", help="the largest micro-batch and the longest rows that fit")] = False,
     table: Annotated[bool, typer.Option("--table", help="micro-batch × length")] = False,
@@ -89,12 +88,6 @@ def _refuse(option: str, given: list[str]) -> None:
         )
 
 
-def preset_budget(source: str) -> float | None:
-    """GiB in a preset's name: 6 for `6gb` and `6gb-7b`; None for any other."""
-    found = re.match(r"(\d+)gb\b", Path(source).stem)
-    return float(found[1]) if found else None
-
-
 @dataclass(frozen=True)
 class Answer:
     """What is printed. The plans are those of the three engines, the chosen one first; `budget` in bytes; `left_out`
@@ -138,7 +131,7 @@ def _plan(source: str, overrides: list[str], options: Options) -> None:
     calibration = calibrate(runs if card else [])  # a ratio of another machine's card would not hold here
     turing = options.turing or bool(card and card.turing)
     chosen = "unsloth" if config.model.backend == "unsloth" else "trl"
-    named_gib = options.budget or config.memory.budget_gb or preset_budget(source)
+    named_gib = options.budget or config.memory.budget_gb or config.memory.card_gb
     gib = named_gib or (card.free / GIB if card else 6)
     size = named_gib * GIB if named_gib else (card.total if card else 0)
     where = {"turing": turing, "large_card": acts_large(size)}

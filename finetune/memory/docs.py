@@ -8,7 +8,6 @@ from statistics import mean
 
 from eval import memory
 from finetune.memory import activations, head, inference, overheads, terms
-from finetune.memory.command import preset_budget
 from finetune.memory.fit import LONGEST, longest
 from finetune.memory.overheads import GIB, MIB
 from finetune.memory.plan import Plan, make_plan
@@ -83,7 +82,8 @@ def with_table(text: str, preset: str) -> str:
 
 def preset_table(name: str) -> str:
     """What a preset takes on both generations of cards, GiB, as comment lines."""
-    config, budget = load_config(name), preset_budget(name) or 6
+    config = load_config(name)
+    budget = config.memory.card_gb or 6
     shape, _ = shape_of(config.model.name)
     plans = [make_plan(setup_from(config, shape, "unsloth", turing=turing, xformers=True)) for turing in (True, False)]
     size = {term.name: [p.terms[n].size for p in plans] for n, term in enumerate(plans[0].terms)}

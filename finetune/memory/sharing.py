@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from data.check.prefix import LITTLE, Row, Shared, shared
+from data.check.prefix import LITTLE, Shared, TokenisedRow, shared
 from data.record import Record
 from data.render import Example
 from finetune.attention import PACKED_FAMILIES
@@ -102,6 +102,6 @@ def look_at_rows(config: Config, device: Device, *, packed: bool) -> Rows | None
     return Rows(alike, folder, own, length.longest, labelled)
 
 
-def _rows(records: Sequence[Record], examples: Sequence[Example]) -> list[Row]:
+def _rows(records: Sequence[Record], examples: Sequence[Example]) -> list[TokenisedRow]:
     by_id = {record.id: record for record in records}
-    return [Row(by_id[e.id], e.input_ids[: lead(e.labels)], len(e.input_ids)) for e in examples]
+    return [TokenisedRow(by_id[e.id], e.input_ids[: lead(e.labels)], len(e.input_ids)) for e in examples]

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 from eval.memory import ROOM, WASTE, answering
 from finetune.memory import activations, inference, terms
-from finetune.memory.command import preset_budget
 from finetune.memory.overheads import CONTEXT, GIB, UNCALIBRATED, Calibration, Verdict, to_load
 from finetune.memory.plan import Plan, make_plan
 from finetune.memory.setup import Engine, setup_from
@@ -71,8 +70,8 @@ def every_preset(
     """
     found = {}
     for name in preset_names():
-        if gib := preset_budget(name):
-            config = load_config(name)
+        config = load_config(name)
+        if gib := config.memory.card_gb:
             engine: Engine = "unsloth" if config.model.backend == "unsloth" else "trl"
             s = setup_from(config, shape_of(config.model.name)[0], engine, turing=turing, xformers=xformers)
             plan = make_plan(s, calibration)

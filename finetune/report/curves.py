@@ -1,17 +1,15 @@
 """The curves of a run as plain data, for the page's script and for the pictures alike. METRICS, "Curves to draw"."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal
 
 from finetune.diagnose import best_row, verdicts
 from finetune.diagnose.series import evaluated, head, is_number, series, warmup_steps
 from finetune.diagnose.verdict import PAST_THE_BEST
 from finetune.history import History
+from tooltune.page.curves import Band, Colour, Curve, CurvePanel, Level, Line, Mark, Region
 from tooltune.run import peak_gib
-
-Colour = Literal["accent", "good", "bad", "probe", "soft"]
-Unit = Literal["loss", "rate", "norm", "share", "gib", "speed", "tokens"]
 
 MAX_POINTS = 1500
 """Of one line: what a screen can show. Of a longer one the lowest and highest of each stretch stay, so spikes do."""
@@ -25,90 +23,6 @@ HEADROOM = 1.6
 
 CROWDED = 1.25
 """The first steps are left out of it where they would make it so many times higher, or more."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a panel.
-
-    Attributes:
-        key: what it shows; also the key of its name.
-        look: `points` a marker a value, `line` without markers, `faint` the raw values behind a smoothed line.
-        y: in the panel's unit; None leaves a gap.
-    """
-
-    key: str
-    colour: Colour
-    look: Literal["points", "line", "faint"]
-    x: list[float]
-    y: list[float | None]
-
-
-@dataclass(frozen=True)
-class Level:
-    """A value that a panel's lines are read against."""
-
-    key: str
-    value: float
-    colour: Colour
-
-
-@dataclass(frozen=True)
-class Band:
-    """A range of values that is as it should be."""
-
-    key: str
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One pair of axes.
-
-    Attributes:
-        log: values too far apart for a plain axis.
-        top: the value that the axis ends at; None: the highest.
-        beyond: the highest value of the first steps that `top` leaves out.
-    """
-
-    key: str
-    unit: Unit
-    lines: list[Line]
-    levels: list[Level]
-    bands: list[Band]
-    log: bool = False
-    top: float | None = None
-    beyond: float | None = None
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A place on the horizontal axis."""
-
-    key: str
-    x: float
-    colour: Colour
-
-
-@dataclass(frozen=True)
-class Region:
-    """A stretch of the horizontal axis."""
-
-    key: str
-    start: float
-    end: float
-
-
-@dataclass(frozen=True)
-class Curve:
-    """One figure: panels above each other over a shared axis, epochs or optimizer steps."""
-
-    key: str
-    axis: Literal["epoch", "step"]
-    panels: list[Panel]
-    marks: list[Mark]
-    regions: list[Region]
 
 
 def curves(history: History) -> list[Curve]:
@@ -154,7 +68,7 @@ def _loss(history: History) -> Curve:
         before = max((row["epoch"] for row in history.epochs if row["epoch"] < turn), default=turn)
         regions.append(Region("overfitting", (before + turn) / 2, float(history.epochs[-1]["epoch"])))
     top, beyond = _top(history)
-    return Curve("loss", "epoch", _panels(Panel("loss", "loss", lines, [], [], top=top, beyond=beyond)), marks, regions)
+    return Curve("loss", "epoch", _panels(CurvePanel("loss", "loss", lines, top=top, beyond=beyond)), marks, regions)
 
 
 def _top(history: History) -> tuple[float | None, float | None]:
@@ -181,14 +95,10 @@ def _learning(history: History) -> Curve:
         "learning",
         "step",
         _panels(
-            Panel(
-                "learning_rate",
-                "rate",
-                [_line(history.steps, "step", "learning_rate", "learning_rate", "probe")],
-                [],
-                [],
+            CurvePanel(
+                "learning_rate", "rate", [_line(history.steps, "step", "learning_rate", "learning_rate", "probe")]
             ),
-            Panel(
+            CurvePanel(
                 "grad_norm",
                 "norm",
                 _smoothed(norm, history),
@@ -198,7 +108,6 @@ def _learning(history: History) -> Curve:
             ),
         ),
         _broken(history, "step"),
-        [],
     )
 
 
@@ -211,7 +120,7 @@ def _tools(history: History) -> Curve:
         "abstention": "soft",
     }
     lines = [_line(history.epochs, "epoch", key, key, colour, "points") for key, colour in colours.items()]
-    return Curve("tools", "epoch", _panels(Panel("share", "share", lines, [], [])), _best(history), [])
+    return Curve("tools", "epoch", _panels(CurvePanel("share", "share", lines)), _best(history))
 
 
 def _roles(history: History) -> Curve:
@@ -220,7 +129,7 @@ def _roles(history: History) -> Curve:
         _line(history.epochs, "epoch", f"eval_loss_{role}", f"role_{role}", colour, "points")
         for role, colour in colours.items()
     ]
-    return Curve("roles", "epoch", _panels(Panel("role_loss", "loss", lines, [], [])), _best(history), [])
+    return Curve("roles", "epoch", _panels(CurvePanel("role_loss", "loss", lines)), _best(history))
 
 
 def _memory(history: History) -> Curve:
@@ -238,7 +147,7 @@ def _memory(history: History) -> Curve:
         levels.append(Level("memory_limit", limit, "bad"))
     if peak is not None:
         levels.append(Level("memory_peak", peak, "soft"))
-    return Curve("memory", "step", _panels(Panel("gpu_gib" if cuda else "main_gib", "gib", lines, levels, [])), [], [])
+    return Curve("memory", "step", _panels(CurvePanel("gpu_gib" if cuda else "main_gib", "gib", lines, levels)))
 
 
 def memory_limit(history: History) -> float | None:
@@ -269,12 +178,10 @@ def _speed(history: History) -> Curve:
         "speed",
         "step",
         _panels(
-            Panel("speed", "speed", [speed], levels, []),
-            Panel("tokens", "tokens", tokens, [], []),
-            Panel("utilization", "share", busy, [], []),
+            CurvePanel("speed", "speed", [speed], levels),
+            CurvePanel("tokens", "tokens", tokens),
+            CurvePanel("utilization", "share", busy),
         ),
-        [],
-        [],
     )
 
 
@@ -328,7 +235,7 @@ def _smoothed(line: Line, history: History) -> list[Line]:
     ]
 
 
-def _panels(*panels: Panel) -> list[Panel]:
+def _panels(*panels: CurvePanel) -> list[CurvePanel]:
     """Those that have something to show, without the lines that have nothing."""
     kept = []
     for panel in panels:

@@ -55,9 +55,6 @@ def _recorded(run: Path) -> float:
 def _render(
     run: Path, history: History, other: History | None, sides: list[dict[str, Any]], recorded: float, lang: str
 ) -> str:
-    from plotly.offline import get_plotlyjs
-
-    plotly = get_plotlyjs()
     drawn = curves(history)
     data = {
         "curves": {curve.key: asdict(curve) for curve in drawn},
@@ -69,14 +66,13 @@ def _render(
     return render(
         HERE,
         lang=lang,
-        libraries=[plotly],
+        curves=True,
         script=(HERE / "page.js").read_text(encoding="utf-8"),
         data=data,
         filters={"duration": tables.duration, "breakable": _breakable},
         say=say,
         in_both=in_both,
         code=_code,
-        refused=re.findall(r'getElementById\("([0-9a-f]{64})"\)', plotly),
         history=history,
         other=other,
         names=[visible(h.name) for h in (history, other) if h],
@@ -87,7 +83,7 @@ def _render(
         figures=tables.key_figures(history),
         epochs=tables.epoch_rows(history),
         rates=tables.shown_rates(history),
-        curves=drawn,
+        drawn=drawn,
         ends=tables.best_and_last(history),
         best=best_row(history),
         against=tables.against(history, other) if other else [],

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from data.check import check_files
 from data.check.lengths import row_lengths
-from data.check.prefix import Characters, Row, Shared, shared, shared_prefixes
+from data.check.prefix import Characters, Shared, TokenisedRow, shared, shared_prefixes
 from data.commands import app
 from data.families import families
 from data.record import Record
@@ -102,7 +102,7 @@ def test_the_place_is_the_token_of_the_system_turn_that_differs(tmp_path: Path) 
 
 
 def test_little_is_said_with_its_reason() -> None:
-    rows = [Row(record(n), [*range(40), 100 + n], 900) for n in range(8)]
+    rows = [TokenisedRow(record(n), [*range(40), 100 + n], 900) for n in range(8)]
     found = shared(rows, lambda text: list(map(ord, text)), "token")
     assert found.sentence() == (
         "Your 40-token prefix stands in 8 rows: 4% fewer tokens are computed. What stands behind the prefix is long: "

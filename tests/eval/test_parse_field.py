@@ -56,10 +56,10 @@ def test_plamo3_reads_its_own() -> None:
     assert parse_tool_calls(case["text"], "plamo3", case["tools"]).format_ok
 
 
-@pytest.mark.parametrize("family", sorted({module.NAMES[0] for module in families().values() if module.OPENERS}))
+@pytest.mark.parametrize("family", sorted({module.names[0] for module in families().values() if module.openers}))
 def test_every_opening_marker_is_an_attempt(family: str) -> None:
     """At a line's start, in the middle of a line, and last in the text; not in a code span."""
-    marker = families()[family].OPENERS[0]
+    marker = families()[family].openers[0]
     for text in (f"{marker} x\ny", f"물론입니다 {marker} x\ny", f"물론입니다 {marker}"):
         parsed = parse_tool_calls(text, family)
         assert (parsed.attempted, parsed.json_valid, parsed.format_ok) == (True, False, False), text

@@ -14,13 +14,13 @@ from eval.parsed import ToolCall
 from tooltune.errors import InputError
 
 MODULES = list(dict.fromkeys(families().values()))
-FAMILIES = [module.NAMES[0] for module in MODULES]
+FAMILIES = [module.names[0] for module in MODULES]
 XML = ("qwen3_coder", "glm", "minimax_m2", "seed_oss", "minicpm5")
 ONE_CALL = ("llama3_json", "gigachat", "harmony")
 PYTHON = ("pythonic", "lfm2", "olmo3")
 GEMMA = ("gemma4", "functiongemma")
 MARKERS = sorted(
-    {opener for module in MODULES for opener in module.OPENERS}
+    {opener for module in MODULES for opener in module.openers}
     | {
         "</tool_call>",
         "</think>",

@@ -23,7 +23,7 @@ TOOLS = [
     for name in ("tools.json", "tools_heldout.json")
     for tool in json.loads((ROOT / "data/structural" / name).read_text(encoding="utf-8"))
 ]
-WRITTEN = sorted({module.NAMES[0] for module in families().values() if hasattr(module, "render")})
+WRITTEN = sorted({module.names[0] for module in families().values()})
 BY_ID = {row["id"]: row for row in ROWS}
 
 

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from data.render import Role
-from finetune.explain import Explained, explain, read_subject, to_html, to_terminal
-from finetune.explain.explained import Guess, Part, _by_role, _worst
-from finetune.explain.page import _probability
-from finetune.explain.subject import Subject, load_weights
 from finetune.history import read_history
+from finetune.inspect.explain_page import _probability, to_html
+from finetune.inspect.explain_terminal import to_terminal
+from finetune.inspect.explained import Explained, Guess, Part, _by_role, _worst, explain
+from finetune.inspect.subject import Subject, load_weights, read_subject
 from tests.eval.chromium import browser, find_chromium
 from tests.tiny import FIXTURES, TINY, finetune
 from tooltune.errors import InputError

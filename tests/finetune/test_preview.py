@@ -10,7 +10,7 @@ from data.load import load_records
 from data.record import Record, tool_call
 from data.render import Role, render, render_all
 from data.template import Template, project_template
-from finetune.preview import Shown, in_korean, show, to_html, to_terminal
+from finetune.inspect.preview import Shown, in_korean, show, to_html, to_terminal
 from finetune.rows import describe_rows
 from tests.eval.chromium import browser, find_chromium
 from tests.eval.report_samples import HOSTILE

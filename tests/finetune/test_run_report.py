@@ -16,7 +16,6 @@ from finetune.cli import app
 from finetune.history import read_history
 from finetune.report import write_plots, write_run_page
 from finetune.report.curves import MAX_POINTS, Curve, curves, overfitting_from
-from finetune.report.plots import rate_text
 from finetune.report.tables import (
     SHOWN_RATES,
     against,
@@ -37,6 +36,7 @@ from tests.eval.chromium import browser, find_chromium
 from tests.finetune import run_samples
 from tests.finetune.run_samples import change_events
 from tooltune.files import read_jsonl, write_json, write_jsonl
+from tooltune.page.plots import rate_text
 
 HOSTILE = "<img src=x onerror=window.hacked=1>'\"&{{7*7}}`$x^2$\u202e"
 

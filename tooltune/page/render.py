@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,15 @@ def render(
     folder: Path,
     *,
     lang: str,
+    template: str = "page.html",
     styles: Sequence[str] = ("page.css",),
     script: str | None = "",
-    libraries: Sequence[str] = (),
+    curves: bool = False,
     data: Any = None,
     filters: Mapping[str, Any] | None = None,
     **values: Any,
 ) -> str:
-    """The page of a folder: its `page.html`, which fills the blocks of `base.html`, with the house's style before its
+    """The page of a folder: its template, which fills the blocks of `base.html`, with the house's style before its
     own.
 
     Style and scripts are allowed by their hashes and nothing else, so that no text of a model, a dataset or a run can
@@ -33,15 +35,20 @@ def render(
 
     Args:
         lang: the language that the page opens in, ko or en; the reader can switch.
+        template: the folder's own.
         styles: the folder's style sheets.
         script: the page's JavaScript, which runs after that of the switches; None: none, the page switches without.
-        libraries: JavaScript that runs before it.
+        curves: the page draws `tooltune.page.curves`; its script calls `curveCharts` (curves.js), and plotly is in it.
         data: what the scripts read as JSON from the element `data`; None: there is no such element.
         filters: the template's own.
         values: what the template names.
     """
-    scripts = [] if script is None else [*libraries, (HERE / "switches.js").read_text(encoding="utf-8") + script]
-    style = "".join(path.read_text(encoding="utf-8") for path in (HERE / "base.css", *(folder / s for s in styles)))
+    own = ("curves.js",) if curves else ()
+    sheets = [HERE / "base.css", *([HERE / "curves.css"] if curves else []), *(folder / sheet for sheet in styles)]
+    library = _plotly() if curves else ""
+    before = "".join((HERE / name).read_text(encoding="utf-8") for name in ("switches.js", *own))
+    scripts = [] if script is None else [*filter(None, [library]), before + script]
+    style = "".join(path.read_text(encoding="utf-8") for path in sheets)
     environment = Environment(
         loader=ChoiceLoader([FileSystemLoader(folder), FileSystemLoader(HERE)]),
         autoescape=True,
@@ -50,14 +57,21 @@ def render(
         lstrip_blocks=True,
     )
     environment.filters |= {"visible": lambda text: visible(str(text)), **(filters or {})}
-    return environment.get_template("page.html").render(
+    return environment.get_template(template).render(
         lang=lang,
         policy=_policy(scripts, style),
         style=Markup(style),
         scripts=[Markup(one) for one in scripts],
+        refused=re.findall(r'getElementById\("([0-9a-f]{64})"\)', library),
         data=None if data is None else Markup(script_json(data)),
         **values,
     )
+
+
+def _plotly() -> str:
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
 
 
 def _policy(scripts: Sequence[str], style: str) -> str:

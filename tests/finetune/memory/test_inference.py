@@ -6,7 +6,6 @@ import pytest
 
 from eval import memory
 from finetune.memory import inference, terms
-from finetune.memory.command import preset_budget
 from finetune.memory.inference import later_answers
 from finetune.memory.overheads import GIB, UNCALIBRATED, expected
 from finetune.memory.plan import make_plan
@@ -14,7 +13,7 @@ from finetune.memory.setup import Setup, setup_from
 from finetune.memory.shapes import KNOWN, shape_of
 from tooltune.config import load_config, preset_names
 
-FOR_A_CARD = [name for name in preset_names() if preset_budget(name)]
+FOR_A_CARD = [name for name in preset_names() if load_config(name).memory.card_gb]
 
 
 def setup(preset: str, *overrides: str, turing: bool = False) -> Setup:
@@ -24,7 +23,7 @@ def setup(preset: str, *overrides: str, turing: bool = False) -> Setup:
 
 @pytest.mark.parametrize("preset", FOR_A_CARD)
 def test_evaluating_fits_the_card_that_the_preset_is_for(preset: str) -> None:
-    budget = (preset_budget(preset) or 0) * GIB
+    budget = (load_config(preset).memory.card_gb or 0) * GIB
     for turing in (False, True):
         found = later_answers(setup(preset, turing=turing), budget, UNCALIBRATED)
         assert found.verdict == "fits" and expected(found.allocated) <= budget
