@@ -47,8 +47,8 @@ def next_change(
 ) -> Change | None:
     """The first change that frees memory in this phase without changing what is learnt; None when nothing is left.
 
-    The effective batch stays, and with it the order of the rows. What comes first costs least time (VRAM: the terms of
-    a step): smaller batches, recomputed activations, optimizer states and then weights in main memory.
+    The effective batch stays, and with it the order of the rows. What comes first costs least time: smaller
+    batches, recomputed activations, optimizer states and then weights in main memory.
 
     Args:
         packed: rows are packed behind the prefixes that they share: memory is that of a pass, whatever the micro-batch.
