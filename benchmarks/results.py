@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from data.files import write_json
+from tooltune.files import write_json
 
 RESULTS = Path(__file__).parent / "results"
 

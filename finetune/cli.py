@@ -97,7 +97,7 @@ def record(
     run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
     debug: Debug = DEBUG,
 ) -> None:
-    """Put a finished and evaluated run's figures into docs/measured/ and the READMEs."""
+    """Put a finished and evaluated run's figures into docs/measured/, docs/results.md and the README."""
     with errors_as_lines(debug):
         from finetune.publish_results import record as write_record
         from tooltune.run import find_run
