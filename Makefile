@@ -11,7 +11,7 @@ ARGS ?=
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo 'Options go in ARGS: make train ARGS="cpu train.epochs=2 data.train=mine.jsonl"; RESUME=1 make train goes on.'
+	@echo 'Options go in ARGS: make train ARGS="cpu train.epochs=2 data.train=mine.jsonl"; RESUME=1 make train resumes.'
 
 setup: $(READY) ## make .venv and install the tested packages (once)
 

@@ -114,7 +114,7 @@ def check_roundtrip(records: Iterable[Record], tokenizer: Any, template: Templat
         back = [{"name": c.name, "arguments": c.arguments} for c in parsed.calls]
         if back != record.gold or not (parsed.json_valid and parsed.format_ok):
             raise InputError(
-                f"the chat template ({template.family}) does not give this row's calls back: "
+                f"the chat template ({template.family}) does not reproduce this row's calls: "
                 f"{back or 'no call'} instead of {record.gold}",
                 where=record.id,
                 fix=way_out(template),

@@ -148,10 +148,10 @@ class _Answering:
         kept = read_kept(path, asdict(settings))
         if kept.changed:
             old = path.replace(path.with_suffix(".old.jsonl"))
-            self.say(f"{name}: asking anew, for {', '.join(kept.changed)} changed (the old answers: {old.name})")
+            self.say(f"{name}: asking again: {', '.join(kept.changed)} changed (the old answers: {old.name})")
         answered, stale = fresh(kept, self.questions)
         if stale:
-            self.say(f"{name}: {stale} answers are to requests that were changed since: asking those anew")
+            self.say(f"{name}: {stale} answers are to requests that were changed since: asking those again")
         outputs = {i: _output(answered[i]) for i in self.questions if i in answered}
         missing = [i for i in self.questions if i not in outputs]
         if outputs and missing:
@@ -191,9 +191,9 @@ class _Answering:
 def _rows(trained: Trained, split: str, data: Path | None) -> tuple[list[Record], list[Record]]:
     """The rows that trained and those of the split or the file, as training and its evaluations saw them."""
     if split not in SPLITS:
-        raise InputError(f"{split!r} is no split", where="--split", fix="test, validation or train")
+        raise InputError(f"{split!r} is not a split", where="--split", fix="test, validation or train")
     if data and split != "test":
-        raise InputError("a split and a file to score in its place", where="--data", fix="leave out --split")
+        raise InputError("both a split and a file were given", where="--data", fix="leave out --split")
     splits = trained.splits(data)
     if not splits[split]:
         raise InputError(f"the run has no {split} rows", where=f"data.{split}", fix="name another with --split")

@@ -145,9 +145,9 @@ def _recover(job: Job, where: str, said: str) -> Config:
     )
     if change is None:
         less = "a smaller model" if where == "load" else "a shorter data.max_length or a smaller model"
-        raise JobFailed(said, f"every measure is taken already: {less} needs less")
+        raise JobFailed(said, f"every measure has been taken already: {less} needs less")
     text = describe(job.config, change)
-    job.say(f"Out of memory ({where}). Going on from the last finished step with {text}; the effective batch stays.")
+    job.say(f"Out of memory ({where}). Continuing from the last finished step with {text}; the effective batch stays.")
     checkpoint = last_checkpoint(job.run)
     step = int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
     job.recoveries.append({"step": step, "phase": where, "change": change, "said": said})
@@ -199,7 +199,7 @@ def _attempt(job: Job, checkpoint: Path | None) -> Path:
         watch.recorder.close()
         signal.signal(signal.SIGINT, before)
     if watch.interrupt.asked:
-        say(f"Stopped at step {trainer.state.global_step}, checkpoint saved. Go on with: RESUME=1 make train")
+        say(f"Stopped at step {trainer.state.global_step}, checkpoint saved. Resume with: RESUME=1 make train")
         say(f"  or: python -m finetune train --resume {run}")
         raise KeyboardInterrupt
     best = keep_best(config, run, trainer, prepared)
@@ -252,9 +252,7 @@ def _tell(config: Config, prepared: Prepared, length: Length, say: Any) -> None:
     say(f"{steps}; {length.tokens:,} tokens an epoch, {share:.0%} supervised")
     if length.computed < length.tokens:
         fewer = length.tokens / length.computed
-        say(
-            f"What rows begin with alike is read once: {length.computed:,} tokens are computed, {fewer:.1f} times fewer"
-        )
+        say(f"The start that rows share is read once: {length.computed:,} tokens are computed, {fewer:.1f} times fewer")
 
 
 def _tell_plan(plan: dict[str, Any] | None, budget_gib: float | None, say: Any) -> None:
@@ -271,7 +269,7 @@ def _tell_plan(plan: dict[str, Any] | None, budget_gib: float | None, say: Any) 
     if free < plan["gate_gib"]:
         say(
             f"  Tight: {plan['gate_gib']:.1f} GiB should be free. Close other programs that use the card, or see "
-            "`make plan`; if memory runs out, the run changes a setting and goes on"
+            "`make plan`; if memory runs out, the run changes a setting and continues"
         )
 
 
@@ -352,7 +350,7 @@ def _first_look(
         raise JobFailed(f"eval_loss is {metrics['eval_loss']} before training", "try another model.dtype")
     say(f"  fine, in {time.perf_counter() - started:.0f} s; eval_loss of the longest rows {metrics['eval_loss']:.3f}")
     minutes = seconds * trainer.args.gradient_accumulation_steps * length.steps / 60
-    say(f"  {length.steps} steps should take about {max(1, round(minutes))} min, evaluations apart")
+    say(f"  {length.steps} steps should take about {max(1, round(minutes))} min, not counting evaluations")
 
 
 def _resume(job: Job, trainer: Any, watch: Watch, length: Length, checkpoint: Path | None) -> None:
@@ -366,7 +364,7 @@ def _resume(job: Job, trainer: Any, watch: Watch, length: Length, checkpoint: Pa
     watch.recorder.forget_after(step, evaluated=evaluated)
     if not evaluated and _is_evaluation_step(job.config, length, step):
         watch.late.owed = lambda: trainer.evaluate_late(str(checkpoint))
-    job.say(f"Going on from step {step}, epoch {state['epoch']:.2f}")
+    job.say(f"Resuming from step {step}, epoch {state['epoch']:.2f}")
 
 
 def _is_evaluation_step(config: Config, length: Length, step: int) -> bool:
