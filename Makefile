@@ -16,7 +16,7 @@ ARGS ?=
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo 'Options go in ARGS: make train ARGS="cpu train.epochs=2 data.train=mine.jsonl"; RESUME=1 make train goes on.'
+	@echo 'Options go in ARGS: make train ARGS="cpu train.epochs=2 data.train=mine.jsonl"; RESUME=1 make train resumes.'
 
 setup: $(READY) ## make .venv and install the locked packages (once)
 
@@ -50,7 +50,7 @@ data: $(READY) ## rebuild the structural dataset; ARGS="check FILE" for your own
 plan: $(READY) ## will it fit the card, term by term, before anything is loaded
 	@$(BIN)/python -m finetune plan $(ARGS)
 
-doctor: $(READY) ## driver, card, 4-bit, libraries, memory, disk: fine, or what mends it
+doctor: $(READY) ## driver, card, 4-bit, libraries, memory, disk: fine, or what to do
 	@$(BIN)/python -m finetune doctor $(ARGS)
 
 report: $(READY) ## a run's page and pictures; two runs: ARGS="RUN OTHER"

@@ -1,18 +1,6 @@
 """From a model's output to calls: one entry for every tool-call format.
 
-The parsing policy, by the numbers that the modules of `eval.formats` cite:
-
-1. Byte-order marks, end tokens and reasoning go; an unclosed `<think>` means no calls. Tags inside strings stay.
-2. ONE JSON value is decoded from the open marker; only then is the close marker looked for.
-3. Strict JSON has no repeated key, no NaN or infinity; big integers stay exact.
-4. Where strict fails, one relaxed parser takes the deviations that keep the value; `json_valid` is False then.
-5. A call is an object with a string name and an object of arguments. Names are never corrected, calls never dropped.
-6. A broken block does not remove the good ones; `json_valid` is False for the sample.
-7. Without a marker: the whole output or fence is a call, or a fenced object in prose names an offered tool.
-8. Nothing is evaluated; time is linear; deep nesting gives no call. An array is read element by element where the
-   family writes arrays. In prose, an object of exactly the family's shape is a call, its name offered or not.
-10. A call is attempted as soon as the family's opening marker is written outside a code span, at a line's start or
-    not, whole or cut. Attempted and unread is no refusal. See `eval.formats.mentions` for what is only a mention.
+The rules that this module and `eval.formats` follow, and cite by number, are those of docs/parsing-policy.md.
 """
 
 import re

@@ -114,7 +114,7 @@ def check_roundtrip(records: Iterable[Record], tokenizer: Any, template: Templat
             calls = calls_of(record.messages[turn.index])
             if back != calls or not (parsed.json_valid and parsed.format_ok):
                 raise InputError(
-                    f"the chat template ({template.family}) does not give the calls of turn {turn.index} back: "
+                    f"the chat template ({template.family}) does not reproduce the calls of turn {turn.index}: "
                     f"{back or 'no call'} instead of {calls}",
                     where=record.id,
                     fix=way_out(template),

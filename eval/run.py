@@ -70,7 +70,7 @@ def evaluate_run(
     trained = read_trained(run)
     prepare(trained)
     if data and split != "test":
-        raise InputError("a split and a file to score in its place", where="--data", fix="leave out --split")
+        raise InputError("both a split and a file were given", where="--data", fix="leave out --split")
     splits = read_splits(trained.config.data, data)
     whole = rows_of(splits, split)
     split = file_name(data) if data else split
@@ -153,10 +153,10 @@ class _Answering:
         kept = read_kept(path, asdict(settings))
         if kept.changed:
             old = path.replace(path.with_suffix(".old.jsonl"))
-            self.say(f"{name}: asking anew, for {', '.join(kept.changed)} changed (the old answers: {old.name})")
+            self.say(f"{name}: asking again: {', '.join(kept.changed)} changed (the old answers: {old.name})")
         answered, stale = fresh(kept, self.questions)
         if stale:
-            self.say(f"{name}: {stale} answers are to requests that were changed since: asking those anew")
+            self.say(f"{name}: {stale} answers are to requests that were changed since: asking those again")
         outputs = {i: _output(answered[i]) for i in self.questions if i in answered}
         missing = [i for i in self.questions if i not in outputs]
         if outputs and missing:

@@ -122,7 +122,7 @@ def load_base(trained: Trained, say: Callable[[str], None]) -> Any:
             raise
         raise NoRoom(
             f"out of memory while {model.name} was loaded",
-            "close what else uses the memory; `make plan` has figures",
+            "close other programs that use memory; `make plan` has figures",
         ) from e
 
 

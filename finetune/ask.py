@@ -118,7 +118,7 @@ def read_context(trained: "Trained", row: str | None = None, tools: Path | None 
     from eval.outputs import read_tools
 
     if row and tools:
-        raise InputError("a row and a file of tools", where="--tools", fix="give one of them")
+        raise InputError("both a row and a file of tools were given", where="--tools", fix="give one of them")
     splits = read_splits(trained.config.data)
     if tools:
         found = read_tools(tools)

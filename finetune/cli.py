@@ -31,7 +31,7 @@ def train(
         typer.Argument(metavar="[PRESET|FILE] [KEY=VALUE ...]", help="a preset or YAML file, then overrides"),
     ] = None,
     resume: Annotated[
-        str | None, typer.Option(help="go on with this run (a name, a folder, or 'latest') from its last checkpoint")
+        str | None, typer.Option(help="resume this run (a name, a folder, or 'latest') from its last checkpoint")
     ] = None,
     debug: Debug = DEBUG,
 ) -> None:
@@ -47,7 +47,7 @@ def train(
                 raise InputError(
                     "a preset or file cannot be given with --resume",
                     where=source,
-                    fix="leave it out: a run goes on with its own config.yaml",
+                    fix="leave it out: a run is resumed with its own config.yaml",
                 )
             folder = find_run(resume)
             run_training(read_config(folder, overrides), folder.name, resume=folder)
@@ -63,7 +63,7 @@ def record(
     run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
     debug: Debug = DEBUG,
 ) -> None:
-    """Put a finished and evaluated run's figures into docs/measured/ and the READMEs."""
+    """Put a finished and evaluated run's figures into docs/measured/, docs/results.md and the README."""
     with errors_as_lines(debug):
         from finetune.publish_results import record as write_record
         from tooltune.run import find_run

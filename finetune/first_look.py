@@ -36,7 +36,7 @@ def first_look(trainer: ToolTrainer, length: Length, scorer: Scorer | None, say:
         raise JobFailed(f"eval_loss is {loss} before training", "try another model.dtype")
     say(f"  fine, in {time.perf_counter() - started:.0f} s; eval_loss of the longest rows {loss:.3f}")
     minutes = seconds * trainer.args.gradient_accumulation_steps * length.steps / 60
-    say(f"  {length.steps} steps should take about {max(1, round(minutes))} min, evaluations apart")
+    say(f"  {length.steps} steps should take about {max(1, round(minutes))} min, not counting evaluations")
 
 
 def probe(trainer: ToolTrainer) -> float:

@@ -1,21 +1,24 @@
-"""Figures for the README: from a finished run to a file in `docs/measured/`, and from there into the text.
+"""From a finished run to a file in `docs/measured/`, and from there into docs/results.md and the README's short table.
 
-`python -m finetune record RUN` does both. A test holds the README to the file.
+`python -m finetune record RUN` does both. A test compares the pages with the files.
 """
 
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from finetune.diagnose import Language, verdict_word, verdicts
 from finetune.history import read_history
 from finetune.report.trained import trained
-from tooltune.blocks import READMES, ROOT, fill_blocks
+from tooltune.blocks import ROOT, fill_blocks, renew_pages
 from tooltune.errors import InputError
-from tooltune.files import atomic_write, write_json
+from tooltune.files import write_json
 
 MEASURED = ROOT / "docs" / "measured"
+HEADLINE = ("must_call_exact", "abstention", "tool_name_accuracy", "json_validity", "execution_accuracy")
+"""What the README shows of a run; docs/results.md shows all."""
 
 WORDS = {
     "en": {
@@ -24,6 +27,7 @@ WORDS = {
         "|---|---|---|---|---|---|",
         "epoch_head": "| epoch | train loss | val loss | tool name | JSON | parameters | hallucinated | verdict |\n"
         "|---|---|---|---|---|---|---|---|",
+        "worse": "worse",
         "line": "{device}: {rows} rows, {steps} steps{time}, peak memory {memory} GiB",
         "time": " in {minutes:.1f} min ({rate} samples/s with its evaluations)",
         "parts": " in {minutes:.1f} min of steps ({rate} samples/s; trained in parts, evaluations apart)",
@@ -49,6 +53,7 @@ WORDS = {
         "bucket_head": "| 시험 묶음 | 문항 | 도구 이름 | JSON | 완전 일치 | 모델 없이 |\n|---|---|---|---|---|---|",
         "epoch_head": "| epoch | 학습 loss | 검증 loss | 도구 이름 | JSON | 매개변수 | 환각 | 판정 |\n"
         "|---|---|---|---|---|---|---|---|",
+        "worse": "나빠짐",
         "line": "{device}: {rows}행, {steps}스텝{time}, 최대 메모리 {memory} GiB",
         "time": "({minutes:.1f}분, 평가 포함 초당 {rate}행)",
         "parts": "(스텝만 {minutes:.1f}분, 초당 {rate}행; 나누어 한 학습이라 평가 시간은 뺌)",
@@ -73,10 +78,10 @@ WORDS = {
 
 
 def record(run: Path) -> list[Path]:
-    """Write `docs/measured/<preset>.json` from a finished run and its evaluation, if any, and renew the READMEs.
+    """Write `docs/measured/<preset>.json` from a finished run and its evaluation, if any, and renew the pages.
 
     Returns:
-        The files that are not as they were: a README without a block of this name, say, is not among them.
+        The files that changed: a page without a block of this name, say, is not among them.
 
     Raises:
         InputError: the run is not finished.
@@ -107,7 +112,7 @@ def record(run: Path) -> list[Path]:
     path = MEASURED / f"{_preset(run)}.json"
     before = path.read_bytes() if path.is_file() else None
     write_json(path, measured)
-    return [*([] if path.read_bytes() == before else [path]), *renew_readmes()]
+    return [*([] if path.read_bytes() == before else [path]), *renew_pages(filled)]
 
 
 def _preset(run: Path) -> str:
@@ -116,7 +121,7 @@ def _preset(run: Path) -> str:
 
 
 def _evaluation(run: Path) -> dict[str, Any] | None:
-    """What the README shows of the test split's evaluation; None where there is none."""
+    """What the pages show of the test split's evaluation; None where there is none."""
     path = run / "eval" / "test" / "metrics.json"
     if not path.is_file():
         return None
@@ -135,24 +140,18 @@ def _evaluation(run: Path) -> dict[str, Any] | None:
     }
 
 
-def renew_readmes() -> list[Path]:
-    """Put every measured file's tables between its marks in both READMEs; returns those that changed."""
-    changed = []
-    for language, readme in READMES.items():
-        before = readme.read_text(encoding="utf-8")
-        if (text := filled(before, language)) != before:
-            with atomic_write(readme) as f:
-                f.write(text)
-            changed.append(readme)
-    return changed
-
-
 def filled(text: str, language: Language) -> str:
-    """The README's text with the block of each `docs/measured/*.json` renewed."""
-    paths = sorted(MEASURED.glob("*.json"))
-    return fill_blocks(
-        text, "measured", {p.stem: tables(json.loads(p.read_text(encoding="utf-8")), language) for p in paths}
-    )
+    """A page's text with the blocks of each `docs/measured/*.json` renewed: `measured`, all tables, and `headline`."""
+    found = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in sorted(MEASURED.glob("*.json"))}
+    short = {name: headline(m["evaluation"], language) for name, m in found.items() if m["evaluation"]}
+    text = fill_blocks(text, "headline", short)
+    return fill_blocks(text, "measured", {name: tables(m, language) for name, m in found.items()})
+
+
+def headline(evaluation: dict[str, Any], language: Language) -> str:
+    """Markdown: the figures of the README's short table, base beside tuned."""
+    words = WORDS[language]
+    return "\n".join([words["head"], *_metrics(evaluation, words, HEADLINE)])
 
 
 def tables(measured: dict[str, Any], language: Language) -> str:
@@ -183,16 +182,25 @@ def _time(measured: dict[str, Any], words: dict[str, str]) -> str:
 
 
 def _scores(evaluation: dict[str, Any], words: dict[str, str]) -> list[str]:
-    tuned = evaluation["headline"]["tuned"]
-    base = evaluation["headline"].get("base") or {key: {"value": None} for key in tuned}
-    metrics = [f"| {words[key]} | {_rate(base[key])} | {_after(key, base[key], tuned[key])} |" for key in tuned]
     shares = evaluation["probe"]["by_bucket"]
     buckets = [
         f"| {words[name]} | {row['n']} | {_short(row['tool_name_accuracy'])} | {_short(row['json_validity'])} "
         f"| {_short(row['exact_match'])} | {shares[name]:.0%} |"
         for name, row in sorted(evaluation["buckets"].items())
     ]
+    metrics = _metrics(evaluation, words, evaluation["headline"]["tuned"])
     return [words["head"], *metrics, "", words["bucket_head"], *buckets]
+
+
+def _metrics(evaluation: dict[str, Any], words: dict[str, str], keys: Iterable[str]) -> list[str]:
+    """A row for each figure that was measured."""
+    tuned = evaluation["headline"]["tuned"]
+    base = evaluation["headline"].get("base") or {key: {"value": None} for key in tuned}
+    return [
+        f"| {words[key]} | {_rate(base[key])} | {_after(key, base[key], tuned[key], words)} |"
+        for key in keys
+        if key in tuned
+    ]
 
 
 def _epochs(table: list[dict[str, Any]], language: Language) -> list[str]:
@@ -206,13 +214,13 @@ def _epochs(table: list[dict[str, Any]], language: Language) -> list[str]:
     return [WORDS[language]["epoch_head"], *rows]
 
 
-def _after(key: str, base: dict[str, Any], tuned: dict[str, Any]) -> str:
-    """The rate after training, bold where it is better than before."""
-    if None in (base["value"], tuned["value"]):
+def _after(key: str, base: dict[str, Any], tuned: dict[str, Any], words: dict[str, str]) -> str:
+    """The rate after training, bold where it is better than before; where it is worse, that is said."""
+    if None in (base["value"], tuned["value"]) or base["value"] == tuned["value"]:
         return _rate(tuned)
-    gain = tuned["value"] - base["value"]
-    better = gain < 0 if key == "hallucination_rate" else gain > 0
-    return f"**{_rate(tuned)}**" if better else _rate(tuned)
+    lower_is_better = key == "hallucination_rate"
+    better = (tuned["value"] < base["value"]) == lower_is_better
+    return f"**{_rate(tuned)}**" if better else f"{_rate(tuned)}, {words['worse']}"
 
 
 def _rate(rate: dict[str, Any]) -> str:

@@ -83,10 +83,10 @@ def _with_less_memory(session: RunSession, where: str, said: str) -> Config:
     )
     if change is None:
         less = "a smaller model" if where == "load" else "a shorter data.max_length or a smaller model"
-        raise JobFailed(said, f"every measure is taken already: {less} needs less")
+        raise JobFailed(said, f"every measure has been taken already: {less} needs less")
     text = describe(config, change)
     session.say(
-        f"Out of memory ({where}). Going on from the last finished step with {text}; the effective batch stays."
+        f"Out of memory ({where}). Continuing from the last finished step with {text}; the effective batch stays."
     )
     checkpoint = last_checkpoint(session.folder)
     step = step_of(checkpoint) if checkpoint else 0
@@ -103,8 +103,8 @@ def next_change(
 ) -> Change | None:
     """The first change that frees memory in this phase without changing what is learnt; None when nothing is left.
 
-    The effective batch stays, and with it the order of the rows. What comes first costs least time (VRAM: the terms of
-    a step): smaller batches, recomputed activations, optimizer states and then weights in main memory.
+    The effective batch stays, and with it the order of the rows. What comes first costs least time: smaller
+    batches, recomputed activations, optimizer states and then weights in main memory.
 
     Args:
         packed: rows are packed behind the prefixes that they share: memory is that of a pass, whatever the micro-batch.

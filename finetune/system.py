@@ -9,7 +9,7 @@ from tooltune.run import PeakMemory
 
 
 class SystemMonitor:
-    """Readings of memory and load, under the names that METRICS and wandb users know.
+    """Readings of memory and load, under the names that docs/metrics.md and wandb users know.
 
     Memory is in GiB, utilisation in percent; the GPU's figures are None on a machine without one, and its utilisation
     where the driver does not tell it, as of a MIG slice.

@@ -1,6 +1,6 @@
 """Where a run's figures go besides its folder: TensorBoard, wandb and trackio, under the same names everywhere.
 
-METRICS, "Logged without asking": what is logged while training is `train/…`, evaluations are `eval/…`, the machine's
+docs/metrics.md, "What is logged": what is logged while training is `train/…`, evaluations are `eval/…`, the machine's
 figures `system/…`. wandb and trackio write to this machine only, unless their own variables say otherwise.
 """
 

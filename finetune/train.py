@@ -229,7 +229,7 @@ def _go_back_to(
     callbacks.recorder.forget_after(step, evaluated=evaluated)
     if not evaluated and _is_evaluation_step(session.config, length, step):
         callbacks.late_evaluation.missing = lambda: trainer.evaluate_late(str(checkpoint))
-    session.say(f"Going on from step {step}, epoch {state['epoch']:.2f}")
+    session.say(f"Resuming from step {step}, epoch {state['epoch']:.2f}")
 
 
 def _is_evaluation_step(config: Config, length: Length, step: int) -> bool:
@@ -249,7 +249,7 @@ def _fit(session: RunSession, trainer: Any, checkpoint: Path | None) -> None:
         point_latest(session.folder)
         trainer.fit(checkpoint)
     if session.interrupts.pressed:
-        session.say(f"Stopped at step {trainer.state.global_step}, checkpoint saved. Go on with: RESUME=1 make train")
+        session.say(f"Stopped at step {trainer.state.global_step}, checkpoint saved. Resume with: RESUME=1 make train")
         session.say(f"  or: python -m finetune train --resume {session.folder}")
         raise KeyboardInterrupt
 
@@ -292,9 +292,7 @@ def _tell_rows(config: Config, prepared: Prepared, length: Length, say: Any) -> 
     say(f"{steps}; {length.tokens:,} tokens an epoch, {share:.0%} supervised")
     if length.computed < length.tokens:
         fewer = length.tokens / length.computed
-        say(
-            f"What rows begin with alike is read once: {length.computed:,} tokens are computed, {fewer:.1f} times fewer"
-        )
+        say(f"The start that rows share is read once: {length.computed:,} tokens are computed, {fewer:.1f} times fewer")
 
 
 def _tell_plan(session: RunSession, plan: PlannedMemory | None) -> None:
@@ -313,5 +311,5 @@ def _tell_plan(session: RunSession, plan: PlannedMemory | None) -> None:
     if free < plan["gate_gib"]:
         session.say(
             f"  Tight: {plan['gate_gib']:.1f} GiB should be free. Close other programs that use the card, or see "
-            "`make plan`; if memory runs out, the run changes a setting and goes on"
+            "`make plan`; if memory runs out, the run changes a setting and continues"
         )

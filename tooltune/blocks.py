@@ -1,16 +1,36 @@
-"""The parts of the READMEs that are made from measured files: what stands between two marks is replaced.
+"""The parts of the pages that are made from measured files: what stands between two marks is replaced.
 
 A block begins with `<!-- KIND: NAME -->` and ends with the next `<!-- end -->`.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
+from tooltune.files import atomic_write
+
 ROOT = Path(__file__).resolve().parent.parent
-READMES: dict[Literal["en", "ko"], Path] = {"en": ROOT / "README.md", "ko": ROOT / "README.ko.md"}
+Language = Literal["en", "ko"]
+PAGES: dict[Language, tuple[Path, ...]] = {
+    "en": (ROOT / "README.md", ROOT / "docs" / "results.md"),
+    "ko": (ROOT / "README.ko.md", ROOT / "docs" / "results.ko.md"),
+}
+"""The pages that show measured figures, in each language."""
 END = "<!-- end -->"
+
+
+def renew_pages(filled: Callable[[str, Language], str]) -> list[Path]:
+    """Rewrite every page as `filled(text, language)`; returns those that changed."""
+    changed = []
+    for language, pages in PAGES.items():
+        for page in pages:
+            before = page.read_text(encoding="utf-8")
+            if (text := filled(before, language)) != before:
+                with atomic_write(page) as f:
+                    f.write(text)
+                changed.append(page)
+    return changed
 
 
 def fill_blocks(text: str, kind: str, blocks: Mapping[str, str]) -> str:
@@ -26,9 +46,10 @@ def fill_blocks(text: str, kind: str, blocks: Mapping[str, str]) -> str:
     return text
 
 
-def has_block(text: str, kind: str, name: str) -> bool:
-    """Whether the text has a mark for this block."""
-    return _begin(kind, name) in text
+def shown_in_both(kind: str, name: str) -> bool:
+    """Whether a page of each language has a mark for this block."""
+    mark = _begin(kind, name)
+    return all(any(mark in page.read_text(encoding="utf-8") for page in pages) for pages in PAGES.values())
 
 
 def _begin(kind: str, name: str) -> str:

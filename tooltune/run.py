@@ -158,7 +158,7 @@ def _newest() -> Path:
         return folder
     begun = _begun()
     if not begun:
-        raise InputError("no run has begun to train yet", where=str(runs_dir()), fix="`make train` makes one")
+        raise InputError("no run has started to train yet", where=str(runs_dir()), fix="`make train` makes one")
     what = "the newest run never began to train" if folder.is_dir() else "it names no run"
     raise InputError(what, where=str(latest), fix=f"name one of: {_listed(begun)}")
 
@@ -207,11 +207,11 @@ def read_manifest(folder: Path, needed: Sequence[str] = ()) -> Manifest:
         needed: dotted keys that the caller looks at; a manifest of another version may lack some.
 
     Raises:
-        InputError: the run has not begun to train, or the file is missing or broken, or lacks a key that is needed.
+        InputError: the run has not started to train, or the file is missing or broken, or lacks a key that is needed.
     """
     path = folder / "manifest.json"
     if not path.is_file() and not (folder / "metrics.jsonl").is_file():
-        raise InputError("this run has not begun to train", where=str(folder), fix="see its log.txt")
+        raise InputError("this run has not started to train", where=str(folder), fix="see its log.txt")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -8,8 +8,9 @@ from finetune.diagnose.series import evaluated, is_number, scored_rows
 from finetune.history import History
 
 JSON_LEARNT, NAME_LOW = 0.9, 0.75
-"""METRICS, "The epoch table": JSON Validity is 85 % after the first epoch, with a tool name accuracy of 75 %, and 96 %
-after the second, with 90 %. Valid JSON with names below the first epoch's is no early stage, but a fault."""
+"""docs/metrics.md, "The epoch table": JSON Validity is 85 % after the first epoch, with a tool name accuracy of
+75 %, and 96 % after the second, with 90 %. Valid JSON with names below the first epoch's is a fault, not an early
+stage."""
 
 FORMAT_LEARNT, NAME_HIGH = 0.1, 0.3
 """Nats a token, where nothing is generated. exp(-0.1) = 90 % for each format token; exp(-0.3) = 74 %, so that a name of

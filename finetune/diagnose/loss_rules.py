@@ -9,13 +9,13 @@ from finetune.diagnose.verdict import FAST, PAST_THE_BEST, verdict
 from finetune.history import History
 
 HARDLY, WELL = 2.0, 0.3
-"""Training loss. METRICS, "Verdicts": at 2.0 and above hardly anything is right, below 0.3 it is well learnt."""
+"""Training loss (docs/metrics.md, "Verdicts"): at 2.0 and above hardly anything is right, below 0.3 it is learnt."""
 
 FLAT = 0.1
 """A training loss that fell by less than a tenth of its start is flat (this project's reading of the word)."""
 
 HIGH = 1.0
-"""METRICS, "Verdicts": 0.5 to 1.0 is "in progress", so a loss that is flat above it has not got there."""
+"""docs/metrics.md, "Verdicts": 0.5 to 1.0 is "in progress", so a loss that is flat above it has not got there."""
 
 CALLS = ("tool_name_accuracy", "parameter_accuracy", "exact_match")
 

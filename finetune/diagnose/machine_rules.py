@@ -8,10 +8,10 @@ from finetune.history import History
 from tooltune.run import peak_gib
 
 NEAR = 0.9
-"""Of the budget or the card: METRICS, "near the budget". A tenth of 6 GiB is what one desktop program can take."""
+"""Of the budget or the card: docs/metrics.md, "Verdicts". A tenth of 6 GiB is what one desktop program can take."""
 
 BUSY, IDLE = 90.0, 50.0
-"""Per cent. METRICS, "Verdicts": at 90 and above good, at 50 and below data loading is the bottleneck."""
+"""Per cent. docs/metrics.md, "Verdicts": at 90 and above good, at 50 and below data loading is the bottleneck."""
 
 ENOUGH_READINGS = 5
 """A reading is a moment's: the median of a few says something."""

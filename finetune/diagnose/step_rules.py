@@ -11,7 +11,7 @@ from finetune.history import History, rows_of_step
 NORMAL = (0.1, 2.0)
 UNSTABLE = 10.0
 STALLED = 0.001
-"""grad_norm. METRICS, "Verdicts": 0.1 to 2.0 is normal, above 10 unstable, below 0.001 stalled."""
+"""grad_norm. docs/metrics.md, "Verdicts": 0.1 to 2.0 is normal, above 10 unstable, below 0.001 stalled."""
 
 OFTEN = 0.05
 """The share of values above `UNSTABLE` that is more than single spikes."""
@@ -21,17 +21,17 @@ WINDOW, FEWEST = 20, 10
 
 LOSS_SPIKE, LOSS_RISE, GRAD_SPIKE = 2.0, 0.5, 3.0
 """A spike is that many times the highest value of the window (rows of text weigh more than calls, so that the highest,
-not the median, is what a sound batch may reach). A loss must also rise by 0.5, the width of METRICS' "in progress"; a
-grad_norm must be above normal."""
+not the median, is what a sound batch may reach). A loss must also rise by 0.5, the width of "in progress"
+(docs/metrics.md, "Verdicts"); a grad_norm must be above normal."""
 
 RISEN = 1.2
 """A training loss that came back to a fifth above its lowest (over a tenth of the run) has turned round."""
 
 REFERENCE_RATE = 2e-4
-"""METRICS, "Reference recipe"."""
+"""docs/metrics.md, "The reference recipe"."""
 
 UNSHRUNK = 0.8
-"""grad_norm shrinks as a model learns (the guide's section on it); at four fifths of its start it has not."""
+"""grad_norm shrinks as a model learns (docs/metrics.md, "What is logged"); at four fifths of its start it has not."""
 
 OFF = 0.01
 """A rate may differ from its schedule by a hundredth of its peak."""

@@ -7,13 +7,14 @@ FAST = 0.9
 """A fall of the evaluation loss by more than a tenth of the best before it is fast (this project's reading)."""
 
 CONVERGED = {"tool_name_accuracy": 0.9, "json_validity": 0.95}
-"""METRICS, "The epoch table": 90 % and 96 % are "nearly converged", 75 % and 85 % are not."""
+"""docs/metrics.md, "The epoch table": 90 % and 96 % are "nearly converged", 75 % and 85 % are not."""
 
 MARGINAL = 1.1
-"""Of the best evaluation loss. METRICS, "The epoch table": 0.58 / 0.55 = 1.05 is marginal, 0.65 / 0.55 = 1.18 not."""
+"""Of the best evaluation loss. The same table: 0.58 / 0.55 = 1.05 is marginal, 0.65 / 0.55 = 1.18 is not."""
 
 WORSE, MUCH_WORSE = 1.3, 1.8
-"""Of the best evaluation loss. METRICS: 1.18 is overfitting, 0.80 / 0.55 = 1.45 worse, 1.10 / 0.55 = 2.0 much worse."""
+"""Of the best evaluation loss. The same table: 1.18 is overfitting, 0.80 / 0.55 = 1.45 worse, 1.10 / 0.55 = 2.0 much
+worse."""
 
 PAST_THE_BEST = ("overfitting", "worse", "much worse")
 

@@ -10,7 +10,7 @@ from finetune.doctor.facts import Facts
 from finetune.memory.overheads import GIB
 
 OLDEST = (7, 0)
-"""Compute capability from which Unsloth's and Triton's 4-bit kernels run (VRAM, "Requirements")."""
+"""Compute capability from which Unsloth's and Triton's 4-bit kernels run."""
 GTX16 = re.compile(r"GTX 16\d\d", re.I)
 SHARED = Text(
     'In the NVIDIA Control Panel, "Manage 3D settings", set "CUDA - Sysmem Fallback Policy" to "Prefer No Sysmem '

@@ -157,7 +157,7 @@ def _triton(facts: Facts) -> CheckResult:
 
 
 def _xformers(facts: Facts) -> CheckResult:
-    """Not needed: torch's own attention takes its place. Before Ampere that is 8 to 21 % slower (VRAM, section 5)."""
+    """Not needed: torch's own attention takes its place. Before Ampere that is 8 to 21 % slower, says Unsloth."""
     probe = facts.probes["xformers"]
     why, ko = probe.failure or probe.answer.get("why", ""), ""
     if probe.missing:

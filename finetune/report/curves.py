@@ -1,4 +1,4 @@
-"""The curves of a run as plain data, for the page's script and for the pictures alike. METRICS, "Curves to draw"."""
+"""The curves of a run as data, for the page's script and for the pictures alike (docs/metrics.md, "The curves")."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ MAX_POINTS = 1500
 
 NORMAL_NORM = (0.1, 2.0)
 UNSTABLE_NORM = 10.0
-"""METRICS, "Verdicts": grad_norm between 0.1 and 2.0 is normal, above 10 unstable."""
+"""docs/metrics.md, "Verdicts": grad_norm between 0.1 and 2.0 is normal, above 10 unstable."""
 
 HEADROOM = 1.6
 """The losses' axis ends at least so many times above the highest validation loss."""

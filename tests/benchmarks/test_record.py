@@ -1,4 +1,4 @@
-"""What the READMEs show of the benchmarks is what the result files say."""
+"""What the pages show of the benchmarks is what the result files say."""
 
 import re
 from pathlib import Path
@@ -8,13 +8,14 @@ import pytest
 from benchmarks import record
 from data import InputError
 from tests.benchmarks import report_results
-from tooltune.blocks import READMES, fill_blocks
+from tooltune import blocks
+from tooltune.blocks import PAGES, Language, fill_blocks
 from tooltune.files import write_json
 
 
-@pytest.mark.parametrize("language", sorted(READMES))
-def test_blocks_are_those_of_the_results(language: str) -> None:
-    text = READMES[language].read_text(encoding="utf-8")
+@pytest.mark.parametrize(("language", "page"), [(language, page) for language in PAGES for page in PAGES[language]])
+def test_blocks_are_those_of_the_results(language: Language, page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
     results = record.read_results()
     assert set(re.findall(r"<!-- bench: (\S+) -->", text)) <= results.keys()
     assert record.filled(text, language, results) == text, "run `python -m benchmarks record` again"
@@ -30,7 +31,7 @@ def test_a_block_is_filled_in_its_language_and_nothing_else_changes() -> None:
         assert record.filled(filled, "en" if filled is english else "ko", results) == filled
 
 
-def test_an_invalid_result_says_so_in_the_readme() -> None:
+def test_an_invalid_result_says_so_on_the_page() -> None:
     text = record.filled("<!-- bench: a -->\n<!-- end -->", "en", {"a": report_results.ALL["invalid"]()})
     assert "**INVALID.**" in text and "1.57" not in text
 
@@ -42,15 +43,15 @@ def test_backslashes_of_a_block_stay() -> None:
     )
 
 
-def test_both_readmes_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    readmes = {language: tmp_path / f"README.{language}.md" for language in ("en", "ko")}
-    for readme in readmes.values():
-        readme.write_text("<!-- bench: a -->\n<!-- end -->\n", encoding="utf-8")
+def test_both_pages_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pages = {language: tmp_path / f"results.{language}.md" for language in ("en", "ko")}
+    for page in pages.values():
+        page.write_text("<!-- bench: a -->\n<!-- end -->\n", encoding="utf-8")
     results = {"a": report_results.train(), "b": report_results.parsing()}
-    monkeypatch.setattr(record, "READMES", readmes)
+    monkeypatch.setattr(blocks, "PAGES", {language: (page,) for language, page in pages.items()})
     monkeypatch.setattr(record, "read_results", lambda: results)
     assert record.record() == (["a"], ["b"])
-    assert "샘플/초" in readmes["ko"].read_text(encoding="utf-8") and "samples/s" in readmes["en"].read_text("utf-8")
+    assert "샘플/초" in pages["ko"].read_text(encoding="utf-8") and "samples/s" in pages["en"].read_text("utf-8")
 
 
 def test_a_broken_file_is_named(tmp_path: Path) -> None:

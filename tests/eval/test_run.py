@@ -87,7 +87,7 @@ def test_other_settings_start_anew_and_the_old_answers_stay(evaluated: Path) -> 
     head["settings"]["max_new_tokens"] = 7
     path.write_text(json.dumps(head) + "\n" + "".join(lines[1:]), encoding="utf-8")
     said, _ = evaluated_here(evaluated / "runs" / "run", split="validation", base=False)
-    assert said == ["tuned: asking anew, for max_new_tokens changed (the old answers: generations.old.jsonl)"]
+    assert said == ["tuned: asking again: max_new_tokens changed (the old answers: generations.old.jsonl)"]
     assert next(row for _, row in read_jsonl(path))["settings"]["max_new_tokens"] == 384
     old = path.with_name("generations.old.jsonl").read_text(encoding="utf-8")
     assert old.splitlines()[1:] == "".join(lines[1:]).splitlines()
@@ -100,7 +100,7 @@ def test_request_that_was_changed_is_asked_anew(evaluated: Path, tmp_path: Path)
     write_jsonl(tmp_path / "validation.jsonl", rows)
     said, _ = evaluated_here(run, split="validation", base=False)
     assert said == [
-        "tuned: 1 answers are to requests that were changed since: asking those anew",
+        "tuned: 1 answers are to requests that were changed since: asking those again",
         "tuned: 7 answers are there already, 1 to go",
     ]
 

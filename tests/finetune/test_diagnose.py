@@ -468,7 +468,7 @@ def test_text_has_the_figures_and_names_the_first_rows() -> None:
 
 
 def test_verdicts_with_hindsight_are_those_of_the_reference_table() -> None:
-    """METRICS, "The epoch table": its figures and its last column."""
+    """docs/metrics.md, "The epoch table": its figures and its last column."""
     table = [
         (2.1, 2.0, 0.55, 0.70, "early"),
         (1.4, 1.35, 0.75, 0.85, "improving fast"),

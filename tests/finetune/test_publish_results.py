@@ -11,30 +11,31 @@ from finetune.history import read_history
 from finetune.report.tables import key_figures
 from finetune.report.trained import trained
 from tests.finetune import run_samples
+from tooltune import blocks
 from tooltune.files import read_jsonl, write_json, write_jsonl
 
 
 @pytest.fixture
-def readmes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
-    """READMEs with a block for `cpu` and none for anything else, and an empty folder of measured files."""
-    paths = {language: tmp_path / f"README.{language}.md" for language in ("en", "ko")}
+def pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """Pages with a block for `cpu` and none for anything else, and an empty folder of measured files."""
+    paths = {language: tmp_path / f"results.{language}.md" for language in ("en", "ko")}
     for path in paths.values():
         path.write_text("before\n<!-- measured: cpu -->\n<!-- end -->\nafter\n", encoding="utf-8")
-    monkeypatch.setattr(record, "READMES", paths)
+    monkeypatch.setattr(blocks, "PAGES", {language: (path,) for language, path in paths.items()})
     monkeypatch.setattr(record, "MEASURED", tmp_path / "measured")
     (tmp_path / "measured").mkdir()
     return paths
 
 
-def test_only_what_changed_is_said_to_be_written(tmp_path: Path, readmes: dict[str, Path]) -> None:
+def test_only_what_changed_is_said_to_be_written(tmp_path: Path, pages: dict[str, Path]) -> None:
     other = run_samples.healthy_run(tmp_path, "mine-20261125-123317")
-    assert record.record(other) == [tmp_path / "measured" / "mine.json"], "no README has a block for it"
+    assert record.record(other) == [tmp_path / "measured" / "mine.json"], "no page has a block for it"
     cpu = run_samples.cpu_run(tmp_path)
-    assert record.record(cpu) == [tmp_path / "measured" / "cpu.json", *readmes.values()]
+    assert record.record(cpu) == [tmp_path / "measured" / "cpu.json", *pages.values()]
     assert record.record(cpu) == [], "it is all there already"
 
 
-def test_rows_with_a_call_and_rows_without_are_recorded_apart(tmp_path: Path, readmes: dict[str, Path]) -> None:
+def test_rows_with_a_call_and_rows_without_are_recorded_apart(tmp_path: Path, pages: dict[str, Path]) -> None:
     run = run_samples.cpu_run(tmp_path)
     rates = {"exact_match": rate(15, 50), "must_call_exact": rate(10, 40), "abstention": rate(5, 10)}
     scores = {
@@ -50,10 +51,10 @@ def test_rows_with_a_call_and_rows_without_are_recorded_apart(tmp_path: Path, re
     (run / "eval" / "test").mkdir(parents=True)
     write_json(run / "eval" / "test" / "metrics.json", evaluation | {"seconds": {"base": 1.0, "tuned": 1.0}})
     record.record(run)
-    english, korean = (readmes[language].read_text(encoding="utf-8") for language in ("en", "ko"))
+    english, korean = (pages[language].read_text(encoding="utf-8") for language in ("en", "ko"))
     assert "| Must-call Exact | 10.0% (4–23) | **25.0% (14–40)** |" in english
-    assert "| Abstention | 90.0% (60–98) | 50.0% (24–76) |" in english, "what got worse is not bold"
-    assert "| Hallucination Rate | 2.0% (0–10) | 4.0% (1–13) |" in english, "lower is better"
+    assert "| Abstention | 90.0% (60–98) | 50.0% (24–76), worse |" in english, "what got worse is not bold"
+    assert "| Hallucination Rate | 2.0% (0–10) | 4.0% (1–13), worse |" in english, "lower is better"
     assert "| Balanced | 18.0% | **33.3%** |" in english and "| 균형 점수 | 18.0% | **33.3%** |" in korean
     assert "| 호출 정답률 | 10.0%" in korean and "| 호출 안 함 정답률 | 90.0%" in korean
 
@@ -66,7 +67,7 @@ def in_parts(run: Path) -> Path:
     return run
 
 
-def test_time_of_a_run_in_parts_is_that_of_all_its_steps(tmp_path: Path, readmes: dict[str, Path]) -> None:
+def test_time_of_a_run_in_parts_is_that_of_all_its_steps(tmp_path: Path, pages: dict[str, Path]) -> None:
     whole = trained(read_history(run_samples.cpu_run(tmp_path, "whole")))
     run = in_parts(run_samples.cpu_run(tmp_path))
     parts = trained(read_history(run))
@@ -78,8 +79,8 @@ def test_time_of_a_run_in_parts_is_that_of_all_its_steps(tmp_path: Path, readmes
     record.record(run)
     measured = json.loads((tmp_path / "measured" / "cpu.json").read_text(encoding="utf-8"))
     assert measured["train_runtime"] is None and measured["parts"]["step_seconds"] == round(parts.seconds, 1)
-    assert f"{parts.seconds / 60:.1f} min of steps" in readmes["en"].read_text(encoding="utf-8")
-    assert "나누어 한 학습" in readmes["ko"].read_text(encoding="utf-8")
+    assert f"{parts.seconds / 60:.1f} min of steps" in pages["en"].read_text(encoding="utf-8")
+    assert "나누어 한 학습" in pages["ko"].read_text(encoding="utf-8")
 
 
 def test_a_run_in_parts_without_speeds_has_no_time(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_resume_refuses_another_run(whole: tuple[Path, list[str]]) -> None:
 
 
 def test_resume_without_a_run(tmp_path: Path) -> None:
-    assert "no run has begun to train yet" in finetune(tmp_path, "train", "--resume", "latest", expect=2)
+    assert "no run has started to train yet" in finetune(tmp_path, "train", "--resume", "latest", expect=2)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to a child is POSIX")

@@ -62,7 +62,7 @@ def test_more_shortages_than_allowed_end_the_run_with_a_checkpoint(tmp_path: Pat
 def test_nothing_left_to_change_is_said(tmp_path: Path, tiny_model: Path) -> None:
     done = short(tmp_path, ["load"], *settings(tiny_model), "name=none")
     assert done.returncode == 1
-    assert "every measure is taken already" in done.stdout + done.stderr
+    assert "every measure has been taken already" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 

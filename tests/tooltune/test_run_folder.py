@@ -47,9 +47,9 @@ def refused(name: str | None = None) -> str:
 
 
 def test_no_run_has_begun(runs: Path) -> None:
-    assert "no run has begun to train yet" in refused() and "make train" in refused("latest")
+    assert "no run has started to train yet" in refused() and "make train" in refused("latest")
     point_latest(loading(runs, "killed"))
-    assert "no run has begun to train yet" in refused()
+    assert "no run has started to train yet" in refused()
 
 
 def test_the_newest_is_the_one_that_latest_names(runs: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_broken_manifest_names_the_file_and_the_mend(runs: Path, text: str) ->
 def test_a_manifest_that_is_gone_is_no_run_that_never_began(runs: Path) -> None:
     run = begun(runs, "torn")
     (run / "manifest.json").unlink()
-    with pytest.raises(InputError, match="has not begun to train"):
+    with pytest.raises(InputError, match="has not started to train"):
         read_manifest(run)
     (run / "metrics.jsonl").touch()
     with pytest.raises(InputError, match=r"manifest\.json: this file of the run is missing"):
