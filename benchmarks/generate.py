@@ -91,7 +91,7 @@ def batch_sizes(text: str) -> list[int]:
     except ValueError:
         sizes = [0]
     if sizes[0] < 1:
-        raise InputError(f"{text!r} is no list of batch sizes", where="--batches", fix=f"for example {BATCHES}")
+        raise InputError(f"{text!r} is not a list of batch sizes", where="--batches", fix=f"for example {BATCHES}")
     return sizes
 
 

@@ -176,7 +176,7 @@ def measure_rows(
     result, path = earlier(new, options.out) or (new, result_path(options.out, here["device"]["name"], "rows"))
     if result is not new:
         done = sum(point["status"] == "ok" for point in result["arms"])
-        console.print(f"Going on with {path}: {done} of {len(points)} points are there", soft_wrap=True)
+        console.print(f"Resuming {path}: {done} of {len(points)} points are there", soft_wrap=True)
     work = Work(
         config,
         runs_dir().resolve() / ".rows" / path.stem,

@@ -59,9 +59,9 @@ def chosen_sizes(text: str | None, there: int) -> list[int]:
     except ValueError:
         sizes = [0]
     if sizes[0] < 1:
-        raise InputError(f"{text!r} is no list of rows", where="--sizes", fix="for example 125,500,2000")
+        raise InputError(f"{text!r} is not a list of rows", where="--sizes", fix="for example 125,500,2000")
     if sizes[-1] > there:
-        raise InputError(f"{sizes[-1]} rows are asked for, {there} are there", where="--sizes", fix=f"at most {there}")
+        raise InputError(f"{sizes[-1]} rows were asked for, there are {there}", where="--sizes", fix=f"at most {there}")
     return sizes
 
 

@@ -67,7 +67,7 @@ def _parse(name: str, config: Config, device: str) -> Shape:
         return Shape(name, config.train.micro_batch, config.train.accumulation, None, padded, at_least)
     found = re.fullmatch(r"([1-9]\d{0,3})[x×]([1-9]\d{0,5})", name)
     if not found:
-        raise InputError(f"{name!r} is no shape", where="--shapes", fix="ROWSxTOKENS such as 2x1024, mix, one-prefix")
+        raise InputError(f"not a shape: {name!r}", where="--shapes", fix="ROWSxTOKENS such as 2x1024, mix, one-prefix")
     return fixed(int(found[1]), int(found[2]))
 
 

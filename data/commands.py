@@ -29,7 +29,7 @@ def build(
     """Build the structural dataset, the same bytes on every machine (minutes)."""
     with errors_as_lines(debug):
         if check and (out or limit):
-            raise InputError("--check compares the whole dataset", fix="give it without --out and --limit")
+            raise InputError("--check compares the whole dataset", fix="leave out --out and --limit")
         _compare() if check else _build(out, limit)
 
 
@@ -76,7 +76,7 @@ def convert(
         from data.convert import convert as run
 
         if to != "records":
-            raise InputError(f"{to!r} is no form that can be written", where="--to", fix="write --to records")
+            raise InputError(f"{to!r} is not a format that can be written", where="--to", fix="write --to records")
         done = run(file, out, strict=strict)
         loaded = done.loaded
         print(f"{file}: {loaded.format}, {loaded.rows} rows → {done.out} ({len(loaded.records)} records)")

@@ -43,7 +43,7 @@ def load_records(path: Path, say: Callable[[str], None] = to_stderr) -> list[Rec
         raise InputError(
             error.what + more,
             where=error.where,
-            fix=f"mend the row, or set wrong rows aside with `python -m data convert {path} --to records`",
+            fix=f"correct the row, or set wrong rows aside with `python -m data convert {path} --to records`",
         )
     return [record for _, record in loaded.records]
 
@@ -105,5 +105,5 @@ def _disjoint(train: Sequence[Record], other: Sequence[Record], path: Path, wher
         raise InputError(
             f"{len(shared)} rows are among the training rows of {path} too (for example {shared[0]!r})",
             where=str(where),
-            fix="a row that trains measures nothing: remove it from one of the two files",
+            fix="a row that is trained on measures nothing: remove it from one of the two files",
         )

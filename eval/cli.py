@@ -60,7 +60,7 @@ def run(
             scored, whole = metrics["rows"]["scored"], metrics["rows"]["of"]
             if scored < whole:
                 console.print(
-                    f"Only {scored} of {whole} rows: a look, not a result. The run's figures stay as they were."
+                    f"Only {scored} of {whole} rows: a sample, not a result. The run's figures are unchanged."
                 )
             where = evaluation_folder(folder, metrics["split"], **metrics["rows"])
             console.print(f"Every answer, with what is wrong in it: {where / 'report.html'}")

@@ -85,6 +85,6 @@ def _read(where: str, split: str) -> tuple[dict[str, Any], Path]:
         raise InputError(what, where=str(path), fix="evaluate again, or give another file") from None
     if not isinstance(value, dict) or not isinstance(_tuned(value).get("samples"), list):
         raise InputError(
-            "this is no evaluation", where=str(path), fix="give a run, a metrics.json, or what `score --json` wrote"
+            "this is not an evaluation", where=str(path), fix="give a run, a metrics.json, or what `score --json` wrote"
         )
     return value, path

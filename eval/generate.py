@@ -263,7 +263,7 @@ def _one_at_least(rows: int, longest: int, new: int) -> Iterator[None]:
         raise NoRoom(
             f"out of memory with a single prompt of {longest} tokens and up to {new} new ones",
             "shorten the prompt (fewer tools: data.max_tools), ask for fewer new tokens (eval.max_new_tokens), or "
-            "close what else uses the memory",
+            "close other programs that use memory",
         ) from e
 
 

@@ -46,7 +46,7 @@ def read_kept(path: Path, settings: dict[str, Any]) -> Kept:
         before = head["settings"]
         kept = {row["id"]: row for row in rows}
     except (ValueError, KeyError, TypeError):
-        raise InputError("these are no answers of an evaluation", where=str(path), fix="remove the file") from None
+        raise InputError("these are not the answers of an evaluation", where=str(path), fix="remove the file") from None
     changed = sorted(key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key))
     return Kept({}, changed) if changed else Kept(kept)
 

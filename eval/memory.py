@@ -133,9 +133,9 @@ def decoder_of(model: Any) -> Decoder:
     missing = [name for name in named if not isinstance(config.get(name), int)]
     if missing:
         raise InputError(
-            f"how many prompts fit cannot be told: the config of this {config.get('model_type')} model has no usable "
+            f"how many prompts fit is unknown: the config of this {config.get('model_type')} model has no usable "
             + ", ".join(missing),
-            fix="say how many to answer at a time, beginning small: --batch 2 (python -m eval run)",
+            fix="say how many to answer at a time, starting small: --batch 2 (python -m eval run)",
         )
     heads, hidden = config["num_attention_heads"], config["hidden_size"]
     head_dim = config.get("head_dim") or hidden // heads

@@ -32,7 +32,7 @@ def train(
         typer.Argument(metavar="[PRESET|FILE] [KEY=VALUE ...]", help="a preset or YAML file, then overrides"),
     ] = None,
     resume: Annotated[
-        str | None, typer.Option(help="go on with this run (a name, a folder, or 'latest') from its last checkpoint")
+        str | None, typer.Option(help="resume this run (a name, a folder, or 'latest') from its last checkpoint")
     ] = None,
     debug: Debug = DEBUG,
 ) -> None:
@@ -48,7 +48,7 @@ def train(
                 raise InputError(
                     "a preset or file cannot be given with --resume",
                     where=source,
-                    fix="leave it out: a run goes on with its own config.yaml",
+                    fix="leave it out: a run is resumed with its own config.yaml",
                 )
             folder = find_run(resume)
             run_training(load_config(str(folder / "config.yaml"), overrides), folder.name, resume=folder)

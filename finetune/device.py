@@ -131,7 +131,9 @@ def family_of(folder: Path) -> str:
     family = values.get("model_type") if isinstance(values, dict) else None
     if not isinstance(family, str):
         raise InputError(
-            "no model's config: it has no model_type", where=str(path), fix="give the folder that save_pretrained wrote"
+            "not a model config: it has no model_type",
+            where=str(path),
+            fix="give the folder that save_pretrained wrote",
         )
     return family
 

@@ -85,7 +85,7 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
     if fast(config, device):
         store_factors_in_bf16(model)
     if compiled and (reason := compile_layers(model)):
-        say(f"The layers cannot be compiled here ({reason}): training runs without, slower")
+        say(f"The layers cannot be compiled here ({reason}): training is slower without")
         compiled = False
     if shares_prefixes(config, device, dtype, family_of(folder)):
         use_packed_attention(model, compiled=compiled)

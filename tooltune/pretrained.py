@@ -54,7 +54,7 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None, *, weights: 
         return _checked(folder.resolve(), weights)
     looks_local = folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1 or "\\" in name
     if looks_local:
-        raise InputError(f"{name!r} is no folder, and no name of a hub model", where="model.name", fix=_WAYS_OUT)
+        raise InputError(f"{name!r} is neither a folder nor a model on the hub", where="model.name", fix=_WAYS_OUT)
     return _from_hub(name, say, weights)
 
 
@@ -176,7 +176,7 @@ def _from_hub(name: str, say: Callable[[str], None], weights: bool) -> Path:
     except GatedRepoError:
         raise InputError(f"{name} is gated: accept its licence on the hub and log in", where="model.name") from None
     except RepositoryNotFoundError:
-        raise InputError(f"the hub knows no model {name!r}", where="model.name", fix=_WAYS_OUT) from None
+        raise InputError(f"there is no model {name!r} on the hub", where="model.name", fix=_WAYS_OUT) from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise InputError(

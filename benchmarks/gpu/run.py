@@ -97,7 +97,7 @@ def run_steps(
     if unknown := [name for name in names if name not in table]:
         raise InputError(f"no such step: {unknown[0]!r}", fix="steps: " + ", ".join(table))
     if not (rehearse or has_cuda()):
-        raise InputError("no GPU is here", fix="--rehearse plays the same commands in miniature")
+        raise InputError("this machine has no GPU", fix="--rehearse runs the same commands in miniature")
     out = out.resolve()
     writable(out, folder=True)
     out.mkdir(parents=True, exist_ok=True)

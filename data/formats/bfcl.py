@@ -163,7 +163,7 @@ def _written(text: str, tools: list[dict[str, Any]]) -> dict[str, Any]:
 def _multi_turn(row: dict[str, Any], turns: list[list[Any]], truth: Any, beside: Beside) -> dict[str, Any]:
     classes = row["involved_classes"]
     if not isinstance(classes, list) or not all(isinstance(c, str) and c in _DOCS for c in classes):
-        raise InputError("the file has the final answer and not the calls that lead to it")
+        raise InputError("the file has the final answer, but not the calls that lead to it")
     if not isinstance(truth, list) or not all(isinstance(calls, list) for calls in truth):
         raise InputError("no possible answer was found for this row", fix=_ANSWERS_FIX.format(name=beside.file.name))
     docs = [beside.rows(*(f"{up}multi_turn_func_doc/{_DOCS[c]}.json" for up in ("", "../", "../../"))) for c in classes]

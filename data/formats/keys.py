@@ -104,7 +104,7 @@ def refuse_wrong(row: dict[str, Any]) -> None:
             raise InputError(f"the row is marked as not to be trained ({key}: {value})", fix=_ASIDE)
     if is_preference(row):
         raise InputError(
-            "a preference row (chosen/rejected): it compares two answers and is no example of one",
+            "a preference row (chosen/rejected): it compares two answers and is not an example of one",
             fix="write the chosen answer as the last turn, without `chosen` and `rejected`; or " + _ASIDE,
         )
 

@@ -31,7 +31,7 @@ def decode(text: str, what: str) -> Any:
     except (ValueError, RecursionError):
         value = _literal(text, what, twice)
     if twice:  # which of the two is meant is unknown
-        raise InputError(f"{what}: the key {excerpt(twice[0])} stands twice in one object")
+        raise InputError(f"{what}: the key {excerpt(twice[0])} appears twice in one object")
     check_depth(value, what)
     if fault := unwritable(value):
         raise InputError(f"{what} has {fault}")

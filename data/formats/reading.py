@@ -161,14 +161,14 @@ def _made(module: ModuleType, row: Row, beside: Beside) -> list[dict[str, Any]]:
         if len(made) > MAX_RECORDS_A_ROW:
             raise InputError(f"the row holds {len(made)} records, more than the {MAX_RECORDS_A_ROW} that are read")
         if not made:
-            raise InputError("the row has nothing in it that makes a record")
+            raise InputError("the row contains nothing that makes a record")
         several = len(made) > 1
         return [_finished(one, row, n if several else 0, module.NAME) for n, one in enumerate(made, 1)]
     except KeyError as e:
         raise InputError(f"the row has no {e}, which {module.NAME} has") from e
     except (TypeError, ValueError, AttributeError, IndexError, RecursionError) as e:
         # Rows are not trusted: whatever shape a reader did not foresee is the row's fault and costs that row only.
-        raise InputError(f"the row has not the shape of {module.NAME} ({type(e).__name__}: {str(e)[:80]})") from e
+        raise InputError(f"the row does not have the shape of {module.NAME} ({type(e).__name__}: {str(e)[:80]})") from e
 
 
 def _finished(made: dict[str, Any], row: Row, n: int, source: str) -> dict[str, Any]:

@@ -65,6 +65,6 @@ def listed_tools(text: str) -> tuple[list[dict[str, Any]], str]:
             continue
         if value and isinstance(value, list) and isinstance(value[0], dict) and "name" in value[0]:
             if twice:
-                raise InputError(f"the list of tools: the key {twice[0]!r} stands twice in one object")
+                raise InputError(f"the list of tools: the key {twice[0]!r} appears twice in one object")
             return tools_of(value), f"{text[:pos].strip()}\n{text[end:].strip()}".strip()
     return [], text

@@ -180,7 +180,7 @@ def _ask(server: Server, asked: Asked, record: Record) -> dict[str, Any]:
         raise InputError(f"row {record.id}: {e.what}", where=e.where, fix=e.fix) from None
     if asked.raw and (answer["raw"] or {})["message"].get("tool_calls"):
         raise InputError(
-            f"row {record.id}: the server reads calls although tool_choice is none, so its text cannot be had",
+            f"row {record.id}: the server reads calls although tool_choice is none, so its raw text is not available",
             where=server.endpoint,
             fix="leave --raw out; vLLM gives the text",
         )

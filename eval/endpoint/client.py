@@ -44,7 +44,9 @@ class Server:
         """
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InputError(f"{self.url!r} is no address of a server", where="--url", fix="http://localhost:8000/v1")
+            raise InputError(
+                f"{self.url!r} is not the address of a server", where="--url", fix="http://localhost:8000/v1"
+            )
         url = self.url.rstrip("/")
         if url.endswith(_PATH):
             return url
@@ -74,7 +76,7 @@ class Server:
         ask = "see what the server's own log says;" if reason.startswith("HTTP 500") else "is the server running?"
         raise JobFailed(
             f"no answer from {self.endpoint} after {tries}: {reason}",
-            fix=f"{ask} what was answered is kept: run the command again to go on",
+            fix=f"{ask} what was answered is kept: run the command again to continue",
         )
 
     def _post(self, body: dict[str, Any]) -> bytes:
@@ -98,7 +100,7 @@ def _choice(content: bytes) -> dict[str, Any]:
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         pass
     raise JobFailed(
-        f"the reply is no chat completion: {content[:120].decode('utf-8', 'replace')!r}",
+        f"the reply is not a chat completion: {content[:120].decode('utf-8', 'replace')!r}",
         fix="give the address of an OpenAI-compatible server, e.g. http://localhost:8000/v1",
     )
 

@@ -137,7 +137,7 @@ def write_calls(calls: Iterable[ToolCall]) -> list[str]:
     written = []
     for call in calls:
         if not re.fullmatch(NAME, call.name) or not all(re.fullmatch(r"[^\W\d]\w{0,199}", k) for k in call.arguments):
-            raise InputError(f"the call of {call.name!r} cannot be written in Python syntax: a name is no identifier")
+            raise InputError(f"the call of {call.name!r} cannot be written as Python: a name is not an identifier")
         arguments = ", ".join(f"{key}={value!r}" for key, value in call.arguments.items())
         written.append(f"{call.name}({arguments})")
     return written

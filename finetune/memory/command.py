@@ -51,7 +51,7 @@ def plan(
         float, typer.Option(min=0, max=1, help="share of the computed tokens that are trained on")
     ] = 1.0,
     turing: Annotated[
-        bool, typer.Option("--turing", help="a card before Ampere: GTX 16xx, RTX 20xx, T4; found by itself")
+        bool, typer.Option("--turing", help="a card before Ampere: GTX 16xx, RTX 20xx, T4; detected when left out")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="for scripts; sizes in bytes")] = False,
     every: Annotated[bool, typer.Option("--all", help="training, evaluation and export of every preset")] = False,
@@ -257,7 +257,7 @@ def _print(answer: Answer, options: Options) -> None:
         f"{s.length:,} tokens × accumulation {s.accumulation} [dim](shape: {answer.origin})[/dim]"
     )
     if not answer.card and not s.turing:
-        console.print("No NVIDIA card is here: an RTX 30 or newer is assumed (bfloat16); older ones: --turing")
+        console.print("This machine has no NVIDIA card: an RTX 30 or newer is assumed (bfloat16); older ones: --turing")
     show.print_packing(console, answer.padded, s)
     if answer.rows and answer.rows_plan:
         show.print_rows(console, answer.rows, answer.rows_plan, budget, packed=not answer.padded)

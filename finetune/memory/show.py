@@ -188,7 +188,7 @@ def print_packing(console: Console, padded: str, s: Setup) -> None:
         console.print(f"Rows are padded, each computed whole: {padded}", soft_wrap=True)
     else:
         most = f", at most {s.tokens:,} tokens in a pass" if s.packed else ""
-        console.print(f"What rows begin with alike is computed once{most} (docs/shared-prefix.md)", soft_wrap=True)
+        console.print(f"The start that rows share is computed once{most} (docs/shared-prefix.md)", soft_wrap=True)
 
 
 def print_rows(console: Console, rows: Rows, plan: Plan, budget: float, *, packed: bool) -> None:

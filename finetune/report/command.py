@@ -10,7 +10,7 @@ from tooltune.cli import DEBUG, Debug, Lang, errors_as_lines
 
 def report_command(
     run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
-    other: Annotated[str | None, typer.Argument(help="another run, drawn over it and compared with it")] = None,
+    other: Annotated[str | None, typer.Argument(help="another run, plotted over it and compared with it")] = None,
     lang: Lang = "ko",
     open: Annotated[bool, typer.Option("--open/--no-open", help="show the page in the browser")] = True,
     debug: Debug = DEBUG,

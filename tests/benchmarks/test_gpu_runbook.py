@@ -140,7 +140,7 @@ def test_the_exit_code_says_that_a_step_failed(modules: Path, monkeypatch: pytes
 
 def test_without_a_card_only_a_rehearsal_runs(modules: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runbook, "has_cuda", lambda: False)
-    with pytest.raises(InputError, match="no GPU is here"):
+    with pytest.raises(InputError, match="this machine has no GPU"):
         go(modules, {"one": step(0, ["good"])})
     assert run_steps({"one": step(0, ["good"])}, [], modules / "out", None, True, Console(file=io.StringIO())) == []
 

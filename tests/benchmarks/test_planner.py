@@ -101,7 +101,7 @@ def test_only_the_phases_that_a_worker_has_are_planned(tiny_model: Path) -> None
     ("changes", "said"),
     [
         ({"shapes": "mix"}, "no one length"),
-        ({"shapes": "1by2"}, "is no shape"),
+        ({"shapes": "1by2"}, "not a shape"),
         ({"arms": "hf+liger"}, "no plan is made"),
         ({"models": "nobody/nothing"}, "nobody/nothing"),
     ],

@@ -95,7 +95,8 @@ def test_two_hundred_damaged_files_give_rows_or_reasons(tmp_path):
         assert lines == {row.line for row in rows_of(path)}, path
         for entry in loaded.rejected:
             assert entry.error.where == f"{path}:{entry.row.line}" or entry.error.where.startswith(f"{path}:")
-            assert "has not the shape" not in entry.error.what, str(entry.error)  # a reason of its own, not the net's
+            # a reason of its own, not the general one
+            assert "does not have the shape" not in entry.error.what, str(entry.error)
         seen["records"] += len(loaded.records)
         seen["rejected"] += len(loaded.rejected)
         check_files([path], tokenizer="none")

@@ -262,4 +262,4 @@ def test_bfcl_files_of_the_package_load_completely():
         assert file.format == "BFCL"
         assert len(file.records) + len(file.rejected) == file.rows
         assert all(entry.error.what and entry.error.where for entry in file.rejected)
-        assert not any("has not the shape" in entry.error.what for entry in file.rejected)
+        assert not any("does not have the shape" in entry.error.what for entry in file.rejected)

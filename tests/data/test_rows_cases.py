@@ -364,14 +364,14 @@ def test_only_line_feeds_end_lines(tmp_path: Path) -> None:
 
 def test_a_key_twice_inside_a_string_is_refused(tmp_path: Path) -> None:
     (entry,) = read_file(ROWS / "dup-keys-in-string.jsonl").rejected
-    assert "the key 'room' stands twice in one object" in entry.error.what
+    assert "the key 'room' appears twice in one object" in entry.error.what
     for text in ('{"a": {"b": 1, "b": 2}}', "{'a': 1, 'b': True, 'a': 2}"):
         call = {"role": "assistant", "tool_calls": [{"function": {"name": "lamp", "arguments": text}}]}
-        assert "stands twice" in reason(tmp_path, messages(USER, call))
+        assert "appears twice" in reason(tmp_path, messages(USER, call))
     block = '<tool_call>{"name": "lamp", "arguments": {"a": 1, "a": 2}}</tool_call>'
-    assert "stands twice" in reason(tmp_path, messages(USER, DONE | {"content": block}))
+    assert "appears twice" in reason(tmp_path, messages(USER, DONE | {"content": block}))
     chat = 'USER: q\n\nASSISTANT: <functioncall> {"name": "lamp", "arguments": \'{"a": 1, "a": 2}\'}'
-    assert "stands twice" in reason(tmp_path, {"system": json.dumps(LAMP["function"]), "chat": chat})
+    assert "appears twice" in reason(tmp_path, {"system": json.dumps(LAMP["function"]), "chat": chat})
     twice = '{"name": "lamp", "name": "stop", "parameters": {}}'
     said = [{"from": "user", "value": "q"}, {"from": "assistant", "value": "[lamp()]"}]
     for row in ({"system": f"[{twice}]", "conversations": said}, {"system": twice, "chat": chat}):

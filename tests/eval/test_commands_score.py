@@ -170,7 +170,7 @@ def test_compare_refuses_what_is_no_pair(results):
     assert code == 2 and "not scored on the same samples" in err
     for wrong in ([], {"tuned": 1}, {"samples": 1}):
         code, _, err = call("compare", write(results / "wrong.json", wrong), results / "base.json")
-        assert code == 2 and "this is no evaluation" in err
+        assert code == 2 and "this is not an evaluation" in err
     (results / "wrong.json").write_text("{")
     assert "cannot be read as JSON" in call("compare", results / "wrong.json", results / "base.json")[2]
 

@@ -78,7 +78,7 @@ def test_same_id_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_validation_row_that_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     error = refuse(tmp_path, monkeypatch, f"data.validation={FIXTURES / 'train.jsonl'}")
-    assert "a row that trains measures nothing" in error
+    assert "a row that is trained on measures nothing" in error
 
 
 def test_row_longer_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
