@@ -52,6 +52,8 @@ def test_commands_of_the_readme_exist() -> None:
     for page in [*(page for _, page in EVERY), *GUIDES]:
         found = re.findall(r"python -m (\w+)(?: ([a-z]+)\b(?![=.]))?", page.read_text(encoding="utf-8"))
         assert found
+        for file in re.findall(r"pip install [^`\n]*-[cr] ([\w.]+)", page.read_text(encoding="utf-8")):
+            assert (ROOT / file).is_file(), file
         for package, command in found:
             names = {c.name or c.callback.__name__ for c in APPS[package].registered_commands if c.callback}
             assert not command or command in names, f"{page.name}: python -m {package} {command}"
