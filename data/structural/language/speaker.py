@@ -3,7 +3,9 @@
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Speaker:
     held: list[str] = field(default_factory=list)
     plans: list[str] = field(default_factory=list)
 
-    def at(self, options: Sequence[Any]) -> Any:
+    def at(self, options: Sequence[T]) -> T:
         """One of the options, by index, so that every Python version draws the same one."""
         return options[int(self.rng.random() * len(options))]
 

@@ -2,12 +2,14 @@
 
 import math
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from data.structural.engine.model import ModelSpec
 
+T = TypeVar("T")
 _BAYS = {"train": (5, 6, 7.5, 8, 9), "validation": (5.5, 6.5, 8.4), "test": (4.5, 7, 7.2)}
 _HEIGHTS = {"train": (3.5, 4, 4.2, 3.3), "validation": (3.4, 3.8), "test": (3.6, 3.9)}
 _STEEL = {
@@ -101,7 +103,7 @@ def make_frame(split: str, number: int) -> Frame:
     """The numbered model of a split; the same on every machine."""
     rng = random.Random(f"model:{split}:{number}")
 
-    def at(options):
+    def at(options: Sequence[T]) -> T:
         return options[int(rng.random() * len(options))]
 
     bay = _BAYS[split]

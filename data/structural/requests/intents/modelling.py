@@ -1,7 +1,7 @@
 """Supports, releases, materials, sections, load cases and combinations."""
 
 from data.structural.language.numerals import plain
-from data.structural.language.speaker import Choice, ch
+from data.structural.language.speaker import Choice, Speaker, ch
 from data.structural.requests import phrases as say
 from data.structural.requests.intents.loads import member_noun
 from data.structural.requests.request import Command, Situation
@@ -357,7 +357,7 @@ _CODES = {
 }
 
 
-def code(v, name: str) -> str:
+def code(v: Speaker, name: str) -> str:
     """A design code as engineers name it."""
     return v.pick(_CODES[name], lambda t: v.lang == "ko" or t.isascii())
 
