@@ -21,6 +21,7 @@ def main() -> None:
 def build(
     out: Annotated[Path | None, typer.Option(help="the folder to write to (default: the dataset's own)")] = None,
     limit: Annotated[int, typer.Option(help="rows of each bucket and kind, for a quick sample; 0: all", min=0)] = 0,
+    seed: Annotated[int | None, typer.Option(help="another seed: other rows in all three files; needs --out")] = None,
     check: Annotated[
         bool, typer.Option("--check", help="write nothing; build again and compare with the digests that are committed")
     ] = False,
@@ -28,9 +29,11 @@ def build(
 ) -> None:
     """Build the structural dataset, the same bytes on every machine (minutes)."""
     with errors_as_lines(debug):
-        if check and (out or limit):
-            raise InputError("--check compares the whole dataset", fix="leave out --out and --limit")
-        _compare() if check else _build(out, limit)
+        if check and (out or limit or seed is not None):
+            raise InputError("--check compares the whole dataset", fix="give it without --out, --limit and --seed")
+        if seed is not None and not out:
+            raise InputError("another seed makes another dataset", where="--seed", fix="say where to: --out FOLDER")
+        _compare() if check else _build(out, limit, seed)
 
 
 @app.command()
@@ -88,13 +91,13 @@ def convert(
                 print(f"  {entry.error}")
 
 
-def _build(out: Path | None, limit: int) -> None:
+def _build(out: Path | None, limit: int, seed: int | None) -> None:
     from data.structural import build
     from tooltune.files import writable
 
     writable(out or build.HERE, folder=True)
     try:
-        rows, refused = build.build(out or build.HERE, limit=limit)
+        rows, refused = build.build(out or build.HERE, build.SEED if seed is None else seed, limit)
     except ImportError as e:
         raise _extra(e) from None
     for split, found in rows.items():

@@ -64,7 +64,7 @@ def _tuned(metrics: dict[str, Any]) -> dict[str, Any]:
 
 
 def _side(metrics: dict[str, Any], name: str) -> dict[str, Any]:
-    """One model's scores, with what its calls did on the structural models where they were carried out."""
+    """One model's scores, with what its calls did where they were carried out."""
     scores: dict[str, Any] = metrics[name]
     return scores | {"execution": (metrics.get("execution") or {}).get(name)}
 

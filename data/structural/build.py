@@ -1,12 +1,9 @@
 """Build the dataset: train, validation and test rows of structural requests, the same bytes on every machine.
 
 Validation and test stand as they were first built, so that scores of models trained on later training rows compare.
-Another seed builds all three from nothing.
-
-Run `python -m data.structural.build` to write the files beside this one.
+Another seed builds all three from nothing. `python -m data build` writes the files beside this one.
 """
 
-import argparse
 import hashlib
 import json
 from collections.abc import Iterator
@@ -89,21 +86,3 @@ def digest(rows: list[dict[str, Any]]) -> str:
 def line(row: dict[str, Any]) -> str:
     """A row as its file has it: compact JSON, literal Hangul."""
     return json.dumps(row, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
-
-
-def main() -> None:
-    """The command line: `python -m data.structural.build [--out DIR] [--limit N]`."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=HERE)
-    parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--limit", type=int, default=0, help="rows a bucket, for a quick sample of training")
-    options = parser.parse_args()
-    rows, refused = build(options.out, options.seed, options.limit)
-    for draft in refused:
-        print(f"drawn again: {draft}")
-    for split, found in rows.items():
-        print(f"{split}: {len(found)} rows, {(options.out / f'{split}.jsonl').stat().st_size / 1e6:.2f} MB")
-
-
-if __name__ == "__main__":
-    main()

@@ -28,7 +28,7 @@ so that scores of models trained on different training rows compare. A build rea
 away from them (below), and writes them back as they are; `--check` thus proves the bytes of training, and of the other
 two that the files are the ones digested. Two of their 500 rows passed over a tool list of the first training rows and
 cannot be drawn again; a test draws a sample of the other 498 from the grammar and compares. Another seed
-(`python -m data.structural.build --seed N --out FOLDER`) builds all three from nothing, as other rows.
+(`python -m data build --seed N --out FOLDER`) builds all three from nothing, as other rows.
 
 **Origin**: synthetic throughout. A grammar of this package writes every sentence, model and call; no row comes from
 another dataset or out of a language model, and no person's data is in it. The tools are modelled on what

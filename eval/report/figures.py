@@ -49,7 +49,7 @@ def metric_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """The headline figures, each with the tuned rate and, where there are, base, repaired and the probe's.
 
     Those of `KINDS` are there where the split has both. Execution stands last and brings its outcomes, where the rows
-    have a structural model.
+    have a domain.
     """
     tuned, base = metrics["tuned"], metrics["base"]
     probe = probe_rate(metrics)

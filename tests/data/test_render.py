@@ -149,7 +149,7 @@ def test_every_trained_turn_comes_back_through_the_parser(tokenizer: Any) -> Non
     own = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
     own += "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     drops_calls = Template(own, "hermes", "own")
-    with pytest.raises(InputError, match="does not give the calls of turn 2 back: no call") as raised:
+    with pytest.raises(InputError, match="does not reproduce the calls of turn 2: no call") as raised:
         check_roundtrip([RECORD], tokenizer, drops_calls)
     assert raised.value.where == "row"
     untrained = [m | {"trained": False} if i == 2 else m for i, m in enumerate(RECORD.messages)]

@@ -7,7 +7,9 @@ from dataclasses import replace
 from itertools import chain, combinations, islice
 
 import pytest
+from typer.testing import CliRunner
 
+from data.commands import app
 from data.structural import build
 from data.structural.engine.tool_schemas import core_tools, functions, heldout_tools
 from data.structural.language import noise
@@ -301,3 +303,8 @@ def test_a_thing_that_exists_takes_the_place_of_the_one_that_does_not():
 def test_other_units_are_usual_in_training_alone():
     shares = {s: sum(units.draw(speaker(f"{s}{i}"), s, "force").unit != "kN" for i in range(400)) / 400 for s in COUNTS}
     assert 0.2 < shares["train"] < 0.3 and shares["validation"] < 0.1 and shares["test"] < 0.1
+
+
+def test_another_seed_does_not_write_over_the_dataset():
+    done = CliRunner().invoke(app, ["build", "--seed", "7"])
+    assert done.exit_code == 2 and "--seed" in done.stderr and "--out FOLDER" in done.stderr

@@ -180,6 +180,18 @@ def evaluated_here(run: Path, **options: Any) -> tuple[list[str], dict[str, Any]
     return said, evaluate_run(run, **options, say=said.append, tick=lambda name, done, of: None)
 
 
+def test_the_config_names_the_domain_that_carries_calls_out(evaluated: Path, tmp_path: Path) -> None:
+    rows = Path(__file__).parents[2] / "examples" / "thermostat.jsonl"
+    run = copied(evaluated, tmp_path, domain="examples.thermostat:Thermostat")
+    _, metrics = evaluated_here(run, data=rows, base=False)
+    assert metrics["execution"]["tuned"]["n"] == 6
+    assert metrics["execution"]["tuned"]["outcomes"]["no_call"] == 6, "a tiny model calls nothing"
+    run = copied(evaluated, tmp_path / "wrong", domain="no_such_module:Domain")
+    with pytest.raises(InputError, match="no_such_module") as e:
+        evaluated_here(run, data=rows, base=False)
+    assert e.value.where == "data.domain"
+
+
 def test_split_that_is_not_there(evaluated: Path) -> None:
     assert "no test rows" in evaluate(evaluated, "run", expect=2)
     with pytest.raises(InputError, match="unknown split 'dev'"):

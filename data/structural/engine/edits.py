@@ -23,10 +23,7 @@ def add_node(state: State, a: Args) -> Args:
     node = a.get("node_id") or max(t.nodes, default=0) + 1
     if node in t.nodes:
         raise Refusal("duplicate_id", f"절점 {node}이(가) 이미 있습니다", f"node {node} exists already")
-    point = _point(a["x"], a["y"], a["z"])
-    if (found := node_at(t, point)) is not None:
-        raise Refusal("node_exists_here", f"같은 위치에 절점 {found}이(가) 있습니다", f"node {found} is at that place")
-    t.nodes[node] = point
+    t.nodes[node] = _free_place(t, _point(a["x"], a["y"], a["z"]))
     return {"node_id": node}
 
 
@@ -34,10 +31,7 @@ def move_node(state: State, a: Args) -> Args:
     t = state.tables
     x, y, z = need_node(t, a["node_id"])
     dx, dy, dz = _offset(a)
-    point = _point(x + dx, y + dy, z + dz)
-    if (found := node_at(t, point)) is not None:
-        raise Refusal("node_exists_here", f"같은 위치에 절점 {found}이(가) 있습니다", f"node {found} is at that place")
-    t.nodes[a["node_id"]] = point
+    point = t.nodes[a["node_id"]] = _free_place(t, _point(x + dx, y + dy, z + dz))
     return {"node_id": a["node_id"], "x": point[0], "y": point[1], "z": point[2]}
 
 
@@ -184,6 +178,13 @@ def node_at(t: Tables, point: Point) -> int | None:
     """The node at a place, if there is one."""
     near = (n for n, p in t.nodes.items() if all(abs(a - b) < SAME_PLACE for a, b in zip(p, point, strict=True)))
     return next(near, None)
+
+
+def _free_place(t: Tables, point: Point) -> Point:
+    """The point, or a refusal where a node is there."""
+    if (found := node_at(t, point)) is not None:
+        raise Refusal("node_exists_here", f"같은 위치에 절점 {found}이(가) 있습니다", f"node {found} is at that place")
+    return point
 
 
 def _point(x: float, y: float, z: float) -> Point:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.structural.engine.floor_loads import strips
-from data.structural.engine.result import Refusal
+from data.structural.engine.result import Refusal, unstable
 from data.structural.engine.solver import assemble, attached, solve_alone, weight_per_length
 from data.structural.engine.state import State, length
 from data.structural.engine.units import GRAVITY
@@ -85,7 +85,7 @@ def modes(state: State, count: int) -> Modes:
     count = min(count, len(translations))
     values, shapes = eigh((k + k.T) / 2, np.diag(m), subset_by_index=(0, count - 1))
     if values[0] <= 1e-9 * np.max(np.diag(k) / m):
-        raise Refusal("unstable_model", "구조물이 불안정합니다", "the structure is unstable")
+        raise unstable()
     axes = np.array([d % 6 for d in translations])
     participation, effective = {}, {}
     for axis, position in (("X", 0), ("Y", 2)):
@@ -159,7 +159,7 @@ def _solve_stable(a: Any, b: Any) -> Any:
     try:
         return np.linalg.solve(a, b)
     except np.linalg.LinAlgError:
-        raise Refusal("unstable_model", "구조물이 불안정합니다", "the structure is unstable") from None
+        raise unstable() from None
 
 
 def _trapezoid(values: tuple[float, ...], place: tuple[float, ...], span: float, sign: float) -> tuple[float, float]:

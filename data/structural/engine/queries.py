@@ -177,10 +177,9 @@ def show_diagram(state: State, a: Args) -> Args:
         if "load_name" in a:
             raise Refusal("bad_arguments", "모드형상에는 하중이 없습니다", "a mode shape has no load")
         mode = a.get("mode", 1)
-        if mode > state.results.get("num_modes", mode):
-            raise Refusal("no_such_mode", f"모드 {mode}은(는) 해석되지 않았습니다", f"mode {mode} was not analysed")
-        found = _modes(state, mode, again=False)
-        if mode > len(found.frequencies):
+        known = state.results.get("num_modes", mode)
+        found = _modes(state, mode, again=False) if mode <= known else None
+        if found is None or mode > len(found.frequencies):
             raise Refusal("no_such_mode", f"모드 {mode}은(는) 해석되지 않았습니다", f"mode {mode} was not analysed")
         return {"diagram": "mode_shape", "mode": mode, "frequency_hz": _round(found.frequencies[mode - 1])}
     if "mode" in a:

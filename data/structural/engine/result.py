@@ -12,6 +12,11 @@ class Refusal(ValueError):
         super().__init__(f"{ko} / {en}")
 
 
+def unstable(why: str = "") -> Refusal:
+    """A frame that is a mechanism; `why` is what the solver said."""
+    return Refusal("unstable_model", "구조물이 불안정합니다", f"the structure is unstable{f' ({why})' * bool(why)}")
+
+
 @dataclass(frozen=True)
 class CallResult:
     """The outcome of one call.

@@ -15,7 +15,7 @@ from typing import Any
 from data.structural.engine.edits import restrained
 from data.structural.engine.floor_loads import strips
 from data.structural.engine.properties import properties
-from data.structural.engine.result import Refusal
+from data.structural.engine.result import Refusal, unstable
 from data.structural.engine.state import Load, State, Tables, length
 
 AXES = {"X": ("X", 1.0), "Y": ("Z", -1.0), "Z": ("Y", 1.0)}
@@ -198,10 +198,10 @@ def _analyse(model: Any, p_delta: bool) -> None:
             else:
                 model.analyze_linear()
         except Exception as e:  # Pynite raises bare Exception for singular matrices and for divergence alike
-            raise Refusal("unstable_model", "구조물이 불안정합니다", f"the structure is unstable ({e})") from None
+            raise unstable(str(e)) from None
     shifts = [d for n in model.nodes.values() for table in (n.DX, n.DY, n.DZ) for d in table.values()]
     if not all(abs(d) < 1e3 for d in shifts):
-        raise Refusal("unstable_model", "구조물이 불안정합니다", "the structure is unstable")
+        raise unstable()
 
 
 def _impose(model: Any, t: Tables, factors: dict[str, float]) -> None:

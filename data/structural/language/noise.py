@@ -74,9 +74,9 @@ def opening(speaker: Speaker, text: str) -> str:
     """A filler or a stray remark before the request."""
     if "distractor" in speaker.want:
         speaker.shown.append("distractor")
-        head = speaker.pick(_REMARK if speaker.korean else _EN_REMARK)
+        head = speaker.either(_REMARK, _EN_REMARK)
     elif speaker.chance(0.1):
-        head = speaker.pick(_FILLER if speaker.korean else _EN_FILLER)
+        head = speaker.either(_FILLER, _EN_FILLER)
         if head in ("could you ", "please ", "kindly ") and not re.match(
             r"(?i)(add|apply|put|set|show|get|run|perform|delete|move|create|make|check|export|undo|change)\b", text
         ):

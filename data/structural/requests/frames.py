@@ -5,11 +5,12 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from data.structural.engine.model import ModelSpec
 from data.structural.language.speaker import T
 
+T = TypeVar("T")
 _BAYS = {"train": (5, 6, 7.5, 8, 9), "validation": (5.5, 6.5, 8.4), "test": (4.5, 7, 7.2)}
 _HEIGHTS = {"train": (3.5, 4, 4.2, 3.3), "validation": (3.4, 3.8), "test": (3.6, 3.9)}
 _STEEL = {

@@ -286,7 +286,7 @@ def _strange(s: Situation, kind: str) -> tuple[Any, Situation]:
     """A thing that the model does not have (of a reaction: None), and the situation in which it is spoken of."""
     v, m = s.speaker, s.model
     far = v.at((3, 7, 12, 20, 35, 50, 74))
-    bad: Any  # a number or a name
+    bad: Any = None
     if kind == "node":
         bad = m.nodes[-1] + far
         s.fix["nodes"], s.fix["node"] = [bad], bad

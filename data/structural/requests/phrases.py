@@ -122,7 +122,7 @@ def magnitude(speaker: Speaker, amount: Amount, sign: int, noun: str, wrong: Amo
         fix = speaker.pick(_FIX, lambda f: "가 아니" not in f) if speaker.korean else speaker.pick(_EN_FIX)
         return fix.format(w=slip, r=text)
     name = word(speaker, noun)
-    return speaker.pick(_LOAD if speaker.korean else _EN_LOAD).format(m=text, w=name)
+    return speaker.either(_LOAD, _EN_LOAD).format(m=text, w=name)
 
 
 def vertical(speaker: Speaker, amount: Amount) -> str:
@@ -161,7 +161,7 @@ _EN_UNDER = ch("under {c}|for {c}|in {c}", val="due to {c}", test="caused by {c}
 
 def under(speaker: Speaker, name: str) -> str:
     """The load whose results are asked for: `LCB2에서`, `EX 기준`, `under EX`."""
-    return speaker.pick(_UNDER if speaker.korean else _EN_UNDER).format(c=name)
+    return speaker.either(_UNDER, _EN_UNDER).format(c=name)
 
 
 _STORY = {

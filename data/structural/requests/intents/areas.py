@@ -67,11 +67,10 @@ WEIGHT_EN = ch(
 def self_weight(s: Situation) -> Command:
     v = s.speaker
     slot, case = load_case(s, 0.75)
-    args: dict[str, Any] = dict(case)
+    args: dict[str, Any] = {**case}
     said = dict(slot)
     if v.chance(0.35):
-        factor = v.at((1.0, 1.05, 1.1, 1.15, 1.2))
-        args["factor"] = factor
+        factor = args["factor"] = v.at((1.0, 1.05, 1.1, 1.15, 1.2))
         korean = ch("계수 {f}^으로|계수 {f}|{f}배로", val="팩터 {f}^으로", test="{f} 계수로")
         said["factor"] = v.either(korean, "with factor {f}").format(f=factor)
     return Command([("add_self_weight", args)], said, WEIGHT_KO, WEIGHT_EN)

@@ -114,11 +114,10 @@ def get_member_force(s: Situation) -> Command:
     members = s.some(pool, s.many)
     name = v.at(("N", "N", "Vy", "Vz", "T", "My", "My", "Mz", "", ""))
     slot, load = result_load(s)
-    args: dict[str, Any] = ({"component": name} if name else {}) | load
+    args: dict[str, Any] = {**({"component": name} if name else {}), **load}
     where = say.ids(v, member_noun(s, members), members, pool)
     if v.chance(0.25) and s.many == 1:
-        place = v.at((0, 0.5, 0.5, 1))
-        args["position"] = place
+        place = args["position"] = v.at((0, 0.5, 0.5, 1))
         spoken = {0: ("시작단", "at the start"), 0.5: ("중앙", "at midspan"), 1: ("끝단", "at the end")}[place]
         where = f"{where} {spoken[0]}" if v.korean else f"{spoken[1]} of {where}"
     elif not v.korean:
