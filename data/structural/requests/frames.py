@@ -8,7 +8,6 @@ from functools import cache, cached_property
 from typing import Any, TypeVar
 
 from data.structural.engine.model import ModelSpec
-from data.structural.language.speaker import T
 
 T = TypeVar("T")
 _BAYS = {"train": (5, 6, 7.5, 8, 9), "validation": (5.5, 6.5, 8.4), "test": (4.5, 7, 7.2)}
