@@ -14,7 +14,8 @@ from eval.execution import execution_accuracy, read_model
 from eval.parse import render_calls
 from eval.parsed import ToolCall
 from eval.scoring import Sample
-from eval.tables import METRICS, headline_table
+from eval.tables import headline_table
+from tooltune.metrics import METRICS
 
 STRUCTURAL = Path(execution.__file__).parent.parent / "data" / "structural"
 TOOLS = {t["function"]["name"]: t for t in json.loads((STRUCTURAL / "tools.json").read_text(encoding="utf-8"))}
