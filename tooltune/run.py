@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, cast
 
@@ -113,6 +114,30 @@ class Manifest(Environment):
     best: NotRequired[Best]
     peak_memory: NotRequired[PeakMemory]
     wall_seconds: NotRequired[float]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that began to train. `data.load.read_splits(run.config.data)` has its rows.
+
+    Attributes:
+        config: its config.yaml.
+        manifest: its manifest.json.
+    """
+
+    folder: Path
+    config: Config
+    manifest: Manifest
+
+    @classmethod
+    def find(cls, name: str | None = None) -> "Run":
+        """A run by name or folder; None: the newest.
+
+        Raises:
+            InputError: there is no such run, or one of its files is missing or broken.
+        """
+        folder = find_run(name)
+        return cls(folder, read_config(folder), read_manifest(folder))
 
 
 def runs_dir() -> Path:
