@@ -18,7 +18,6 @@ SHOWN = 20
 MEND = "put the file back from a copy, or train again; the adapters in best/ and last/ load without it"
 
 ASSUMED: dict[str, Any] = {
-    "name": None,
     "model.fast_matmul": False,
     "train.share_prefix": "off",
     "train.pass_tokens": 2048,
@@ -221,7 +220,7 @@ def read_config(folder: Path, overrides: list[str] | None = None) -> Config:
         target = values.get(section) if section else values
         if isinstance(target, dict):
             target.setdefault(leaf, value)
-    _require(values, config_keys(), path, "copy it from a preset: finetune/presets/cpu.yaml")
+    _require(values, config_keys(required=True), path, "copy it from a preset: finetune/presets/cpu.yaml")
     return checked(values, path, overrides)
 
 
