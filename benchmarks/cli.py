@@ -13,7 +13,7 @@ from benchmarks.recipe import recipe_command
 from benchmarks.record import record_command
 from benchmarks.results import RESULTS
 from benchmarks.rows import rows_command
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, with_default
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -143,7 +143,4 @@ def _show(result: Any, path: Path, console: "Console", json: bool) -> None:
 
 def run() -> None:
     """The app; `train` may be left out."""
-    names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
-    if len(sys.argv) == 1 or sys.argv[1] not in (*names, "--help"):
-        sys.argv.insert(1, "train")
-    app()
+    app(with_default(app, sys.argv[1:], "train"))

@@ -9,13 +9,6 @@ from tooltune.run import find_run
 
 LEVEL = 0.05
 """Below this p-value a difference is called one."""
-COMPARED = {
-    "exact_match": "Exact Match",
-    "must_call_exact": "Must-call Exact",
-    "abstention": "Abstention",
-    "tool_name": "Tool Name Accuracy",
-    "execution": "Execution Accuracy",
-}
 Named = tuple[str, dict[str, Any]]
 
 

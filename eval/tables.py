@@ -4,16 +4,9 @@ from typing import Any
 
 from rich.table import Table
 
-METRICS = {
-    "tool_name_accuracy": "Tool Name Accuracy",
-    "parameter_accuracy": "Parameter Accuracy",
-    "json_validity": "JSON Validity",
-    "hallucination_rate": "Hallucination Rate",
-    "exact_match": "Exact Match",
-    "must_call_exact": "Must-call Exact (a call is due)",
-    "abstention": "Abstention (none is due)",
-    "balanced": "Balanced (harmonic mean)",
-}
+from tooltune.metrics import COMPARED, HEADLINE, METRICS, rate_text, whole_percent
+
+NOTES = {"must_call_exact": "a call is due", "abstention": "none is due", "balanced": "harmonic mean"}
 BUCKETS = {
     "T1": "same kind of sentence",
     "T2": "unseen phrasing",
@@ -42,11 +35,14 @@ def rates_table(
     table.add_column("")
     for name in columns:
         table.add_column(name, justify="right")
-    for key, label in METRICS.items():
-        table.add_row(label, *[_rate(rates[key]) if key in rates else "–" for rates in columns.values()])
+    for metric in HEADLINE:
+        label = f"{metric.en} ({NOTES[metric.key]})" if metric.key in NOTES else metric.en
+        figures = [rate_text(rates[metric.key], 1) if metric.key in rates else "–" for rates in columns.values()]
+        table.add_row(label, *figures)
     if executed:
         rates = [executed[name]["strict"] for name in columns]
-        table.add_row(f"Execution Accuracy ({rates[0]['n']} rows)", *map(_rate, rates))
+        label = f"{METRICS['execution'].en} ({rates[0]['n']} rows)"
+        table.add_row(label, *[rate_text(rate, 1) for rate in rates])
     return table
 
 
@@ -61,8 +57,8 @@ def apart_table(apart: dict[str, Any]) -> Table:
     return table
 
 
-def compare_table(result: dict[str, Any], labels: dict[str, str]) -> Table:
-    """What `scoring.compare` gives for the figures in `labels`, under the names `result["a"]` and `result["b"]`.
+def compare_table(result: dict[str, Any]) -> Table:
+    """What `scoring.compare` gives, under the names `result["a"]` and `result["b"]`.
 
     A figure a row: both rates, the difference in points, the samples that one alone gets right, McNemar's p-value.
     """
@@ -74,13 +70,15 @@ def compare_table(result: dict[str, Any], labels: dict[str, str]) -> Table:
         table.add_column(column, justify="right", min_width=len("(10.0–20.0)"))  # 80 columns wrap it there, at worst
     for column in ("points", f"only\n{a}", f"only\n{b}", "p"):
         table.add_column(column, justify="right")
-    for key, label in labels.items():
+    for key, metric in COMPARED.items():
+        if key not in result:
+            continue
         pair = result[key]
         n = pair["a"]["n"]
         table.add_row(
-            label if n == result["n"] else f"{label}\n({n} rows)",
-            _rate(pair["a"]),
-            _rate(pair["b"]),
+            metric.en if n == result["n"] else f"{metric.en}\n({n} rows)",
+            rate_text(pair["a"], 1),
+            rate_text(pair["b"], 1),
             f"{100 * pair['difference']:+.1f}",
             str(pair["only_a"]),
             str(pair["only_b"]),
@@ -90,24 +88,18 @@ def compare_table(result: dict[str, Any], labels: dict[str, str]) -> Table:
 
 
 def bucket_table(metrics: dict[str, Any]) -> Table:
-    """Tool names, JSON and exact match by bucket, with the no-model probe beside them."""
-    table = Table(title="By bucket (tuned)", title_justify="left")
-    for column in ("bucket", "rows", "tool name", "JSON", "exact", "no-model probe"):
-        table.add_column(column, justify="left" if column == "bucket" else "right")
+    """Tool names, JSON and exact match by bucket, with the no-model probe beside them; where a bucket has rows with a
+    call and rows without, these apart too."""
+    buckets = metrics["tuned"]["slices"].get("bucket", {})
     probe = (metrics["probe"] or {}).get("by_bucket", {})
-    for name, row in sorted(metrics["tuned"]["slices"].get("bucket", {}).items()):
-        share = f"{probe[name]:.0%}" if name in probe else "–"
-        rates = [_short(row[k]) for k in ("tool_name_accuracy", "json_validity", "exact_match")]
-        table.add_row(f"{name} {BUCKETS.get(name, '')}", str(row["n"]), *rates, share)
+    mixed = any(row["balanced"]["value"] is not None for row in buckets.values())
+    keys = ("tool_name_accuracy", "json_validity", "exact_match", *(("must_call_exact", "abstention") if mixed else ()))
+    table = Table(title="By bucket (tuned)", title_justify="left")
+    table.add_column("bucket")
+    for column in ("rows", *(METRICS[key].en_column for key in keys), "no-model probe"):
+        table.add_column(column, justify="right")
+    for name, row in sorted(buckets.items()):
+        rates = [whole_percent(row[key]["value"]) for key in keys]
+        label = f"{name} {BUCKETS.get(name, '')}"
+        table.add_row(label, str(row["n"]), *rates, whole_percent(probe.get(name)))
     return table
-
-
-def _rate(rate: dict[str, Any]) -> str:
-    if rate["value"] is None:
-        return "–"
-    interval = f" ({100 * rate['low']:.1f}–{100 * rate['high']:.1f})" if rate["low"] is not None else ""
-    return f"{rate['value']:.1%}{interval}"
-
-
-def _short(rate: dict[str, Any]) -> str:
-    return "–" if rate["value"] is None else f"{rate['value']:.0%}"

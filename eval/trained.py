@@ -1,7 +1,6 @@
 """A finished run as something to ask: its recipe, its rows, its best adapter with tokenizer and template."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -12,28 +11,17 @@ from data.tools import with_visible_tools
 from eval import backend
 from eval.load import add_adapter, decoding_dtype, load_model
 from eval.shortage import NoRoom, is_shortage
-from tooltune.config import Config
 from tooltune.cuda import prepare_process
 from tooltune.errors import InputError
 from tooltune.pretrained import load_tokenizer, resolve
-from tooltune.run import Manifest, read_config, read_manifest
+from tooltune.run import Run, read_config, read_manifest
 
 MANIFEST = ("device.kind", "precision", "template.family", "template.origin", "best.sha256")
 """Keys of manifest.json that asking a run looks at; one of another version may lack some."""
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What a run's files say; tokenizer, template and precision are looked up when first asked for.
-
-    Attributes:
-        config: its config.yaml.
-        manifest: its manifest.json.
-    """
-
-    folder: Path
-    config: Config
-    manifest: Manifest
+class Trained(Run):
+    """A run with its best adapter; tokenizer, template and precision are looked up when first asked for."""
 
     @property
     def adapter(self) -> Path:

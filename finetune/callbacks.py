@@ -20,17 +20,11 @@ from tooltune.console import progress
 from tooltune.cuda import lends_main_memory
 from tooltune.errors import JobFailed
 from tooltune.files import dump_json, read_jsonl, write_jsonl
+from tooltune.metrics import HEADLINE, METRICS
 
-TOOL_METRICS = (
-    "tool_name_accuracy",
-    "json_validity",
-    "parameter_accuracy",
-    "hallucination_rate",
-    "exact_match",
-    "must_call_exact",
-    "abstention",
-    "balanced",
-)
+TOOL_METRICS = tuple(metric.key for metric in HEADLINE)
+NOTED = ("tool_name_accuracy", "json_validity", "must_call_exact", "abstention")
+"""What the line of an evaluation says besides its loss."""
 
 
 class Recorder(TrainerCallback):
@@ -254,11 +248,10 @@ class ProgressLine(TrainerCallback):
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **kwargs: Any) -> None:
         if state.global_step == 0:
             return
-        names = {"eval_loss": "eval_loss", "eval_tool_name_accuracy": "tool name", "eval_json_validity": "JSON"}
+        rates = {METRICS[key].en_column: metrics.get(f"eval_{key}") for key in NOTED}
         parts = [
-            f"{label} {metrics[key]:.4f}" if key == "eval_loss" else f"{label} {metrics[key]:.0%}"
-            for key, label in names.items()
-            if metrics.get(key) is not None
+            f"eval_loss {metrics['eval_loss']:.4f}",
+            *(f"{label} {rate:.0%}" for label, rate in rates.items() if rate is not None),
         ]
         self.console.print(f"  evaluation at step {state.global_step}, epoch {state.epoch:.2f}: {', '.join(parts)}")
 

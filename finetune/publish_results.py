@@ -15,10 +15,18 @@ from finetune.report.trained import trained
 from tooltune.blocks import ROOT, fill_blocks, renew_pages
 from tooltune.errors import InputError
 from tooltune.files import write_json
+from tooltune.metrics import METRICS, names, rate_text, whole_percent
 
 MEASURED = ROOT / "docs" / "measured"
 HEADLINE = ("must_call_exact", "abstention", "tool_name_accuracy", "json_validity", "execution_accuracy")
 """What the README shows of a run; docs/results.md shows all."""
+
+
+def _metric_names(language: Language) -> dict[str, str]:
+    """Key → name of each metric; that of executed calls has a key of its own in `docs/measured/`."""
+    found = {key: both[("ko", "en").index(language)] for key, both in names().items()}
+    return found | {"execution_accuracy": found["execution"]}
+
 
 WORDS = {
     "en": {
@@ -33,15 +41,7 @@ WORDS = {
         "parts": " in {minutes:.1f} min of steps ({rate} samples/s; trained in parts, evaluations apart)",
         "evaluated": "; evaluation of {n} rows: base {base:.0f} s, tuned {tuned:.0f} s",
         "evaluated_tuned": "; evaluation of {n} rows: {tuned:.0f} s, the base model not asked",
-        "tool_name_accuracy": "Tool Name Accuracy",
-        "parameter_accuracy": "Parameter Accuracy",
-        "json_validity": "JSON Validity",
-        "hallucination_rate": "Hallucination Rate",
-        "exact_match": "Exact Match",
-        "must_call_exact": "Must-call Exact",
-        "abstention": "Abstention",
-        "balanced": "Balanced",
-        "execution_accuracy": "Execution Accuracy",
+        **_metric_names("en"),
         "T1": "T1 same kind of sentence",
         "T2": "T2 unseen phrasing",
         "T3": "T3 unseen combination",
@@ -59,15 +59,7 @@ WORDS = {
         "parts": "(스텝만 {minutes:.1f}분, 초당 {rate}행; 나누어 한 학습이라 평가 시간은 뺌)",
         "evaluated": "; {n}문항 평가에 학습 전 모델 {base:.0f}초, 학습한 모델 {tuned:.0f}초",
         "evaluated_tuned": "; {n}문항 평가에 {tuned:.0f}초, 학습 전 모델에는 묻지 않음",
-        "tool_name_accuracy": "도구 이름 정확도",
-        "parameter_accuracy": "매개변수 정확도",
-        "json_validity": "JSON 유효성",
-        "hallucination_rate": "환각률",
-        "exact_match": "완전 일치",
-        "must_call_exact": "호출 정답률",
-        "abstention": "호출 안 함 정답률",
-        "balanced": "균형 점수",
-        "execution_accuracy": "실행 정확도",
+        **_metric_names("ko"),
         "T1": "T1 같은 종류의 문장",
         "T2": "T2 처음 보는 표현",
         "T3": "T3 처음 보는 조합",
@@ -183,9 +175,10 @@ def _time(measured: dict[str, Any], words: dict[str, str]) -> str:
 
 def _scores(evaluation: dict[str, Any], words: dict[str, str]) -> list[str]:
     shares = evaluation["probe"]["by_bucket"]
+    rates = ("tool_name_accuracy", "json_validity", "exact_match")
     buckets = [
-        f"| {words[name]} | {row['n']} | {_short(row['tool_name_accuracy'])} | {_short(row['json_validity'])} "
-        f"| {_short(row['exact_match'])} | {shares[name]:.0%} |"
+        f"| {words[name]} | {row['n']} | {' | '.join(whole_percent(row[key]['value']) for key in rates)} "
+        f"| {shares[name]:.0%} |"
         for name, row in sorted(evaluation["buckets"].items())
     ]
     metrics = _metrics(evaluation, words, evaluation["headline"]["tuned"])
@@ -197,7 +190,7 @@ def _metrics(evaluation: dict[str, Any], words: dict[str, str], keys: Iterable[s
     tuned = evaluation["headline"]["tuned"]
     base = evaluation["headline"].get("base") or {key: {"value": None} for key in tuned}
     return [
-        f"| {words[key]} | {_rate(base[key])} | {_after(key, base[key], tuned[key], words)} |"
+        f"| {words[key]} | {rate_text(base[key])} | {_after(key, base[key], tuned[key], words)} |"
         for key in keys
         if key in tuned
     ]
@@ -217,18 +210,6 @@ def _epochs(table: list[dict[str, Any]], language: Language) -> list[str]:
 def _after(key: str, base: dict[str, Any], tuned: dict[str, Any], words: dict[str, str]) -> str:
     """The rate after training, bold where it is better than before; where it is worse, that is said."""
     if None in (base["value"], tuned["value"]) or base["value"] == tuned["value"]:
-        return _rate(tuned)
-    lower_is_better = key == "hallucination_rate"
-    better = (tuned["value"] < base["value"]) == lower_is_better
-    return f"**{_rate(tuned)}**" if better else f"{_rate(tuned)}, {words['worse']}"
-
-
-def _rate(rate: dict[str, Any]) -> str:
-    if rate["value"] is None:
-        return "–"
-    interval = f" ({100 * rate['low']:.0f}–{100 * rate['high']:.0f})" if rate["low"] is not None else ""
-    return f"{rate['value']:.1%}{interval}"
-
-
-def _short(rate: dict[str, Any]) -> str:
-    return "–" if rate["value"] is None else f"{rate['value']:.0%}"
+        return rate_text(tuned)
+    better = (tuned["value"] < base["value"]) == (key in METRICS and METRICS[key].lower)
+    return f"**{rate_text(tuned)}**" if better else f"{rate_text(tuned)}, {words['worse']}"

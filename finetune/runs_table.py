@@ -17,13 +17,15 @@ from finetune.history import History, read_history
 from tooltune.cli import DEBUG, Debug, errors_as_lines
 from tooltune.errors import InputError
 from tooltune.files import dump_json
+from tooltune.metrics import BY_KIND, whole_percent
 from tooltune.run import peak_gib, runs_dir
 
 UNREADABLE = "unreadable"
 WIDE = 110  # columns of a terminal that holds the whole table
 
+RATES = ("tool_name_accuracy", "exact_match", *BY_KIND)
 SPEEDS = ("samples_per_second", "tokens_per_second", "mfu")
-BEST_FIRST = dict.fromkeys(("epochs", "tool_name_accuracy", "exact_match", *SPEEDS, "changed"), -1)
+BEST_FIRST = dict.fromkeys(("epochs", *RATES, *SPEEDS, "changed"), -1)
 """Columns of which the largest value stands first; of the others, the smallest."""
 
 
@@ -37,7 +39,7 @@ class RunRow:
         data: the training file.
         rows: training rows.
         epochs: made so far.
-        best_epoch, eval_loss, tool_name_accuracy, exact_match: of the best evaluation so far.
+        best_epoch, eval_loss, and the rates: of the best evaluation so far.
         seconds, samples_per_second: of the whole training (see `report.trained`); the speed is that of the last logged
             steps while it goes on.
         tokens_per_second, mfu: the means over its training steps.
@@ -59,6 +61,9 @@ class RunRow:
     eval_loss: float | None = None
     tool_name_accuracy: float | None = None
     exact_match: float | None = None
+    must_call_exact: float | None = None
+    abstention: float | None = None
+    balanced: float | None = None
     seconds: float | None = None
     samples_per_second: float | None = None
     tokens_per_second: float | None = None
@@ -127,8 +132,7 @@ def _row(run: Path, history: History) -> RunRow:
         steps=steps,
         best_epoch=best.get("epoch"),
         eval_loss=best.get("eval_loss"),
-        tool_name_accuracy=best.get("tool_name_accuracy"),
-        exact_match=best.get("exact_match"),
+        **{key: best.get(key) for key in RATES},
         seconds=took.seconds if took else None,
         samples_per_second=took.samples_per_second if took else last.get("samples_per_second"),
         tokens_per_second=steps_pace.tokens_per_second if steps_pace else None,
@@ -148,7 +152,8 @@ def _memory(history: History) -> float | None:
 def runs_table(rows: list[RunRow], *, narrow: bool = False) -> Table:
     """The rows as a table for the terminal; where that is narrow, without data, speed and memory."""
     left = ["run"] if narrow else ["run", "data"]
-    figures = ["epochs", "best", "val loss", "name", "exact", "time", *([] if narrow else ["rows/s", "MFU", "GiB"])]
+    figures = ["epochs", "best", "val\nloss", "name", "must\ncall", "no\ncall", "time"]
+    figures += [] if narrow else ["rows/s", "MFU", "GiB"]
     table = Table(title=Text(f"Runs in {runs_dir()}"), title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
     for column in left:
         table.add_column(column, overflow="fold")
@@ -166,8 +171,7 @@ def runs_table(rows: list[RunRow], *, narrow: bool = False) -> Table:
             f"{row.epochs:.3g} / {row.epochs_planned:.3g}",
             _number(row.best_epoch, "g"),
             _number(row.eval_loss, ".3f"),
-            _number(row.tool_name_accuracy, ".0%"),
-            _number(row.exact_match, ".0%"),
+            *(whole_percent(rate) for rate in (row.tool_name_accuracy, row.must_call_exact, row.abstention)),
             _time(row.seconds),
             *([] if narrow else speed),
             row.state if row.state == "finished" else f"{row.state}, {row.step} of {row.steps} steps",

@@ -14,6 +14,13 @@ DEBUG = False
 Lang = Annotated[Literal["ko", "en"], typer.Option(help="the language that the page opens in")]
 
 
+def with_default(app: typer.Typer, words: list[str], default: str) -> list[str]:
+    """A command line whose subcommand may be left out: `default` (empty: none) is put before it."""
+    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    given = words and words[0] in (*names, "--help")
+    return words if given or not default else [default, *words]
+
+
 @contextmanager
 def errors_as_lines(debug: bool) -> Iterator[None]:
     """Turn errors into one or two lines and an exit code: 1 the job failed, 2 the input is wrong, 130 Ctrl-C."""

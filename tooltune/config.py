@@ -298,13 +298,20 @@ def _override(values: dict[str, Any], override: str) -> str:
     return key
 
 
-def config_keys(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
-    """Every key of a config, dotted, sections left out."""
+def config_keys(section: type[BaseModel] = Config, prefix: str = "", *, required: bool = False) -> list[str]:
+    """Every key of a config, dotted, sections left out.
+
+    Args:
+        required: only those that a file must have.
+    """
     keys = []
     for name, spec in section.model_fields.items():
         kind = spec.annotation
         nested = isinstance(kind, type) and issubclass(kind, Section)
-        keys += config_keys(kind, f"{prefix}{name}.") if nested else [prefix + name]  # type: ignore[arg-type]
+        if nested:
+            keys += config_keys(kind, f"{prefix}{name}.", required=required)  # type: ignore[arg-type]
+        elif spec.is_required() or not required:
+            keys.append(prefix + name)
     return keys
 
 

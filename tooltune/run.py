@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, cast
 
@@ -17,7 +18,6 @@ SHOWN = 20
 MEND = "put the file back from a copy, or train again; the adapters in best/ and last/ load without it"
 
 ASSUMED: dict[str, Any] = {
-    "name": None,
     "model.fast_matmul": False,
     "train.share_prefix": "off",
     "train.pass_tokens": 2048,
@@ -115,6 +115,30 @@ class Manifest(Environment):
     wall_seconds: NotRequired[float]
 
 
+@dataclass(frozen=True)
+class Run:
+    """A run that began to train. `data.load.read_splits(run.config.data)` has its rows.
+
+    Attributes:
+        config: its config.yaml.
+        manifest: its manifest.json.
+    """
+
+    folder: Path
+    config: Config
+    manifest: Manifest
+
+    @classmethod
+    def find(cls, name: str | None = None) -> "Run":
+        """A run by name or folder; None: the newest.
+
+        Raises:
+            InputError: there is no such run, or one of its files is missing or broken.
+        """
+        folder = find_run(name)
+        return cls(folder, read_config(folder), read_manifest(folder))
+
+
 def runs_dir() -> Path:
     """Where runs live: `$TOOLTUNE_RUNS`, else `runs/` in the current folder."""
     return Path(os.environ.get("TOOLTUNE_RUNS") or "runs")
@@ -196,7 +220,7 @@ def read_config(folder: Path, overrides: list[str] | None = None) -> Config:
         target = values.get(section) if section else values
         if isinstance(target, dict):
             target.setdefault(leaf, value)
-    _require(values, config_keys(), path, "copy it from a preset: finetune/presets/cpu.yaml")
+    _require(values, config_keys(required=True), path, "copy it from a preset: finetune/presets/cpu.yaml")
     return checked(values, path, overrides)
 
 

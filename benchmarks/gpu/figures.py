@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tooltune.files import read_jsonl
+from tooltune.run import Manifest
 
 MEASURED = ("samples_per_second", "tokens_per_second", "peak_allocated_gib", "peak_reserved_gib", "compile_seconds")
 
@@ -31,11 +32,11 @@ def _runs(folder: Path) -> list[Path]:
 
 
 def _run(run: Path) -> dict[str, Any]:
-    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    manifest: Manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     rows = [row for _, row in read_jsonl(run / "metrics.jsonl")] if (run / "metrics.jsonl").is_file() else []
     losses = [row["loss"] for row in rows if "loss" in row]
-    peak, plan = manifest.get("peak_memory") or {}, manifest["planned_memory"] or {}
-    allocated, planned = peak.get("gpu_allocated_gib"), plan.get("tensors_gib")
+    peak, plan = manifest.get("peak_memory"), manifest["planned_memory"]
+    allocated, planned = peak and peak["gpu_allocated_gib"], plan and plan["tensors_gib"]
     return {
         "run": run.name,
         "finished": "best" in manifest,
@@ -46,10 +47,10 @@ def _run(run: Path) -> dict[str, Any]:
         "finite": bool(losses) and all(map(math.isfinite, losses)),
         "train_samples_per_second": next((r["train_samples_per_second"] for r in rows if "train_runtime" in r), None),
         "allocated_gib": allocated,
-        "reserved_gib": peak.get("gpu_reserved_gib"),
+        "reserved_gib": peak and peak["gpu_reserved_gib"],
         "planned_gib": planned,
-        "planned_phase": plan.get("peak_phase"),
-        "expected_gib": plan.get("expected_gib"),
+        "planned_phase": plan and plan["peak_phase"],
+        "expected_gib": plan and plan["expected_gib"],
         "plan_error": round(planned / allocated - 1, 4) if planned and allocated else None,
         "recoveries": manifest.get("recoveries", []),
     }

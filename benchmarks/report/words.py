@@ -2,20 +2,24 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from tooltune.metrics import BY_KIND, names
 from tooltune.page import in_both, read_words
 from tooltune.page.text import short
 
 LANGUAGES = ("ko", "en")
 
 
+@cache
 def words() -> dict[str, list[str]]:
-    """Key → [Korean, English], as `words.yaml` has them."""
-    return read_words(Path(__file__).with_name("words.yaml"))
+    """Key → [Korean, English], as `words.yaml` has them, and the names of metrics."""
+    rates = names("rate.", ("tool_name_accuracy", *BY_KIND, "json_validity"))
+    return rates | read_words(Path(__file__).with_name("words.yaml"))
 
 
 @dataclass(frozen=True)

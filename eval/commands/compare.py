@@ -18,10 +18,11 @@ def compare_runs(
     with errors_as_lines(debug):
         from rich.console import Console
 
-        from eval.compare_runs import COMPARED, two_sides, verdict
+        from eval.compare_runs import two_sides, verdict
         from eval.scoring import compare
         from eval.tables import compare_table
         from tooltune.files import dump_json
+        from tooltune.metrics import COMPARED
 
         (name_a, scores_a), (name_b, scores_b) = two_sides(a, b, split)
         result = {"a": name_a, "b": name_b, **compare(scores_a, scores_b)}
@@ -29,7 +30,7 @@ def compare_runs(
             print(dump_json(result, indent=2))
             return
         console = Console()
-        compared = {key: label for key, label in COMPARED.items() if key in result}
-        console.print(compare_table(result, compared))
-        for key, label in compared.items():
-            console.print(f"{label}: {verdict(result[key], name_a, name_b)}", highlight=False)
+        console.print(compare_table(result))
+        for key, metric in COMPARED.items():
+            if key in result:
+                console.print(f"{metric.en}: {verdict(result[key], name_a, name_b)}", highlight=False)

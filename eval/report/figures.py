@@ -5,39 +5,23 @@ from typing import Any
 
 from eval.scoring.sample import NONE
 from eval.scoring.stats import rate
+from tooltune.metrics import BY_KIND, COMPARED, METRICS
 from tooltune.page.text import MAX_NAME, short, visible
 
-KINDS = ("must_call_exact", "abstention", "balanced")
-"""Exact Match apart, by whether a call is due: says something where there are rows of both kinds."""
-
-METRICS = (
+SHOWN = (
     "exact_match",
-    *KINDS,
+    *BY_KIND,
     "tool_name_accuracy",
     "parameter_accuracy",
     "json_validity",
     "hallucination_rate",
 )
-COMPARED = {
-    "exact_match": "exact_match",
-    "must_call_exact": "must_call_exact",
-    "abstention": "abstention",
-    "tool_name": "tool_name_accuracy",
-    "execution": "execution",
-}
 ACCEPTED = ("coerced_integer", "order_differs")
 MAX_COLUMNS = 60
 MAX_ROWS = 100
 """Names across and down a table: a dataset may have a thousand tools, and a broken model invents more."""
 
 OTHER = "(other)"
-
-
-def percent(value: float | None) -> str:
-    """A fraction as it is read: 84.8%, 100%, and a dash where there is none."""
-    if value is None:
-        return "–"
-    return f"{value:.0%}" if value in (0, 1) else f"{100 * value:.1f}%"
 
 
 def p_text(p: float) -> tuple[str, bool]:
@@ -48,8 +32,8 @@ def p_text(p: float) -> tuple[str, bool]:
 def metric_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
     """The headline figures, each with the tuned rate and, where there are, base, repaired and the probe's.
 
-    Those of `KINDS` are there where the split has both. Execution stands last and brings its outcomes, where the rows
-    have a domain.
+    Those of `BY_KIND` are there where the split has both kinds. Execution stands last and brings its outcomes, where
+    the rows have a domain.
     """
     tuned, base = metrics["tuned"], metrics["base"]
     probe = probe_rate(metrics)
@@ -60,10 +44,10 @@ def metric_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
             "base": base["headline"][key] if base else None,
             "repaired": tuned["repaired"].get(key) if key not in ("hallucination_rate", "abstention") else None,
             "probe": probe if key == "exact_match" else None,
-            "lower": key == "hallucination_rate",
+            "lower": METRICS[key].lower,
         }
-        for key in METRICS
-        if key not in KINDS or tuned["headline"]["balanced"]["value"] is not None
+        for key in SHOWN
+        if key not in BY_KIND or tuned["headline"]["balanced"]["value"] is not None
     ]
     executed = metrics.get("execution")
     if executed and executed["tuned"]["n"]:
@@ -104,7 +88,7 @@ def compare_rows(metrics: dict[str, Any]) -> list[dict[str, Any]]:
             parts.append({"key": part, "count": pair[part], "x": at, "width": share})
             at += share
         rows.append(
-            {"metric": metric, "n": pair["a"]["n"], "parts": parts, "verdict": _verdict(pair), "p": pair["p_value"]}
+            {"metric": metric.key, "n": pair["a"]["n"], "parts": parts, "verdict": _verdict(pair), "p": pair["p_value"]}
         )
     return rows
 
@@ -118,7 +102,10 @@ def _verdict(pair: dict[str, Any]) -> str:
 
 
 def slice_tables(metrics: dict[str, Any]) -> list[dict[str, Any]]:
-    """One table a kind that the data knows; buckets come first and open."""
+    """One table a kind that the data knows; buckets come first and open.
+
+    `mixed` where one of its rows has samples with a call and samples without, so that these are shown apart.
+    """
     tables = []
     solved = (metrics.get("probe") or {}).get("by_bucket") or {}
     for kind in ("bucket", "lang", "phenomenon", "tool"):
@@ -136,7 +123,8 @@ def slice_tables(metrics: dict[str, Any]) -> list[dict[str, Any]]:
             rows.sort(key=lambda row: -row["figures"]["n"])
         if rows:
             probed = any(row["probe"] is not None for row in rows)
-            tables.append({"kind": kind, "n": len(rows), "rows": rows[:MAX_ROWS], "probe": probed})
+            mixed = any(row["figures"]["balanced"]["value"] is not None for row in rows)
+            tables.append({"kind": kind, "n": len(rows), "rows": rows[:MAX_ROWS], "probe": probed, "mixed": mixed})
     return tables
 
 

@@ -9,6 +9,7 @@ from eval.report import figures
 from eval.report.samples import REASONS, sample_entries
 from eval.report.words import name_of, say, words
 from tooltune.files import atomic_write
+from tooltune.metrics import percent
 from tooltune.page import render
 
 HERE = Path(__file__).parent
@@ -57,7 +58,7 @@ def write_report(
         styles=("samples.css",),
         script=(HERE / "page.js").read_text(encoding="utf-8"),
         data=data,
-        filters={"percent": figures.percent, "p_text": figures.p_text, "facts": figures.facts},
+        filters={"percent": percent, "p_text": figures.p_text, "facts": figures.facts},
         say=say,
         name_of=name_of,
         metrics=metrics,

@@ -1,16 +1,19 @@
 """The page's sentences in Korean and English."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
+from tooltune.metrics import names
 from tooltune.page import read_words, sentence
 
 
+@cache
 def words() -> dict[str, list[str]]:
-    """Key → [Korean, English], as `words.yaml` has them."""
-    return read_words(Path(__file__).with_name("words.yaml"))
+    """Key → [Korean, English], as `words.yaml` has them, and the names of metrics."""
+    return names() | read_words(Path(__file__).with_name("words.yaml"))
 
 
 def say(key: str, **values: Any) -> Markup:

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import yaml
 
+from tooltune.metrics import HEADLINE
+
 Level = Literal["good", "note", "warning", "fault"]
 Language = Literal["ko", "en"]
 
@@ -56,8 +58,8 @@ _AT = {"ko": 0, "en": 1}
 
 def _value(value: Any, lang: Language) -> Any:
     if isinstance(value, Mapping):
-        names = _words()["calls"]
-        return ", ".join(f"{names[key][_AT[lang]]} {a:.0%} → {b:.0%}" for key, (a, b) in value.items())
+        names = {m.key: m.ko_column if lang == "ko" else m.en_column for m in HEADLINE}
+        return ", ".join(f"{names[key]} {a:.0%} → {b:.0%}" for key, (a, b) in value.items())
     if not isinstance(value, Sequence) or isinstance(value, str):
         return value
     unknown, longer = (_words()[key][_AT[lang]] for key in ("unknown_rows", "more_rows"))

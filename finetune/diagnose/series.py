@@ -7,6 +7,7 @@ from statistics import fmean, median
 from typing import Any
 
 from finetune.history import History
+from tooltune.metrics import METRICS
 
 EDGE = 0.1
 """The share of the logged values that is "the start" or "now": one value alone is noise."""
@@ -39,7 +40,7 @@ def best_row(history: History) -> dict[str, Any] | None:
     """The row of the best evaluation so far, by what the run selects by; as the trainer does, the first of equals."""
     metric = history.config.eval.select_by
     rows = [row for row in history.epochs if is_number(row.get(metric))]
-    better = min if metric == "eval_loss" else max
+    better = min if METRICS[metric].lower else max
     return better(rows, key=lambda row: row[metric]) if rows else None
 
 

@@ -10,6 +10,7 @@ from finetune.history import History
 from finetune.rate import flops_text
 from finetune.report.curves import memory_limit, memory_peak, number, overfitting_from
 from finetune.report.trained import pace, trained
+from tooltune.metrics import BY_KIND, EPOCH_TABLE, METRICS, percent
 from tooltune.page.text import short, visible
 from tooltune.run import Manifest
 
@@ -18,20 +19,11 @@ State = Literal["finished", "running", "stopped"]
 SILENT = 1800.0
 """Seconds without a new figure after which a run counts as stopped: longer than an evaluation on a CPU takes."""
 
-SHOWN_RATES = (
-    "tool_name_accuracy",
-    "json_validity",
-    "must_call_exact",
-    "abstention",
-    "balanced",
-    "hallucination_rate",
-)
-"""In the epoch table, which has room for so many; the other two stand where two evaluations are compared."""
+RATES = (*EPOCH_TABLE, "parameter_accuracy", "exact_match")
+"""All of them stand where two evaluations are compared."""
 
-RATES = (*SHOWN_RATES, "parameter_accuracy", "exact_match")
-LINKED_RATES = ("tool_name_accuracy", "exact_match", "must_call_exact", "abstention", "balanced")
+LINKED_RATES = ("tool_name_accuracy", "exact_match", *BY_KIND)
 ROLES = ("name", "arguments", "format", "text")
-LOWER_IS_BETTER = ("loss", "hallucination", "memory")
 NEITHER_IS_BETTER = ("epoch", "seconds", "step_seconds", "train_loss")
 
 
@@ -120,7 +112,7 @@ def key_figures(history: History) -> list[dict[str, Any]]:
 
 def shown_rates(history: History) -> list[str]:
     """The rates that the epoch table has a column for: those that some evaluation measured."""
-    return [key for key in SHOWN_RATES if any(number(row.get(key)) is not None for row in history.epochs)]
+    return [key for key in EPOCH_TABLE if any(number(row.get(key)) is not None for row in history.epochs)]
 
 
 def epoch_rows(history: History) -> list[dict[str, Any]]:
@@ -188,7 +180,8 @@ def _pair(key: str, one: dict[str, Any], two: dict[str, Any]) -> dict[str, Any]:
     if a is not None and b is not None and key != "epoch":
         change = _change(key, b - a, a)
         if change != "=" and key not in NEITHER_IS_BETTER and abs(b - a) > 0.005 * max(abs(a), abs(b)):
-            tone = "good" if (b < a) == any(part in key for part in LOWER_IS_BETTER) else "bad"
+            lower = METRICS[key].lower if key in METRICS else "loss" in key or key == "memory"
+            tone = "good" if (b < a) == lower else "bad"
     return {"key": key, "one": _value(key, a), "two": _value(key, b), "change": change, "tone": tone}
 
 
@@ -310,13 +303,6 @@ def evaluation_links(run: Path) -> list[dict[str, Any]]:
         figures = [(key, percent(headline[key]["value"])) for key in LINKED_RATES if key in headline]
         links.append({"split": short(split), "href": f"eval/{quote(split)}/report.html", "figures": figures})
     return links
-
-
-def percent(value: float | None) -> str:
-    """A fraction as it is read; a dash where there is none."""
-    if value is None:
-        return "–"
-    return f"{value:.0%}" if value in (0, 1) else f"{100 * value:.1f}%"
 
 
 def loss_text(value: Any) -> str:

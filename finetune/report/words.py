@@ -1,16 +1,20 @@
 """The page's sentences in Korean and English."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
+from tooltune.metrics import column_names, names
 from tooltune.page import read_words, sentence
 
 
+@cache
 def words() -> dict[str, list[str]]:
-    """Key → [Korean, English], as `words.yaml` has them."""
-    return read_words(Path(__file__).with_name("words.yaml"))
+    """Key → [Korean, English], as `words.yaml` has them, and the names of metrics: short, and whole for figures and
+    lines."""
+    return column_names() | names("figure.") | names("line.") | read_words(Path(__file__).with_name("words.yaml"))
 
 
 def say(key: str, **values: Any) -> Markup:

@@ -16,8 +16,9 @@ from eval.execution import execution_accuracy
 from eval.parse import render_calls
 from eval.parsed import ToolCall
 from eval.scoring import Sample
-from eval.tables import METRICS, headline_table
+from eval.tables import headline_table
 from examples.thermostat import Thermostat
+from tooltune.metrics import METRICS
 
 ROOT = Path(execution.__file__).parent.parent
 STRUCTURAL = ROOT / "data" / "structural"

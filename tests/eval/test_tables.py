@@ -4,7 +4,6 @@ from io import StringIO
 
 from rich.console import Console
 
-from eval.compare_runs import COMPARED
 from eval.parsed import Parsed, ToolCall
 from eval.scoring import Sample, compare, score
 from eval.tables import compare_table, rates_table
@@ -41,7 +40,7 @@ def test_the_kinds_of_rows_have_their_rates_and_balanced_no_interval():
 
 def test_two_models_are_compared_on_each_kind_of_rows():
     result = {"a": "base", "b": "tuned", **compare(scored(0, 10), scored(30, 5))}
-    table = compare_table(result, {key: label for key, label in COMPARED.items() if key in result})
+    table = compare_table(result)
     assert cells(table, "Must-call Exact")[3:] == ["+75.0", "0", "30", "0.0000"]
     assert cells(table, "Abstention")[3:] == ["-50.0", "5", "0", "0.0625"]  # 2 / 2⁵
     assert sum("(40 rows)" in line or "(10 rows)" in line for line in lines(table, 100)) == 2

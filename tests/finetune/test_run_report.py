@@ -17,7 +17,6 @@ from finetune.history import read_history
 from finetune.report import write_plots, write_run_page
 from finetune.report.curves import MAX_POINTS, Curve, curves, overfitting_from
 from finetune.report.tables import (
-    SHOWN_RATES,
     against,
     differences,
     duration,
@@ -36,6 +35,7 @@ from tests.eval.chromium import browser, find_chromium
 from tests.finetune import run_samples
 from tests.finetune.run_samples import change_events
 from tooltune.files import read_jsonl, write_json, write_jsonl
+from tooltune.metrics import EPOCH_TABLE
 from tooltune.page.plots import rate_text
 
 HOSTILE = "<img src=x onerror=window.hacked=1>'\"&{{7*7}}`$x^2$\u202e"
@@ -298,7 +298,7 @@ def test_epoch_table_has_the_rates_that_were_measured(runs: Path, reference: Pat
     """Of 64 rows 13 need no call; at the third epoch 52 are right, 12 of them without a call."""
     history = read_history(reference)
     rates = dict(epoch_rows(history)[2]["rates"])
-    assert list(rates) == list(SHOWN_RATES) == shown_rates(history)
+    assert list(rates) == list(EPOCH_TABLE) == shown_rates(history)
     assert (rates["must_call_exact"], rates["abstention"]) == ("78.4%", "92.3%")  # 40 of 51, 12 of 13
     assert rates["balanced"] == "84.8%"
     figure = next(figure for figure in key_figures(history) if figure["key"] == "balanced")
