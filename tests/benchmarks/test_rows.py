@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks.record import read_results
+from benchmarks.publish import read_results
 from benchmarks.report import table, write_report
 from benchmarks.report.charts import curve_words, groups
 from benchmarks.report.markdown import markdown
 from benchmarks.report.verdict import verdict
-from benchmarks.rows import Options, measure_rows, point_config
+from benchmarks.rows import RowsOptions, measure_rows, point_config
 from benchmarks.rows_docs import NOTHING, PAGE, filled
 from benchmarks.rows_plan import chosen_sizes, minutes_left, plan, unmeasured
 from data import InputError
@@ -28,8 +28,10 @@ from tooltune.config import Config, load_config
 BOTH = ["steps", "epochs"]
 
 
-def options(out: Path, sizes: str | None = "8,16", modes: str = "steps,epochs", limit: int | None = None) -> Options:
-    return Options(sizes, modes, limit, timeout_s=900, out=out)
+def options(
+    out: Path, sizes: str | None = "8,16", modes: str = "steps,epochs", limit: int | None = None
+) -> RowsOptions:
+    return RowsOptions(sizes, modes, limit, timeout_s=900, out=out)
 
 
 def quiet() -> Console:
@@ -156,7 +158,7 @@ def act(tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     for name in ("config.json", "tokenizer.json"):
         (model / name).write_text("{}", encoding="utf-8")  # never read
     here = {"device": {"kind": "cpu", "name": "Processor", "memory_gib": 1.0}, "environment": {"packages": {}}}
-    monkeypatch.setattr("benchmarks.machine.machine", lambda: here)
+    monkeypatch.setattr("benchmarks.this_machine.machine", lambda: here)
 
     def run(end: str, *overrides: str) -> tuple[dict[str, Any], str]:
         monkeypatch.setenv("ACTOR", end)
