@@ -1,6 +1,6 @@
 """The arms: how one base config is trained by each way that is compared.
 
-An arm is a function from the base config to a `Setup`; a new arm is one function with an entry in `ARMS`. Whatever must
+An arm is a function from the base config to an `ArmSetup`; a new arm is one function with an entry in `ARMS`. What must
 be the same (rows, adapter, optimizer, precision, attention, checkpointing) is in the base, so no arm can differ in it.
 """
 
@@ -14,7 +14,7 @@ from tooltune.errors import InputError
 
 
 @dataclass(frozen=True)
-class Setup:
+class ArmSetup:
     """What one worker trains with.
 
     Attributes:
@@ -40,50 +40,50 @@ class Unavailable(Exception):
     """The arm cannot run on this machine: the reason."""
 
 
-Arm = Callable[[Config, str], Setup]  # (base config, "cuda" or "cpu")
+Arm = Callable[[Config, str], ArmSetup]  # (base config, "cuda" or "cpu")
 
 
-def hf(base: Config, device: str) -> Setup:
+def hf(base: Config, device: str) -> ArmSetup:
     """transformers + peft + bitsandbytes + TRL's SFTTrainer, as the reference recipe has it."""
     _needs_gpu(device, "TRL computes the loss in a Triton kernel")
-    return Setup(base.changed({"model.backend": "hf"}), trl=True)
+    return ArmSetup(base.changed({"model.backend": "hf"}), trl=True)
 
 
-def hf_trainer(base: Config, device: str) -> Setup:
+def hf_trainer(base: Config, device: str) -> ArmSetup:
     """The same with transformers' Trainer and full logits: what most tutorials run."""
-    return Setup(base.changed({"model.backend": "hf"}), trl=False)
+    return ArmSetup(base.changed({"model.backend": "hf"}), trl=False)
 
 
-def hf_trainer_compile(base: Config, device: str) -> Setup:
+def hf_trainer_compile(base: Config, device: str) -> ArmSetup:
     """`hf-trainer` with compiled decoder layers: what plain Hugging Face gains by that alone."""
     _needs_cpu(device)
-    return Setup(base.changed({"model.backend": "hf", "train.compile": True}), trl=False)
+    return ArmSetup(base.changed({"model.backend": "hf", "train.compile": True}), trl=False)
 
 
-def hf_liger(base: Config, device: str) -> Setup:
+def hf_liger(base: Config, device: str) -> ArmSetup:
     """`hf` with Liger's Triton kernels for RoPE, RMSNorm and SwiGLU."""
     _needs_gpu(device, "Liger's kernels are Triton")
     if find_spec("liger_kernel") is None:
         raise Unavailable("liger-kernel is not installed (pip install liger-kernel)")
-    return Setup(base.changed({"model.backend": "hf"}), trl=True, arguments={"use_liger_kernel": True})
+    return ArmSetup(base.changed({"model.backend": "hf"}), trl=True, arguments={"use_liger_kernel": True})
 
 
-def unsloth(base: Config, device: str) -> Setup:
+def unsloth(base: Config, device: str) -> ArmSetup:
     """Unsloth's FastLanguageModel and its SFTTrainer."""
-    return Setup(base.changed({"model.backend": "unsloth"}), trl=True)
+    return ArmSetup(base.changed({"model.backend": "unsloth"}), trl=True)
 
 
-def unsloth_compile(base: Config, device: str) -> Setup:
+def unsloth_compile(base: Config, device: str) -> ArmSetup:
     """`unsloth` with compiled decoder layers."""
     _needs_cpu(device)
-    return Setup(base.changed({"model.backend": "unsloth", "train.compile": True}), trl=True, reference=True)
+    return ArmSetup(base.changed({"model.backend": "unsloth", "train.compile": True}), trl=True, reference=True)
 
 
-def unsloth_prefix(base: Config, device: str) -> Setup:
+def unsloth_prefix(base: Config, device: str) -> ArmSetup:
     """Unsloth on another layout: the same rows and loss, a prefix that rows share computed once, no padding. So presets
     train; on a CPU layers are compiled as in `unsloth+compile`."""
     shared = {"model.backend": "unsloth", "train.compile": device == "cpu", "train.share_prefix": "auto"}
-    return Setup(base.changed(shared), trl=True)
+    return ArmSetup(base.changed(shared), trl=True)
 
 
 ARMS: dict[str, Arm] = {

@@ -9,8 +9,8 @@ import typer
 from benchmarks.generate import generate_command
 from benchmarks.parse import parse_command
 from benchmarks.profile import profile_command
+from benchmarks.publish import record_command
 from benchmarks.recipe import recipe_command
-from benchmarks.record import record_command
 from benchmarks.results import RESULTS
 from benchmarks.rows import rows_command
 from tooltune.cli import DEBUG, Debug, errors_as_lines, with_default
@@ -56,11 +56,11 @@ def train(
 ) -> None:
     """Training with plain Hugging Face against Unsloth; the command when none is given."""
     with errors_as_lines(debug):
-        from benchmarks.train import Options
+        from benchmarks.train import TrainOptions
         from benchmarks.train import train as measure
 
         config, console = _start(arguments, json)
-        result, path = measure(config, Options(arms, shapes, repeats, steps, budget_gb, timeout, out), console)
+        result, path = measure(config, TrainOptions(arms, shapes, repeats, steps, budget_gb, timeout, out), console)
         _show(result, path, console, json)
 
 
@@ -77,11 +77,11 @@ def length(
 ) -> None:
     """The longest sequence that each arm can train within a memory budget."""
     with errors_as_lines(debug):
-        from benchmarks.memory import Options
-        from benchmarks.memory import length as measure
+        from benchmarks.length import LengthOptions
+        from benchmarks.length import length as measure
 
         config, console = _start(arguments, json)
-        result, path = measure(config, Options(arms, budget_gb, most, timeout, out), console)
+        result, path = measure(config, LengthOptions(arms, budget_gb, most, timeout, out), console)
         _show(result, path, console, json)
 
 
@@ -101,11 +101,11 @@ def planner(
 ) -> None:
     """The memory plan against what the card's allocator counted (needs a GPU)."""
     with errors_as_lines(debug):
-        from benchmarks.planner import ENGINES, MODELS, SHAPES, Options
+        from benchmarks.planner import ENGINES, MODELS, SHAPES, PlannerOptions
         from benchmarks.planner import planner as measure
 
         config, console = _start(arguments, json)
-        options = Options(models or MODELS, shapes or SHAPES, arms or ",".join(ENGINES), budget_gb, timeout, out)
+        options = PlannerOptions(models or MODELS, shapes or SHAPES, arms or ",".join(ENGINES), budget_gb, timeout, out)
         _show(*measure(config, options, console), console, json)
 
 

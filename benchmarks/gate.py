@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from benchmarks.results import ArmResult, Parity, Result, Run, ShapeResult, Speedup
+from benchmarks.results import ArmResult, ArmRun, Parity, ShapeResult, Speedup, TrainResult
 
 LIMIT = 0.02
 STEPS = 20
@@ -55,7 +55,7 @@ def speedup(arm: ArmResult, against: ArmResult) -> Speedup:
     }
 
 
-def judge(result: Result) -> tuple[bool, str]:
+def judge(result: TrainResult) -> tuple[bool, str]:
     """Whether the result is valid, and its verdict in one line."""
     failed = [(shape["shape"], p) for shape in result["shapes"] for p in shape["parity"] if not p["passed"]]
     if failed:
@@ -90,10 +90,10 @@ def _memory(arm: ArmResult) -> float:
     return summary["peak_reserved_gib" if "peak_reserved_gib" in summary else "peak_rss_gib"]["median"]
 
 
-def _good(arm: ArmResult) -> list[Run]:
+def _good(arm: ArmResult) -> list[ArmRun]:
     return [run for run in arm["runs"] if run["status"] == "ok"]
 
 
-def _bad(arm: ArmResult, result: Result) -> bool:
+def _bad(arm: ArmResult, result: TrainResult) -> bool:
     reached = result["complete"] or arm["status"] != "skipped"
     return reached and arm["status"] not in ("ok", "interrupted")

@@ -22,7 +22,7 @@ WARM_UP_TOKENS = 4
 
 
 @dataclass(frozen=True)
-class Asked:
+class GenerationTask:
     """A model and what it is asked.
 
     Attributes:
@@ -53,9 +53,9 @@ def generate_command(
 ) -> None:
     """Samples a second of an evaluation, in batches and one by one."""
     with errors_as_lines(debug):
-        from benchmarks.machine import machine
         from benchmarks.report import table, write_report
         from benchmarks.report.verdict import verdict
+        from benchmarks.this_machine import machine
         from tooltune.console import progress, quiet, terminal
         from tooltune.files import dump_json
 
@@ -95,7 +95,7 @@ def batch_sizes(text: str) -> list[int]:
     return sizes
 
 
-def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Callable[[str], None]) -> Asked:
+def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Callable[[str], None]) -> GenerationTask:
     """Load the model and render the prompts as an evaluation does.
 
     Raises:
@@ -125,7 +125,7 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
     records = evenly_spaced(test, prompts)
     align_end_token(tokenizer, [render(records[0], tokenizer, template)])
     limit = max_new_tokens or config.eval.max_new_tokens
-    return Asked(
+    return GenerationTask(
         model,
         tokenizer,
         [render_prompt(record, tokenizer, template) for record in records],
@@ -163,7 +163,9 @@ def _embedded(config: Any, kind: str, say: Callable[[str], None]) -> tuple[Any, 
     )
 
 
-def measure(asked: Asked, sizes: Sequence[int], repeats: int, tick: Callable[[], None]) -> list[dict[str, Any]]:
+def measure(
+    asked: GenerationTask, sizes: Sequence[int], repeats: int, tick: Callable[[], None]
+) -> list[dict[str, Any]]:
     """One arm a batch size, the repeats interleaved; a size that runs out of memory is not tried again.
 
     Args:
@@ -186,7 +188,7 @@ def measure(asked: Asked, sizes: Sequence[int], repeats: int, tick: Callable[[],
     return list(arms.values())
 
 
-def as_result(asked: Asked, here: dict[str, Any], arms: list[dict[str, Any]], repeats: int) -> dict[str, Any]:
+def as_result(asked: GenerationTask, here: dict[str, Any], arms: list[dict[str, Any]], repeats: int) -> dict[str, Any]:
     """The result of kind "generate"; the ratio's low and high are of the worst and best pair of repeats."""
     from benchmarks.report.verdict import verdict
 
@@ -207,7 +209,9 @@ def as_result(asked: Asked, here: dict[str, Any], arms: list[dict[str, Any]], re
     return result | {"verdict": verdict(result).headline.text("en")}
 
 
-def _timed(asked: Asked, size: int, tick: Callable[[], None], *, warm_up: bool) -> tuple[dict[str, Any], list[Any]]:
+def _timed(
+    asked: GenerationTask, size: int, tick: Callable[[], None], *, warm_up: bool
+) -> tuple[dict[str, Any], list[Any]]:
     """One pass over the prompts, and its answers; peak memory is known on a card only, whose counter can be reset."""
     import torch
 

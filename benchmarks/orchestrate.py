@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import Progress, TaskID
 
 from benchmarks import gate
-from benchmarks.arms import Arm, Setup, Unavailable, base_config
+from benchmarks.arms import Arm, ArmSetup, Unavailable, base_config
 from benchmarks.one_prefix import LONGEST, SOURCE, one_prefix
-from benchmarks.results import ArmResult, Result, Run, ShapeResult, save, summarise
-from benchmarks.shapes import ONE_PREFIX, Shape, config_for, rows_for, write_rows
+from benchmarks.results import ArmResult, ArmRun, ShapeResult, TrainResult, save, summarise
+from benchmarks.shapes import ONE_PREFIX, BatchShape, config_for, rows_for, write_rows
 from benchmarks.watch import last_words, run_watched
 from benchmarks.worker import Spec
 from data.load import load_records
@@ -30,7 +30,7 @@ Command = Callable[[Path], list[str]]
 
 
 @dataclass(frozen=True)
-class Job:
+class WorkerJob:
     """What every worker of a benchmark shares.
 
     Attributes:
@@ -99,7 +99,7 @@ def read_one_prefix(config: Config) -> list[Example]:
 
 
 def write_shapes(
-    shapes: list[Shape], examples: list[Example], config: Config, *, warmup: int, steps: int, work: Path
+    shapes: list[BatchShape], examples: list[Example], config: Config, *, warmup: int, steps: int, work: Path
 ) -> None:
     """The rows of each shape, into the file that all of its workers read; the config says how they are ordered."""
     # A shape's rows are the same for all arms; the base config says whether they stand by families.
@@ -110,13 +110,19 @@ def write_shapes(
         write_rows(rows_path(work, shape), rows)
 
 
-def rows_path(work: Path, shape: Shape) -> Path:
+def rows_path(work: Path, shape: BatchShape) -> Path:
     """Where the rows of a shape are."""
     return work / f"rows-{shape.name}.jsonl"
 
 
 def measure_all(
-    job: Job, arms: dict[str, Arm], shapes: list[Shape], repeats: int, result: Result, path: Path, console: Console
+    job: WorkerJob,
+    arms: dict[str, Arm],
+    shapes: list[BatchShape],
+    repeats: int,
+    result: TrainResult,
+    path: Path,
+    console: Console,
 ) -> None:
     """Run every arm on every shape, repeats interleaved (A B A B), and write the result after each.
 
@@ -124,7 +130,7 @@ def measure_all(
     and returns, with the result not complete.
     """
     setups = {name: setup_of(arm, job) for name, arm in arms.items()}
-    ready = {name: setup for name, setup in setups.items() if isinstance(setup, Setup)}
+    ready = {name: setup for name, setup in setups.items() if isinstance(setup, ArmSetup)}
     baselines = [name for name, setup in ready.items() if setup.baseline]
     result["shapes"] = [_unmeasured(shape, setups) for shape in shapes]
     turns = [(place, repeat, name) for place in range(len(shapes)) for repeat in range(repeats) for name in ready]
@@ -153,7 +159,7 @@ def measure_all(
     _write(result, baselines, path)
 
 
-def run_one(job: Job, name: str, setup: Setup, shape: Shape, stepped: Callable[[int], None]) -> Run:
+def run_one(job: WorkerJob, name: str, setup: ArmSetup, shape: BatchShape, stepped: Callable[[int], None]) -> ArmRun:
     """One worker to its end, whichever that is.
 
     Args:
@@ -187,11 +193,11 @@ def run_one(job: Job, name: str, setup: Setup, shape: Shape, stepped: Callable[[
         return {"status": ended.status, "reason": ended.reason}
     if not files["result.json"].exists():
         return {"status": "crashed", "reason": f"ended without a result; {last_words(files['log.txt'])}"}
-    run: Run = json.loads(files["result.json"].read_text(encoding="utf-8"))
+    run: ArmRun = json.loads(files["result.json"].read_text(encoding="utf-8"))
     return run
 
 
-def setup_of(arm: Arm, job: Job) -> Setup | str:
+def setup_of(arm: Arm, job: WorkerJob) -> ArmSetup | str:
     """The arm's setup, or why it cannot run here."""
     try:
         return arm(job.base, job.device)
@@ -199,13 +205,13 @@ def setup_of(arm: Arm, job: Job) -> Setup | str:
         return str(e)
 
 
-def _unmeasured(shape: Shape, setups: dict[str, Setup | str]) -> ShapeResult:
+def _unmeasured(shape: BatchShape, setups: dict[str, ArmSetup | str]) -> ShapeResult:
     arms: list[ArmResult] = [
         {
             "arm": name,
             "status": "skipped",
             "reason": setup if isinstance(setup, str) else "not reached",
-            "different_batches": isinstance(setup, Setup) and setup.different_batches,
+            "different_batches": isinstance(setup, ArmSetup) and setup.different_batches,
             "runs": [],
             "summary": {},
         }
@@ -221,20 +227,20 @@ def _unmeasured(shape: Shape, setups: dict[str, Setup | str]) -> ShapeResult:
     }
 
 
-def _add(row: ArmResult, run: Run, repeat: int) -> None:
+def _add(row: ArmResult, run: ArmRun, repeat: int) -> None:
     row["runs"].append({"repeat": repeat, **run})
     row["status"], row["reason"] = run["status"], run["reason"]
     row["summary"] = summarise(row["runs"])
 
 
-def _write(result: Result, baselines: list[str], path: Path) -> None:
+def _write(result: TrainResult, baselines: list[str], path: Path) -> None:
     for shape in result["shapes"]:
         gate.compare(shape, baselines)
     result["valid"], result["verdict"] = gate.judge(result)
     save(result, path)
 
 
-def _said(label: str, run: Run, took: list[float], left: int) -> str:
+def _said(label: str, run: ArmRun, took: list[float], left: int) -> str:
     eta = f"; about {max(1, round(left * sum(took) / len(took) / 60))} min left" if left else ""
     if run["status"] != "ok":
         return f"  {label}: {run['status']} ({run['reason']}), {took[-1]:.0f} s{eta}"

@@ -31,7 +31,7 @@ Tools = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Output:
+class WrittenOutput:
     """What a model might have written, and the calls in it."""
 
     text: str
@@ -49,9 +49,9 @@ def parse_command(
 ) -> None:
     """Outputs a second that the parsers read, each family on one core."""
     with errors_as_lines(debug):
-        from benchmarks.machine import machine
         from benchmarks.report import table, write_report
         from benchmarks.report.verdict import verdict
+        from benchmarks.this_machine import machine
         from tooltune.console import terminal
         from tooltune.files import dump_json
 
@@ -113,7 +113,7 @@ def renderable() -> list[str]:
     return [module.names[0] for module in dict.fromkeys(families().values())]
 
 
-def rendered(records: Sequence[Record], family: str) -> list[Output]:
+def rendered(records: Sequence[Record], family: str) -> list[WrittenOutput]:
     """The calls of each row that has some, as the family writes them; what its format has no room for is left out.
 
     Raises:
@@ -128,29 +128,29 @@ def rendered(records: Sequence[Record], family: str) -> list[Output]:
         except InputError:  # several calls in a format for one
             continue
         if text:
-            outputs.append(Output(text, record.tools, calls))
+            outputs.append(WrittenOutput(text, record.tools, calls))
     if not outputs:
         raise InputError(f"no row's calls can be written in the {family!r} format")
     return outputs
 
 
-def long_outputs(records: Sequence[Record], family: str) -> list[Output]:
+def long_outputs(records: Sequence[Record], family: str) -> list[WrittenOutput]:
     """The same calls, `LONG` to an output."""
     calls = [(ToolCall(c["name"], c["arguments"]), record.tools) for record in records for c in record.gold]
     found = []
     for start in range(0, len(calls), LONG):
         made = [call for call, _ in calls[start : start + LONG]]
         tools = {tool["function"]["name"]: tool for _, offered in calls[start : start + LONG] for tool in offered}
-        found.append(Output(render_calls(made, family), list(tools.values()), made))
+        found.append(WrittenOutput(render_calls(made, family), list(tools.values()), made))
     return found
 
 
-def without_calls(records: Sequence[Record]) -> list[Output]:
+def without_calls(records: Sequence[Record]) -> list[WrittenOutput]:
     """Answers in words: the parser looks for every other format in them before it gives up."""
-    return [Output(r.messages[-1]["content"], r.tools, []) for r in records if not r.gold]
+    return [WrittenOutput(r.messages[-1]["content"], r.tools, []) for r in records if not r.gold]
 
 
-def check(outputs: Sequence[Output], family: str) -> None:
+def check(outputs: Sequence[WrittenOutput], family: str) -> None:
     """Read every output once.
 
     Raises:
@@ -174,7 +174,7 @@ def rate(run: Callable[[], None], count: int, seconds: float) -> float:
     return done / passed
 
 
-def _arm(label: str, family: str, outputs: list[Output], repeats: int, seconds: float) -> dict[str, Any]:
+def _arm(label: str, family: str, outputs: list[WrittenOutput], repeats: int, seconds: float) -> dict[str, Any]:
     check(outputs, family)  # warms up as well
 
     def run() -> None:

@@ -15,11 +15,10 @@ from typing import Any, Literal, TypedDict
 from rich.console import Console
 
 from benchmarks import arms, shapes
-from benchmarks.arms import Setup
-from benchmarks.machine import machine
+from benchmarks.arms import ArmSetup
 from benchmarks.orchestrate import (
     Command,
-    Job,
+    WorkerJob,
     base_of,
     model_folder,
     read_examples,
@@ -28,10 +27,11 @@ from benchmarks.orchestrate import (
     worker_command,
     write_shapes,
 )
-from benchmarks.results import Measured, Run, Status, result_path, save
+from benchmarks.results import ArmRun, Measured, Status, result_path, save
 from benchmarks.shapes import config_for
+from benchmarks.this_machine import machine
 from benchmarks.train import memory_limit, with_budget
-from finetune.memory.card import find_card
+from finetune.memory.installed_card import find_card
 from finetune.memory.overheads import GIB
 from finetune.memory.plan import make_plan
 from finetune.memory.setup import Engine, setup_from
@@ -86,7 +86,7 @@ class PlannerResult(Measured):
 
 
 @dataclass(frozen=True)
-class Options:
+class PlannerOptions:
     """What the command line gives; lists are comma-separated."""
 
     models: str
@@ -98,7 +98,7 @@ class Options:
 
 
 def planner(
-    config: Config, options: Options, console: Console, command: Command = worker_command
+    config: Config, options: PlannerOptions, console: Console, command: Command = worker_command
 ) -> tuple[PlannerResult, Path]:
     """Measure every case and return the result with the file it is in; after Ctrl-C it is not complete.
 
@@ -139,7 +139,7 @@ def planner(
         for name, (folder, _) in folders.items():
             base = base_of(config, folder)
             with tempfile.TemporaryDirectory(prefix="benchmark-") as work:
-                job = Job(base, device, STEPS, 1, options.timeout_s, limit, Path(work), command)
+                job = WorkerJob(base, device, STEPS, 1, options.timeout_s, limit, Path(work), command)
                 write_shapes(wanted, read_examples(base, console.print), base, warmup=1, steps=STEPS, work=job.work)
                 for case in _cases(job, name, chosen, wanted, options.budget_gib, console.print):
                     result["arms"].append(case)
@@ -153,7 +153,7 @@ def planner(
     return result, path
 
 
-def fixed_shapes(names: str, config: Config, device: str) -> list[shapes.Shape]:
+def fixed_shapes(names: str, config: Config, device: str) -> list[shapes.BatchShape]:
     """The shapes of a comma-separated list.
 
     Raises:
@@ -166,10 +166,10 @@ def fixed_shapes(names: str, config: Config, device: str) -> list[shapes.Shape]:
 
 
 def _cases(
-    job: Job,
+    job: WorkerJob,
     model: str,
     chosen: dict[str, arms.Arm],
-    wanted: list[shapes.Shape],
+    wanted: list[shapes.BatchShape],
     budget_gib: float | None,
     say: Callable[[str], None],
 ) -> Iterator[Case]:
@@ -178,7 +178,7 @@ def _cases(
     for shape in wanted:
         for arm, make in chosen.items():
             setup = setup_of(make, job)
-            if not isinstance(setup, Setup):
+            if not isinstance(setup, ArmSetup):
                 say(f"  {model}, {arm}: {setup}")
                 continue
             run = run_one(job, arm, setup, shape, lambda _: None)
@@ -189,9 +189,9 @@ def _cases(
 def compare(
     model: str,
     arm: str,
-    shape: shapes.Shape,
+    shape: shapes.BatchShape,
     config: Config,
-    run: Run,
+    run: ArmRun,
     budget_gib: float | None,
     *,
     turing: bool = False,

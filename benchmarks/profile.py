@@ -71,8 +71,8 @@ def profile(
         JobFailed: the arm did not come to its end.
     """
     from benchmarks import arms, shapes
-    from benchmarks.machine import machine
-    from benchmarks.orchestrate import Job, base_of, model_folder, read_examples, run_one, write_shapes
+    from benchmarks.orchestrate import WorkerJob, base_of, model_folder, read_examples, run_one, write_shapes
+    from benchmarks.this_machine import machine
 
     here = machine()
     device = here["device"]["kind"]
@@ -87,7 +87,7 @@ def profile(
     with tempfile.TemporaryDirectory(prefix="profile-") as temporary:
         work = Path(temporary)
         write_shapes([shape], read_examples(base, say), base, warmup=warmup, steps=warmup + steps, work=work)
-        job = Job(base, device, warmup + steps, warmup, 1800, None, work, _command)
+        job = WorkerJob(base, device, warmup + steps, warmup, 1800, None, work, _command)
         say(f"Profiling {steps} steps of {arm} on {shape.name} after {warmup} of warm-up …")
         run: dict[str, Any] = dict(run_one(job, arm, setup, shape, lambda _: None))
     if run["status"] != "ok":

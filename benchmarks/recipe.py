@@ -69,7 +69,7 @@ Command = Callable[[Path, Path], list[str]]
 
 
 @dataclass(frozen=True)
-class Options:
+class RecipeOptions:
     """What the command line gives.
 
     Attributes:
@@ -88,7 +88,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Work:
+class RecipeWork:
     """What every arm's process needs: the model's folder, main memory that it may take (GiB), how it is started."""
 
     folder: str
@@ -121,7 +121,7 @@ def recipe_command(
         from tooltune.console import terminal
 
         console = terminal(stderr=as_json)
-        options = Options(target, samples, cap * 60, literal, out)
+        options = RecipeOptions(target, samples, cap * 60, literal, out)
         _, config = config_from(arguments, console.print)
         result, path = recipe(config, options, console)
         reports = write_report(dict(result), path)
@@ -142,14 +142,16 @@ def arm_command(task: Path, events: Path) -> list[str]:
     return [sys.executable, "-m", "benchmarks.recipe_arm", str(task), str(events)]
 
 
-def recipe(config: Config, options: Options, console: Any, command: Command = arm_command) -> tuple[RecipeResult, Path]:
+def recipe(
+    config: Config, options: RecipeOptions, console: Any, command: Command = arm_command
+) -> tuple[RecipeResult, Path]:
     """Measure the preset, then the plain arm to the same loss; return the result with the file it is in.
 
     Raises:
         InputError: the config, the rows or the model's name are wrong. Nothing is written.
         KeyboardInterrupt: the user's; the file holds what was measured.
     """
-    from benchmarks.machine import machine
+    from benchmarks.this_machine import machine
     from benchmarks.train import memory_limit
     from finetune.rows import read_rows
     from tooltune.pretrained import resolve
@@ -195,12 +197,12 @@ def recipe(config: Config, options: Options, console: Any, command: Command = ar
         "verdict": "",
     }
     path = result_path(options.out, here["device"]["name"], "recipe")
-    work = Work(folder, memory_limit(None, kind), command, console)
+    work = RecipeWork(folder, memory_limit(None, kind), command, console)
     _measure_all(work, task, result, path)
     return result, path
 
 
-def _measure_all(work: Work, task: Task, result: RecipeResult, path: Path) -> None:
+def _measure_all(work: RecipeWork, task: Task, result: RecipeResult, path: Path) -> None:
     """The preset first, since its loss is the target, then the others to that loss; the file is written after each."""
     preset = result["arms"][-1]
     try:
@@ -230,7 +232,7 @@ def _measure_all(work: Work, task: Task, result: RecipeResult, path: Path) -> No
         save(result, path)
 
 
-def _measure(work: Work, task: Task, row: ArmRow) -> list[Event]:
+def _measure(work: RecipeWork, task: Task, row: ArmRow) -> list[Event]:
     """One arm in its process, to its end; the row gets what it told, also when the user interrupts."""
     config = row["config"] | {"model": row["config"]["model"] | {"name": work.folder}}
     ended = Ended("interrupted", "Ctrl-C")

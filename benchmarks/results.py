@@ -47,7 +47,7 @@ class Fused(TypedDict):
     o: list[int]
 
 
-class Run(TypedDict, total=False):
+class ArmRun(TypedDict, total=False):
     """One process. A run that did not end well has only `repeat`, `status` and `reason`.
 
     `losses`, `step_seconds`, `step_tokens` (of the rows), `step_padded` (those computed: with padding, but a prefix
@@ -103,7 +103,7 @@ class ArmResult(TypedDict):
     status: Status
     reason: str | None
     different_batches: bool
-    runs: list[Run]
+    runs: list[ArmRun]
     summary: dict[str, Spread]
 
 
@@ -139,7 +139,7 @@ class ShapeResult(TypedDict):
     speedup: list[Speedup]
 
 
-class Settings(TypedDict):
+class TrainSettings(TypedDict):
     """How it was measured."""
 
     repeats: int
@@ -162,18 +162,18 @@ class Measured(TypedDict):
     verdict: str
 
 
-class Result(Measured):
+class TrainResult(Measured):
     """The whole file. `valid` is false when a parity check failed: then no speed-up may be claimed."""
 
     kind: Literal["train"]
     config: dict[str, Any]
-    settings: Settings
+    settings: TrainSettings
     budget_gib: float | None
     valid: bool
     shapes: list[ShapeResult]
 
 
-def summarise(runs: Iterable[Run]) -> dict[str, Spread]:
+def summarise(runs: Iterable[ArmRun]) -> dict[str, Spread]:
     """Median, lowest and highest of each figure over the runs that ended well; figures that no run has are left out."""
     good = [run for run in runs if run["status"] == "ok"]
     values = {name: [run[name] for run in good if run.get(name) is not None] for name in METRICS}  # type: ignore[literal-required]

@@ -32,7 +32,7 @@ import typer
 
 from benchmarks.recipe import read_events
 from benchmarks.results import RESULTS, result_path, save
-from benchmarks.rows_plan import MODES, Point, RowsResult, chosen_modes, chosen_sizes, earlier, minutes_left, plan
+from benchmarks.rows_plan import MODES, RowsPoint, RowsResult, chosen_modes, chosen_sizes, earlier, minutes_left, plan
 from benchmarks.watch import Ended, run_watched
 from tooltune.cli import DEBUG, Debug, errors_as_lines
 from tooltune.config import Config
@@ -47,7 +47,7 @@ Command = Callable[[list[str]], list[str]]
 
 
 @dataclass(frozen=True)
-class Options:
+class RowsOptions:
     """What the command line gives.
 
     Attributes:
@@ -66,7 +66,7 @@ class Options:
 
 
 @dataclass(frozen=True)
-class Work:
+class RowsWork:
     """What every point needs: the preset, a folder for its run, where its evaluation will lie, limits, the console."""
 
     config: Config
@@ -107,7 +107,7 @@ def rows_command(
             console.print(f"Written: {write_docs()}", soft_wrap=True)
             return
         _, config = config_from(arguments, console.print)
-        result, path = measure_rows(config, Options(sizes, modes, limit, timeout, out), console)
+        result, path = measure_rows(config, RowsOptions(sizes, modes, limit, timeout, out), console)
         written = write_report(dict(result), path)
         if as_json:
             typer.echo(dump_json(result, indent=2))
@@ -129,7 +129,7 @@ def module_command(words: list[str]) -> list[str]:
 
 
 def measure_rows(
-    config: Config, options: Options, console: Any, command: Command = module_command
+    config: Config, options: RowsOptions, console: Any, command: Command = module_command
 ) -> tuple[RowsResult, Path]:
     """Train and evaluate every point that is not measured yet; return the result with the file it is in.
 
@@ -138,7 +138,7 @@ def measure_rows(
     Raises:
         InputError: an option, the config, the rows or the model are wrong. Nothing is written.
     """
-    from benchmarks.machine import machine
+    from benchmarks.this_machine import machine
     from benchmarks.train import memory_limit
     from eval.run import evaluation_folder
     from finetune.rows import read_rows
@@ -177,7 +177,7 @@ def measure_rows(
     if result is not new:
         done = sum(point["status"] == "ok" for point in result["arms"])
         console.print(f"Resuming {path}: {done} of {len(points)} points are there", soft_wrap=True)
-    work = Work(
+    work = RowsWork(
         config,
         runs_dir().resolve() / ".rows" / path.stem,
         options.limit,
@@ -208,7 +208,7 @@ def point_config(config: Config, rows: int, steps: int, name: str) -> Config:
     )
 
 
-def _measure_all(work: Work, result: RowsResult, path: Path) -> None:
+def _measure_all(work: RowsWork, result: RowsResult, path: Path) -> None:
     """Each point to its end, the file written after each; Ctrl-C ends the running one, and the result stays open."""
     left = [point for point in result["arms"] if point["status"] != "ok"]
     with progress(work.console) as bar:
@@ -235,7 +235,7 @@ def _settle(result: RowsResult, path: Path, *, complete: bool) -> None:
     save(result, path)
 
 
-def _measure(work: Work, point: Point, tick: Callable[[int, str], None]) -> None:
+def _measure(work: RowsWork, point: RowsPoint, tick: Callable[[int, str], None]) -> None:
     """Train one point and evaluate it; the point gets what came of it."""
     run = work.folder / point["run"]
     ended = Ended("ok", None) if _trained(run) else _train(work, point, run, tick)
@@ -256,7 +256,7 @@ def _trained(run: Path) -> bool:
     return (run / "manifest.json").is_file() and "best" in read_manifest(run)
 
 
-def _train(work: Work, point: Point, run: Path, tick: Callable[[int, str], None]) -> Ended:
+def _train(work: RowsWork, point: RowsPoint, run: Path, tick: Callable[[int, str], None]) -> Ended:
     shutil.rmtree(run, ignore_errors=True)  # of a training that was cut
     recipe = run.with_suffix(".yaml")
     point_config(work.config, point["rows"], point["steps"], point["run"]).save(recipe)
@@ -268,13 +268,13 @@ def _train(work: Work, point: Point, run: Path, tick: Callable[[int, str], None]
     return _watched(work, ["finetune", "train", str(recipe)], run.with_suffix(".train.log"), look)
 
 
-def _watched(work: Work, words: list[str], log: Path, tick: Callable[[], None]) -> Ended:
+def _watched(work: RowsWork, words: list[str], log: Path, tick: Callable[[], None]) -> Ended:
     log.unlink(missing_ok=True)
     env = os.environ | {"TOOLTUNE_RUNS": str(work.folder)}
     return run_watched(work.command(words), log, timeout_s=work.timeout_s, limit_gib=work.limit_gib, tick=tick, env=env)
 
 
-def _fill(point: Point, run: Path, metrics: dict[str, Any]) -> None:
+def _fill(point: RowsPoint, run: Path, metrics: dict[str, Any]) -> None:
     from tooltune.run import peak_gib, read_manifest
 
     manifest = read_manifest(run)
@@ -286,7 +286,7 @@ def _fill(point: Point, run: Path, metrics: dict[str, Any]) -> None:
     point["peak_memory_gib"] = peak_gib(manifest)
 
 
-def _said(point: Point, minutes: float) -> str:
+def _said(point: RowsPoint, minutes: float) -> str:
     from benchmarks.report.tables import rate_cell
 
     eta = f"; about {minutes:.0f} min left" if minutes >= 1 else ""

@@ -6,7 +6,7 @@ A test holds the page to the results.
 from pathlib import Path
 from typing import Any
 
-from benchmarks.record import read_results
+from benchmarks.publish import read_results
 from benchmarks.report.markdown import block, plain
 from tooltune.blocks import ROOT, fill_blocks
 from tooltune.files import atomic_write

@@ -12,7 +12,7 @@ SIZES = (125, 250, 500, 1000, 2000)
 MODES = ("steps", "epochs")
 
 
-class Point(TypedDict):
+class RowsPoint(TypedDict):
     """One training. `modes`: for which of them it stands. Figures are None where it did not come so far.
 
     `rows_trained` leaves out rows that were too long; `rates` is `headline` of `eval.scoring.score`, on the validation
@@ -43,7 +43,7 @@ class RowsResult(Measured):
     settings: dict[str, Any]
     budget_gib: float | None
     valid: bool
-    arms: list[Point]
+    arms: list[RowsPoint]
 
 
 def chosen_sizes(text: str | None, there: int) -> list[int]:
@@ -77,7 +77,7 @@ def chosen_modes(text: str) -> list[str]:
     return [mode for mode in MODES if mode in words]
 
 
-def plan(config: Config, sizes: list[int], modes: list[str]) -> list[Point]:
+def plan(config: Config, sizes: list[int], modes: list[str]) -> list[RowsPoint]:
     """The trainings, the longest first: the time that is left is known after it, and memory that is short shows in it.
 
     Where the modes agree on the steps of a size, as on the largest one with a preset of one epoch, one training stands
@@ -95,7 +95,7 @@ def plan(config: Config, sizes: list[int], modes: list[str]) -> list[Point]:
     return [unmeasured(*key, found[key]) for key in sorted(found, key=lambda key: (-key[1], -key[0]))]
 
 
-def unmeasured(rows: int, steps: int, modes: list[str]) -> Point:
+def unmeasured(rows: int, steps: int, modes: list[str]) -> RowsPoint:
     """A point before it has run."""
     return {
         "arm": f"{rows:,} rows, {steps:,} steps",
@@ -117,7 +117,7 @@ def unmeasured(rows: int, steps: int, modes: list[str]) -> Point:
 
 def earlier(new: RowsResult, folder: Path) -> tuple[RowsResult, Path] | None:
     """The newest result that measures the same and has points to go, those that failed being such again."""
-    from benchmarks.record import read_results
+    from benchmarks.publish import read_results
 
     def same(old: dict[str, Any]) -> bool:
         return old["device"]["name"] == new["device"]["name"] and all(old[k] == new[k] for k in ("config", "settings"))
@@ -136,7 +136,7 @@ def earlier(new: RowsResult, folder: Path) -> tuple[RowsResult, Path] | None:
     return result, path
 
 
-def minutes_left(points: list[Point]) -> float:
+def minutes_left(points: list[RowsPoint]) -> float:
     """Minutes for the points to go, by what a step and an evaluation took in those that are done; 0 if none is."""
     done = [point for point in points if point["status"] == "ok"]
     left = [point for point in points if point["status"] == "skipped"]

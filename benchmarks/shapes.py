@@ -26,7 +26,7 @@ DEFAULT = {"cuda": ["1x512", "1x1024", "1x2048", "2x1024", MIX], "cpu": [MIX]}
 
 
 @dataclass(frozen=True)
-class Shape:
+class BatchShape:
     """A shape of micro-batch: rows × tokens.
 
     Attributes:
@@ -43,7 +43,7 @@ class Shape:
     at_least: int = 0
 
 
-def choose(names: str | None, config: Config, device: str) -> list[Shape]:
+def choose(names: str | None, config: Config, device: str) -> list[BatchShape]:
     """The shapes of a comma-separated list; None: the device's default.
 
     Raises:
@@ -53,25 +53,25 @@ def choose(names: str | None, config: Config, device: str) -> list[Shape]:
     return [_parse(name, config, device) for name in wanted]
 
 
-def fixed(rows: int, length: int) -> Shape:
+def fixed(rows: int, length: int) -> BatchShape:
     """A fixed shape; an optimizer step is one micro-batch, which changes no rate by more than the optimizer's share."""
-    return Shape(f"{rows}x{length}", rows, 1, length)
+    return BatchShape(f"{rows}x{length}", rows, 1, length)
 
 
-def _parse(name: str, config: Config, device: str) -> Shape:
+def _parse(name: str, config: Config, device: str) -> BatchShape:
     # On a CPU the plain arm holds some four copies of the logits of all its tokens: 1 MiB a token of each, with Gemma.
     if name == ONE_PREFIX and device == "cpu":
-        return Shape(ONE_PREFIX, 16, 1, None, padded=1, at_least=LONGEST)
+        return BatchShape(ONE_PREFIX, 16, 1, None, padded=1, at_least=LONGEST)
     if name in (MIX, ONE_PREFIX):
         padded, at_least = 2 if device == "cpu" else None, LONGEST if name == ONE_PREFIX else 0
-        return Shape(name, config.train.micro_batch, config.train.accumulation, None, padded, at_least)
+        return BatchShape(name, config.train.micro_batch, config.train.accumulation, None, padded, at_least)
     found = re.fullmatch(r"([1-9]\d{0,3})[x×]([1-9]\d{0,5})", name)
     if not found:
         raise InputError(f"not a shape: {name!r}", where="--shapes", fix="ROWSxTOKENS such as 2x1024, mix, one-prefix")
     return fixed(int(found[1]), int(found[2]))
 
 
-def config_for(config: Config, shape: Shape, steps: int) -> Config:
+def config_for(config: Config, shape: BatchShape, steps: int) -> Config:
     """The config of a run of exactly `steps` optimizer steps on this shape, of as many rows each whatever the arm."""
     effective = shape.micro_batch * shape.accumulation
     shares = config.train.share_prefix == "auto"
@@ -89,7 +89,14 @@ def config_for(config: Config, shape: Shape, steps: int) -> Config:
 
 
 def rows_for(
-    shape: Shape, examples: Sequence[Example], *, seed: int, group: bool, warmup: int, steps: int, kin: bool = False
+    shape: BatchShape,
+    examples: Sequence[Example],
+    *,
+    seed: int,
+    group: bool,
+    warmup: int,
+    steps: int,
+    kin: bool = False,
 ) -> list[Example]:
     """The rows of all steps in the order in which they are trained: those of the warm-up, again and again.
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks import arms, shapes
-from benchmarks.machine import machine
 from benchmarks.orchestrate import (
-    Job,
+    WorkerJob,
     base_of,
     measure_all,
     model_folder,
@@ -18,7 +17,8 @@ from benchmarks.orchestrate import (
     worker_command,
     write_shapes,
 )
-from benchmarks.results import Result, result_path
+from benchmarks.results import TrainResult, result_path
+from benchmarks.this_machine import machine
 from finetune.device import GIB
 from tooltune.config import Config
 from tooltune.errors import InputError
@@ -29,7 +29,7 @@ RESERVE_GIB = 1.0
 
 
 @dataclass(frozen=True)
-class Options:
+class TrainOptions:
     """What the command line gives; None: the device's default."""
 
     arms: str | None
@@ -41,7 +41,7 @@ class Options:
     out: Path
 
 
-def train(config: Config, options: Options, console: Console) -> tuple[Result, Path]:
+def train(config: Config, options: TrainOptions, console: Console) -> tuple[TrainResult, Path]:
     """Measure and return the result with the file it is in; after Ctrl-C it is not complete.
 
     Raises:
@@ -57,7 +57,7 @@ def train(config: Config, options: Options, console: Console) -> tuple[Result, P
     folder, random = model_folder(config, say)
     base = base_of(config, folder)
     limit = memory_limit(options.budget_gib, device)
-    result: Result = {
+    result: TrainResult = {
         "kind": "train",
         "date": time.strftime("%Y-%m-%d"),
         **here,  # type: ignore[typeddict-item]
@@ -83,7 +83,7 @@ def train(config: Config, options: Options, console: Console) -> tuple[Result, P
         work = Path(temporary)
         ordered = config.changed({"model.name": str(folder)})  # as its rows are ordered, which the base switches off
         write_shapes(wanted, read_examples(base, say), ordered, warmup=warmup, steps=steps, work=work)
-        job = Job(base, device, steps, warmup, options.timeout_s, limit, work, worker_command)
+        job = WorkerJob(base, device, steps, warmup, options.timeout_s, limit, work, worker_command)
         say(f"{', '.join(chosen)} on {', '.join(s.name for s in wanted)}; {steps} steps, {options.repeats} repeats")
         measure_all(job, chosen, wanted, options.repeats, result, path, console)
     return result, path
@@ -112,7 +112,7 @@ def memory_limit(budget_gib: float | None, device: str) -> float:
     return budget_gib
 
 
-def notes(config: Config, device: str, wanted: list[shapes.Shape], *, random: bool) -> list[str]:
+def notes(config: Config, device: str, wanted: list[shapes.BatchShape], *, random: bool) -> list[str]:
     """What a reader of the figures must know and would not guess."""
     lines = [
         "The rows of the warm-up come again in the timed steps, so every shape of batch was seen before it is timed.",

@@ -13,9 +13,9 @@ from eval.formats.envelope import NOTHING, json_body, markers, read_blocks, skip
 from eval.formats.family import Family, families
 from eval.formats.mentions import Mentions
 from eval.formats.outside import cut_reasoning, has_reasoning, skip_reasoning, trim
+from eval.formats.parse_state import ParseState, functions
 from eval.formats.probe import TOOL, written_calls
 from eval.formats.python_calls import LIST_START, calls_body
-from eval.formats.reading import Reading, functions
 from eval.parsed import Parsed, ToolCall
 from tooltune.errors import InputError
 
@@ -52,7 +52,7 @@ def parse_tool_calls(
             body, unclosed = cut
             r = _read(body, own, tools)
     except RecursionError:  # the caller's own stack is nearly full
-        r = Reading(body)
+        r = ParseState(body)
         r.broken("too_deep")
         r.attempted = True
     if unclosed:
@@ -77,9 +77,9 @@ def _family(family: str) -> Family:
     return found
 
 
-def _read(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Reading:
+def _read(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseState:
     """Read with the family's own parser; where it finds no attempt, look for drift into another format (rule 7)."""
-    r: Reading = own.parse(body, tools)
+    r: ParseState = own.parse(body, tools)
     if r.attempted or not body:
         return r
     best = r
@@ -95,7 +95,7 @@ def _read(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Reading
     return best
 
 
-def _unread(r: Reading, own: Family) -> None:
+def _unread(r: ParseState, own: Family) -> None:
     """An opening marker of the family that no reader took, or the beginning of one at the end of the text (rule 10)."""
     text, mentions = r.text, Mentions(r.text)
     openers = re.compile("|".join(map(re.escape, own.openers)) or "(?!)")
@@ -112,13 +112,13 @@ def _unread(r: Reading, own: Family) -> None:
         r.cut = True
 
 
-def _other_markers(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Reading | None:
+def _other_markers(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseState | None:
     """Another family's markers are in the text."""
     attempt = None
     for other in dict.fromkeys(families().values()):
         if other is own or not any(opener in body for opener in other.openers):
             continue
-        r: Reading = other.parse(body, tools)
+        r: ParseState = other.parse(body, tools)
         if r.calls or (r.attempted and attempt is None):
             if other.python and not own.python:
                 r.broken("python_syntax")
@@ -128,17 +128,17 @@ def _other_markers(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -
     return attempt
 
 
-def _whole_json(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Reading:
+def _whole_json(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseState:
     """The whole output, or a whole fence, is one call object."""
     return read_whole(body)
 
 
-def _whole_python(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Reading | None:
+def _whole_python(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseState | None:
     """The whole output is calls of offered tools in Python syntax."""
     start = skip_space(body, 0)
     if "(" not in body[:2000]:
         return None
-    trial = Reading(body)
+    trial = ParseState(body)
     end = calls_body("list" if LIST_START.match(body, start) else "lines")(trial, start)
     names = {call.name for call in trial.calls}
     if end == NOTHING or skip_space(body, end) < len(body) or not names or not names <= functions(tools).keys():
@@ -149,7 +149,7 @@ def _whole_python(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) ->
     return trial
 
 
-def _fenced(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Reading | None:
+def _fenced(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseState | None:
     """An object in a fence, in prose, names an offered tool."""
     return read_fences(body, tools) if "```" in body else None
 
@@ -160,9 +160,9 @@ _LIKE_MARKER = markers(
 _LIKE_BODY = json_body(want="any")
 
 
-def _damaged(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Reading:
+def _damaged(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseState:
     """A tag that is no family's marker but means to be one, such as `<toolcall>` or `tool_call>`."""
-    r = read_blocks(Reading(body), _LIKE_MARKER, _LIKE_BODY)
+    r = read_blocks(ParseState(body), _LIKE_MARKER, _LIKE_BODY)
     if r.attempted:
         r.deviates("damaged_marker")
     return r

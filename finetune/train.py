@@ -299,7 +299,7 @@ def _tell_plan(session: RunSession, plan: PlannedMemory | None) -> None:
     """What the plan expects of a GPU, and a warning where less is free than should be."""
     if plan is None:  # of a processor
         return
-    from finetune.memory.card import find_card
+    from finetune.memory.installed_card import find_card
 
     card = find_card()
     if card is None:

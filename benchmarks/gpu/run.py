@@ -19,8 +19,8 @@ from typing import Any, Literal, TypedDict
 from rich.console import Console
 
 from benchmarks.gpu.figures import key_figures
-from benchmarks.gpu.steps import Scene, Step, Words
-from benchmarks.machine import machine
+from benchmarks.gpu.steps import Step, StepScene, Words
+from benchmarks.this_machine import machine
 from benchmarks.watch import last_words, run_watched
 from finetune.device import has_cuda
 from tooltune.errors import InputError
@@ -183,7 +183,7 @@ def _step(book: Book, name: str, deadline: float, more: dict[str, str]) -> Summa
     }
     started = time.monotonic()
     try:
-        for number, words in enumerate(step.commands(Scene(book.out, folder, book.rehearsal)), 1):
+        for number, words in enumerate(step.commands(StepScene(book.out, folder, book.rehearsal)), 1):
             log = folder / f"{number}.log"
             ran = _command(book, words, log, deadline, os.environ | env | cache | more)
             summary["commands"].append(ran)

@@ -24,7 +24,7 @@ TESTS = Path(__file__).parents[2] / "tests" / "gpu"
 
 
 @dataclass(frozen=True)
-class Scene:
+class StepScene:
     """Where the commands of a step work.
 
     Attributes:
@@ -58,16 +58,16 @@ class Step:
     what: str
     seconds: int
     wave: int
-    commands: Callable[[Scene], list[Words]]
+    commands: Callable[[StepScene], list[Words]]
     needs: tuple[str, ...] = ("models",)
 
 
-def _models(scene: Scene) -> list[Words]:
+def _models(scene: StepScene) -> list[Words]:
     return [["benchmarks.random_model", *TINY, *([] if scene.rehearsal else [MIDDLE, *SMALL])]]
 
 
-def _tiny(name: str, model: str, *words: str) -> Callable[[Scene], list[Words]]:
-    def commands(scene: Scene) -> list[Words]:
+def _tiny(name: str, model: str, *words: str) -> Callable[[StepScene], list[Words]]:
+    def commands(scene: StepScene) -> list[Words]:
         # Unsloth swaps layers to a card and nowhere else.
         given = [word for word in words if not (scene.rehearsal and word.startswith("memory.offload_layers"))]
         size = ["train.max_steps=3", "eval.generate=2"] if scene.rehearsal else ["train.max_steps=8", "eval.generate=4"]
@@ -77,12 +77,12 @@ def _tiny(name: str, model: str, *words: str) -> Callable[[Scene], list[Words]]:
     return commands
 
 
-def _evaluate(scene: Scene) -> list[Words]:
+def _evaluate(scene: StepScene) -> list[Words]:
     return [["eval", "run", str(scene.out / "train" / "runs" / "tiny"), "--limit", "4", "--lang", "en", "--debug"]]
 
 
-def _budget(name: str, gib: float, *words: str) -> Callable[[Scene], list[Words]]:
-    def commands(scene: Scene) -> list[Words]:
+def _budget(name: str, gib: float, *words: str) -> Callable[[StepScene], list[Words]]:
+    def commands(scene: StepScene) -> list[Words]:
         model = random_folder("tiny" if scene.rehearsal else MIDDLE)
         size = ["train.max_steps=2", "eval.generate=2"] if scene.rehearsal else ["train.max_steps=6"]
         where = [f"name={name}", f"model.name={model}", f"memory.budget_gb={gib:g}"]
@@ -91,8 +91,8 @@ def _budget(name: str, gib: float, *words: str) -> Callable[[Scene], list[Words]
     return commands
 
 
-def _speed(shapes: str, arms: str, *words: str) -> Callable[[Scene], list[Words]]:
-    def commands(scene: Scene) -> list[Words]:
+def _speed(shapes: str, arms: str, *words: str) -> Callable[[StepScene], list[Words]]:
+    def commands(scene: StepScene) -> list[Words]:
         # Full logits of whole rows take a CPU minutes, and TRL's head is no CPU's.
         left_out = ("hf", "hf-trainer") if shapes == "mix" else ("hf",)
         few = ",".join(arm for arm in arms.split(",") if arm not in left_out)
@@ -120,23 +120,23 @@ def _speed(shapes: str, arms: str, *words: str) -> Callable[[Scene], list[Words]
     return commands
 
 
-def _peaks(scene: Scene) -> list[Words]:
+def _peaks(scene: StepScene) -> list[Words]:
     if scene.rehearsal:  # the comparison needs an allocator; that every model has a plan does not
         return [["finetune", "plan", "6gb", f"model.name={SMALL[0]}", "--json"]]
     return [_planner(scene, "6gb", ",".join(SMALL), "--shapes", "1x2048", "--arms", "unsloth", "--budget-gb", "3")]
 
 
-def _planner(scene: Scene, preset: str, models: str, *options: str) -> Words:
+def _planner(scene: StepScene, preset: str, models: str, *options: str) -> Words:
     words = ["benchmarks", "planner", preset, "model.random_weights=true", "--models", models]
     return [*words, *options, "--timeout", "120", "--out", str(scene.folder)]
 
 
-def _tests(scene: Scene) -> list[Words]:
+def _tests(scene: StepScene) -> list[Words]:
     """But for what `speed` and `doctor` try."""
     return [["pytest", "-q", "-m", "gpu", "-k", "not arms and not doctor", "-p", "no:cacheprovider", str(TESTS)]]
 
 
-def _doctor(scene: Scene) -> list[Words]:
+def _doctor(scene: StepScene) -> list[Words]:
     return [["finetune", "doctor", "--lang", "en", "--debug"]]
 
 
@@ -179,15 +179,15 @@ STEPS = {
 EIGHT_ROWS = ["train.micro_batch=8", "train.accumulation=1", "eval.generate_batch=64"]  # the preset's effective batch
 
 
-def _length(scene: Scene) -> list[Words]:
+def _length(scene: StepScene) -> list[Words]:
     words = ["benchmarks", "length", "6gb", *scene.middle, *(ROWS if scene.rehearsal else [])]
     most = ["--budget-gb", "5", "--most", "512"] if scene.rehearsal else ["--budget-gb", "6"]
     arms = "hf-trainer,unsloth" if scene.rehearsal else "hf,hf-trainer,unsloth"
     return [[*words, *most, "--arms", arms, "--out", str(scene.folder)]]
 
 
-def _plan(*cases: tuple[str, str, str]) -> Callable[[Scene], list[Words]]:
-    def commands(scene: Scene) -> list[Words]:
+def _plan(*cases: tuple[str, str, str]) -> Callable[[StepScene], list[Words]]:
+    def commands(scene: StepScene) -> list[Words]:
         if scene.rehearsal:
             return [["finetune", "plan", preset, f"model.name={model}", "--json"] for preset, model, _ in cases]
         return [_planner(scene, preset, model, *options.split()) for preset, model, options in cases]
@@ -195,8 +195,8 @@ def _plan(*cases: tuple[str, str, str]) -> Callable[[Scene], list[Words]]:
     return commands
 
 
-def _study(preset: str) -> Callable[[Scene], list[Words]]:
-    def commands(scene: Scene) -> list[Words]:
+def _study(preset: str) -> Callable[[StepScene], list[Words]]:
+    def commands(scene: StepScene) -> list[Words]:
         name = f"gpu-{preset}"
         if scene.rehearsal:
             tiny = [f"model.name={random_folder('tiny')}", *ROWS, *BRIEF, "train.max_steps=2", "eval.generate=2"]

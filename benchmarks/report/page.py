@@ -1,10 +1,11 @@
 """The page of a result: what its template needs."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from benchmarks.report.anchors import anchors
-from benchmarks.report.charts import colours, groups
+from benchmarks.report.charts import curve_words, groups
 from benchmarks.report.tables import arm_name, machine_rate, shape_name, status_of, tables
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import Phrase, say
@@ -21,17 +22,22 @@ def write_page(path: Path, result: dict[str, Any], *, lang: str = "ko") -> None:
     Args:
         lang: the language that the page opens in, ko or en; the reader can switch.
     """
+    drawn = groups(result)
+    curves = [chart.curve for group in drawn for column in group.columns for chart in column]
+    data = {"curves": {curve.key: asdict(curve) for curve in curves}, "other": {}, "words": curve_words(result)}
     page = render(
         HERE,
         lang=lang,
         styles=("bench.css",),
+        script=(HERE / "page.js").read_text(encoding="utf-8") if curves else "",
+        curves=bool(curves),
+        data=data if curves else None,
         filters={"cell": _cell},
         say=say,
         flat=flat,
-        colours=colours,
         result=result,
         verdict=verdict(result),
-        groups=groups(result),
+        groups=drawn,
         tables=[*tables(result), *filter(None, [anchors(result)])],
         machine_rate=machine_rate(result),
         failures=failures(result),

@@ -9,7 +9,7 @@ from benchmarks.report.words import Phrase, say
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ResultVerdict:
     """The top of a report.
 
     Attributes:
@@ -23,12 +23,12 @@ class Verdict:
     facts: list[Phrase] = field(default_factory=list)
 
 
-def verdict(result: dict[str, Any]) -> Verdict:
+def verdict(result: dict[str, Any]) -> ResultVerdict:
     """The verdict of a result of any kind."""
     return _VERDICTS[result["kind"]](result)
 
 
-def _train(result: dict[str, Any]) -> Verdict:
+def _train(result: dict[str, Any]) -> ResultVerdict:
     failures = [
         say("fact.failed", arm=arm["arm"], shape=shape_name(shape), status=status_of(arm))
         for shape in result["shapes"]
@@ -38,13 +38,13 @@ def _train(result: dict[str, Any]) -> Verdict:
     parity = [row for shape in result["shapes"] for row in shape["parity"]]
     if not result["valid"]:
         apart = [_parity(row) for row in parity if not row["passed"]]
-        return Verdict("bad", say("headline.loss") if apart else say("headline.invalid"), [*apart, *failures])
+        return ResultVerdict("bad", say("headline.loss") if apart else say("headline.invalid"), [*apart, *failures])
     pairs: dict[tuple[str, str], list[tuple[dict[str, Any], dict[str, Any]]]] = {}
     for shape in result["shapes"]:
         for row in shape["speedup"]:
             pairs.setdefault((row["arm"], row["against"]), []).append((shape, row))
     if not pairs:
-        return Verdict("plain", say("headline.nothing"), failures)
+        return ResultVerdict("plain", say("headline.nothing"), failures)
     lines = [_compared(arm, against, [row for _, row in rows]) for (arm, against), rows in pairs.items()]
     memory = [
         fact
@@ -55,7 +55,7 @@ def _train(result: dict[str, Any]) -> Verdict:
     # Arms go from the plainest to the fullest: the headline is of the last, against the first that it stands beside.
     arms = [arm for arm, _ in pairs]
     tone, headline = lines.pop(arms.index(arms[-1]))
-    return Verdict(tone, headline, [*(line for _, line in lines), *memory, *agreed, *failures])
+    return ResultVerdict(tone, headline, [*(line for _, line in lines), *memory, *agreed, *failures])
 
 
 def _compared(arm: str, against: str, rows: list[dict[str, Any]]) -> tuple[str, Phrase]:
@@ -104,7 +104,7 @@ def _parity(row: dict[str, Any]) -> Phrase:
     )
 
 
-def _length(result: dict[str, Any]) -> Verdict:
+def _length(result: dict[str, Any]) -> ResultVerdict:
     failed = [
         say("fact.ended", arm=arm["arm"], status=status_of(arm))
         for arm in result["arms"]
@@ -112,10 +112,10 @@ def _length(result: dict[str, Any]) -> Verdict:
     ]
     found = [arm for arm in result["arms"] if arm["longest"]]
     if not found:
-        return Verdict("plain", say("headline.no_length"), failed)
+        return ResultVerdict("plain", say("headline.no_length"), failed)
     first, best = found[0], max(found, key=lambda arm: int(arm["longest"]))
     if best["longest"] == first["longest"]:
-        return Verdict("plain", say("headline.length_one", arm=best["arm"], length=longest_of(best)), failed)
+        return ResultVerdict("plain", say("headline.length_one", arm=best["arm"], length=longest_of(best)), failed)
     phrase = say(
         "headline.length_more" if best["capped"] else "headline.length",
         arm=best["arm"],
@@ -124,43 +124,43 @@ def _length(result: dict[str, Any]) -> Verdict:
         other=f"{first['longest']:,}",
         ratio=times(best["longest"] / first["longest"]),
     )
-    return Verdict("good", phrase, failed)
+    return ResultVerdict("good", phrase, failed)
 
 
-def _generate(result: dict[str, Any]) -> Verdict:
+def _generate(result: dict[str, Any]) -> ResultVerdict:
     done = [arm for arm in result["arms"] if arm["status"] == "ok"]
     best = max(result["speedup"], key=lambda row: row["ratio"], default=None)
     if best is None:
-        return Verdict("plain", say("headline.nothing"))
+        return ResultVerdict("plain", say("headline.nothing"))
     arm = next(arm for arm in done if arm["arm"] == best["arm"])
     worst = min((row for row in done if row["batch"] > 1), key=lambda row: row["same_share"])
     facts = [say("fact.same", batch=worst["batch"], share=percent(worst["same_share"]))]
     if best["low"] <= 1 <= best["high"]:
-        return Verdict("plain", say("headline.batch_unclear"), facts)
+        return ResultVerdict("plain", say("headline.batch_unclear"), facts)
     key = "headline.batch" if best["low"] > 1 else "headline.batch_slower"
-    return Verdict(
+    return ResultVerdict(
         "good",
         say(key, batch=arm["batch"], ratio=times(best["ratio"]), rate=figure(median(arm, "samples_per_second"))),
         facts,
     )
 
 
-def _parse(result: dict[str, Any]) -> Verdict:
+def _parse(result: dict[str, Any]) -> ResultVerdict:
     rates = {arm["arm"]: arm["summary"]["outputs_per_second"]["median"] for arm in result["arms"]}
     slowest = min(rates, key=lambda name: rates[name])
     facts = [say("fact.slowest", family=slowest, rate=f"{rates[slowest]:,.0f}")] if len(rates) > 1 else []
     promise = result["promise"]
     if not promise:
         family = next(iter(rates))
-        return Verdict("plain", say("headline.parse", family=family, rate=f"{rates[family]:,.0f}"), facts)
+        return ResultVerdict("plain", say("headline.parse", family=family, rate=f"{rates[family]:,.0f}"), facts)
     rate, promised = rates[promise["family"]], promise["outputs_per_second"]
     kept = rate >= promised
     key = "headline.parse_kept" if kept else "headline.parse_missed"
     phrase = say(key, family=promise["family"], rate=f"{rate:,.0f}", promise=f"{promised:,}")
-    return Verdict("good" if kept else "bad", phrase, facts)
+    return ResultVerdict("good" if kept else "bad", phrase, facts)
 
 
-def _recipe(result: dict[str, Any]) -> Verdict:
+def _recipe(result: dict[str, Any]) -> ResultVerdict:
     target, ratio, arms = result["target_loss"], result["ratio"], result["arms"]
     failed = [
         say("fact.ended", arm=arm["arm"], status=status_of(arm))
@@ -169,7 +169,7 @@ def _recipe(result: dict[str, Any]) -> Verdict:
     ]
     missed = [say("fact.missed", arm=arm["arm"]) for arm in arms if arm["status"] == "ok" and not arm["reached"]]
     if ratio is None or not result["valid"]:
-        return Verdict("plain", say("headline.recipe_none"), [*missed, *failed])
+        return ResultVerdict("plain", say("headline.recipe_none"), [*missed, *failed])
     found = _factors(result)
     key = (
         "headline.recipe_at_least"
@@ -179,7 +179,7 @@ def _recipe(result: dict[str, Any]) -> Verdict:
         else "headline.recipe_slower"
     )
     phrase = say(key, arm=arms[-1]["arm"], against=arms[0]["arm"], ratio=times(ratio), target=figure(target))
-    return Verdict("good", phrase, [*found, *missed, *failed])
+    return ResultVerdict("good", phrase, [*found, *missed, *failed])
 
 
 def _factors(result: dict[str, Any]) -> list[Phrase]:
@@ -194,7 +194,7 @@ def _factors(result: dict[str, Any]) -> list[Phrase]:
     return [say("fact.factors", **{name: value for name, value in factors.items() if name != "samples"}), *bound]
 
 
-def _planner(result: dict[str, Any]) -> Verdict:
+def _planner(result: dict[str, Any]) -> ResultVerdict:
     trained = [case for case in result["arms"] if case["error"] is not None]
     ended = [
         say("fact.ended", arm=case["arm"], status=status_of(case))
@@ -207,7 +207,7 @@ def _planner(result: dict[str, Any]) -> Verdict:
         if case["verdict"] == "fits" and case["status"] == "out of memory"
     ]
     if not trained:
-        return Verdict("plain", say("headline.nothing"), [*mistaken, *ended])
+        return ResultVerdict("plain", say("headline.nothing"), [*mistaken, *ended])
     limit, errors = result["limit"], [case["error"] for case in trained]
     within = sum(abs(error) <= limit for error in errors)
     worst = max(trained, key=lambda case: abs(case["error"]))
@@ -227,10 +227,10 @@ def _planner(result: dict[str, Any]) -> Verdict:
         error=signed(worst["error"]),
     )
     good = within == len(errors) and not mistaken
-    return Verdict("good" if good else "bad", phrase, [fact, *mistaken, *ended])
+    return ResultVerdict("good" if good else "bad", phrase, [fact, *mistaken, *ended])
 
 
-def _rows(result: dict[str, Any]) -> Verdict:
+def _rows(result: dict[str, Any]) -> ResultVerdict:
     """The line of equal epochs gives the headline where it is there: that is what a user with so many rows gets."""
     lines = {
         mode: [(p["rows"], p["rates"]["tool_name_accuracy"]) for p in points if p["rates"]]
@@ -244,7 +244,7 @@ def _rows(result: dict[str, Any]) -> Verdict:
     measured = say("fact.rows_measured", n=result["settings"]["rows_asked"])
     long = {mode: line for mode, line in lines.items() if len(line) > 1}
     if not long:
-        return Verdict("plain", say("headline.nothing"), [measured, *ended])
+        return ResultVerdict("plain", say("headline.nothing"), [measured, *ended])
     facts = []
     for mode, line in long.items():
         (few, before), (many, after) = line[-2:]
@@ -261,7 +261,7 @@ def _rows(result: dict[str, Any]) -> Verdict:
         first=percent(first["value"]),
         last=percent(last["value"]),
     )
-    return Verdict("good" if _apart(first, last) else "plain", phrase, [*facts, measured, *ended])
+    return ResultVerdict("good" if _apart(first, last) else "plain", phrase, [*facts, measured, *ended])
 
 
 def _apart(one: dict[str, Any], other: dict[str, Any]) -> bool:

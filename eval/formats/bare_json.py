@@ -5,7 +5,7 @@ from typing import Any
 
 from eval.formats.envelope import LOST, read_values, skip_space
 from eval.formats.mentions import Mentions
-from eval.formats.reading import PLAIN, Reading, Shape, Tools, call_names, decode, functions
+from eval.formats.parse_state import PLAIN, CallShape, ParseState, Tools, call_names, decode, functions
 from eval.formats.strict_json import Unreadable
 
 _CANDIDATE = re.compile(r"\{\s{0,99}\{?\s{0,99}[\"'“”‘’\w/\\]|\[\s{0,99}\{")
@@ -19,14 +19,14 @@ _CALL_HEAD = re.compile(
 _FENCE = re.compile(r"```([\w+-]{0,20})[^\S\n]{0,20}\n?")
 
 
-def read_whole(text: str, shape: Shape = PLAIN, want: str = "object", *, all_json: bool = False) -> Reading:
+def read_whole(text: str, shape: CallShape = PLAIN, want: str = "object", *, all_json: bool = False) -> ParseState:
     """Read a text that is, from end to end, call objects; bare, or in one fence.
 
     Args:
         want: what counts as native, as in `json_body`.
         all_json: JSON that is no call is an attempt too (the family answers in JSON only when it calls).
     """
-    r = Reading(text)
+    r = ParseState(text)
     start = skip_space(text, 0)
     fence = _FENCE.match(text, start)
     pos = skip_space(text, fence.end()) if fence else start
@@ -57,14 +57,16 @@ def read_whole(text: str, shape: Shape = PLAIN, want: str = "object", *, all_jso
     return trial
 
 
-def read_lines(text: str, tools: Tools, shape: Shape, want: str, begins: re.Pattern[str] | None = None) -> Reading:
+def read_lines(
+    text: str, tools: Tools, shape: CallShape, want: str, begins: re.Pattern[str] | None = None
+) -> ParseState:
     """Read call objects that stand in the open: at the start of a line or behind another call; or, in the middle of a
     line, when they call an offered tool or have exactly the family's shape. What stands in a fence is left alone.
 
     Args:
         begins: a marker that may stand before a call and belongs to it.
     """
-    r = Reading(text)
+    r = ParseState(text)
     offered: set[str] | None = None
     mentions = Mentions(text)
     fences = [m.start() for m in re.finditer("```", text)]
@@ -106,7 +108,7 @@ def read_lines(text: str, tools: Tools, shape: Shape, want: str, begins: re.Patt
     return r
 
 
-def _exact(value: Any, shape: Shape) -> bool:
+def _exact(value: Any, shape: CallShape) -> bool:
     """Whether a value is one call object, or a list of them, with the family's own keys and no other."""
     keys = {shape.name, shape.arguments}
     return all(
@@ -115,7 +117,7 @@ def _exact(value: Any, shape: Shape) -> bool:
     )
 
 
-def _begins_line(r: Reading, pos: int, begins: re.Pattern[str] | None) -> bool:
+def _begins_line(r: ParseState, pos: int, begins: re.Pattern[str] | None) -> bool:
     text = r.text
     while pos > r.end and text[pos - 1] in " \t":
         pos -= 1
@@ -129,9 +131,9 @@ def _begins_line(r: Reading, pos: int, begins: re.Pattern[str] | None) -> bool:
     return begins is not None and begins.search(text, max(0, pos - 40), pos) is not None
 
 
-def read_fences(text: str, tools: Tools) -> Reading:
+def read_fences(text: str, tools: Tools) -> ParseState:
     """Read the fences in a text of prose: an object counts when the tool that it names is offered."""
-    r = Reading(text)
+    r = ParseState(text)
     offered = set(functions(tools))
     pos = 0
     while offered and (fence := _FENCE.search(text, pos)):

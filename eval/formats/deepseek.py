@@ -10,7 +10,7 @@ from functools import partial
 from eval.formats.envelope import NOTHING, markers, read_blocks
 from eval.formats.family import Family
 from eval.formats.named_json import add_call, check_section
-from eval.formats.reading import Reading, Tools
+from eval.formats.parse_state import ParseState, Tools
 from eval.formats.render import json_text
 
 BEGIN, END = "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"
@@ -20,10 +20,10 @@ _V3 = re.compile(rf"function\s{{0,9}}{SEP}\s{{0,9}}([^\s<>{{}}`]{{1,200}})\s{{0,
 _V31 = re.compile(rf"([^\s<>{{}}`]{{1,200}})\s{{0,9}}{SEP}\s{{0,9}}(?=[{{`])")
 
 
-def _parse(text: str, tools: Tools, *, native: str) -> Reading:
+def _parse(text: str, tools: Tools, *, native: str) -> ParseState:
     """Read the calls; a body in the other dialect is drift ("function" is then not taken for the name)."""
 
-    def body(r: Reading, pos: int) -> int:
+    def body(r: ParseState, pos: int) -> int:
         v3 = _V3.match(text, pos)
         match = v3 or _V31.match(text, pos)
         if not match:
@@ -32,7 +32,7 @@ def _parse(text: str, tools: Tools, *, native: str) -> Reading:
             r.deviates("other_dialect")
         return add_call(r, match[1], match.end(), CALL_END)
 
-    return check_section(read_blocks(Reading(text), _MARKS, body), BEGIN, END)
+    return check_section(read_blocks(ParseState(text), _MARKS, body), BEGIN, END)
 
 
 FAMILIES = (

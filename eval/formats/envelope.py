@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from eval.formats.mentions import Mentions
-from eval.formats.reading import PLAIN, Decoded, Reading, Shape, call_names, decode, read_call
+from eval.formats.parse_state import PLAIN, CallShape, Decoded, ParseState, call_names, decode, read_call
 from eval.formats.strict_json import Unreadable, strict_decode, strict_loads
 
-Body = Callable[[Reading, int], int]
+Body = Callable[[ParseState, int], int]
 """Reads what stands behind an open marker, from the first character that is not white space. Returns the index after
 it, LOST when it is broken beyond repair (the problem is noted), NOTHING when no payload starts here (prose)."""
 
@@ -45,7 +45,7 @@ def skip_space(text: str, pos: int) -> int:
     return match.end() if match else pos
 
 
-def read_blocks(r: Reading, marks: re.Pattern[str], body: Body, *, native_bare: bool = False) -> Reading:
+def read_blocks(r: ParseState, marks: re.Pattern[str], body: Body, *, native_bare: bool = False) -> ParseState:
     """Read every block `open payload close` of the text, each on its own: a broken one leaves the others.
 
     Args:
@@ -95,7 +95,7 @@ def read_blocks(r: Reading, marks: re.Pattern[str], body: Body, *, native_bare: 
     return r
 
 
-def _reads(r: Reading, start: int, body: Body) -> bool:
+def _reads(r: ParseState, start: int, body: Body) -> bool:
     trial = r.trial()
     body(trial, start)
     r.budget = trial.budget
@@ -103,7 +103,7 @@ def _reads(r: Reading, start: int, body: Body) -> bool:
 
 
 def _no_payload(
-    r: Reading, found: list[re.Match[str]], i: int, start: int, body: Body, mentions: Mentions, closing: bool
+    r: ParseState, found: list[re.Match[str]], i: int, start: int, body: Body, mentions: Mentions, closing: bool
 ) -> int:
     """An open marker without a payload right behind it: a mention, an empty block, text before the payload, or a
     block that cannot be read. Returns the index of the next mark to look at.
@@ -139,7 +139,7 @@ def _own_line(text: str, pos: int) -> bool:
     return pos == 0 or text[pos - 1] in "\n\r>"
 
 
-def _missing_open(r: Reading, close: re.Match[str], body: Body) -> None:
+def _missing_open(r: ParseState, close: re.Match[str], body: Body) -> None:
     """A close marker without an open one: a payload that ends right before it is a call all the same."""
     text, start = r.text, skip_space(r.text, r.end)
     r.end = close.end()  # looked at: the next close marker does not look again
@@ -168,7 +168,9 @@ def _missing_open(r: Reading, close: re.Match[str], body: Body) -> None:
             return
 
 
-def json_body(shape: Shape = PLAIN, want: str = "object", stop: str = "", item: Callable[..., Any] = read_call) -> Body:
+def json_body(
+    shape: CallShape = PLAIN, want: str = "object", stop: str = "", item: Callable[..., Any] = read_call
+) -> Body:
     """The body reader for JSON call objects.
 
     Args:
@@ -178,7 +180,7 @@ def json_body(shape: Shape = PLAIN, want: str = "object", stop: str = "", item: 
         item: reads one decoded call object; `read_call` or a family's own.
     """
 
-    def body(r: Reading, pos: int) -> int:
+    def body(r: ParseState, pos: int) -> int:
         text = r.text
         if (typed := _SPACE_OR_TYPED.match(text, pos)) and typed.end() > pos:
             if text[typed.end() : typed.end() + 1] not in tuple("{["):
@@ -202,7 +204,7 @@ def json_body(shape: Shape = PLAIN, want: str = "object", stop: str = "", item: 
     return body
 
 
-def _string_payload(r: Reading, pos: int, shape: Shape, stop: str, item: Callable[..., Any]) -> int:
+def _string_payload(r: ParseState, pos: int, shape: CallShape, stop: str, item: Callable[..., Any]) -> int:
     """A payload that was encoded twice: a JSON string that holds the call object is decoded once more (rule 5)."""
     try:
         value, end = strict_decode(r.source, pos)
@@ -219,7 +221,7 @@ def _string_payload(r: Reading, pos: int, shape: Shape, stop: str, item: Callabl
 
 
 def read_values(
-    r: Reading, pos: int, shape: Shape, want: str, stop: str = "", item: Callable[..., Any] = read_call
+    r: ParseState, pos: int, shape: CallShape, want: str, stop: str = "", item: Callable[..., Any] = read_call
 ) -> int:
     """Read the JSON value at `pos` and its calls, then any values that follow it without a close marker between."""
     text, first = r.text, True
@@ -250,14 +252,14 @@ def read_values(
             r.deviates("separator")
 
 
-def _begins_call(r: Reading, pos: int, shape: Shape, stop: str) -> bool:
+def _begins_call(r: ParseState, pos: int, shape: CallShape, stop: str) -> bool:
     try:
         return bool(call_names(decode(r, pos, stop).value, shape))
     except Unreadable:
         return bool(stop)  # inside an envelope it is a broken call; after one without a close marker it is text
 
 
-def _read_object(r: Reading, pos: int, shape: Shape, stop: str, item: Callable[..., Any]) -> int:
+def _read_object(r: ParseState, pos: int, shape: CallShape, stop: str, item: Callable[..., Any]) -> int:
     try:
         decoded = decode(r, pos, stop)
     except Unreadable as e:
@@ -267,13 +269,13 @@ def _read_object(r: Reading, pos: int, shape: Shape, stop: str, item: Callable[.
     return decoded.end
 
 
-def _take(r: Reading, decoded: Decoded, shape: Shape, item: Callable[..., Any]) -> None:
+def _take(r: ParseState, decoded: Decoded, shape: CallShape, item: Callable[..., Any]) -> None:
     for problem in decoded.problems:
         r.broken(problem)
     item(r, decoded.value, shape, decoded.repeated)
 
 
-def _read_array(r: Reading, pos: int, shape: Shape, stop: str, item: Callable[..., Any]) -> int:
+def _read_array(r: ParseState, pos: int, shape: CallShape, stop: str, item: Callable[..., Any]) -> int:
     """Read an array of calls: in one go when it is strict JSON, else object by object, so that one broken or cut
     object, or a forgotten comma, does not take the others with it."""
     text = r.text
@@ -331,7 +333,7 @@ def _next_item(text: str, pos: int) -> int:
     return match.end() - 1 if match else -1
 
 
-def _extra_closers(r: Reading, end: int, stop: str) -> int:
+def _extra_closers(r: ParseState, end: int, stop: str) -> int:
     """Step over closers that nothing opened, when the close marker, another call or the end follows them."""
     text = r.text
     closers = _CLOSERS.match(text, end)

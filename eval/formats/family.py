@@ -12,10 +12,10 @@ from importlib import import_module
 from pathlib import Path
 
 from eval.formats.envelope import Body, read_blocks
-from eval.formats.reading import Reading, Tools
+from eval.formats.parse_state import ParseState, Tools
 from eval.parsed import ToolCall
 
-Parse = Callable[[str, Tools], Reading]
+Parse = Callable[[str, Tools], ParseState]
 Render = Callable[[Sequence[ToolCall]], str]
 
 
@@ -42,7 +42,7 @@ class Family:
 
 def blocks(marks: re.Pattern[str], body: Body) -> Parse:
     """The parser of a family whose calls stand in blocks that need no tools to be read."""
-    return lambda text, tools: read_blocks(Reading(text), marks, body)
+    return lambda text, tools: read_blocks(ParseState(text), marks, body)
 
 
 @cache

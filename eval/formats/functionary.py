@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from eval.formats.envelope import LOST, skip_space
 from eval.formats.family import Family
 from eval.formats.named_json import add_call
-from eval.formats.reading import Reading, Tools
+from eval.formats.parse_state import ParseState, Tools
 from eval.formats.render import json_text
 from eval.parsed import ToolCall
 
@@ -16,9 +16,9 @@ _UNREAD_HEAD = re.compile(r">>>(?!all\b)[^\s<>{}\"'`]{1,200}[ \t]{0,9}(?:\r?\n|\
 _TEXT_HEAD = re.compile(r"(?:>>>)?all\r?\n")
 
 
-def _parse(text: str, tools: Tools) -> Reading:
+def _parse(text: str, tools: Tools) -> ParseState:
     """Read the segments one after another; a segment that is not a name above an object is text."""
-    r, pos = Reading(text), skip_space(text, 0)
+    r, pos = ParseState(text), skip_space(text, 0)
     while 0 <= pos < len(text):
         head = _HEAD.match(text, pos)
         end = add_call(r, head[1], head.end()) if head else LOST

@@ -9,7 +9,7 @@ from typing import Any
 
 from eval.formats.envelope import LOST, NOTHING, Body, markers, skip_space
 from eval.formats.family import Family, blocks
-from eval.formats.reading import Reading
+from eval.formats.parse_state import ParseState
 from eval.formats.relaxed_json import relaxed_decode
 from eval.formats.render import raw_text
 from eval.formats.strict_json import MAX_DEPTH, Unreadable, strict_decode
@@ -31,7 +31,7 @@ def _gemma_body(quote: str, stop: str) -> Body:
         stop: the close marker.
     """
 
-    def body(r: Reading, pos: int) -> int:
+    def body(r: ParseState, pos: int) -> int:
         head = _HEAD.match(r.text, pos)
         if not head:
             return NOTHING

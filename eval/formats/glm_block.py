@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eval.formats.envelope import LOST, NOTHING, Body, skip_space
-from eval.formats.reading import Reading, Tools, functions
+from eval.formats.parse_state import ParseState, Tools, functions
 from eval.formats.typed_values import typed
 from eval.parsed import ToolCall
 
@@ -25,7 +25,7 @@ def body(tools: Tools, *, strict: bool = False) -> Body:
     """
     schemas: dict[str, Mapping[str, Any]] | None = None
 
-    def read(r: Reading, pos: int) -> int:
+    def read(r: ParseState, pos: int) -> int:
         nonlocal schemas
         match = _NAME.match(r.text, pos)
         if not match:
@@ -39,7 +39,7 @@ def body(tools: Tools, *, strict: bool = False) -> Body:
     return read
 
 
-def _pairs(r: Reading, name: str, pos: int, schema: Mapping[str, Any]) -> int:
+def _pairs(r: ParseState, name: str, pos: int, schema: Mapping[str, Any]) -> int:
     text = r.text
     arguments: dict[str, Any] = {}
     problems: list[str] = []
@@ -76,7 +76,7 @@ def _pairs(r: Reading, name: str, pos: int, schema: Mapping[str, Any]) -> int:
     return pos
 
 
-def _value(r: Reading, start: int) -> tuple[int, int]:
+def _value(r: ParseState, start: int) -> tuple[int, int]:
     """Where the value stops, and the index after its close tag; a close tag followed by anything else is content."""
     text, pos, fallback = r.text, start, -1
     while r.budget > 0 and (tag := _STOP.search(text, pos)):

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from eval.formats.envelope import LOST, skip_space
 from eval.formats.family import Family
 from eval.formats.named_json import add_call
-from eval.formats.reading import Reading, Tools
+from eval.formats.parse_state import ParseState, Tools
 from eval.formats.render import json_text, single
 from eval.parsed import ToolCall
 
@@ -20,9 +20,9 @@ _CHANNEL = re.compile(r"<\|channel\|>\s{0,9}(\w{1,20})")
 _HEADER = 400
 
 
-def _parse(text: str, tools: Tools) -> Reading:
+def _parse(text: str, tools: Tools) -> ParseState:
     """Read the messages in order: calls, reasoning (dropped) and text."""
-    r, begin = Reading(text), 0
+    r, begin = ParseState(text), 0
     tokens = list(_TOKEN.finditer(text))
     for i, token in enumerate(tokens):
         if token.start() < r.end:
@@ -48,7 +48,7 @@ def _parse(text: str, tools: Tools) -> Reading:
 
 
 def _call(
-    r: Reading,
+    r: ParseState,
     recipient: re.Match[str],
     channel: str,
     header: str,

@@ -5,16 +5,16 @@ from typing import Any
 
 from eval.formats.envelope import json_body, markers
 from eval.formats.family import Family, Parse, blocks
-from eval.formats.reading import PLAIN, Reading, Shape, Tools, call_names, read_arguments, read_call
+from eval.formats.parse_state import PLAIN, CallShape, ParseState, Tools, call_names, read_arguments, read_call
 from eval.formats.render import call_objects, json_text, single
 from eval.parsed import ToolCall
 
-_PARAMETERS = Shape(arguments="parameters")
-_ACTION = Shape("tool_name", "parameters", frozenset({"tool_call_id"}))
+_PARAMETERS = CallShape(arguments="parameters")
+_ACTION = CallShape("tool_name", "parameters", frozenset({"tool_call_id"}))
 
 
 def _between(
-    opens: str, close: str = "", want: str = "object", shape: Shape = PLAIN, item: Callable[..., Any] = read_call
+    opens: str, close: str = "", want: str = "object", shape: CallShape = PLAIN, item: Callable[..., Any] = read_call
 ) -> Parse:
     """The parser of JSON between markers; `opens` is a pattern, `close` literal (see `markers`, `json_body`)."""
     return blocks(markers(opens, close), json_body(shape, want, close, item))
@@ -25,13 +25,13 @@ _PHI4_PREFIXED = _between(r"functools(?=\s{0,9}\[)", want="array")
 _GIGACHAT = _between(r"<\|function_call\|>|(?:<\|message_sep\|>\s{0,9})?function call<\|role_sep\|>")
 
 
-def _phi4(text: str, tools: Tools) -> Reading:
+def _phi4(text: str, tools: Tools) -> ParseState:
     """The array behind the word `functools` or inside the tokens."""
     tagged = "<|tool_call|>" in text or "<|/tool_call|>" in text
     return (_PHI4_TAGGED if tagged else _PHI4_PREFIXED)(text, tools)
 
 
-def _gigachat(text: str, tools: Tools) -> Reading:
+def _gigachat(text: str, tools: Tools) -> ParseState:
     """The object behind the marker; the template has room for one call."""
     r = _GIGACHAT(text, tools)
     if len(r.calls) > 1:
@@ -39,7 +39,7 @@ def _gigachat(text: str, tools: Tools) -> Reading:
     return r
 
 
-def _keyed(r: Reading, obj: Any, shape: Shape = PLAIN, repeated: Mapping[int, set[str]] | None = None) -> bool:
+def _keyed(r: ParseState, obj: Any, shape: CallShape = PLAIN, repeated: Mapping[int, set[str]] | None = None) -> bool:
     """Read `{"f": {…}}`; several keys in one object are several calls, which Apertus' template does not write."""
     if not isinstance(obj, dict) or call_names(obj):
         r.deviates("other_shape")

@@ -6,11 +6,11 @@ from functools import partial
 from eval.formats.envelope import NOTHING, json_body, markers, read_blocks
 from eval.formats.family import Family
 from eval.formats.named_json import named_body
-from eval.formats.reading import Reading, Shape, Tools
+from eval.formats.parse_state import CallShape, ParseState, Tools
 from eval.formats.render import call_objects, json_text
 
 _MARKS = markers(r"\[TOOL_CALLS\]")
-_ARRAY = json_body(Shape(others=frozenset({"id"})), want="array")
+_ARRAY = json_body(CallShape(others=frozenset({"id"})), want="array")
 _ARGS = named_body(
     re.compile(
         r"(?P<name>[^\s\[\]{}<>\"']{1,200})\s{0,9}(?:\[CALL_ID\][^\s\[\]{}]{0,64})?\s{0,9}"
@@ -19,10 +19,10 @@ _ARGS = named_body(
 )
 
 
-def _parse(text: str, tools: Tools, *, native: str) -> Reading:
+def _parse(text: str, tools: Tools, *, native: str) -> ParseState:
     """Read what stands behind each marker; the dialect that is not `native` is drift."""
 
-    def body(r: Reading, pos: int) -> int:
+    def body(r: ParseState, pos: int) -> int:
         for dialect, read in (("array", _ARRAY), ("args", _ARGS)):
             end = read(r, pos)
             if end != NOTHING:
@@ -31,7 +31,7 @@ def _parse(text: str, tools: Tools, *, native: str) -> Reading:
                 return end
         return NOTHING
 
-    return read_blocks(Reading(text), _MARKS, body)
+    return read_blocks(ParseState(text), _MARKS, body)
 
 
 FAMILIES = (

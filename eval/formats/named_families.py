@@ -5,7 +5,7 @@ import re
 from eval.formats.envelope import NOTHING, Body, markers, read_blocks
 from eval.formats.family import Family, Parse
 from eval.formats.named_json import add_call, check_section, named_body
-from eval.formats.reading import Reading, Tools
+from eval.formats.parse_state import ParseState, Tools
 from eval.formats.render import json_text
 
 _NAME = r"(?P<name>[^\s<>{}]{1,200})\s{0,9}"
@@ -14,7 +14,7 @@ _NAME = r"(?P<name>[^\s<>{}]{1,200})\s{0,9}"
 def _section(call: str, call_end: str, body: Body, begin: str, end: str = "") -> Parse:
     """The parser of calls between `call` and `call_end`, all of them between `begin` and `end`."""
     marks = markers(re.escape(call), call_end)
-    return lambda text, tools: check_section(read_blocks(Reading(text), marks, body), begin, end)
+    return lambda text, tools: check_section(read_blocks(ParseState(text), marks, body), begin, end)
 
 
 _KIMI_BEGIN, _KIMI_END = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
@@ -23,7 +23,7 @@ _KIMI_HEAD = re.compile(rf"{_NAME}{re.escape(_KIMI_ARGUMENTS)}\s{{0,9}}")
 _KIMI_ID = re.compile(r"(functions\.)?(.+?)(:[0-9]+)?")
 
 
-def _kimi_body(r: Reading, pos: int) -> int:
+def _kimi_body(r: ParseState, pos: int) -> int:
     """Only the `functions.` prefix and the `:N` suffix come off the id; an id without them is kept as it is written."""
     head = _KIMI_HEAD.match(r.text, pos)
     if not head:
@@ -59,7 +59,7 @@ _SOLAR_HEAD = re.compile(
 _SOLAR = _section(_SOLAR_CALL, _SOLAR_CALL_END, named_body(_SOLAR_HEAD, _SOLAR_CALL_END), _SOLAR_BEGIN)
 
 
-def _solar(text: str, tools: Tools) -> Reading:
+def _solar(text: str, tools: Tools) -> ParseState:
     """Id, name and arguments of every call; the id is metadata, and `<|calls|>` is the turn's end token."""
     r = _SOLAR(text, tools)
     end = text.rfind(_SOLAR_END)

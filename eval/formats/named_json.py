@@ -4,14 +4,14 @@ import re
 
 from eval.formats.envelope import LOST, NOTHING, Body, skip_space
 from eval.formats.mentions import Mentions
-from eval.formats.reading import Reading, decode, read_arguments
+from eval.formats.parse_state import ParseState, decode, read_arguments
 from eval.formats.strict_json import Unreadable
 from eval.parsed import ToolCall
 
 _FENCE = re.compile(r"```[\w+-]{0,20}\s*")
 
 
-def add_call(r: Reading, name: str, pos: int, stop: str = "") -> int:
+def add_call(r: ParseState, name: str, pos: int, stop: str = "") -> int:
     """Decode the arguments at `pos` (a fence around them is stepped over) and add the call.
 
     Returns:
@@ -41,7 +41,7 @@ def add_call(r: Reading, name: str, pos: int, stop: str = "") -> int:
     return end
 
 
-def add_bare_call(r: Reading, name: str, pos: int, stop: str = "") -> int:
+def add_bare_call(r: ParseState, name: str, pos: int, stop: str = "") -> int:
     """Decode the object of arguments at `pos` and add the call; the index after it, LOST when it cannot be read."""
     try:
         decoded = decode(r, pos, stop)
@@ -62,7 +62,7 @@ def named_body(head: re.Pattern[str], stop: str = "") -> Body:
     A group "drift" that took part says that the head is written otherwise than in the family's template.
     """
 
-    def body(r: Reading, pos: int) -> int:
+    def body(r: ParseState, pos: int) -> int:
         match = head.match(r.text, pos)
         if not match:
             return NOTHING
@@ -74,7 +74,7 @@ def named_body(head: re.Pattern[str], stop: str = "") -> Body:
     return body
 
 
-def check_section(r: Reading, begin: str, end: str = "") -> Reading:
+def check_section(r: ParseState, begin: str, end: str = "") -> ParseState:
     """Take the tokens around all calls out of the text; note their absence."""
     text, at = r.text, []
     for token in (begin, end):

@@ -10,7 +10,7 @@ from typing import Any
 
 from eval.formats.envelope import LOST, NOTHING, Body, skip_space
 from eval.formats.literals import Literals
-from eval.formats.reading import Reading
+from eval.formats.parse_state import ParseState
 from eval.formats.strict_json import Unreadable
 from eval.parsed import ToolCall
 from tooltune.errors import InputError
@@ -30,7 +30,7 @@ def calls_body(want: str = "list", stop: str = "") -> Body:
         stop: the close marker, before which a missing `]` is supplied (and noted).
     """
 
-    def body(r: Reading, pos: int) -> int:
+    def body(r: ParseState, pos: int) -> int:
         text = r.text
         listed = LIST_START.match(text, pos)
         if not listed and not _CALL.match(text, pos):
@@ -43,7 +43,7 @@ def calls_body(want: str = "list", stop: str = "") -> Body:
     return body
 
 
-def _list(r: Reading, pos: int, stop: str) -> int:
+def _list(r: ParseState, pos: int, stop: str) -> int:
     """Read calls up to the `]`; a broken one does not take the others with it."""
     text, last = r.text, LOST
     while True:
@@ -68,7 +68,7 @@ def _list(r: Reading, pos: int, stop: str) -> int:
             return pos
 
 
-def _lines(r: Reading, pos: int) -> int:
+def _lines(r: ParseState, pos: int) -> int:
     text, last = r.text, LOST
     while True:
         end = _one(r, pos)
@@ -81,7 +81,7 @@ def _lines(r: Reading, pos: int) -> int:
             return end
 
 
-def _one(r: Reading, pos: int) -> int:
+def _one(r: ParseState, pos: int) -> int:
     """Read the call at `pos`; after a broken one go on with the next that begins behind it. LOST at the end."""
     while True:
         try:
@@ -94,7 +94,7 @@ def _one(r: Reading, pos: int) -> int:
             pos = following.end()
 
 
-def _call(r: Reading, pos: int) -> int:
+def _call(r: ParseState, pos: int) -> int:
     text, reader = r.text, Literals(r.text)
     head = _CALL.match(text, pos)
     if not head:

@@ -5,8 +5,8 @@ import re
 from eval.formats.envelope import LOST, NOTHING, json_body, markers, read_blocks, skip_space
 from eval.formats.family import Family, blocks
 from eval.formats.mentions import Mentions
+from eval.formats.parse_state import ParseState, Tools, functions
 from eval.formats.python_calls import LIST_START, NAME, calls_body, write_calls
-from eval.formats.reading import Reading, Tools, functions
 
 _TOKENS = markers(r"<\|python_start\|>", "<|python_end|>")
 _TOKENS_BODY = calls_body("list", "<|python_end|>")
@@ -19,17 +19,17 @@ _FIRST = re.compile(
 )
 
 
-def _pythonic(text: str, tools: Tools) -> Reading:
+def _pythonic(text: str, tools: Tools) -> ParseState:
     """Read the calls between tokens, in a fence, or standing as a list on a line of their own."""
     first = _FIRST.search(text)
     if first and first.lastgroup == "tokens":
-        return read_blocks(Reading(text), _TOKENS, _TOKENS_BODY)
+        return read_blocks(ParseState(text), _TOKENS, _TOKENS_BODY)
     if first and first.lastgroup == "fence":
-        return read_blocks(Reading(text), _FENCE, _FENCE_BODY)
-    return _bare(Reading(text), tools)
+        return read_blocks(ParseState(text), _FENCE, _FENCE_BODY)
+    return _bare(ParseState(text), tools)
 
 
-def _bare(r: Reading, tools: Tools) -> Reading:
+def _bare(r: ParseState, tools: Tools) -> ParseState:
     """Lists of calls that begin a line; else the whole text as calls without the brackets; else lists in prose."""
     text = r.text
     for match in _LINE_LIST.finditer(text):
@@ -50,7 +50,7 @@ def _bare(r: Reading, tools: Tools) -> Reading:
     return r
 
 
-def _in_prose(r: Reading, tools: Tools) -> None:
+def _in_prose(r: ParseState, tools: Tools) -> None:
     """Lists in the middle of a line: one that can be read is a call, its name offered or not; one that cannot be read
     is an attempt where it names an offered tool."""
     text, mentions, offered = r.text, Mentions(r.text), functions(tools)
@@ -73,7 +73,7 @@ _LFM2_PYTHON = calls_body(stop="<|tool_call_end|>")
 _LFM2_JSON = json_body(want="one", stop="<|tool_call_end|>")
 
 
-def _lfm2_body(r: Reading, pos: int) -> int:
+def _lfm2_body(r: ParseState, pos: int) -> int:
     end = _LFM2_PYTHON(r, pos)
     return _LFM2_JSON(r, pos) if end == NOTHING else end
 

@@ -10,8 +10,8 @@ from functools import partial
 from eval.formats import glm_block
 from eval.formats.envelope import LOST, NOTHING, Body, json_body, markers, read_blocks
 from eval.formats.family import Family
+from eval.formats.parse_state import ParseState, Tools, decode, functions, read_arguments
 from eval.formats.python_calls import calls_body
-from eval.formats.reading import Reading, Tools, decode, functions, read_arguments
 from eval.formats.render import call_objects, json_text, parameters, raw_text
 from eval.formats.strict_json import Unreadable
 from eval.formats.xml_calls import QWEN3_CODER, function_body
@@ -24,20 +24,20 @@ _json = json_body(stop=CLOSE)
 _python_body = calls_body("any", CLOSE)
 
 
-def _parse(text: str, tools: Tools, *, native: str) -> Reading:
+def _parse(text: str, tools: Tools, *, native: str) -> ParseState:
     """Read every block.
 
     Args:
         native: the dialect that the family's template writes.
     """
-    r = Reading(text)
+    r = ParseState(text)
     bodies: list[tuple[str, Body]] = [("json", _json)]
     if "<function" in text:
         bodies += [("xml", function_body(QWEN3_CODER, tools)), ("named", _named_function)]
     if native == "glm" or "<tool_call>" in text:
         bodies.append(("glm", glm_block.body(tools, strict=native != "glm")))
 
-    def body(r: Reading, pos: int) -> int:
+    def body(r: ParseState, pos: int) -> int:
         for dialect, read in bodies:
             end = read(r, pos)
             if end != NOTHING:
@@ -49,7 +49,7 @@ def _parse(text: str, tools: Tools, *, native: str) -> Reading:
     return read_blocks(r, _MARKS, body)
 
 
-def _python(r: Reading, pos: int, tools: Tools) -> int:
+def _python(r: ParseState, pos: int, tools: Tools) -> int:
     """Calls of offered tools in Python syntax, where an object belongs."""
     trial = r.trial()
     end = _python_body(trial, pos)
@@ -60,7 +60,7 @@ def _python(r: Reading, pos: int, tools: Tools) -> int:
     return end
 
 
-def _named_function(r: Reading, pos: int) -> int:
+def _named_function(r: ParseState, pos: int) -> int:
     """`<function>f</function>` and then the bare arguments: unmistakable, but nobody's format."""
     match = _NAME_TAG.match(r.text, pos)
     if not match or r.text[match.end() : match.end() + 1] != "{":

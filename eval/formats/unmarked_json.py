@@ -6,15 +6,15 @@ from typing import Any
 
 from eval.formats.bare_json import read_lines, read_whole
 from eval.formats.family import Family
-from eval.formats.reading import PLAIN, Reading, Shape, Tools, call_names, decode, read_call
+from eval.formats.parse_state import PLAIN, CallShape, ParseState, Tools, call_names, decode, read_call
 from eval.formats.render import call_objects, json_text, single
 from eval.formats.strict_json import Unreadable
 
 _TAG = re.compile(r"<\|python_tag\|>")
-_LLAMA3 = Shape(arguments="parameters", others=frozenset({"type"}))
+_LLAMA3 = CallShape(arguments="parameters", others=frozenset({"type"}))
 
 
-def _llama3_json(text: str, tools: Tools) -> Reading:
+def _llama3_json(text: str, tools: Tools) -> ParseState:
     """Call objects that stand in the open; braces in the prose around them are no payload."""
     r = read_lines(text, tools, _LLAMA3, "lines", _TAG)
     if not r.attempted and _TAG.match(text):
@@ -24,16 +24,16 @@ def _llama3_json(text: str, tools: Tools) -> Reading:
     return r
 
 
-def _raw_json(text: str, tools: Tools) -> Reading:
+def _raw_json(text: str, tools: Tools) -> ParseState:
     """A text that is JSON from end to end, where JSON that is no call is a failed attempt; else calls in prose."""
     r = read_whole(text, want="one", all_json=True)
     return r if r.attempted else read_lines(text, tools, PLAIN, "one")
 
 
-def _xlam(text: str, tools: Tools) -> Reading:
+def _xlam(text: str, tools: Tools) -> ParseState:
     """The array, or the older wrapper; an empty one says that no tool is needed."""
     start = len(text) - len(text.lstrip())
-    r = Reading(text)
+    r = ParseState(text)
     if text.startswith("{", start) and '"tool_calls"' in text:
         wrapper = _wrapper(r, start)
         if wrapper is not None:
@@ -41,7 +41,7 @@ def _xlam(text: str, tools: Tools) -> Reading:
     return read_lines(text, tools, PLAIN, "array")
 
 
-def _wrapper(r: Reading, start: int) -> Reading | None:
+def _wrapper(r: ParseState, start: int) -> ParseState | None:
     try:
         decoded = decode(r, start)
     except Unreadable:

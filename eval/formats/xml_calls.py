@@ -11,7 +11,7 @@ from typing import Any
 
 from eval.formats.envelope import LOST, NOTHING, Body, skip_space
 from eval.formats.named_json import add_bare_call
-from eval.formats.reading import Reading, Tools, functions
+from eval.formats.parse_state import ParseState, Tools, functions
 from eval.formats.strict_json import Unreadable, strict_loads
 from eval.formats.typed_values import typed
 from eval.parsed import ToolCall
@@ -70,7 +70,7 @@ def function_body(grammar: Grammar, tools: Tools, *, json_native: bool = False, 
     opening, parameter, tags = re.compile(grammar.function), re.compile(grammar.parameter), grammar.tags()
     schemas: dict[str, Mapping[str, Any]] | None = None
 
-    def body(r: Reading, pos: int) -> int:
+    def body(r: ParseState, pos: int) -> int:
         nonlocal schemas
         if not opening.match(r.text, pos):
             return NOTHING
@@ -98,7 +98,7 @@ def function_body(grammar: Grammar, tools: Tools, *, json_native: bool = False, 
     return body
 
 
-def _json_arguments(r: Reading, name: str, pos: int, grammar: Grammar) -> int:
+def _json_arguments(r: ParseState, name: str, pos: int, grammar: Grammar) -> int:
     end = add_bare_call(r, name, pos, grammar.function_close)
     if end == LOST:
         return LOST
@@ -110,7 +110,7 @@ def _json_arguments(r: Reading, name: str, pos: int, grammar: Grammar) -> int:
 
 
 def _parameters(
-    r: Reading, name: str, pos: int, g: Grammar, parameter: re.Pattern[str], tags: re.Pattern[str], schema: Any
+    r: ParseState, name: str, pos: int, g: Grammar, parameter: re.Pattern[str], tags: re.Pattern[str], schema: Any
 ) -> int:
     """Read parameters up to the function's close tag; add the call and return the index after it, or LOST."""
     text = r.text
@@ -172,14 +172,14 @@ def _parameters(
     return pos
 
 
-def _lost(r: Reading, pos: int, tag: re.Match[str] | None, reason: str = "") -> int:
+def _lost(r: ParseState, pos: int, tag: re.Match[str] | None, reason: str = "") -> int:
     r.spend((tag.end() if tag else len(r.text)) - pos)
     r.broken(reason or ("unclosed" if tag else "cut"))
     return LOST
 
 
 def _value_end(
-    r: Reading, start: int, tags: re.Pattern[str], parameter: re.Pattern[str], expected: set[str]
+    r: ParseState, start: int, tags: re.Pattern[str], parameter: re.Pattern[str], expected: set[str]
 ) -> tuple[int, int]:
     """Where the value that starts at `start` stops, and the index after its close tag (the same: it has none).
 

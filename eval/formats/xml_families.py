@@ -4,7 +4,7 @@ from typing import Any
 
 from eval.formats.envelope import markers, read_blocks
 from eval.formats.family import Family, Parse
-from eval.formats.reading import Reading, Tools
+from eval.formats.parse_state import ParseState, Tools
 from eval.formats.render import json_text, parameters, raw_text
 from eval.formats.xml_calls import NAME, QWEN3_CODER, Grammar, function_body
 from eval.parsed import ToolCall
@@ -21,13 +21,13 @@ def _tagged(
     opens, close = layout.get("wrapper", ("(?!)", ""))
     marks = markers(opens, close, bare)
     native = "wrapper" not in layout
-    return lambda text, tools: read_blocks(Reading(text), marks, function_body(grammar, tools), native_bare=native)
+    return lambda text, tools: read_blocks(ParseState(text), marks, function_body(grammar, tools), native_bare=native)
 
 
-def _llama3_function(text: str, tools: Tools) -> Reading:
+def _llama3_function(text: str, tools: Tools) -> ParseState:
     """The JSON arguments inside each function tag."""
     body = function_body(QWEN3_CODER, tools, json_native=True, xml_native=False)
-    r = read_blocks(Reading(text), _LLAMA3, body, native_bare=True)
+    r = read_blocks(ParseState(text), _LLAMA3, body, native_bare=True)
     if any(
         text.startswith("<tool_call>", start) or text.endswith("</tool_call>", start, end) for start, end in r.spans
     ):

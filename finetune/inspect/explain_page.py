@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from data.render import Role
-from finetune.inspect.explained import Explained, Part
+from finetune.inspect.explained import Explained, TokenPart
 from finetune.inspect.subject import Subject
 from tooltune.files import atomic_write
 from tooltune.page import read_words, render, sentence
@@ -54,12 +54,12 @@ def say(key: str, **values: Any) -> Markup:
     return sentence(_words()[key], values)
 
 
-def _data(part: Part) -> dict[str, Any]:
+def _data(part: TokenPart) -> dict[str, Any]:
     guesses = [asdict(guess) | {"choice": visible(guess.choice)} for guess in part.guesses]
     return {"text": visible(part.text), "role": part.role.name.lower(), "guesses": guesses} if guesses else {}
 
 
-def _stretches(parts: Sequence[Part]) -> list[dict[str, Any]]:
+def _stretches(parts: Sequence[TokenPart]) -> list[dict[str, Any]]:
     """Runs of parts with loss, and what stands between them as one text."""
     found: list[dict[str, Any]] = []
     for masked, run in itertools.groupby(enumerate(parts), key=lambda pair: pair[1].role is Role.MASKED):

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from data.render import Role
-from finetune.inspect.explained import Explained, Guess, Part
+from finetune.inspect.explained import Explained, Guess, TokenPart
 from finetune.inspect.pieces import STYLES
 from finetune.inspect.subject import Subject
 from tooltune.page.text import short, visible
@@ -37,9 +37,9 @@ def _legend() -> Text:
     return text.append("p < 0.5", style="reverse")
 
 
-def _marked(parts: list[Part]) -> Text:
+def _marked(parts: list[TokenPart]) -> Text:
     text, masked = Text(), ""
-    for part in [*parts, Part("", Role.NAME)]:  # the last one only closes a masked stretch
+    for part in [*parts, TokenPart("", Role.NAME)]:  # the last one only closes a masked stretch
         if not part.guesses and part.role is Role.MASKED:
             masked += part.text
             continue

@@ -32,7 +32,7 @@ class Guess:
 
 
 @dataclass(frozen=True)
-class Part:
+class TokenPart:
     """The shortest run of tokens that makes whole characters; a Hangul syllable may take three.
 
     Attributes:
@@ -82,7 +82,7 @@ class Worst:
     """
 
     before: str
-    part: Part
+    part: TokenPart
     number: int
 
     @property
@@ -101,7 +101,7 @@ class Explained:
     """
 
     id: str
-    parts: list[Part]
+    parts: list[TokenPart]
     supervised: int
     total: float
     roles: list[RoleSum] = field(default_factory=list)
@@ -124,7 +124,7 @@ def explain(model: Any, tokenizer: Any, example: Example) -> Explained:
     for piece in pieces(example, tokenizer):
         labels = example.labels[at : at + len(piece.tokens)]
         at += len(piece.tokens)
-        parts.append(Part(piece.text, piece.role, tuple(next(guesses) for label in labels if label >= 0)))
+        parts.append(TokenPart(piece.text, piece.role, tuple(next(guesses) for label in labels if label >= 0)))
     total = sum(part.loss for part in parts)
     return Explained(example.id, parts, example.supervised, total, _by_role(parts, example.supervised), _worst(parts))
 
@@ -158,7 +158,7 @@ def _decoded(tokenizer: Any, token: int) -> str:
     return "" if "\ufffd" in text else text
 
 
-def _by_role(parts: Sequence[Part], supervised: int) -> list[RoleSum]:
+def _by_role(parts: Sequence[TokenPart], supervised: int) -> list[RoleSum]:
     sums = []
     for role in (Role.NAME, Role.ARGUMENTS, Role.FORMAT, Role.TEXT):
         losses = [guess.loss for part in parts if part.role == role for guess in part.guesses]
@@ -168,7 +168,7 @@ def _by_role(parts: Sequence[Part], supervised: int) -> list[RoleSum]:
     return sums
 
 
-def _worst(parts: Sequence[Part]) -> list[Worst]:
+def _worst(parts: Sequence[TokenPart]) -> list[Worst]:
     found = []
     for i, part in enumerate(parts):
         if part.guesses:

@@ -14,7 +14,7 @@ from tooltune.errors import InputError
 if TYPE_CHECKING:
     from finetune.device import Device
     from finetune.memory.calibration import Finished
-    from finetune.memory.card import Card
+    from finetune.memory.installed_card import Card
     from finetune.memory.plan import Plan
     from finetune.memory.sharing import Rows
     from finetune.memory.stages import Stage
@@ -27,7 +27,7 @@ Words = Annotated[
 
 
 @dataclass(frozen=True)
-class Options:
+class PlanOptions:
     """What the command line says besides the config. `budget` in GiB."""
 
     budget: float | None
@@ -73,7 +73,7 @@ def plan(
             _all(turing, as_json)
             return
         source, overrides = named(arguments)
-        _plan(source or "6gb", overrides, Options(budget, fit, table, labelled, turing, as_json))
+        _plan(source or "6gb", overrides, PlanOptions(budget, fit, table, labelled, turing, as_json))
 
 
 def _refuse(option: str, given: list[str]) -> None:
@@ -89,7 +89,7 @@ def _refuse(option: str, given: list[str]) -> None:
 
 
 @dataclass(frozen=True)
-class Answer:
+class PlanAnswer:
     """What is printed. The plans are those of the three engines, the chosen one first; `budget` in bytes; `left_out`
     says which runs could not be read, and why; `stages` are those of the first plan. `padded` says why rows are not
     packed behind shared prefixes, empty where they are; `rows` are the training rows, None where they were not read,
@@ -110,10 +110,10 @@ class Answer:
     rows_plan: "Plan | None"
 
 
-def _plan(source: str, overrides: list[str], options: Options) -> None:
+def _plan(source: str, overrides: list[str], options: PlanOptions) -> None:
     from finetune.memory.calibration import calibrate, finished_runs
-    from finetune.memory.card import find_card
     from finetune.memory.head import acts_large
+    from finetune.memory.installed_card import find_card
     from finetune.memory.overheads import GIB
     from finetune.memory.plan import make_plan
     from finetune.memory.setup import ENGINES, for_rows, planned_dtype, setup_from
@@ -147,7 +147,7 @@ def _plan(source: str, overrides: list[str], options: Options) -> None:
     if rows:
         known = for_rows(plans[0].setup, longest=rows.longest, labelled=rows.labelled)
         rows_plan = make_plan(known, calibration)
-    answer = Answer(
+    answer = PlanAnswer(
         source, config.model.name, origin, plans, jobs, gib * GIB, card, runs, left_out, padded, rows, unread, rows_plan
     )
     if options.json:
@@ -185,7 +185,7 @@ def _all(turing: bool, as_json: bool) -> None:
     from rich.console import Console
 
     from finetune.memory import show
-    from finetune.memory.card import find_card
+    from finetune.memory.installed_card import find_card
     from finetune.memory.overheads import assumed
     from finetune.memory.stages import every_preset
 
@@ -200,7 +200,7 @@ def _all(turing: bool, as_json: bool) -> None:
         show.print_presets(Console(highlight=False), found)
 
 
-def _json(answer: Answer, options: Options) -> dict[str, Any]:
+def _json(answer: PlanAnswer, options: PlanOptions) -> dict[str, Any]:
     from finetune.memory.advice import advise
     from finetune.memory.fit import find_fit
     from finetune.memory.show import as_json
@@ -222,7 +222,7 @@ def _json(answer: Answer, options: Options) -> dict[str, Any]:
     return found
 
 
-def _rows_json(answer: Answer) -> dict[str, Any]:
+def _rows_json(answer: PlanAnswer) -> dict[str, Any]:
     rows, plan = answer.rows, answer.rows_plan
     assert rows and plan
     sizes = {"expected": plan.expected, "gate": plan.gate, "verdict": plan.verdict(answer.budget)}
@@ -230,7 +230,7 @@ def _rows_json(answer: Answer) -> dict[str, Any]:
     return asdict(rows) | sizes | said
 
 
-def _print(answer: Answer, options: Options) -> None:
+def _print(answer: PlanAnswer, options: PlanOptions) -> None:
     from rich.console import Console
 
     from finetune.memory import show

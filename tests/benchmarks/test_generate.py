@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from benchmarks import generate
-from benchmarks.generate import Asked, as_result, batch_sizes, measure
+from benchmarks.generate import GenerationTask, as_result, batch_sizes, measure
 from benchmarks.report import table
 from data import InputError
 
@@ -17,17 +17,17 @@ HERE: dict[str, Any] = {
 
 
 @pytest.fixture(scope="module")
-def asked(tiny_model: Path) -> Asked:
+def asked(tiny_model: Path) -> GenerationTask:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32).eval()
     prompts = [tokenizer(f"question {'x' * i}")["input_ids"] for i in (3, 0, 9, 1, 5)]
-    return Asked(model, tokenizer, prompts, 6, "cpu", {"model": "tiny", "prompts": 5})
+    return GenerationTask(model, tokenizer, prompts, 6, "cpu", {"model": "tiny", "prompts": 5})
 
 
-def test_every_size_answers_the_same_prompts(asked: Asked) -> None:
+def test_every_size_answers_the_same_prompts(asked: GenerationTask) -> None:
     ticks: list[int] = []
     arms = measure(asked, [1, 2, 4], 2, lambda: ticks.append(1))
     assert [arm["batch"] for arm in arms] == [1, 2, 4] and len(ticks) == 3 * 2 * 5
@@ -43,7 +43,7 @@ def test_every_size_answers_the_same_prompts(asked: Asked) -> None:
     assert table(result).row_count == 3 and result["verdict"]
 
 
-def test_out_of_memory_is_a_result(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_out_of_memory_is_a_result(asked: GenerationTask, monkeypatch: pytest.MonkeyPatch) -> None:
     import eval.generate
 
     real = eval.generate.generate
@@ -61,7 +61,7 @@ def test_out_of_memory_is_a_result(asked: Asked, monkeypatch: pytest.MonkeyPatch
     assert [row["arm"] for row in result["speedup"]] == ["2"] and table(result).row_count == 3
 
 
-def test_any_other_error_is_not_swallowed(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_error_is_not_swallowed(asked: GenerationTask, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*args: Any, **kwargs: Any) -> Any:
         raise RuntimeError("shapes do not match")
 

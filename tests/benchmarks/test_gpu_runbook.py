@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from benchmarks.gpu import run as runbook
 from benchmarks.gpu.figures import key_figures
 from benchmarks.gpu.run import limit, pack, run_steps, wanted
-from benchmarks.gpu.steps import LONGER, STEPS, Scene, Step, Words
+from benchmarks.gpu.steps import LONGER, STEPS, Step, StepScene, Words
 from benchmarks.random_model import random_folder
 from tests.tiny import ROOT
 from tooltune.config import load_config
@@ -232,7 +232,7 @@ def test_nine_minutes_and_what_is_timed_runs_alone() -> None:
 
 def command_lines(table: dict[str, Step], *, rehearsal: bool) -> list[Words]:
     out = Path("out").resolve()
-    return [words for name, step in table.items() for words in step.commands(Scene(out, out / name, rehearsal))]
+    return [words for name, step in table.items() for words in step.commands(StepScene(out, out / name, rehearsal))]
 
 
 @pytest.mark.parametrize("rehearsal", [False, True])
@@ -250,7 +250,7 @@ def test_every_command_is_one_and_its_config_is_right(table: dict[str, Step], re
 
 def test_models_that_commands_name_are_written_first() -> None:
     for rehearsal in (False, True):
-        (models, *_) = STEPS["models"].commands(Scene(Path(), Path(), rehearsal))
+        (models, *_) = STEPS["models"].commands(StepScene(Path(), Path(), rehearsal))
         folders = {f"model.name={random_folder(name)}" for name in models[1:]}
         named = {
             w for words in command_lines(STEPS, rehearsal=rehearsal) for w in words if w.startswith("model.name=/")

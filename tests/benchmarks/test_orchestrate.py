@@ -11,9 +11,9 @@ import psutil
 import pytest
 from rich.console import Console
 
-from benchmarks.arms import Setup, Unavailable, base_config
-from benchmarks.orchestrate import Job, measure_all, rows_path
-from benchmarks.results import Result
+from benchmarks.arms import ArmSetup, Unavailable, base_config
+from benchmarks.orchestrate import WorkerJob, measure_all, rows_path
+from benchmarks.results import TrainResult
 from benchmarks.shapes import fixed
 from tooltune.config import Config, load_config
 
@@ -49,29 +49,29 @@ json.dump(run, open(spec["result"], "w"))
 SHAPES = [fixed(1, 64), fixed(2, 32)]
 
 
-def plain(base: Config, device: str) -> Setup:
-    return Setup(base.model_copy(update={"model": base.model.model_copy(update={"backend": "hf"})}), trl=False)
+def plain(base: Config, device: str) -> ArmSetup:
+    return ArmSetup(base.model_copy(update={"model": base.model.model_copy(update={"backend": "hf"})}), trl=False)
 
 
-def other(base: Config, device: str) -> Setup:
-    return Setup(base.model_copy(update={"model": base.model.model_copy(update={"backend": "unsloth"})}), trl=True)
+def other(base: Config, device: str) -> ArmSetup:
+    return ArmSetup(base.model_copy(update={"model": base.model.model_copy(update={"backend": "unsloth"})}), trl=True)
 
 
-def reference(base: Config, device: str) -> Setup:
+def reference(base: Config, device: str) -> ArmSetup:
     return replace(other(base, device), reference=True)
 
 
-def absent(base: Config, device: str) -> Setup:
+def absent(base: Config, device: str) -> ArmSetup:
     raise Unavailable("needs a GPU: it is made for one")
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Job:
+def job(tmp_path: Path) -> WorkerJob:
     script = tmp_path / "worker.py"
     script.write_text(WORKER, encoding="utf-8")
     for shape in SHAPES:
         rows_path(tmp_path, shape).write_text("", encoding="utf-8")
-    return Job(
+    return WorkerJob(
         base=base_config(load_config("cpu")),
         device="cpu",
         steps=20,
@@ -83,7 +83,7 @@ def job(tmp_path: Path) -> Job:
     )
 
 
-def measured(job: Job, arms: dict[str, Any], *, repeats: int, shapes: int = 1) -> Result:
+def measured(job: WorkerJob, arms: dict[str, Any], *, repeats: int, shapes: int = 1) -> TrainResult:
     result: Any = {"complete": False, "shapes": [], "valid": True, "verdict": ""}
     quiet = Console(file=(job.work / "said").open("w", encoding="utf-8"))
     measure_all(job, arms, SHAPES[:shapes], repeats, result, job.work / "result.json", quiet)
@@ -91,15 +91,15 @@ def measured(job: Job, arms: dict[str, Any], *, repeats: int, shapes: int = 1) -
     return result
 
 
-def written(job: Job) -> Any:
+def written(job: WorkerJob) -> Any:
     return json.loads((job.work / "result.json").read_text(encoding="utf-8"))
 
 
-def order(job: Job) -> list[str]:
+def order(job: WorkerJob) -> list[str]:
     return (job.work / "order").read_text(encoding="utf-8").split()
 
 
-def test_repeats_are_interleaved(job: Job) -> None:
+def test_repeats_are_interleaved(job: WorkerJob) -> None:
     result = measured(job, {"slow": plain, "fast": other}, repeats=3, shapes=2)
     assert order(job) == ["slow", "fast"] * 6
     assert result["complete"] and result["valid"]
@@ -110,7 +110,7 @@ def test_repeats_are_interleaved(job: Job) -> None:
     assert "fast 2.00 times the samples a second of slow" in result["verdict"]
 
 
-def test_a_reference_is_measured_and_measured_against(job: Job) -> None:
+def test_a_reference_is_measured_and_measured_against(job: WorkerJob) -> None:
     result = measured(job, {"slow": plain, "compiled": reference, "fast": other, "more": other}, repeats=1)
     for key in ("parity", "speedup"):
         pairs = [(row["arm"], row["against"]) for row in result["shapes"][0][key]]  # type: ignore[literal-required]
@@ -119,7 +119,7 @@ def test_a_reference_is_measured_and_measured_against(job: Job) -> None:
         ]
 
 
-def test_an_arm_that_ends_badly_is_reported_and_the_others_run(job: Job) -> None:
+def test_an_arm_that_ends_badly_is_reported_and_the_others_run(job: WorkerJob) -> None:
     bad = {"crash": "crashed", "greedy": "out of memory", "mute": "crashed", "gpu-oom": "out of memory"}
     arms = {"slow": plain, **dict.fromkeys(bad, other), "absent": absent, "fast": other}
     result = measured(job, arms, repeats=2)
@@ -134,7 +134,7 @@ def test_an_arm_that_ends_badly_is_reported_and_the_others_run(job: Job) -> None
     assert "greedy on 1x64: out of memory" in result["verdict"]
 
 
-def test_a_hung_arm_is_ended_and_reported(job: Job) -> None:
+def test_a_hung_arm_is_ended_and_reported(job: WorkerJob) -> None:
     started = time.monotonic()
     result = measured(replace(job, timeout_s=6), {"hang": plain, "fast": other}, repeats=1)
     rows = result["shapes"][0]["arms"]
@@ -143,7 +143,7 @@ def test_a_hung_arm_is_ended_and_reported(job: Job) -> None:
     assert not rows[0]["summary"] and not result["shapes"][0]["speedup"]
 
 
-def test_ctrl_c_keeps_what_was_measured(job: Job) -> None:
+def test_ctrl_c_keeps_what_was_measured(job: WorkerJob) -> None:
     result = measured(job, {"slow": plain, "interrupt": other, "fast": other}, repeats=2)
     rows = {arm["arm"]: arm for arm in result["shapes"][0]["arms"]}
     assert rows["slow"]["status"] == "ok" and rows["slow"]["summary"]["samples_per_second"]["median"] == 1.0

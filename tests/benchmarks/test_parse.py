@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from benchmarks import parse
-from benchmarks.parse import LONG, Output, check, long_outputs, measure, renderable, rendered, without_calls
+from benchmarks.parse import LONG, WrittenOutput, check, long_outputs, measure, renderable, rendered, without_calls
 from data import InputError, Record
 from data.load import load_records
 from eval import ToolCall
@@ -49,11 +49,11 @@ def test_the_outputs_are_the_split_s_calls(records: list[Record]) -> None:
 
 def test_a_misreading_ends_the_benchmark() -> None:
     text = '<tool_call>\n{"name": "f", "arguments": {"a": 1}}\n</tool_call>'
-    check([Output(text, [], [ToolCall("f", {"a": 1})])], "hermes")
+    check([WrittenOutput(text, [], [ToolCall("f", {"a": 1})])], "hermes")
     with pytest.raises(JobFailed):
-        check([Output(text, [], [ToolCall("f", {"a": 2})])], "hermes")
+        check([WrittenOutput(text, [], [ToolCall("f", {"a": 2})])], "hermes")
     with pytest.raises(JobFailed):
-        check([Output(text, [], [])], "hermes")
+        check([WrittenOutput(text, [], [])], "hermes")
 
 
 def test_an_unknown_family_is_the_user_s_error(records: list[Record]) -> None:

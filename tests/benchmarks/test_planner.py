@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks import planner
-from benchmarks.results import Run
+from benchmarks.results import ArmRun
 from benchmarks.shapes import fixed
 from tests import tiny
 from tooltune.config import Config, load_config
@@ -46,9 +46,9 @@ def base(model: Path) -> Config:
     return load_config("6gb", [*tiny.TINY, f"model.name={model}"])
 
 
-def options(tmp_path: Path, model: Path, **changes: object) -> planner.Options:
+def options(tmp_path: Path, model: Path, **changes: object) -> planner.PlannerOptions:
     values = {"models": str(model), "shapes": "1x1024,2x512", "arms": "hf,hf-trainer,unsloth", "budget_gib": None}
-    return planner.Options(**(values | {"timeout_s": 60, "out": tmp_path} | changes))  # type: ignore[arg-type]
+    return planner.PlannerOptions(**(values | {"timeout_s": 60, "out": tmp_path} | changes))  # type: ignore[arg-type]
 
 
 def test_every_case_stands_beside_its_plan(tmp_path: Path, tiny_model: Path, command: planner.Command) -> None:
@@ -90,7 +90,7 @@ def test_ctrl_c_keeps_what_was_measured(
 def test_only_the_phases_that_a_worker_has_are_planned(tiny_model: Path) -> None:
     """The 6gb preset generates in batches of 8: a worker does not, so its plan must not hold that memory."""
     config = base(tiny_model)
-    run: Run = {"status": "ok", "reason": None, "peak_allocated_gib": 0.5}
+    run: ArmRun = {"status": "ok", "reason": None, "peak_allocated_gib": 0.5}
     few = planner.compare("m", "hf", fixed(1, 64), config, run, budget_gib=None, turing=False)
     many = config.model_copy(update={"eval": config.eval.model_copy(update={"generate": 64, "generate_batch": 512})})
     more = planner.compare("m", "hf", fixed(1, 64), many, run, budget_gib=None, turing=False)

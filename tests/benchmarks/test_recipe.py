@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks.recipe import Options, arm_command, literal_config, notes, plain_config, preset_config, recipe
+from benchmarks.recipe import RecipeOptions, arm_command, literal_config, notes, plain_config, preset_config, recipe
 from benchmarks.recipe_arm import Task
 from benchmarks.recipe_result import LITERAL, PLAIN, PRESET, explained
 from benchmarks.report import table
@@ -37,7 +37,7 @@ def config(tiny_model: Path) -> Config:
 @pytest.fixture(scope="module")
 def measured(config: Config, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], Path]:
     """Both arms, really trained."""
-    options = Options(target=None, samples=24, cap_s=300, literal=False, out=tmp_path_factory.mktemp("results"))
+    options = RecipeOptions(target=None, samples=24, cap_s=300, literal=False, out=tmp_path_factory.mktemp("results"))
     result, path = recipe(config, options, QUIET)
     return dict(result), path
 
@@ -171,11 +171,11 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         (model / name).write_text("{}", encoding="utf-8")  # never read
     config = load_config("cpu", [f"model.name={model}"])
     here = {"device": {"kind": "cpu", "name": "Processor"}, "environment": {}}
-    monkeypatch.setattr("benchmarks.machine.machine", lambda: here)
+    monkeypatch.setattr("benchmarks.this_machine.machine", lambda: here)
 
     def run(end: str, literal: bool = False) -> dict[str, Any]:
         monkeypatch.setenv("ACTOR", end)
-        options = Options(target=None, samples=32, cap_s=60, literal=literal, out=tmp_path)
+        options = RecipeOptions(target=None, samples=32, cap_s=60, literal=literal, out=tmp_path)
         command = [sys.executable, "-c", ACTOR]
         result, _ = recipe(config, options, QUIET, lambda task, events: [*command, str(task), str(events)])
         return dict(result)

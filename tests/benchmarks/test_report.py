@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plotly.offline import get_plotlyjs
 from rich.console import Console
 
 from benchmarks.arms import ARMS, Arm, Unavailable
 from benchmarks.report import table, write_report
 from benchmarks.report.anchors import anchors
 from benchmarks.report.charts import COLOURS, KNOWN, colours, groups
-from benchmarks.report.geometry import Series, lines, ticks
 from benchmarks.report.markdown import block, markdown, plain
 from benchmarks.report.numbers import figure, spread
 from benchmarks.report.verdict import verdict
@@ -31,6 +31,16 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: write_report(make(), folder / f"{name}.json")[2] for name, make in ALL.items()}
 
 
+def own(page: Path) -> str:
+    """The page's text without plotly, which pages with curves hold."""
+    return page.read_text(encoding="utf-8").replace(get_plotlyjs(), "")
+
+
+def read(page: Path) -> str:
+    """What stands on the page besides its curves."""
+    return re.sub(r"<script.*?</script>", "", own(page), flags=re.DOTALL)
+
+
 def printed(result: dict[str, Any], width: int = 120) -> str:
     out = io.StringIO()
     Console(file=out, width=width).print(table(result))
@@ -41,7 +51,7 @@ def test_files_stand_beside_the_json(reports: dict[str, Path]) -> None:
     for path in reports.values():
         assert path.with_suffix(".md").read_text(encoding="utf-8").startswith("# ")
         assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-        assert path.stat().st_size < 120_000
+        assert len(own(path)) < 120_000
 
 
 def test_every_sentence_has_two_languages_with_the_same_holes() -> None:
@@ -96,8 +106,8 @@ def test_factors_are_no_parts_of_a_lower_bound() -> None:
 def test_arm_that_did_not_arrive_has_its_place_in_the_chart(tmp_path: Path) -> None:
     (group,) = groups(stopped())
     plain, preset = group.bars[0].rows
-    assert plain.width is None and plain.text.text("en") == "not reached in 517 s"  # type: ignore[union-attr]
-    assert preset.width and preset.text == "291"
+    assert plain.value is None and plain.text.text("en") == "not reached in 517 s"  # type: ignore[union-attr]
+    assert preset.value and preset.text == "291"
     assert [path.suffix for path in write_report(stopped(), tmp_path / "r.json")] == [".md", ".png", ".html"]
     assert "517초 안에 도달하지 못함" in (tmp_path / "r.html").read_text(encoding="utf-8")
 
@@ -106,7 +116,7 @@ def test_an_invalid_run_is_never_faster(reports: dict[str, Path]) -> None:
     result = ALL["invalid"]()
     top = verdict(result)
     assert top.tone == "bad" and "Invalid" in top.headline.text("en")
-    texts = [markdown(result, "en"), block(result, "en"), printed(result), reports["invalid"].read_text("utf-8")]
+    texts = [markdown(result, "en"), block(result, "en"), printed(result), read(reports["invalid"])]
     for text in texts:
         assert "invalid" in text.lower() and "1.57" not in text and "as fast as" not in text
     assert not any(bar.ratio for group in groups(result) for chart in group.bars for bar in chart.rows)
@@ -168,7 +178,8 @@ def test_step_times_mark_the_warm_up_and_write_out_what_lies_beyond() -> None:
     losses, times = group.columns
     assert [chart.title.key for chart in losses] == ["chart.losses", "chart.difference"]
     (steps,) = times
-    assert steps.shades[0][1] == pytest.approx(100 * 3.5 / 23, abs=0.01) and len(steps.paths) == 6
+    (region,), (panel,) = steps.curve.regions, steps.curve.panels
+    assert (region.start, region.end) == (1, 4.5) and len(panel.lines) == 6 and panel.top and panel.top < 17
     assert steps.note and "31.0" in steps.note.text("en")
 
 
@@ -197,10 +208,10 @@ def test_a_length_that_nothing_stopped_is_a_lower_bound(reports: dict[str, Path]
 
 
 def test_hostile_texts_stay_text(reports: dict[str, Path]) -> None:
-    page = reports["hostile"].read_text(encoding="utf-8")
-    assert page.count("<script") == 1 and page.count("</script") == 1 and "<img" not in page
+    page = own(reports["hostile"])
+    assert page.count("<script") == 3 and page.count("</script") == 3 and "<img" not in page
     assert "&lt;img" in page and "{{ 7 * 7 }}" in page and "‹U+202E›" in page
-    assert not {"\u202e", "\x07"} & set(page)
+    assert not {"\u202e", "\x07"} & set(page) and page.count("</style") == 1
     result = ALL["hostile"]()
     for text in (markdown(result, "en"), block(result, "ko")):
         assert "<script" not in text and "<img" not in text and not re.search(r"(?<!\\)\]\(", text)
@@ -219,13 +230,16 @@ def test_figures_have_three_digits() -> None:
     assert figure(None) == "–" and spread({"median": 2.0, "low": 2.0, "high": 2.0}) == "2.00"
 
 
-def test_ticks_are_round_and_lines_are_placed() -> None:
-    assert ticks(0, 24) == [0, 5, 10, 15, 20] and ticks(-0.02, 0.02, most=5) == pytest.approx(
-        [-0.02, -0.01, 0, 0.01, 0.02]
-    )
-    title = say("chart.losses")
-    chart = lines(title, title, title, [Series(1, [(0, 0), (10, 4)], "a")], x=(0, 10), y=(0, 4), height=100)
-    assert chart.paths == [(1, False, "M0,100L1000,0")]
+def test_losses_are_curves_and_lie_in_the_band_that_is_allowed() -> None:
+    (group,) = groups(report_results.train())
+    losses, difference = (chart.curve.panels[0] for chart in group.columns[0])
+    assert [(line.key, line.dashed, len(line.x)) for line in losses.lines] == [
+        ("hf-trainer", False, 24), ("unsloth", True, 24)
+    ]  # fmt: skip
+    (band,), (line,) = difference.bands, difference.lines
+    assert (band.low, band.high, line.key) == (-0.02, 0.02, "unsloth")
+    assert difference.low < -0.02 and all(abs(y or 0) <= 0.02 for y in line.y)
+    assert group.bars[0].percent(group.bars[0].top) == 100
 
 
 def test_an_arm_keeps_its_colour() -> None:
@@ -296,7 +310,7 @@ def test_no_published_figure_beside_what_is_no_cards_or_invalid() -> None:
 
 
 def test_page_asks_for_nothing(reports: dict[str, Path]) -> None:
-    text = reports["train"].read_text(encoding="utf-8")
+    text = own(reports["train"])
     policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]*)"', text)
     assert policy and "default-src &#39;none&#39;" in policy[1] and "unsafe" not in policy[1]
     assert ' style="' not in text and "onclick=" not in text and "url(" not in text
@@ -348,7 +362,7 @@ def test_nothing_hostile_runs(quiet: Page, reports: dict[str, Path]) -> None:
     assert (
         quiet.run("document.images.length + document.querySelectorAll('iframe, link[rel=stylesheet], a').length") == 0
     )
-    assert quiet.run("document.scripts.length") == 1
+    assert quiet.run("document.scripts.length") == 3
     assert HOSTILE[0] in quiet.run("document.querySelector('.device').innerText")
 
 
@@ -359,3 +373,24 @@ def test_bars_are_as_long_as_their_figures(quiet: Page, reports: dict[str, Path]
     bars = "[...document.querySelector('.bars').querySelectorAll('.bar-fill')]"
     slow, fast = quiet.run(f"{bars}.map(bar => bar.getBoundingClientRect().width)")
     assert fast / slow == pytest.approx(2.45 / 1.56, abs=0.02)
+
+
+@needs_browser
+def test_curves_are_drawn(quiet: Page, reports: dict[str, Path]) -> None:
+    quiet.look(1280)
+    lines = "[...document.querySelectorAll('.chart')].map(c => c.querySelectorAll('.trace .lines path').length)"
+    for name, found in (("train", [2, 1, 6]), ("length", [3]), ("recipe", [2])):
+        quiet.open(reports[name])
+        quiet.run("new Promise(r => requestAnimationFrame(() => requestAnimationFrame(() => r())))")
+        assert quiet.run(lines) == found, name
+
+
+@needs_browser
+def test_curves_of_a_closed_group_are_drawn_when_it_is_opened(quiet: Page, reports: dict[str, Path]) -> None:
+    quiet.look(1280)
+    quiet.open(reports["failures"])
+    drawn = "document.querySelectorAll('details .chart .trace').length"
+    assert quiet.run(drawn) == 0
+    quiet.run("document.querySelectorAll('details').forEach(d => d.open = true)")
+    quiet.run("new Promise(r => setTimeout(r, 300))")
+    assert quiet.run(drawn) > 0

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from benchmarks.record import read_results
+from benchmarks.publish import read_results
 from benchmarks.report import table, write_report
-from benchmarks.report.charts import groups
+from benchmarks.report.charts import curve_words, groups
 from benchmarks.report.markdown import markdown
 from benchmarks.report.verdict import verdict
-from benchmarks.rows import Options, measure_rows, point_config
+from benchmarks.rows import RowsOptions, measure_rows, point_config
 from benchmarks.rows_docs import NOTHING, PAGE, filled
 from benchmarks.rows_plan import chosen_sizes, minutes_left, plan, unmeasured
 from data import InputError
@@ -28,8 +28,10 @@ from tooltune.config import Config, load_config
 BOTH = ["steps", "epochs"]
 
 
-def options(out: Path, sizes: str | None = "8,16", modes: str = "steps,epochs", limit: int | None = None) -> Options:
-    return Options(sizes, modes, limit, timeout_s=900, out=out)
+def options(
+    out: Path, sizes: str | None = "8,16", modes: str = "steps,epochs", limit: int | None = None
+) -> RowsOptions:
+    return RowsOptions(sizes, modes, limit, timeout_s=900, out=out)
 
 
 def quiet() -> Console:
@@ -156,7 +158,7 @@ def act(tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     for name in ("config.json", "tokenizer.json"):
         (model / name).write_text("{}", encoding="utf-8")  # never read
     here = {"device": {"kind": "cpu", "name": "Processor", "memory_gib": 1.0}, "environment": {"packages": {}}}
-    monkeypatch.setattr("benchmarks.machine.machine", lambda: here)
+    monkeypatch.setattr("benchmarks.this_machine.machine", lambda: here)
 
     def run(end: str, *overrides: str) -> tuple[dict[str, Any], str]:
         monkeypatch.setenv("ACTOR", end)
@@ -277,15 +279,15 @@ def test_headline_is_what_so_many_rows_give_and_the_last_doubling_stands_below()
 
 def test_axis_of_rows_is_logarithmic_and_intervals_are_drawn() -> None:
     (group,) = groups(made())
-    names = group.columns[0][0]
-    assert [text for _, text in names.across] == ["125", "250", "500", "1,000", "2,000"]
-    assert [place for place, _ in names.across] == pytest.approx([0, 25, 50, 75, 100])
-    assert [(colour, thin) for colour, thin, _ in names.paths] == [(0, True)] * 2 + [(0, False)] + [(1, True)] * 2 + [
-        (1, False)
-    ]
-    assert [name.text("en") for _, _, name in names.legend] == ["equal steps", "equal epochs"]  # type: ignore[union-attr]
-    balanced = group.columns[1][1]
-    assert [thin for _, thin, _ in balanced.paths] == [False, False], "the harmonic mean has no interval"
+    names = group.columns[0][0].curve
+    assert names.log and {x for line in names.panels[0].lines for x in line.x} == {125, 250, 500, 1000, 2000}
+    assert [(line.colour, line.look == "faint") for line in names.panels[0].lines] == [
+        ("c0", True), ("c0", True), ("c0", False), ("c1", True), ("c1", True), ("c1", False)
+    ]  # fmt: skip
+    words = curve_words(made())
+    assert [words[f"line.{line.key}"][1] for line in names.panels[0].lines[2::3]] == ["equal steps", "equal epochs"]
+    balanced = group.columns[1][1].curve.panels[0]
+    assert [line.look for line in balanced.lines] == ["points", "points"], "the harmonic mean has no interval"
 
 
 def test_reports_are_written_whatever_is_there(tmp_path: Path) -> None:

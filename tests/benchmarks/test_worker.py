@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from benchmarks import arms, worker
-from benchmarks.arms import Setup
-from benchmarks.orchestrate import Job, base_of, measure_all, read_examples, worker_command, write_shapes
-from benchmarks.results import Result
-from benchmarks.shapes import MIX, Shape, choose, config_for, fixed, placed, rows_for, shuffle
+from benchmarks.arms import ArmSetup
+from benchmarks.orchestrate import WorkerJob, base_of, measure_all, read_examples, worker_command, write_shapes
+from benchmarks.results import TrainResult
+from benchmarks.shapes import MIX, BatchShape, choose, config_for, fixed, placed, rows_for, shuffle
 from data.render import IGNORED, Example
 from tests.tiny import TINY, environment
 from tooltune.config import Config, load_config
@@ -25,14 +25,14 @@ from tooltune.errors import JobFailed
 STEPS, WARMUP = 21, 7
 
 
-def faster_rate(base: Config, device: str) -> Setup:
+def faster_rate(base: Config, device: str) -> ArmSetup:
     """`hf-trainer` with half as high a rate again: other work, so no comparison of speeds."""
     setup = arms.hf_trainer(base, device)
     rate = {"learning_rate": base.train.learning_rate * 1.5}
-    return Setup(setup.config.model_copy(update={"train": setup.config.train.model_copy(update=rate)}), trl=False)
+    return ArmSetup(setup.config.model_copy(update={"train": setup.config.train.model_copy(update=rate)}), trl=False)
 
 
-def packed(base: Config, device: str) -> Setup:
+def packed(base: Config, device: str) -> ArmSetup:
     """`unsloth+prefix` without compiling, which takes longer than the tiny model's training."""
     setup = arms.unsloth_prefix(base, device)
     return replace(setup, config=setup.config.changed({"train.compile": False}))
@@ -44,14 +44,14 @@ def base(tiny_model: Path) -> Config:
 
 
 @pytest.fixture(scope="module")
-def result(base: Config, tmp_path_factory: pytest.TempPathFactory) -> Result:
+def result(base: Config, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
     work = tmp_path_factory.mktemp("bench")
     for key, value in environment(work).items():
         os.environ.setdefault(key, value)
     wanted = choose("mix", base, "cpu")
     ordered = base.changed({"train.share_prefix": "auto"})
     write_shapes(wanted, read_examples(base, lambda _: None), ordered, warmup=WARMUP, steps=STEPS, work=work)
-    job = Job(base, "cpu", STEPS, WARMUP, 900, None, work, worker_command)
+    job = WorkerJob(base, "cpu", STEPS, WARMUP, 900, None, work, worker_command)
     found: Any = {"complete": False, "shapes": [], "valid": True, "verdict": ""}
     measure_all(
         job,
@@ -62,17 +62,17 @@ def result(base: Config, tmp_path_factory: pytest.TempPathFactory) -> Result:
         work / "result.json",
         Console(quiet=True),
     )
-    measured: Result = found
+    measured: TrainResult = found
     return measured
 
 
-def run_of(result: Result, arm: str) -> dict[str, Any]:
+def run_of(result: TrainResult, arm: str) -> dict[str, Any]:
     row = next(row for row in result["shapes"][0]["arms"] if row["arm"] == arm)
     assert row["status"] == "ok", row["reason"]
     return dict(row["runs"][0])
 
 
-def test_unsloth_and_plain_compute_the_same_losses(result: Result) -> None:
+def test_unsloth_and_plain_compute_the_same_losses(result: TrainResult) -> None:
     one, other = run_of(result, "unsloth"), run_of(result, "hf-trainer")
     assert one["adapter_sha256"] == other["adapter_sha256"] and one["batches_sha256"] == other["batches_sha256"]
     assert len(one["losses"]) == STEPS and one["losses"][-1] < one["losses"][0]
@@ -81,7 +81,7 @@ def test_unsloth_and_plain_compute_the_same_losses(result: Result) -> None:
     assert [s["arm"] for s in result["shapes"][0]["speedup"]] == ["unsloth", "unsloth+prefix"]
 
 
-def test_sharing_prefixes_is_the_same_rows_and_losses_in_fewer_tokens(result: Result) -> None:
+def test_sharing_prefixes_is_the_same_rows_and_losses_in_fewer_tokens(result: TrainResult) -> None:
     one, other = run_of(result, "unsloth+prefix"), run_of(result, "unsloth")
     assert one["batches_sha256"] == other["batches_sha256"] and one["adapter_sha256"] == other["adapter_sha256"]
     assert one["losses"] == pytest.approx(other["losses"], abs=1e-4)
@@ -93,13 +93,13 @@ def test_sharing_prefixes_is_the_same_rows_and_losses_in_fewer_tokens(result: Re
     assert saved == pytest.approx(sum(one["step_tokens"][timed]) / sum(one["step_padded"][timed]), rel=1e-3)
 
 
-def test_an_arm_that_differs_fails_the_gate(result: Result) -> None:
+def test_an_arm_that_differs_fails_the_gate(result: TrainResult) -> None:
     parity = {(p["arm"], p["against"]): p for p in result["shapes"][0]["parity"]}
     assert not parity["other", "hf-trainer"]["passed"] and parity["other", "hf-trainer"]["max_difference"] > 0.02
     assert not result["valid"] and result["verdict"].startswith("invalid: other")
 
 
-def test_figures_follow_from_the_steps(result: Result, base: Config) -> None:
+def test_figures_follow_from_the_steps(result: TrainResult, base: Config) -> None:
     for name in ("hf-trainer", "unsloth"):
         run = run_of(result, name)
         timed = slice(WARMUP, STEPS)
@@ -119,7 +119,7 @@ def test_figures_follow_from_the_steps(result: Result, base: Config) -> None:
         assert run["compile_seconds"] == 0 and run["fused"] is None and run["peak_allocated_gib"] is None
 
 
-def test_nothing_is_evaluated_or_saved(result: Result, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_nothing_is_evaluated_or_saved(result: TrainResult, tmp_path_factory: pytest.TempPathFactory) -> None:
     work = next(tmp_path_factory.getbasetemp().glob("bench*"))
     assert not list((work / "worker" / "scratch").glob("checkpoint-*"))
     assert "eval_loss" not in (work / "worker" / "log.txt").read_text(encoding="utf-8")
@@ -191,7 +191,7 @@ def test_rows_that_share_a_prefix_are_neighbours_in_the_order_of_all_arms() -> N
     rows = [
         Example(str(i), [100 + i % 3] * 40 + [i] * 5, [IGNORED] * 40 + [i] * 5, [0] * 40 + [2] * 5) for i in range(24)
     ]
-    shape = Shape(MIX, 4, 1, None)
+    shape = BatchShape(MIX, 4, 1, None)
     apart, together = (rows_for(shape, rows, seed=7, group=False, kin=kin, warmup=6, steps=6) for kin in (False, True))
     assert sorted(r.id for r in together) == sorted(r.id for r in rows)
     assert computed_tokens(together, 4, 1000) == 6 * (40 + 4 * 5) < computed_tokens(apart, 4, 1000)
@@ -202,7 +202,7 @@ def test_arms_that_pad_accumulate_the_same_rows(base: Config) -> None:
     mix, fixed_shape, prefix = choose("mix,8x64,one-prefix", base, "cpu")
     plain, sharing = arms.hf_trainer(base, "cpu").config, arms.unsloth_prefix(base, "cpu").config
 
-    def batches(config: Config, shape: Shape) -> tuple[int, int]:
+    def batches(config: Config, shape: BatchShape) -> tuple[int, int]:
         train = config_for(config, shape, 3).train
         return train.micro_batch, train.accumulation
 

@@ -61,7 +61,7 @@ sys.meta_path.insert(0, Watch())
 ENTRANCES = {
     "train": "from tooltune.config import load_config as c; from finetune.train import train; train(c({c!r}), 'x')",
     "worker": "from benchmarks.worker import main; main({spec!r})",
-    "machine": "from benchmarks.machine import _look; _look()",
+    "machine": "from benchmarks.this_machine import _look; _look()",
     "doctor": "import sys; sys.argv[1:] = ['torch']; from finetune.doctor.library_probes import main; main()",
 }
 

@@ -13,7 +13,7 @@ from data.render import Role
 from finetune.history import read_history
 from finetune.inspect.explain_page import _probability, to_html
 from finetune.inspect.explain_terminal import to_terminal
-from finetune.inspect.explained import Explained, Guess, Part, _by_role, _worst, explain
+from finetune.inspect.explained import Explained, Guess, TokenPart, _by_role, _worst, explain
 from finetune.inspect.subject import Subject, load_weights, read_subject
 from tests.eval.chromium import browser, find_chromium
 from tests.tiny import FIXTURES, TINY, finetune
@@ -95,11 +95,11 @@ def made() -> tuple[Explained, Subject]:
     sure = Guess(math.exp(-0.02), 0.02, 1, "{", math.exp(-0.02))
     wrong = Guess(0.05, -math.log(0.05), 3, HOSTILE, 0.6)
     parts = [
-        Part("시스템 " * 200 + HOSTILE, Role.MASKED),
-        Part('{"name": "', Role.FORMAT, (sure,)),
-        Part("하", Role.NAME, (sure, wrong)),
-        Part(HOSTILE, Role.ARGUMENTS, (sure,)),
-        Part("\u202e끝", Role.TEXT, (Guess(0.4, -math.log(0.4), 2, "", 0.5),)),
+        TokenPart("시스템 " * 200 + HOSTILE, Role.MASKED),
+        TokenPart('{"name": "', Role.FORMAT, (sure,)),
+        TokenPart("하", Role.NAME, (sure, wrong)),
+        TokenPart(HOSTILE, Role.ARGUMENTS, (sure,)),
+        TokenPart("\u202e끝", Role.TEXT, (Guess(0.4, -math.log(0.4), 2, "", 0.5),)),
     ]
     total = sum(part.loss for part in parts)
     row = Explained("row<b>1", parts, 5, total, _by_role(parts, 5), _worst(parts))

@@ -76,7 +76,7 @@ def test_the_first_that_the_user_lists_is_taken(
 @pytest.mark.parametrize("hidden", ["", "-1"])
 def test_hidden_cards_stay_hidden(cards: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, hidden: str) -> None:
     from finetune.device import has_cuda
-    from finetune.memory.card import find_card
+    from finetune.memory.installed_card import find_card
 
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
     cuda.prepare_process()

@@ -109,7 +109,7 @@ function curveCharts(data) {
     const axis = { gridcolor: colour("rule"), linecolor: colour("rule"), zeroline: false, ticks: "", automargin: true };
     const shapes = [];
     const notes = [];
-    const height = bars ? 44 * panels[0].lines.length * (other ? 1.5 : 1) + 24 : [330, 430, 560][panels.length - 1];
+    const height = bars ? 44 * panels[0].lines.length * (other ? 1.5 : 1) + 24 : curve.height || [330, 430, 560][panels.length - 1];
     const drawn = {
       height,
       margin: { l: 52, r: 14, t: 26, b: bars ? 8 : 42, pad: 4 },

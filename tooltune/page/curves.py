@@ -96,6 +96,7 @@ class Curve:
     Attributes:
         axis: what runs along it: epoch, step, tokens, seconds, rows; also the key of its name.
         log: the horizontal axis is logarithmic, with a tick at each value of the lines.
+        height: pixels on a page; 0: by its panels.
     """
 
     key: str
@@ -104,3 +105,4 @@ class Curve:
     marks: Sequence[Mark] = ()
     regions: Sequence[Region] = ()
     log: bool = False
+    height: int = 0

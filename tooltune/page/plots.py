@@ -35,8 +35,8 @@ def plain_axes(ax: Any) -> None:
     ax.tick_params(which="both", length=0, labelcolor=SOFT)
 
 
-def draw_panel(ax: Any, panel: CurvePanel, word: Word, *, columns: int = len(MARKERS)) -> None:
-    """Draw a panel's lines, bands and levels; the names of several lines stand above it, `columns` in a row."""
+def draw_panel(ax: Any, panel: CurvePanel, word: Word, *, inside: bool = False) -> None:
+    """Draw a panel's lines, bands and levels; the names of several lines stand above it, or inside."""
     plain_axes(ax)
     if all(line.look == "points" and len(line.x) == 1 for line in panel.lines):
         _bars(ax, panel, word)
@@ -83,20 +83,24 @@ def draw_panel(ax: Any, panel: CurvePanel, word: Word, *, columns: int = len(MAR
     names: dict[str, Any] = {}
     for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
         names.setdefault(name, handle)
-    if len(names) > 1:
-        ax.legend(
-            names.values(),
-            names.keys(),
-            loc="lower left",
-            bbox_to_anchor=(0, 1.06),
-            ncols=columns,
-            frameon=False,
-            borderaxespad=0.1,
-            fontsize=8.5,
-            handlelength=1.6,
-            handletextpad=0.5,
-            columnspacing=1.0,
-        )
+    if len(names) < 2:
+        return
+    if inside:
+        ax.legend(names.values(), names.keys(), frameon=False, fontsize=9)
+        return
+    ax.legend(
+        names.values(),
+        names.keys(),
+        loc="lower left",
+        bbox_to_anchor=(0, 1.06),
+        ncols=len(MARKERS),
+        frameon=False,
+        borderaxespad=0.1,
+        fontsize=8.5,
+        handlelength=1.6,
+        handletextpad=0.5,
+        columnspacing=1.0,
+    )
 
 
 def rate_text(rate: float) -> str:

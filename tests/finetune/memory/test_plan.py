@@ -27,7 +27,7 @@ SEVEN = "model.name=Qwen/Qwen2.5-7B-Instruct"
 @pytest.fixture(autouse=True)
 def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TOOLTUNE_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr("finetune.memory.card.find_card", lambda: None)
+    monkeypatch.setattr("finetune.memory.installed_card.find_card", lambda: None)
 
 
 def answer(*arguments: str) -> dict[str, Any]:

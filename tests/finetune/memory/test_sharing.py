@@ -41,7 +41,7 @@ LLAMA |= {"num_attention_heads": 4, "vocab_size": 260}
 @pytest.fixture(autouse=True)
 def empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TOOLTUNE_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setattr("finetune.memory.card.find_card", lambda: None)
+    monkeypatch.setattr("finetune.memory.installed_card.find_card", lambda: None)
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks import memory
-from benchmarks.arms import Setup, base_config
-from benchmarks.orchestrate import Job
-from benchmarks.results import Run
+from benchmarks import length
+from benchmarks.arms import ArmSetup, base_config
+from benchmarks.orchestrate import WorkerJob
+from benchmarks.results import ArmRun
 from tooltune.config import load_config
 
 
@@ -21,21 +21,21 @@ def test_bisection_finds_the_longest_that_fits(true: int, most: int) -> None:
         tried.append(length)
         return length <= true
 
-    found = memory.longest(fits, start=64, grain=8, most=most)
+    found = length.longest(fits, start=64, grain=8, most=most)
     assert found == (min(true, most) // 8 * 8 or None)
     assert len(tried) == len(set(tried)) <= 12 and all(length % 8 == 0 for length in tried)
 
 
-def searched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: Any) -> memory.LengthArm:
-    def run_one(job: Any, name: str, setup: Any, shape: Any, stepped: Any) -> Run:
+def searched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: Any) -> length.LengthArm:
+    def run_one(job: Any, name: str, setup: Any, shape: Any, stepped: Any) -> ArmRun:
         return {"status": end(shape.length), "reason": "because", "peak_rss_gib": 1.0}
 
-    monkeypatch.setattr(memory, "run_one", run_one)
-    monkeypatch.setattr(memory, "write_shapes", lambda *args, **kwargs: None)
+    monkeypatch.setattr(length, "run_one", run_one)
+    monkeypatch.setattr(length, "write_shapes", lambda *args, **kwargs: None)
     base = base_config(load_config("cpu"))
-    job = Job(base, "cpu", 3, 1, 60, 1.0, tmp_path, lambda spec: [])
-    row = memory._unsearched("x")
-    memory.find(job, row, Setup(base, trl=False), [], 2048, 64, lambda _: None, lambda: None)
+    job = WorkerJob(base, "cpu", 3, 1, 60, 1.0, tmp_path, lambda spec: [])
+    row = length._unsearched("x")
+    length.find(job, row, ArmSetup(base, trl=False), [], 2048, 64, lambda _: None, lambda: None)
     return row
 
 

@@ -13,7 +13,7 @@ Tools = Sequence[Mapping[str, Any]]
 
 
 @dataclass(slots=True)
-class Reading:
+class ParseState:
     """The state of one pass over a text.
 
     Attributes:
@@ -44,9 +44,9 @@ class Reading:
         if not self.source:
             self.source = Long(self.text) if len(self.text) > 10_000 else self.text
 
-    def trial(self) -> "Reading":
+    def trial(self) -> "ParseState":
         """A fresh reading of the same text, for a look that may come to nothing; it has the same budget left."""
-        trial = Reading(self.text, source=self.source)
+        trial = ParseState(self.text, source=self.source)
         trial.budget = self.budget
         return trial
 
@@ -92,7 +92,7 @@ class Decoded(NamedTuple):
     repeated: Mapping[int, set[str]] = {}
 
 
-def decode(r: Reading, pos: int, stop: str = "") -> Decoded:
+def decode(r: ParseState, pos: int, stop: str = "") -> Decoded:
     """Decode ONE JSON value at `pos`, strictly if possible, else with the relaxed parser.
 
     Raises:
@@ -115,7 +115,7 @@ def decode(r: Reading, pos: int, stop: str = "") -> Decoded:
 
 
 @dataclass(frozen=True)
-class Shape:
+class CallShape:
     """The keys of a family's call object: the name's, the arguments', and others that its template may write."""
 
     name: str = "name"
@@ -123,11 +123,13 @@ class Shape:
     others: frozenset[str] = frozenset()
 
 
-PLAIN = Shape()
+PLAIN = CallShape()
 _ARGUMENT_KEYS = ("arguments", "parameters", "args")
 
 
-def read_call(r: Reading, obj: Any, shape: Shape = PLAIN, repeated: Mapping[int, set[str]] | None = None) -> bool:
+def read_call(
+    r: ParseState, obj: Any, shape: CallShape = PLAIN, repeated: Mapping[int, set[str]] | None = None
+) -> bool:
     """Read one call object and add the call; False (and a problem noted) when it has not the shape of a call.
 
     A string name and object arguments make a call. Outer keys are trimmed; aliases, the OpenAI wrapper, absent or
@@ -173,7 +175,7 @@ def read_call(r: Reading, obj: Any, shape: Shape = PLAIN, repeated: Mapping[int,
     return True
 
 
-def read_arguments(r: Reading, value: Any) -> dict[str, Any] | None:
+def read_arguments(r: ParseState, value: Any) -> dict[str, Any] | None:
     """The arguments object: null and "" are `{}`, a JSON string that holds an object is decoded once, else None."""
     if isinstance(value, str) and value.strip():
         try:
@@ -194,12 +196,12 @@ def read_arguments(r: Reading, value: Any) -> dict[str, Any] | None:
     return value
 
 
-def _no_call(r: Reading, problem: str) -> bool:
+def _no_call(r: ParseState, problem: str) -> bool:
     r.deviates(problem)
     return False
 
 
-def call_names(value: Any, shape: Shape = PLAIN) -> list[str]:
+def call_names(value: Any, shape: CallShape = PLAIN) -> list[str]:
     """The names in a value that is, by its keys, one call object or a list of them; empty when it is not.
 
     Without a marker an object is a call only when it has a name and an arguments key: `{"name": "Kim"}` is data.

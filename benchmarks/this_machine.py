@@ -19,7 +19,7 @@ def machine() -> dict[str, Any]:
         JobFailed: torch cannot be imported.
     """
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.machine"], capture_output=True, text=True, encoding="utf-8", **APART
+        [sys.executable, "-m", "benchmarks.this_machine"], capture_output=True, text=True, encoding="utf-8", **APART
     )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no word"])[-1]

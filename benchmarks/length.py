@@ -10,10 +10,9 @@ from typing import Any, Literal, TypedDict
 from rich.console import Console
 
 from benchmarks import arms
-from benchmarks.arms import Setup
-from benchmarks.machine import machine
+from benchmarks.arms import ArmSetup
 from benchmarks.orchestrate import (
-    Job,
+    WorkerJob,
     base_of,
     model_folder,
     read_examples,
@@ -22,8 +21,9 @@ from benchmarks.orchestrate import (
     worker_command,
     write_shapes,
 )
-from benchmarks.results import Measured, Run, Status, result_path, save
+from benchmarks.results import ArmRun, Measured, Status, result_path, save
 from benchmarks.shapes import fixed
+from benchmarks.this_machine import machine
 from benchmarks.train import memory_limit, with_budget
 from data.render import Example
 from eval.backend import context_length
@@ -68,7 +68,7 @@ class LengthResult(Measured):
 
 
 @dataclass(frozen=True)
-class Options:
+class LengthOptions:
     """What the command line gives."""
 
     arms: str | None
@@ -100,7 +100,7 @@ def longest(fits: Callable[[int], bool], *, start: int, grain: int, most: int) -
     return low * grain or None
 
 
-def length(config: Config, options: Options, console: Console) -> tuple[LengthResult, Path]:
+def length(config: Config, options: LengthOptions, console: Console) -> tuple[LengthResult, Path]:
     """Find each arm's longest sequence and return the result with the file it is in; after Ctrl-C it is not complete.
 
     Raises:
@@ -130,13 +130,13 @@ def length(config: Config, options: Options, console: Console) -> tuple[LengthRe
     with tempfile.TemporaryDirectory(prefix="benchmark-") as temporary:
         examples = read_examples(base, console.print)
         limit = memory_limit(options.budget_gib, device)
-        job = Job(base, device, STEPS, 1, options.timeout_s, limit, Path(temporary), worker_command)
+        job = WorkerJob(base, device, STEPS, 1, options.timeout_s, limit, Path(temporary), worker_command)
         try:
             for name, arm in chosen.items():
                 row = _unsearched(name)
                 result["arms"].append(row)
                 setup = setup_of(arm, job)
-                if isinstance(setup, Setup):
+                if isinstance(setup, ArmSetup):
                     find(job, row, setup, examples, most, GRAIN[device], console.print, lambda: _write(result, path))
                 else:
                     row["reason"] = setup
@@ -148,9 +148,9 @@ def length(config: Config, options: Options, console: Console) -> tuple[LengthRe
 
 
 def find(
-    job: Job,
+    job: WorkerJob,
     row: LengthArm,
-    setup: Setup,
+    setup: ArmSetup,
     examples: list[Example],
     most: int,
     grain: int,
@@ -192,11 +192,11 @@ def positions(folder: Path) -> int:
 
 
 class _Ended(Exception):
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ArmRun) -> None:
         self.run = run
 
 
-def _tried(tokens: int, run: Run) -> Tried:
+def _tried(tokens: int, run: ArmRun) -> Tried:
     return {
         "length": tokens,
         "status": run["status"],
