@@ -83,7 +83,7 @@ def render(record: Record, tokenizer: Any, template: Template) -> Example:
     """
     example = Example(record.id)
     end = 0
-    record = _spoken(record, template)
+    record = _as_written(record, template)
     full = apply(template, tokenizer, record.messages, record.tools, generation_prompt=False, where=record.id)
     for turn in answers(record, tokenizer, template):
         if not full.startswith(turn.text, turn.start):
@@ -106,7 +106,7 @@ def render_prompt(record: Record, tokenizer: Any, template: Template) -> list[in
     """The token ids before the last assistant turn, generation prompt included: what the model is asked with."""
     example = Example(record.id)
     end = 0
-    record = _spoken(record, template)
+    record = _as_written(record, template)
     text = apply(template, tokenizer, record.prompt, record.tools, generation_prompt=True, where=record.id)
     for turn in answers(replace(record, messages=record.prompt), tokenizer, template):
         _extend(example, tokenizer, text[end : turn.start])
@@ -122,7 +122,7 @@ def answers(record: Record, tokenizer: Any, template: Template) -> Iterator[Trai
     Raises:
         InputError: the template raises, or writes the prompt differently once the answer is there.
     """
-    record = _spoken(record, template)
+    record = _as_written(record, template)
     for index, message in enumerate(record.messages):
         if message["role"] != "assistant" or message.get("trained", True) is False:
             continue
@@ -217,12 +217,25 @@ def answer_roles(answer: str, message: dict[str, Any]) -> list[Role]:
 _TEMPLATE_FIX = "set data.template=project to use this project's template"
 
 
-def _spoken(record: Record, template: Template) -> Record:
-    """The record without its reasoning, where the template has no place for it or a switch (thinking is off)."""
-    if "reasoning_content" in template.source and "enable_thinking" not in template.source:
-        return record
-    messages = [{k: v for k, v in m.items() if k != "reasoning_content"} for m in record.messages]
-    return replace(record, messages=messages)
+def _as_written(record: Record, template: Template) -> Record:
+    """The record as the template gets it: whole numbers as integers, and no reasoning where the template has no place for
+    it or a switch (thinking is off)."""
+    thinks = "reasoning_content" in template.source and "enable_thinking" not in template.source
+    messages = [{k: v for k, v in m.items() if thinks or k != "reasoning_content"} for m in record.messages]
+    return replace(record, messages=whole_numbers(messages), tools=whole_numbers(record.tools))
+
+
+def whole_numbers(value: Any) -> Any:
+    """A JSON value whose whole numbers are integers, at any depth: 1.0 becomes 1, which is the same number.
+
+    Python writes 1.0 where JavaScript, Go and llama.cpp write 1. A model that was trained on the one is asked with the
+    other as soon as it is served, so it is trained on what all but Python write.
+    """
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    if isinstance(value, dict):
+        return {key: whole_numbers(inner) for key, inner in value.items()}
+    return [whole_numbers(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _check_answer(record: Record, tokenizer: Any, template: Template, turn: int, ids: list[int]) -> None:

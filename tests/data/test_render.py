@@ -53,6 +53,17 @@ def trained(example: Any, tokenizer: Any, role: Role | None = None) -> str:
     return tokenizer.decode(ids, clean_up_tokenization_spaces=False)
 
 
+def test_whole_numbers_are_written_as_every_server_writes_them(tokenizer: Any) -> None:
+    tools = [tool("scale", factor={"enum": [1.0, 1.25, 1e300], "default": 2.0})]
+    calls = [tool_call("scale", {"factor": 1.0, "places": [{"x": 3.0}, 0.5], "on": True})]
+    record = Record("row", [{"role": "user", "content": "1.0"}, {"role": "assistant", "tool_calls": calls}], tools)
+    template = project_template(tokenizer, "json")
+    example = render(record, tokenizer, template)
+    assert '{"factor": 1, "places": [{"x": 3}, 0.5], "on": true}' in trained(example, tokenizer)
+    prompt = tokenizer.decode(render_prompt(record, tokenizer, template))
+    assert '{"enum": [1, 1.25, 1e+300], "default": 2}' in prompt and "user\n1.0<" in prompt
+
+
 @pytest.mark.parametrize("style", ["json", "signature"])
 def test_every_assistant_turn_is_trained_and_nothing_else(tokenizer: Any, style: Any) -> None:
     example = render(RECORD, tokenizer, project_template(tokenizer, style))
