@@ -218,7 +218,7 @@ _TEMPLATE_FIX = "set data.template=project to use this project's template"
 
 
 def _as_written(record: Record, template: Template) -> Record:
-    """The record as the template gets it: whole numbers as integers, and no reasoning where the template has no place for
+    """The record as the template gets it: whole numbers as integers, no reasoning where the template has no place for
     it or a switch (thinking is off)."""
     thinks = "reasoning_content" in template.source and "enable_thinking" not in template.source
     messages = [{k: v for k, v in m.items() if thinks or k != "reasoning_content"} for m in record.messages]
