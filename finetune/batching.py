@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import torch
 from torch.utils.data import Sampler
 
 from data.render import IGNORED, Example
@@ -103,8 +104,6 @@ def collate(rows: Sequence[dict[str, Any]], pad_token_id: int) -> dict[str, Any]
         input_ids, attention_mask, labels: int64 tensors of shape [rows, longest]; padding has label `IGNORED`. Rows
         with `weights` give a float32 tensor of them too, 0 on padding.
     """
-    import torch
-
     longest = max(len(row["input_ids"]) for row in rows)
 
     def pad(key: str, value: int) -> Any:

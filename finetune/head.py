@@ -14,6 +14,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+import torch
+
 PART = 4096
 """Tokens of the vocabulary at a time: what is made of them stays in a processor's cache."""
 BLOCK = 1024
@@ -26,8 +28,6 @@ def token_losses(states: Any, head: Any, answers: Any, *, block: int = BLOCK) ->
     Args:
         states: [tokens, hidden]. head: the LM head, a linear layer. answers: int64 [tokens].
     """
-    import torch
-
     blocks = zip(states.split(block), answers.split(block), strict=True)
     return torch.cat([_losses(x, head, y, _part, gradient=False)[0] for x, y in blocks])
 
@@ -39,13 +39,11 @@ def summed_loss(states: Any, head: Any, answers: Any, weights: Any = None, *, co
         compiled: let Inductor fuse what is done with a part's logits.
     """
     weights = states.new_ones(len(answers)).float() if weights is None else weights
-    return _function().apply(states, head, answers, weights, _fused(compiled))
+    return _SummedLoss.apply(states, head, answers, weights, _fused(compiled))
 
 
 def _losses(states: Any, head: Any, answers: Any, part: Callable[..., Any], *, gradient: bool) -> tuple[Any, Any]:
     """Losses, float32 [tokens], and their gradients at the states, float32 [tokens, hidden], where they are wanted."""
-    import torch
-
     weight, bias = head.weight, head.bias
     x = states.to(weight.dtype)
     right = torch.zeros(len(x), device=x.device)
@@ -75,8 +73,6 @@ def _part(logits: Any, answers: Any, most: Any, total: Any, right: Any) -> tuple
         exp(logit - most), 0 for the answer, in the logits' dtype; and the new most, what shrinks the sums made before,
         total and right.
     """
-    import torch
-
     kind, logits = logits.dtype, logits.float()
     is_right = torch.arange(logits.shape[1], device=logits.device) == answers[:, None]
     others = logits.masked_fill(is_right, float("-inf"))
@@ -89,30 +85,21 @@ def _part(logits: Any, answers: Any, most: Any, total: Any, right: Any) -> tuple
 
 @cache
 def _fused(compiled: bool) -> Callable[..., Any]:
-    import torch
-
     return torch.compile(_part, dynamic=True) if compiled else _part
 
 
-@cache
-def _function() -> Any:
-    """The autograd function; made here because torch is imported late."""
-    import torch
+class _SummedLoss(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, states: Any, head: Any, answers: Any, weights: Any, part: Any) -> Any:
+        total = states.new_zeros((), dtype=torch.float32)
+        gradients = []
+        for x, y, w in zip(*(tensor.split(BLOCK) for tensor in (states, answers, weights)), strict=True):
+            losses, slopes = _losses(x, head, y, part, gradient=True)
+            total = total + (losses * w).sum()
+            gradients.append((slopes * w[:, None]).to(states.dtype))
+        ctx.save_for_backward(torch.cat(gradients))
+        return total
 
-    class Summed(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, states: Any, head: Any, answers: Any, weights: Any, part: Any) -> Any:
-            total = states.new_zeros((), dtype=torch.float32)
-            gradients = []
-            for x, y, w in zip(*(tensor.split(BLOCK) for tensor in (states, answers, weights)), strict=True):
-                losses, slopes = _losses(x, head, y, part, gradient=True)
-                total = total + (losses * w).sum()
-                gradients.append((slopes * w[:, None]).to(states.dtype))
-            ctx.save_for_backward(torch.cat(gradients))
-            return total
-
-        @staticmethod
-        def backward(ctx: Any, upstream: Any) -> Any:
-            return ctx.saved_tensors[0] * upstream, None, None, None, None
-
-    return Summed
+    @staticmethod
+    def backward(ctx: Any, upstream: Any) -> Any:
+        return ctx.saved_tensors[0] * upstream, None, None, None, None
