@@ -10,8 +10,7 @@ READY := $(VENV)/.ready
 # What is installed is what uv.lock names, by hash. pip does it from requirements.txt where there is no uv (or UV= says so).
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 UV ?= $(or $(shell command -v uv),$(BIN)/uv)
-# pytest-xdist: tests that wait are taken over by the worker that has none left.
-WORKERS ?= -n auto --maxprocesses 4 --dist worksteal
+WORKERS ?= -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
 ARGS ?=
 
 help: ## this list

@@ -1,11 +1,10 @@
 """A random model that trains in seconds: two layers, and a byte-level tokenizer of 260 tokens."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+from tests import forked
 from tooltune.files import read_jsonl
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -102,17 +101,13 @@ TINY = [
 ]
 
 
-def finetune(cwd: Path, *arguments: str, expect: int | None = 0, env: dict[str, str] | None = None) -> str:
+def finetune(
+    cwd: Path, *arguments: str, expect: int | None = 0, env: dict[str, str] | None = None, fresh: bool = False
+) -> str:
     """Run `python -m finetune …` in its own process (unsloth must come first) and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "finetune", *arguments],
-        cwd=cwd,
-        env=environment(cwd) | (env or {}),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=600,
-    )
+    unsloth = "model.backend=hf" not in arguments
+    words = ["-m", "finetune", *arguments]
+    done = forked.run(words, cwd=cwd, env=environment(cwd) | (env or {}), unsloth=unsloth, fresh=fresh)
     output = done.stdout + done.stderr
     log = "".join(p.read_text(encoding="utf-8")[-2000:] for p in sorted((cwd / "runs").glob("[!l]*/log.txt")))
     assert expect is None or done.returncode == expect, f"exit {done.returncode}\n{output}\n--- log\n{log}"

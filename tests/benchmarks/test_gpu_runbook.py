@@ -283,7 +283,7 @@ needs_tokenizer = pytest.mark.skipif(
 )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(alone=True)
 @needs_tokenizer
 def test_the_rehearsal_goes_through(tmp_path: Path) -> None:
     whole = rehearse(tmp_path / "out", tmp_path / "models")
@@ -302,7 +302,7 @@ def test_the_rehearsal_goes_through(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "gpu.tar.gz").stat().st_size < 2**20
 
 
-@pytest.mark.slow
+@pytest.mark.slow(alone=True)
 @needs_tokenizer
 @pytest.mark.parametrize("name", list(LONGER)[1:])
 def test_the_longer_steps_rehearse_too(tmp_path: Path, name: str) -> None:

@@ -42,6 +42,7 @@ def measured(config: Config, tmp_path_factory: pytest.TempPathFactory) -> tuple[
     return dict(result), path
 
 
+@pytest.mark.slow
 def test_both_arms_reach_the_target(measured: tuple[dict[str, Any], Path]) -> None:
     result, path = measured
     plain, preset = result["arms"]
@@ -54,6 +55,7 @@ def test_both_arms_reach_the_target(measured: tuple[dict[str, Any], Path]) -> No
     assert json.loads(path.read_text(encoding="utf-8")) == result and path.stem.endswith("-recipe")
 
 
+@pytest.mark.slow
 def test_target_is_the_loss_of_the_preset_after_its_samples(measured: tuple[dict[str, Any], Path]) -> None:
     result, _ = measured
     plain, preset = result["arms"]
@@ -62,6 +64,7 @@ def test_target_is_the_loss_of_the_preset_after_its_samples(measured: tuple[dict
     assert plain["samples_to_target"] % 8 == 0
 
 
+@pytest.mark.slow
 def test_clock_stands_still_while_a_loss_is_evaluated(measured: tuple[dict[str, Any], Path]) -> None:
     for row in measured[0]["arms"]:
         seconds = [point[0] for point in row["curve"]]
@@ -69,6 +72,7 @@ def test_clock_stands_still_while_a_loss_is_evaluated(measured: tuple[dict[str, 
         assert row["seconds_with_setup"] > row["seconds_to_target"]
 
 
+@pytest.mark.slow
 def test_answers_are_the_same_tokens_under_different_prompts(measured: tuple[dict[str, Any], Path]) -> None:
     plain, preset = measured[0]["arms"]
     assert plain["supervised"] == preset["supervised"]
@@ -76,6 +80,7 @@ def test_answers_are_the_same_tokens_under_different_prompts(measured: tuple[dic
     assert plain["tokens_per_sample"] > 1.5 * preset["tokens_per_sample"]
 
 
+@pytest.mark.slow
 def test_only_the_preset_computes_a_shared_prefix_once(measured: tuple[dict[str, Any], Path]) -> None:
     plain, preset = measured[0]["arms"]
     assert plain["computed_per_sample"] == plain["tokens_per_sample"]
@@ -116,6 +121,7 @@ def run_arm(task: Task, folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
+@pytest.mark.slow(alone=True)
 def test_arm_stops_at_its_cap_with_a_last_evaluation(config: Config, tmp_path: Path) -> None:
     task = Task(plain_config(config).model_dump(mode="json"), 0.0, None, every=1000, cap=0.0, validation_rows=3)
     events = run_arm(task, tmp_path)
@@ -125,6 +131,7 @@ def test_arm_stops_at_its_cap_with_a_last_evaluation(config: Config, tmp_path: P
     assert len(rows["validation_ids"]) == 3 and rows["train"] == 32
 
 
+@pytest.mark.slow(alone=True)
 def test_arm_refuses_other_answers(config: Config, tmp_path: Path) -> None:
     other: dict[str, Any] = {"train": {"tokens": 1, "sha256": "0"}, "validation": {"tokens": 1, "sha256": "0"}}
     task = Task(plain_config(config).model_dump(mode="json"), 1.0, None, 8, 60, 3, answers=other)

@@ -72,6 +72,7 @@ def run_of(result: TrainResult, arm: str) -> dict[str, Any]:
     return dict(row["runs"][0])
 
 
+@pytest.mark.slow
 def test_unsloth_and_plain_compute_the_same_losses(result: TrainResult) -> None:
     one, other = run_of(result, "unsloth"), run_of(result, "hf-trainer")
     assert one["adapter_sha256"] == other["adapter_sha256"] and one["batches_sha256"] == other["batches_sha256"]
@@ -81,6 +82,7 @@ def test_unsloth_and_plain_compute_the_same_losses(result: TrainResult) -> None:
     assert [s["arm"] for s in result["shapes"][0]["speedup"]] == ["unsloth", "unsloth+prefix"]
 
 
+@pytest.mark.slow
 def test_sharing_prefixes_is_the_same_rows_and_losses_in_fewer_tokens(result: TrainResult) -> None:
     one, other = run_of(result, "unsloth+prefix"), run_of(result, "unsloth")
     assert one["batches_sha256"] == other["batches_sha256"] and one["adapter_sha256"] == other["adapter_sha256"]
@@ -93,12 +95,14 @@ def test_sharing_prefixes_is_the_same_rows_and_losses_in_fewer_tokens(result: Tr
     assert saved == pytest.approx(sum(one["step_tokens"][timed]) / sum(one["step_padded"][timed]), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_an_arm_that_differs_fails_the_gate(result: TrainResult) -> None:
     parity = {(p["arm"], p["against"]): p for p in result["shapes"][0]["parity"]}
     assert not parity["other", "hf-trainer"]["passed"] and parity["other", "hf-trainer"]["max_difference"] > 0.02
     assert not result["valid"] and result["verdict"].startswith("invalid: other")
 
 
+@pytest.mark.slow
 def test_figures_follow_from_the_steps(result: TrainResult, base: Config) -> None:
     for name in ("hf-trainer", "unsloth"):
         run = run_of(result, name)
@@ -119,6 +123,7 @@ def test_figures_follow_from_the_steps(result: TrainResult, base: Config) -> Non
         assert run["compile_seconds"] == 0 and run["fused"] is None and run["peak_allocated_gib"] is None
 
 
+@pytest.mark.slow
 def test_nothing_is_evaluated_or_saved(result: TrainResult, tmp_path_factory: pytest.TempPathFactory) -> None:
     work = next(tmp_path_factory.getbasetemp().glob("bench*"))
     assert not list((work / "worker" / "scratch").glob("checkpoint-*"))
@@ -134,6 +139,7 @@ def test_a_plain_arm_refuses_unsloth(base: Config, monkeypatch: pytest.MonkeyPat
         worker.refuse_unsloth(plain)
 
 
+@pytest.mark.slow
 def test_the_worker_fails_when_unsloth_is_imported(base: Config, tmp_path: Path) -> None:
     spec = {"arm": "hf-trainer", "config": arms.hf_trainer(base, "cpu").config.model_dump(mode="json")}
     (tmp_path / "spec.json").write_text(json.dumps(spec | {"result": str(tmp_path / "result.json")}))

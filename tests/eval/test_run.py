@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +9,14 @@ import pytest
 import yaml
 
 from data.load import part_of
+from tests import forked
 from tests.tiny import FIXTURES, TINY, environment, finetune
 from tooltune.errors import InputError
 from tooltune.files import read_jsonl, write_jsonl
 
 
 def evaluate(cwd: Path, *arguments: str, expect: int = 0) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "eval", "run", *arguments],
-        cwd=cwd,
-        env=environment(cwd),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=600,
-    )
+    done = forked.run(["-m", "eval", "run", *arguments], cwd=cwd, env=environment(cwd), unsloth=False)
     assert done.returncode == expect, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -39,6 +30,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Pat
     return cwd
 
 
+@pytest.mark.slow
 def test_figures_answers_and_report(evaluated: Path) -> None:
     folder = evaluated / "runs" / "run" / "eval" / "validation"
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
@@ -52,6 +44,7 @@ def test_figures_answers_and_report(evaluated: Path) -> None:
     assert "tiny-3" in page and "<title>" in page
 
 
+@pytest.mark.slow
 def test_killed_evaluation_goes_on(evaluated: Path) -> None:
     path = evaluated / "runs" / "run" / "eval" / "validation" / "generations.jsonl"
     whole = path.read_text(encoding="utf-8")
@@ -64,6 +57,7 @@ def test_killed_evaluation_goes_on(evaluated: Path) -> None:
     assert sorted(json.loads(line)["id"] for line in again[1:]) == sorted(json.loads(line)["id"] for line in lines[1:])
 
 
+@pytest.mark.slow
 def test_limited_evaluation_leaves_the_whole_one_as_it_was(evaluated: Path) -> None:
     """A look at two rows once took the place of the whole split's figures, and stood in the README next."""
     folder = evaluated / "runs" / "run" / "eval"
@@ -80,6 +74,7 @@ def test_limited_evaluation_leaves_the_whole_one_as_it_was(evaluated: Path) -> N
     assert sorted(path.name for path in folder.iterdir()) == ["validation", "validation-limit-2"]
 
 
+@pytest.mark.slow
 def test_other_settings_start_anew_and_the_old_answers_stay(evaluated: Path) -> None:
     path = evaluated / "runs" / "run" / "eval" / "validation" / "generations.jsonl"
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -93,6 +88,7 @@ def test_other_settings_start_anew_and_the_old_answers_stay(evaluated: Path) -> 
     assert old.splitlines()[1:] == "".join(lines[1:]).splitlines()
 
 
+@pytest.mark.slow
 def test_request_that_was_changed_is_asked_anew(evaluated: Path, tmp_path: Path) -> None:
     run = copied(evaluated, tmp_path, validation=tmp_path / "validation.jsonl")
     rows = [row for _, row in read_jsonl(FIXTURES / "validation.jsonl")]
@@ -105,6 +101,7 @@ def test_request_that_was_changed_is_asked_anew(evaluated: Path, tmp_path: Path)
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("split", ["train", "validation", "test"])
 def test_one_file_is_evaluated_on_its_hashed_part(evaluated: Path, tmp_path: Path, split: str) -> None:
     both = [row for name in ("train", "validation") for _, row in read_jsonl(FIXTURES / f"{name}.jsonl")]
@@ -117,6 +114,7 @@ def test_one_file_is_evaluated_on_its_hashed_part(evaluated: Path, tmp_path: Pat
     assert (metrics["probe"] is None) == (split == "train")
 
 
+@pytest.mark.slow
 def test_probe_copies_only_from_the_rows_that_trained(evaluated: Path, tmp_path: Path) -> None:
     row = next(row for _, row in read_jsonl(FIXTURES / "validation.jsonl")) | {"meta": {"bucket": "T1"}}
     others = [row for _, row in read_jsonl(FIXTURES / "train.jsonl")][:2]
@@ -134,6 +132,7 @@ def test_probe_copies_only_from_the_rows_that_trained(evaluated: Path, tmp_path:
         assert metrics["probe"] == {"solved": solved, "n": 1, "by_bucket": {"T1": float(solved)}}
 
 
+@pytest.mark.slow
 def test_file_is_scored_in_a_folder_of_its_own(evaluated: Path, tmp_path: Path) -> None:
     rows = [row for _, row in read_jsonl(FIXTURES / "validation.jsonl")]
     write_jsonl(tmp_path / "asked.jsonl", [row | {"id": f"asked-{row['id']}"} for row in rows[:3]])
@@ -149,6 +148,7 @@ def test_file_is_scored_in_a_folder_of_its_own(evaluated: Path, tmp_path: Path) 
     assert (run / "eval" / f"{tmp_path.name}-test" / "metrics.json").is_file() and not (run / "eval" / "test").exists()
 
 
+@pytest.mark.slow
 def test_file_with_rows_that_trained_measures_nothing(evaluated: Path) -> None:
     said = evaluate(evaluated, "run", "--data", str(FIXTURES / "train.jsonl"), expect=2)
     assert "32 rows are among the training rows" in said
@@ -180,6 +180,7 @@ def evaluated_here(run: Path, **options: Any) -> tuple[list[str], dict[str, Any]
     return said, evaluate_run(run, **options, say=said.append, tick=lambda name, done, of: None)
 
 
+@pytest.mark.slow
 def test_the_config_names_the_domain_that_carries_calls_out(evaluated: Path, tmp_path: Path) -> None:
     rows = Path(__file__).parents[2] / "examples" / "thermostat.jsonl"
     run = copied(evaluated, tmp_path, domain="examples.thermostat:Thermostat")
@@ -192,11 +193,13 @@ def test_the_config_names_the_domain_that_carries_calls_out(evaluated: Path, tmp
     assert e.value.where == "data.domain"
 
 
+@pytest.mark.slow
 def test_split_that_is_not_there(evaluated: Path) -> None:
     assert "no test rows" in evaluate(evaluated, "run", expect=2)
     with pytest.raises(InputError, match="unknown split 'dev'"):
         evaluated_here(evaluated / "runs" / "run", split="dev")
 
 
+@pytest.mark.slow
 def test_run_that_is_not_there(evaluated: Path) -> None:
     assert "no run 'none'" in evaluate(evaluated, "none", expect=2)

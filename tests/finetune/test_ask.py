@@ -131,6 +131,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     return cwd
 
 
+@pytest.mark.slow
 def test_a_row_gives_the_prompt_that_it_was_trained_with(trained: Path) -> None:
     run = read_trained(trained / "runs" / "run")
     for row in ROWS:
@@ -140,6 +141,7 @@ def test_a_row_gives_the_prompt_that_it_was_trained_with(trained: Path) -> None:
         assert render_prompt(asked, run.tokenizer, run.template) == theirs
 
 
+@pytest.mark.slow
 def test_contexts(trained: Path, tmp_path: Path) -> None:
     run = read_trained(trained / "runs" / "run")
     usual = read_context(run)
@@ -161,6 +163,7 @@ def test_contexts(trained: Path, tmp_path: Path) -> None:
         read_context(run, tools=path)
 
 
+@pytest.mark.slow
 def test_what_is_read_ahead_is_the_beginning_of_every_request(trained: Path) -> None:
     """And changes no answer."""
     from eval.generate import generate
@@ -180,6 +183,7 @@ def test_what_is_read_ahead_is_the_beginning_of_every_request(trained: Path) -> 
         assert alone == after
 
 
+@pytest.mark.slow
 def test_command(trained: Path) -> None:
     """Answers alone on standard output; as arguments, and a line each from standard input."""
     said = ask(trained, "run", "6번 절점에 X방향 7.5kN", "부재 31 힘", "--json")

@@ -39,6 +39,7 @@ def rows(run: Path) -> list[Explained]:
     return [explain(model, subject.tokenizer, subject.example) for subject in subjects]
 
 
+@pytest.mark.slow
 def test_mean_over_the_validation_rows_is_the_runs_eval_loss(run: Path, rows: list[Explained]) -> None:
     history = read_history(run)
     logged = min(history.epochs, key=lambda row: row["eval_loss"])
@@ -51,6 +52,7 @@ def test_mean_over_the_validation_rows_is_the_runs_eval_loss(run: Path, rows: li
         assert mean == pytest.approx(logged[f"eval_loss_{role}"], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_row_adds_up(rows: list[Explained]) -> None:
     for row in rows:
         guesses = [guess for part in row.parts for guess in part.guesses]
@@ -63,6 +65,7 @@ def test_a_row_adds_up(rows: list[Explained]) -> None:
             assert (guess.rank == 1) == (guess.p >= guess.choice_p - 1e-9)
 
 
+@pytest.mark.slow
 def test_the_base_model_and_the_defaults(run: Path, rows: list[Explained]) -> None:
     subject = read_subject(run, adapter="base")
     assert subject.example.id == rows[0].id, "the first validation row"
@@ -72,6 +75,7 @@ def test_the_base_model_and_the_defaults(run: Path, rows: list[Explained]) -> No
     assert read_subject(run, adapter="last").evaluation == read_history(run).epochs[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -16,7 +16,7 @@ def lm_head() -> torch.nn.Linear:
 
 
 @pytest.mark.parametrize("scale", [1.0, 30.0])
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_loss_and_gradient_are_those_of_all_logits(lm_head: torch.nn.Linear, scale: float, compiled: bool) -> None:
     states = (torch.randn(5, 16) * scale).requires_grad_()
     answers = torch.tensor([0, head.PART - 1, head.PART, 2 * head.PART, 2 * head.PART + 4])  # at the edges of the parts

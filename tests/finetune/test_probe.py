@@ -1,12 +1,11 @@
 """The steps that are made before step 1 and thrown away do what a step does, so that they show what it will take."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import forked
 from tests.tiny import ROOT, TINY, environment
 
 WATCHED = """
@@ -46,12 +45,13 @@ finally:
 """
 
 
+@pytest.mark.slow(alone=True)
 @pytest.mark.parametrize("checkpointing", ["on", "off"])
 def test_it_recomputes_as_a_step_does(tmp_path: Path, tiny_model: Path, checkpointing: str) -> None:
     """Unsloth's trainer leaves the model in inference mode, where nothing is recomputed and memory is another."""
     settings = [f"model.name={tiny_model}", "train.max_steps=1", f"train.gradient_checkpointing={checkpointing}"]
-    command = [sys.executable, "-c", WATCHED, str(tmp_path / "seen.json"), "train", "cpu", *TINY, *settings]
-    done = subprocess.run(command, cwd=ROOT, env=environment(tmp_path), capture_output=True, text=True, timeout=600)
+    words = ["-c", WATCHED, str(tmp_path / "seen.json"), "train", "cpu", *TINY, *settings]
+    done = forked.run(words, cwd=ROOT, env=environment(tmp_path), unsloth=True)
     assert done.returncode == 0, done.stdout + done.stderr
     *probe, begun, step = json.loads((tmp_path / "seen.json").read_text(encoding="utf-8"))
     assert len(probe) == 2 and all(p == step for p in probe)

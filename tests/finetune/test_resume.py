@@ -12,6 +12,7 @@ import pytest
 
 from finetune.history import read_history
 from finetune.runs import hold
+from tests import forked
 from tests.tiny import TINY, environment, finetune, losses
 from tooltune.config import load_config
 from tooltune.files import read_jsonl
@@ -26,6 +27,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[P
     return cwd, settings
 
 
+@pytest.mark.slow
 def test_killed_run_goes_on_with_the_same_losses(whole: tuple[Path, list[str]]) -> None:
     cwd, _ = whole
     killed = cwd / "runs" / "killed"
@@ -48,6 +50,7 @@ def test_killed_run_goes_on_with_the_same_losses(whole: tuple[Path, list[str]]) 
     assert len(end) == 1 and end[0]["train_loss"] == pytest.approx(reference[0]["train_loss"], abs=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to a child is POSIX")
 def test_ctrl_c_saves_and_says_how_to_go_on(whole: tuple[Path, list[str]]) -> None:
     cwd, settings = whole
@@ -76,6 +79,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(whole: tuple[Path, list[str]]) -> No
     assert losses(run) == losses(cwd / "runs" / "whole")
 
 
+@pytest.mark.slow
 def test_resume_refuses_another_run(whole: tuple[Path, list[str]]) -> None:
     cwd, _ = whole
     output = finetune(cwd, "train", "--resume", "whole", "lora.r=8", expect=2)
@@ -83,10 +87,12 @@ def test_resume_refuses_another_run(whole: tuple[Path, list[str]]) -> None:
     assert load_config(str(cwd / "runs" / "whole" / "config.yaml")).lora.r == 4, "what was refused is not kept"
 
 
+@pytest.mark.slow
 def test_resume_without_a_run(tmp_path: Path) -> None:
     assert "no run has started to train yet" in finetune(tmp_path, "train", "--resume", "latest", expect=2)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to a child is POSIX")
 def test_ctrl_c_while_loading_leaves_nothing(whole: tuple[Path, list[str]]) -> None:
     cwd, settings = whole
@@ -111,6 +117,7 @@ def test_ctrl_c_while_loading_leaves_nothing(whole: tuple[Path, list[str]]) -> N
     assert sorted((cwd / "runs").iterdir()) == before
 
 
+@pytest.mark.slow
 def test_a_run_that_another_process_trains_is_not_resumed(whole: tuple[Path, list[str]]) -> None:
     cwd, _ = whole
     run = cwd / "runs" / "whole"
@@ -134,6 +141,7 @@ def test_what_a_dead_process_left_does_not_hold(tmp_path: Path, left: str) -> No
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_run_whose_log_was_cut_in_mid_line_goes_on(whole: tuple[Path, list[str]]) -> None:
     cwd, _ = whole
     torn = cwd / "runs" / "torn"
@@ -151,11 +159,12 @@ def test_a_run_whose_log_was_cut_in_mid_line_goes_on(whole: tuple[Path, list[str
     assert read_history(torn, said.append).end and not said
 
 
+@pytest.mark.slow(alone=True)
 def test_a_run_that_died_in_its_last_evaluation_makes_up_for_it(tmp_path: Path, tiny_model: Path) -> None:
     settings = ["train", "cpu", *TINY, f"model.name={tiny_model}", "train.epochs=3", "memory.recoveries=0"]
     finetune(tmp_path, *settings, "name=whole")
-    died = [sys.executable, "-m", "tests.finetune.shortages", "evaluation", *settings, "name=died"]
-    done = subprocess.run(died, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, timeout=300)
+    died = ["-m", "tests.finetune.shortages", "evaluation", *settings, "name=died"]
+    done = forked.run(died, cwd=tmp_path, env=environment(tmp_path), unsloth=True)
     assert done.returncode == 1, done.stdout + done.stderr
     runs = tmp_path / "runs"
     assert len(list(read_jsonl(runs / "died" / "epochs.jsonl"))) == 2

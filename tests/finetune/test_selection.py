@@ -1,9 +1,6 @@
 """Which checkpoint is the best: the one that `eval.select_by` names, with the weights that it was measured with."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +11,7 @@ from data import InputError, Record
 from finetune.device import Device
 from finetune.generation_metrics import scorer
 from finetune.runs import adapter_digest
+from tests import forked
 from tests.tiny import TINY, environment
 from tooltune.config import load_config
 from tooltune.files import read_jsonl
@@ -33,19 +31,13 @@ app(sys.argv[1:])
 """
 
 
+@pytest.mark.slow(alone=True)
 @pytest.mark.parametrize(("metric", "step"), [("exact_match", 16), ("tool_name_accuracy", 8), ("balanced", 16)])
 def test_best_follows_the_chosen_metric(tmp_path: Path, tiny_model: Path, metric: str, step: int) -> None:
     arguments = [*TINY, f"model.name={tiny_model}", "model.backend=hf", "train.epochs=3", "eval.generate=4"]
     arguments += [f"eval.select_by={metric}", "train.learning_rate=0.005"]
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT.format(rates=RATES), "train", "cpu", "name=run", *arguments],
-        cwd=tmp_path,
-        env=os.environ | environment(tmp_path),
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=600,
-    )
+    words = ["-c", SCRIPT.format(rates=RATES), "train", "cpu", "name=run", *arguments]
+    done = forked.run(words, cwd=tmp_path, env=environment(tmp_path), unsloth=False)
     assert done.returncode == 0, done.stdout + done.stderr
     run = tmp_path / "runs" / "run"
     best = json.loads((run / "manifest.json").read_text(encoding="utf-8"))["best"]

@@ -2,13 +2,13 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from finetune.shortage import OutOfMemory, describe, next_change, phase
+from tests import forked
 from tests.tiny import TINY, environment, finetune, losses
 from tooltune.config import Config, load_config
 from tooltune.files import read_jsonl
@@ -22,12 +22,11 @@ def settings(tiny_model: Path) -> list[str]:
 
 
 def short(cwd: Path, phases: list[str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.finetune.shortages", ",".join(phases), *arguments]
-    return subprocess.run(
-        command, cwd=cwd, env=environment(cwd), capture_output=True, text=True, encoding="utf-8", timeout=600
-    )
+    words = ["-m", "tests.finetune.shortages", ",".join(phases), *arguments]
+    return forked.run(words, cwd=cwd, env=environment(cwd), unsloth=True)
 
 
+@pytest.mark.slow(alone=True)
 def test_a_shortage_in_every_phase_is_survived(tmp_path: Path, tiny_model: Path) -> None:
     finetune(tmp_path, *settings(tiny_model), "name=undisturbed")
     done = short(tmp_path, PHASES, *settings(tiny_model), "name=short")
@@ -51,6 +50,7 @@ def test_a_shortage_in_every_phase_is_survived(tmp_path: Path, tiny_model: Path)
         assert row["train_loss"] == pytest.approx(reference["train_loss"], abs=1e-3)
 
 
+@pytest.mark.slow(alone=True)
 def test_more_shortages_than_allowed_end_the_run_with_a_checkpoint(tmp_path: Path, tiny_model: Path) -> None:
     done = short(tmp_path, ["probe", "step"], *settings(tiny_model), "name=gone", "memory.recoveries=1")
     assert done.returncode == 1
@@ -59,6 +59,7 @@ def test_more_shortages_than_allowed_end_the_run_with_a_checkpoint(tmp_path: Pat
     assert checkpoints  # of the last finished step
 
 
+@pytest.mark.slow(alone=True)
 def test_nothing_left_to_change_is_said(tmp_path: Path, tiny_model: Path) -> None:
     done = short(tmp_path, ["load"], *settings(tiny_model), "name=none")
     assert done.returncode == 1

@@ -9,6 +9,8 @@ import pytest
 from tests.tiny import TINY, finetune, losses
 from tooltune.files import read_jsonl
 
+pytestmark = pytest.mark.slow
+
 # Of the first steps, unsloth backend, fp32 products, torch 2.10. A change of the mask, the template, the row order or
 # the optimizer moves them.
 FIXED = {1: 6.127, 2: 6.555, 3: 5.751, 4: 5.057, 8: 3.882, 16: 4.23}
@@ -20,7 +22,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     cwd = tmp_path_factory.mktemp("training")
     common = [*TINY, f"model.name={tiny_model}", "train.epochs=2", "eval.generate=4", "eval.max_new_tokens=8"]
     finetune(cwd, "train", "cpu", "name=unsloth", *common)
-    finetune(cwd, "train", "cpu", "name=again", *common)
+    finetune(cwd, "train", "cpu", "name=again", *common, fresh=True)
     finetune(cwd, "train", "cpu", "name=hf", "model.backend=hf", *common)
     finetune(cwd, "train", "cpu", "name=accumulated", *common, "train.micro_batch=1", "train.accumulation=4")
     return cwd / "runs"

@@ -214,6 +214,7 @@ def count(model: Any, case: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     torch.set_num_threads(1)
+    gc.freeze()  # the libraries need not be looked through for every case
     last: Any = None
     model: Any = None
     for case in json.load(sys.stdin):

@@ -80,14 +80,15 @@ def _quantise(model: Any, *, double: bool) -> None:
         if not isinstance(module, torch.nn.Linear) or "lm_head" in name:
             continue
         parent, leaf = name.rsplit(".", 1)
-        linear = bnb.nn.Linear4bit(
-            module.in_features,
-            module.out_features,
-            bias=module.bias is not None,
-            compute_dtype=torch.bfloat16,
-            compress_statistics=double,
-            quant_type="nf4",
-        )
+        with torch.device("meta"):  # a processor would draw random weights, which are thrown away
+            linear = bnb.nn.Linear4bit(
+                module.in_features,
+                module.out_features,
+                bias=module.bias is not None,
+                compute_dtype=torch.bfloat16,
+                compress_statistics=double,
+                quant_type="nf4",
+            )
         linear.support_avx512bf16_for_cpu = False
         weight = bnb.nn.Params4bit(
             module.weight.data, requires_grad=False, compress_statistics=double, quant_type="nf4", module=linear

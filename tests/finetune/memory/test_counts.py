@@ -17,6 +17,8 @@ from finetune.memory.plan import make_plan
 from finetune.memory.setup import Setup
 from finetune.memory.shapes import KNOWN
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 WITHIN = 0.03  # of the peak
 DYNAMIC_WITHIN = 0.05  # of what comes on top of the weights
