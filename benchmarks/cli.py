@@ -61,7 +61,7 @@ def train(
 
         config, console = _start(arguments, json)
         result, path = measure(config, TrainOptions(arms, shapes, repeats, steps, budget_gb, timeout, out), console)
-        _show(result, path, console, json)
+        _finish(result, path, console, json)
 
 
 @app.command()
@@ -82,7 +82,7 @@ def length(
 
         config, console = _start(arguments, json)
         result, path = measure(config, LengthOptions(arms, budget_gb, most, timeout, out), console)
-        _show(result, path, console, json)
+        _finish(result, path, console, json)
 
 
 @app.command()
@@ -106,7 +106,8 @@ def planner(
 
         config, console = _start(arguments, json)
         options = PlannerOptions(models or MODELS, shapes or SHAPES, arms or ",".join(ENGINES), budget_gb, timeout, out)
-        _show(*measure(config, options, console), console, json)
+        result, path = measure(config, options, console)
+        _finish(result, path, console, json)
 
 
 app.command("generate")(generate_command)
@@ -127,16 +128,10 @@ def _start(arguments: list[str] | None, json: bool) -> tuple[Any, "Console"]:
     return config, console
 
 
-def _show(result: Any, path: Path, console: "Console", json: bool) -> None:
-    from benchmarks.report import table, write_report
-    from tooltune.files import dump_json
+def _finish(result: Any, path: Path, console: "Console", json: bool) -> None:
+    from benchmarks.report import finish
 
-    written = write_report(result, path)
-    if json:
-        typer.echo(dump_json(result, indent=2))
-    else:
-        console.print(table(result))
-        console.print(f"{result['verdict']}\nWritten: {path}\nReport: {written[-1]}", soft_wrap=True)
+    finish(dict(result), path, console, as_json=json)
     if not result["complete"]:
         raise KeyboardInterrupt
 

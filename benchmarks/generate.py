@@ -53,11 +53,9 @@ def generate_command(
 ) -> None:
     """Samples a second of an evaluation, in batches and one by one."""
     with errors_as_lines(debug):
-        from benchmarks.report import table, write_report
-        from benchmarks.report.verdict import verdict
+        from benchmarks.report import finish
         from benchmarks.this_machine import machine
         from tooltune.console import progress, quiet, terminal
-        from tooltune.files import dump_json
 
         sizes = batch_sizes(batches)
         here = machine()
@@ -70,14 +68,7 @@ def generate_command(
         result = as_result(asked, here, arms, repeats)
         path = result_path(out, here["device"]["name"], "generate")
         save(result, path)
-        written = write_report(result, path)
-        if json:
-            typer.echo(dump_json(result, indent=2))
-            return
-        console = terminal()
-        console.print(table(result))
-        console.print(verdict(result).headline.text("en"))
-        console.print(f"Report: {written[-1]}")
+        finish(result, path, terminal(), as_json=json)
 
 
 def batch_sizes(text: str) -> list[int]:

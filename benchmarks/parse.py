@@ -49,24 +49,16 @@ def parse_command(
 ) -> None:
     """Outputs a second that the parsers read, each family on one core."""
     with errors_as_lines(debug):
-        from benchmarks.report import table, write_report
-        from benchmarks.report.verdict import verdict
+        from benchmarks.report import finish
         from benchmarks.this_machine import machine
         from tooltune.console import terminal
-        from tooltune.files import dump_json
 
         here = machine()
         result = measure(load_records(ROWS), here, family=family, repeats=repeats, seconds=seconds)
-        if out:
-            path = result_path(out, here["device"]["name"], "parse")
+        path = result_path(out, here["device"]["name"], "parse") if out else None
+        if path:
             save(result, path)
-            write_report(result, path)
-        if json:
-            typer.echo(dump_json(result, indent=2))
-        else:
-            console = terminal()
-            console.print(table(result))
-            console.print(verdict(result).headline.text("en"))
+        finish(result, path, terminal(), as_json=json)
 
 
 def measure(

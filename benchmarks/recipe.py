@@ -56,7 +56,6 @@ from benchmarks.watch import Ended, run_watched
 from tooltune.cli import DEBUG, Debug, errors_as_lines
 from tooltune.config import Config
 from tooltune.console import progress
-from tooltune.files import dump_json
 
 SAMPLES = {"cpu": 192, "cuda": 640}  # whose loss is the target
 EVALUATIONS = 12  # on the way there
@@ -116,7 +115,7 @@ def recipe_command(
 ) -> None:
     """Time the shipped preset and the run of a plain Hugging Face tutorial to the same validation loss."""
     with errors_as_lines(debug):
-        from benchmarks.report import table, write_report
+        from benchmarks.report import finish
         from finetune.arguments import config_from
         from tooltune.console import terminal
 
@@ -124,17 +123,8 @@ def recipe_command(
         options = RecipeOptions(target, samples, cap * 60, literal, out)
         _, config = config_from(arguments, console.print)
         result, path = recipe(config, options, console)
-        reports = write_report(dict(result), path)
-        if as_json:
-            typer.echo(dump_json(result, indent=1))
-        else:
-            console.print(table(dict(result)))
-            console.print(result["verdict"] + ".", markup=False)
-            if result["factors"]:
-                console.print(explained(result["factors"]) + ".")
-            for note in result["settings"]["notes"]:
-                console.print(f"[dim]{note}[/dim]")
-            console.print(f"Written: {', '.join(str(file) for file in [path, *reports])}")
+        factors = [explained(result["factors"]) + "."] if result["factors"] else []
+        finish(dict(result), path, console, as_json=as_json, more=[*factors, *result["settings"]["notes"]])
 
 
 def arm_command(task: Path, events: Path) -> list[str]:

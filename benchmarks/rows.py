@@ -38,7 +38,7 @@ from tooltune.cli import DEBUG, Debug, errors_as_lines
 from tooltune.config import Config
 from tooltune.console import progress
 from tooltune.errors import InputError, JobFailed
-from tooltune.files import dump_json, read_jsonl
+from tooltune.files import read_jsonl
 
 SPLIT = "validation"
 
@@ -96,7 +96,7 @@ def rows_command(
 ) -> None:
     """How many rows are needed: accuracy after training on more and more of them, at equal steps and equal epochs."""
     with errors_as_lines(debug):
-        from benchmarks.report import table, write_report
+        from benchmarks.report import finish
         from finetune.arguments import config_from
         from tooltune.console import terminal
 
@@ -108,12 +108,7 @@ def rows_command(
             return
         _, config = config_from(arguments, console.print)
         result, path = measure_rows(config, RowsOptions(sizes, modes, limit, timeout, out), console)
-        written = write_report(dict(result), path)
-        if as_json:
-            typer.echo(dump_json(result, indent=2))
-        else:
-            console.print(table(dict(result)))
-            console.print(f"{result['verdict']}.\nWritten: {path}\nReport: {written[-1]}", soft_wrap=True, markup=False)
+        finish(dict(result), path, console, as_json=as_json)
         if not result["complete"]:
             raise KeyboardInterrupt
         if failed := [point for point in result["arms"] if point["status"] != "ok"]:
