@@ -15,11 +15,13 @@ from finetune.report.trained import trained
 from tooltune.blocks import ROOT, fill_blocks, renew_pages
 from tooltune.errors import InputError
 from tooltune.files import write_json
-from tooltune.metrics import METRICS, names, rate_text, whole_percent
+from tooltune.metrics import BY_KIND, METRICS, names, rate_text, whole_percent
 
 MEASURED = ROOT / "docs" / "measured"
 HEADLINE = ("must_call_exact", "abstention", "tool_name_accuracy", "json_validity", "execution_accuracy")
 """What the README shows of a run; docs/results.md shows all."""
+EPOCH_RATES = ("tool_name_accuracy", "json_validity", "parameter_accuracy", *BY_KIND, "hallucination_rate")
+"""Columns of the table of epochs, those that were measured."""
 
 
 def _metric_names(language: Language) -> dict[str, str]:
@@ -33,8 +35,7 @@ WORDS = {
         "head": "| | base model | after training |\n|---|---|---|",
         "bucket_head": "| test bucket | rows | tool name | JSON | exact match | no-model probe |\n"
         "|---|---|---|---|---|---|",
-        "epoch_head": "| epoch | train loss | val loss | tool name | JSON | parameters | hallucinated | verdict |\n"
-        "|---|---|---|---|---|---|---|---|",
+        "epoch_head": "| epoch | train loss | val loss | {rates} | verdict |",
         "worse": "worse",
         "line": "{device}: {rows} rows, {steps} steps{time}, peak memory {memory} GiB",
         "time": " in {minutes:.1f} min ({rate} samples/s with its evaluations)",
@@ -51,8 +52,7 @@ WORDS = {
     "ko": {
         "head": "| | 학습 전 | 학습 후 |\n|---|---|---|",
         "bucket_head": "| 시험 묶음 | 문항 | 도구 이름 | JSON | 완전 일치 | 모델 없이 |\n|---|---|---|---|---|---|",
-        "epoch_head": "| epoch | 학습 loss | 검증 loss | 도구 이름 | JSON | 매개변수 | 환각 | 판정 |\n"
-        "|---|---|---|---|---|---|---|---|",
+        "epoch_head": "| epoch | 학습 loss | 검증 loss | {rates} | 판정 |",
         "worse": "나빠짐",
         "line": "{device}: {rows}행, {steps}스텝{time}, 최대 메모리 {memory} GiB",
         "time": "({minutes:.1f}분, 평가 포함 초당 {rate}행)",
@@ -197,14 +197,15 @@ def _metrics(evaluation: dict[str, Any], words: dict[str, str], keys: Iterable[s
 
 
 def _epochs(table: list[dict[str, Any]], language: Language) -> list[str]:
-    rates = ("tool_name_accuracy", "json_validity", "parameter_accuracy", "hallucination_rate")
+    rates = [key for key in EPOCH_RATES if any(key in row for row in table)]
+    columns = [METRICS[key].ko_column if language == "ko" else METRICS[key].en_column for key in rates]
     rows = [
         f"| {row['epoch']:g} | {row['train_loss']:.3f} | {row['eval_loss']:.3f} | "
-        + " | ".join(f"{row[name]:.0%}" if name in row else "–" for name in rates)
+        + " | ".join(whole_percent(row.get(key)) for key in rates)
         + f" | {verdict_word(word, language)}{' ★' if row['best'] else ''} |"
         for row, word in zip(table, verdicts(table), strict=True)
     ]
-    return [WORDS[language]["epoch_head"], *rows]
+    return [WORDS[language]["epoch_head"].format(rates=" | ".join(columns)), "|---" * (4 + len(rates)) + "|", *rows]
 
 
 def _after(key: str, base: dict[str, Any], tuned: dict[str, Any], words: dict[str, str]) -> str:
