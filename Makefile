@@ -49,7 +49,7 @@ data: $(READY) ## rebuild the structural dataset; ARGS="check FILE" for your own
 plan: $(READY) ## will it fit the card, term by term, before anything is loaded
 	@$(BIN)/python -m finetune plan $(ARGS)
 
-doctor: $(READY) ## driver, card, 4-bit, libraries, memory, disk: fine, or what mends it
+doctor: $(READY) ## driver, card, 4-bit, libraries, memory, disk: fine, or what to do
 	@$(BIN)/python -m finetune doctor $(ARGS)
 
 report: $(READY) ## a run's page and pictures; two runs: ARGS="RUN OTHER"
