@@ -143,7 +143,7 @@ def filled(text: str, language: Language) -> str:
 def headline(evaluation: dict[str, Any], language: Language) -> str:
     """Markdown: the figures of the README's short table, base beside tuned."""
     words = WORDS[language]
-    return "\n".join([words["head"], *_metrics(evaluation, words, HEADLINE)])
+    return "\n".join([words["head"], *_metric_lines(evaluation, words, HEADLINE)])
 
 
 def tables(measured: dict[str, Any], language: Language) -> str:
@@ -181,11 +181,11 @@ def _scores(evaluation: dict[str, Any], words: dict[str, str]) -> list[str]:
         f"| {shares[name]:.0%} |"
         for name, row in sorted(evaluation["buckets"].items())
     ]
-    metrics = _metrics(evaluation, words, evaluation["headline"]["tuned"])
+    metrics = _metric_lines(evaluation, words, evaluation["headline"]["tuned"])
     return [words["head"], *metrics, "", words["bucket_head"], *buckets]
 
 
-def _metrics(evaluation: dict[str, Any], words: dict[str, str], keys: Iterable[str]) -> list[str]:
+def _metric_lines(evaluation: dict[str, Any], words: dict[str, str], keys: Iterable[str]) -> list[str]:
     """A row for each figure that was measured."""
     tuned = evaluation["headline"]["tuned"]
     base = evaluation["headline"].get("base") or {key: {"value": None} for key in tuned}

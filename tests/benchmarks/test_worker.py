@@ -278,7 +278,7 @@ def test_unknown_arms_and_shapes_are_refused(base: Config) -> None:
     with pytest.raises(InputError, match="no such arm"):
         arms.choose("unsloth,fast", "cpu")
     for wrong in ("512", "0x512", "1x", "mixed"):
-        with pytest.raises(InputError, match="no shape"):
+        with pytest.raises(InputError, match="not a shape"):
             choose(wrong, base, "cpu")
 
 

@@ -186,10 +186,10 @@ def test_a_server_that_does_not_answer_in_time(served, data):
 @pytest.mark.parametrize(
     ("reply", "code", "says"),
     [
-        ((200, b"<html>"), 1, "no chat completion: '<html>'"),
-        ((200, {"choices": []}), 1, "no chat completion"),
-        ((200, [1]), 1, "no chat completion"),
-        ((200, b'{"choices": [{"message": {"content": NaN}}]}'), 1, "no chat completion"),
+        ((200, b"<html>"), 1, "not a chat completion: '<html>'"),
+        ((200, {"choices": []}), 1, "not a chat completion"),
+        ((200, [1]), 1, "not a chat completion"),
+        ((200, b'{"choices": [{"message": {"content": NaN}}]}'), 1, "not a chat completion"),
         ((400, {"message": "maximum context length is 4096"}), 2, "row r0: the server refuses: HTTP 400: maximum"),
         ((400, b"tools are not supported"), 2, "HTTP 400: tools are not supported"),
         ((401, {"error": "who?"}), 2, f"set {KEY}"),

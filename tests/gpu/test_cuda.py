@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.results import Result
+from benchmarks.results import TrainResult
 from tests.finetune.shared_rows import FAMILIES, PASSES, compare, make
 from tests.tiny import ROOT, TINY, environment, finetune, losses
 
@@ -90,7 +90,7 @@ def test_all_arms_are_measured_and_agree(tmp_path: Path, tiny_model: Path) -> No
     )
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = tmp_path.glob("*.json")
-    result: Result = json.loads(path.read_text(encoding="utf-8"))
+    result: TrainResult = json.loads(path.read_text(encoding="utf-8"))
     assert result["complete"] and result["valid"], result["verdict"]
     (shape,) = result["shapes"]
     assert [(arm["arm"], arm["status"]) for arm in shape["arms"]] == [
