@@ -25,10 +25,9 @@ $(READY): pyproject.toml uv.lock requirements.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -z "$(UV)" -o -x "$(UV)" || $(PIP) uv || echo "pip goes on without uv"
 	@echo "Installing the packages of uv.lock into $(VENV) (about 8 GB; minutes, once) …"
-	@if test -x "$(UV)"; then \
-		UV_PROJECT_ENVIRONMENT=$(VENV) "$(UV)" sync --quiet --frozen --inexact --extra dev --extra structural \
-			|| { echo "→ pip instead of uv: make setup UV="; exit 1; }; \
-	else $(PIP) --requirement requirements.txt && $(PIP) --editable ".[dev,structural]"; fi
+	@test -x "$(UV)" && UV_PROJECT_ENVIRONMENT=$(VENV) "$(UV)" sync --quiet --frozen --inexact --extra dev --extra structural \
+		|| { echo "pip installs them, from requirements.txt"; \
+			$(PIP) --requirement requirements.txt && $(PIP) --editable ".[dev,structural]"; }
 	@touch $@
 
 train: $(READY) ## fine-tune: the 6gb preset with a GPU, the cpu preset without
