@@ -56,12 +56,12 @@ print(tokenizer.decode(out[0, ids.shape[1]:]))
 """
 
 
-@pytest.mark.slow
+@pytest.mark.slow(alone=True)
 def test_a_few_dozen_steps_end_to_end(tmp_path: Path) -> None:
     """Loss falls; best/ loads in a process without unsloth and writes what the project's own loader writes."""
     model = embedded_model(SMOLLM2)
     short = [
-        "data.limit=240",
+        "data.limit=96",
         "data.max_length=420",
         "eval.generate=2",
         "eval.max_new_tokens=40",
