@@ -21,7 +21,11 @@ ROUNDED = "roundup_power2_divisions:[32:256,64:128,256:64,>:32]"
 
 
 def prepare_process() -> None:
-    """Choose the card and the allocator's way; what the user has set stays. Has an effect until the first CUDA call."""
+    """Choose the card and the allocator's way, and send no usage reports; what the user has set stays.
+
+    Has an effect until the first CUDA call and the first import of huggingface_hub.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL reports each trainer that is built
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # numbers as the driver's own tools count
     pin_card()
     set_by_user = {ALLOCATOR, "PYTORCH_CUDA_ALLOC_CONF"} & os.environ.keys()

@@ -1,6 +1,8 @@
 """Which card a process takes and what its allocator is told, on machines with cards that nobody has."""
 
 import os
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -155,3 +157,15 @@ def test_what_names_no_card_is_no_card(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
     with pytest.raises(pynvml.NVMLError):
         cuda.open_card()
+
+
+def test_no_usage_is_reported() -> None:
+    """The hub's library reads the switch when it is imported, so nothing may import it before."""
+    code = (
+        "import finetune.cli, finetune.train, benchmarks.worker, eval.run; from tooltune.cuda import prepare_process\n"
+        "prepare_process()\n"
+        "from huggingface_hub import constants; print(constants.HF_HUB_DISABLE_TELEMETRY)"
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
+    assert done.stdout == "True\n", done.stdout + done.stderr
