@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 # What is installed is what uv.lock names, by hash. pip does it from requirements.txt where there is no uv (or UV= says so).
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 UV ?= $(or $(shell command -v uv),$(BIN)/uv)
-WORKERS ?= -n auto --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+WORKERS ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 
 help: ## this list

@@ -17,15 +17,8 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests of a file share its fixtures, so one worker runs them; but slow ones that share none run apart, first.
-    gpu-marked tests skip where there is no CUDA."""
-    if config.pluginmanager.hasplugin("xdist"):
-        items.sort(key=lambda item: not _alone(item))
-        for item in items:
-            if not _alone(item):
-                item.add_marker(pytest.mark.xdist_group(item.location[0]))
+    """gpu-marked tests skip where there is no CUDA."""
     gpu = [item for item in items if item.get_closest_marker("gpu")]
     if gpu:
         from finetune.device import has_cuda
@@ -33,11 +26,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not has_cuda():
             for item in gpu:
                 item.add_marker(pytest.mark.skip(reason="no CUDA on this machine"))
-
-
-def _alone(item: pytest.Item) -> bool:
-    slow = item.get_closest_marker("slow")
-    return slow is not None and slow.kwargs.get("alone", False)
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ def test_the_table_sums_up_the_rest() -> None:
     assert "75.0%" in out.getvalue() and "1 others" in out.getvalue() and "25.0%" in out.getvalue()
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 def test_a_real_arm_is_profiled(tiny_model: Path) -> None:
     config = load_config("cpu", [*TINY, f"model.name={tiny_model}", "model.load_in_4bit=false"])
     result = profile(config, "hf-trainer", "mix", steps=2, warmup=1, say=lambda _: None)

@@ -121,7 +121,7 @@ def run_arm(task: Task, folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 def test_arm_stops_at_its_cap_with_a_last_evaluation(config: Config, tmp_path: Path) -> None:
     task = Task(plain_config(config).model_dump(mode="json"), 0.0, None, every=1000, cap=0.0, validation_rows=3)
     events = run_arm(task, tmp_path)
@@ -131,7 +131,7 @@ def test_arm_stops_at_its_cap_with_a_last_evaluation(config: Config, tmp_path: P
     assert len(rows["validation_ids"]) == 3 and rows["train"] == 32
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 def test_arm_refuses_other_answers(config: Config, tmp_path: Path) -> None:
     other: dict[str, Any] = {"train": {"tokens": 1, "sha256": "0"}, "validation": {"tokens": 1, "sha256": "0"}}
     task = Task(plain_config(config).model_dump(mode="json"), 1.0, None, 8, 60, 3, answers=other)

@@ -90,7 +90,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "runs"
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 def test_rehearsal(tmp_path: Path, runs: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Really trained and evaluated, in three processes' pairs; then the same command has nothing to do."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")

@@ -160,7 +160,7 @@ def test_a_preset_beside_resume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert result.exit_code == 2 and "a preset or file cannot be given with --resume" in result.stderr
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 def test_weights_that_were_cut_off(tmp_path: Path, tiny_model: Path) -> None:
     folder = shutil.copytree(tiny_model, tmp_path / "half")
     whole = (folder / "model.safetensors").read_bytes()
@@ -240,7 +240,7 @@ def test_row_on_which_the_models_own_template_raises(
     assert "late: " in error and "not now" in error and "data.template=project" in error
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 def test_settings_of_a_card_have_no_effect_on_a_processor(tmp_path: Path, tiny_model: Path) -> None:
     settings = ["memory.offload_layers=1", "memory.budget_gb=2", "train.max_steps=1"]
     said = finetune(tmp_path, "train", "cpu", *TINY, *settings, f"model.name={tiny_model}")

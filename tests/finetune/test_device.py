@@ -180,7 +180,7 @@ def test_a_budget_beyond_the_card_is_refused() -> None:
         cap(8.0, AMPERE)
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 def test_unsloths_loss_keeps_its_default_kernel_and_takes_a_small_cards_tiles() -> None:
     code = """
 import os

@@ -56,7 +56,7 @@ print(tokenizer.decode(out[0, ids.shape[1]:]))
 """
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 def test_a_few_dozen_steps_end_to_end(tmp_path: Path) -> None:
     """Loss falls; best/ loads in a process without unsloth and writes what the project's own loader writes."""
     model = embedded_model(SMOLLM2)

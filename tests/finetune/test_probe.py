@@ -45,7 +45,7 @@ finally:
 """
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 @pytest.mark.parametrize("checkpointing", ["on", "off"])
 def test_it_recomputes_as_a_step_does(tmp_path: Path, tiny_model: Path, checkpointing: str) -> None:
     """Unsloth's trainer leaves the model in inference mode, where nothing is recomputed and memory is another."""

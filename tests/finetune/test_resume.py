@@ -159,7 +159,7 @@ def test_a_run_whose_log_was_cut_in_mid_line_goes_on(whole: tuple[Path, list[str
     assert read_history(torn, said.append).end and not said
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 def test_a_run_that_died_in_its_last_evaluation_makes_up_for_it(tmp_path: Path, tiny_model: Path) -> None:
     settings = ["train", "cpu", *TINY, f"model.name={tiny_model}", "train.epochs=3", "memory.recoveries=0"]
     finetune(tmp_path, *settings, "name=whole")

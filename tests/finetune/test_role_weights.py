@@ -16,7 +16,7 @@ from tooltune.config import RoleWeights
 ALIKE = [f"loss.role_weights.{role}=2" for role in ("name", "arguments", "format", "text")]
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["unsloth", "hf"])
 def test_equal_weights_change_nothing(tmp_path: Path, tiny_model: Path, backend: str) -> None:
     common = ["train", "cpu", *TINY, f"model.name={tiny_model}", f"model.backend={backend}", "train.accumulation=2"]

@@ -31,7 +31,7 @@ app(sys.argv[1:])
 """
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 @pytest.mark.parametrize(("metric", "step"), [("exact_match", 16), ("tool_name_accuracy", 8), ("balanced", 16)])
 def test_best_follows_the_chosen_metric(tmp_path: Path, tiny_model: Path, metric: str, step: int) -> None:
     arguments = [*TINY, f"model.name={tiny_model}", "model.backend=hf", "train.epochs=3", "eval.generate=4"]

@@ -77,7 +77,7 @@ def test_a_model_that_trains_packed_generates_as_before() -> None:
     assert model.config._attn_implementation == attention.NAME
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 def test_unsloths_own_forward_passes_compute_packed_rows_as_separate_ones() -> None:
     """In a process of its own, since Unsloth changes the libraries' classes."""
     command = [sys.executable, "-m", "tests.finetune.unsloth_forward", *attention.UNSLOTH_FAMILIES]

@@ -26,7 +26,7 @@ def short(cwd: Path, phases: list[str], *arguments: str) -> subprocess.Completed
     return forked.run(words, cwd=cwd, env=environment(cwd), unsloth=True)
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 def test_a_shortage_in_every_phase_is_survived(tmp_path: Path, tiny_model: Path) -> None:
     finetune(tmp_path, *settings(tiny_model), "name=undisturbed")
     done = short(tmp_path, PHASES, *settings(tiny_model), "name=short")
@@ -50,7 +50,7 @@ def test_a_shortage_in_every_phase_is_survived(tmp_path: Path, tiny_model: Path)
         assert row["train_loss"] == pytest.approx(reference["train_loss"], abs=1e-3)
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 def test_more_shortages_than_allowed_end_the_run_with_a_checkpoint(tmp_path: Path, tiny_model: Path) -> None:
     done = short(tmp_path, ["probe", "step"], *settings(tiny_model), "name=gone", "memory.recoveries=1")
     assert done.returncode == 1
@@ -59,7 +59,7 @@ def test_more_shortages_than_allowed_end_the_run_with_a_checkpoint(tmp_path: Pat
     assert checkpoints  # of the last finished step
 
 
-@pytest.mark.slow(alone=True)
+@pytest.mark.slow
 def test_nothing_left_to_change_is_said(tmp_path: Path, tiny_model: Path) -> None:
     done = short(tmp_path, ["load"], *settings(tiny_model), "name=none")
     assert done.returncode == 1
