@@ -1,0 +1,60 @@
+"""llama.cpp as a server on this machine's loopback, from the package xllamacpp (the extra `llama`)."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import ProxyHandler, Request, build_opener
+
+from tooltune.errors import InputError, JobFailed
+
+
+@contextmanager
+def serving(model: Path, *, lora: Path | None = None, context: int, slots: int = 1) -> Iterator[str]:
+    """Load a GGUF and answer on a free port of the loopback until the block ends; yields the address.
+
+    Args:
+        lora: an adapter's GGUF, applied to the model.
+        context: tokens of each slot, prompt and answer.
+        slots: requests at the same time.
+
+    Raises:
+        InputError: xllamacpp is not installed.
+        JobFailed: llama.cpp cannot load the file.
+    """
+    try:
+        import xllamacpp
+    except ModuleNotFoundError:
+        raise InputError(
+            "llama.cpp is not installed", where="xllamacpp", fix='pip install -e ".[llama]"; or --no-proof'
+        ) from None
+    settings = xllamacpp.CommonParams()
+    settings.model.path = str(model)
+    settings.n_ctx, settings.n_parallel = context * slots, slots
+    settings.use_jinja, settings.warmup, settings.port = True, False, 0
+    if lora:
+        settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(lora), 1.0)]
+    try:
+        server = xllamacpp.Server(settings)
+    except RuntimeError as e:
+        raise JobFailed(f"llama.cpp cannot load {model.name}: {e}", "see what it printed above, or in --log") from e
+    yield str(server.listening_address)
+    del server  # it stops when nothing holds it
+
+
+def post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The JSON that llama.cpp answers to a request.
+
+    Raises:
+        JobFailed: it refuses, with what it says.
+    """
+    request = Request(url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    try:
+        with build_opener(ProxyHandler({})).open(request, timeout=120) as reply:
+            answer: dict[str, Any] = json.load(reply)
+    except HTTPError as e:
+        said = e.read(4000).decode("utf-8", "replace")
+        raise JobFailed(f"llama.cpp refuses {path}: {said}", "is the chat template within llama.cpp's Jinja?") from None
+    return answer

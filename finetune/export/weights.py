@@ -1,0 +1,155 @@
+"""The merged weights of a run, a tensor at a time: the base model's 16-bit weights and the adapter's product.
+
+Merging needs no model in memory: a merged matrix is W + (alpha / r)·B·A (LoRA, arXiv 2106.09685, section 4.1), worked
+out in float32 and written in the type of the export. The base is the model's own 16-bit weights, never the 4-bit ones
+that training saw: those would have to be rounded again.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tooltune.errors import InputError
+
+INDEX = "model.safetensors.index.json"
+
+
+@dataclass(frozen=True)
+class Lora:
+    """An adapter's two matrices for one linear module: its product has the module's shape (out, in)."""
+
+    a: Any  # (r, in), float32
+    b: Any  # (out, r), float32
+    scale: float
+
+    def added_to(self, weight: Any) -> Any:
+        """The merged matrix, float32.
+
+        Args:
+            weight: (out, in), any type.
+        """
+        return weight.float() + self.scale * (self.b @ self.a)
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A LoRA adapter as peft saves it.
+
+    Attributes:
+        folder: it holds adapter_config.json and adapter_model.safetensors.
+    """
+
+    folder: Path
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What adapter_config.json says.
+
+        Raises:
+            InputError: the adapter is of a kind that does not merge by a plain sum.
+        """
+        settings: dict[str, Any] = json.loads((self.folder / "adapter_config.json").read_text(encoding="utf-8"))
+        unusual = [key for key in ("use_dora", "fan_in_fan_out", "lora_bias", "modules_to_save") if settings.get(key)]
+        unusual += [key for key in ("rank_pattern", "alpha_pattern") if settings.get(key)]
+        if settings.get("peft_type") != "LORA" or unusual or settings.get("bias", "none") != "none":
+            raise InputError(
+                f"only a plain LoRA adapter can be exported ({', '.join(unusual) or settings.get('peft_type')})",
+                where=str(self.folder / "adapter_config.json"),
+                fix="train one with this project",
+            )
+        return settings
+
+    @property
+    def scale(self) -> float:
+        """What the product is multiplied by: alpha / r, or alpha / √r (rsLoRA, arXiv 2312.03732)."""
+        alpha, r = self.settings["lora_alpha"], self.settings["r"]
+        return float(alpha / (r**0.5 if self.settings.get("use_rslora") else r))
+
+    def modules(self) -> dict[str, Lora]:
+        """Its matrices, by the name of the base model's tensor that they change (`model.layers.0.….weight`)."""
+        from safetensors.torch import load_file
+
+        tensors = load_file(self.folder / "adapter_model.safetensors")
+        start = "base_model.model."
+        names = sorted(name.removesuffix(".lora_A.weight") for name in tensors if name.endswith(".lora_A.weight"))
+        return {
+            f"{name.removeprefix(start)}.weight": Lora(
+                tensors[f"{name}.lora_A.weight"].float(), tensors[f"{name}.lora_B.weight"].float(), self.scale
+            )
+            for name in names
+        }
+
+
+@dataclass(frozen=True)
+class Base:
+    """A model folder's safetensors files."""
+
+    folder: Path
+
+    @cached_property
+    def files(self) -> dict[str, list[str]]:
+        """The names of the tensors in each file, files in order of their names.
+
+        Raises:
+            InputError: there are no safetensors files, or the weights are quantised.
+        """
+        from safetensors import safe_open
+
+        if "quantization_config" in json.loads((self.folder / "config.json").read_text(encoding="utf-8")):
+            raise InputError(
+                "the base model's weights are quantised already; merged, they would be rounded twice",
+                where=str(self.folder),
+                fix="name the 16-bit model that they were made from: --base MODEL",
+            )
+        paths = sorted(self.folder.glob("model*.safetensors"))
+        if not paths:
+            raise InputError(
+                "no weights as safetensors", where=str(self.folder), fix="fetch the model again: --base MODEL"
+            )
+        found = {}
+        for path in paths:
+            with safe_open(path, framework="pt") as f:
+                found[path.name] = list(f.keys())
+        return found
+
+    @property
+    def size(self) -> int:
+        """Bytes of all weights."""
+        return sum((self.folder / name).stat().st_size for name in self.files)
+
+
+def merged_tensors(base: Base, adapter: Adapter) -> Iterator[tuple[str, str, Any]]:
+    """Every tensor of the merged model: (file, name, tensor); merged ones in float32, the others as they are.
+
+    Raises:
+        InputError: the adapter changes a tensor that the base model does not have, or of another shape.
+    """
+    from safetensors import safe_open
+
+    modules = adapter.modules()
+    names = {name for file in base.files.values() for name in file}
+    if strange := sorted(set(modules) - names):
+        raise InputError(
+            f"the adapter changes {strange[0]}, which the base model does not have",
+            where=str(base.folder),
+            fix="name the model that it was trained on: --base MODEL",
+        )
+    with ExitStack() as stack:
+        for file, keys in base.files.items():
+            f = stack.enter_context(safe_open(base.folder / file, framework="pt"))
+            for name in keys:
+                tensor = f.get_tensor(name)
+                if lora := modules.get(name):
+                    if (lora.b.shape[0], lora.a.shape[1]) != tuple(tensor.shape):
+                        raise InputError(
+                            f"{name} has the shape {tuple(tensor.shape)}, the adapter's is "
+                            f"({lora.b.shape[0]}, {lora.a.shape[1]})",
+                            where=str(base.folder),
+                            fix="name the model that it was trained on: --base MODEL",
+                        )
+                    tensor = lora.added_to(tensor)
+                yield file, name, tensor

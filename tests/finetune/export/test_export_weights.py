@@ -1,0 +1,158 @@
+"""Merged weights and GGUF files of a tiny model: peft merges alike, and what cannot be exported is refused."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from finetune.export.gguf_model import write_gguf, write_lora_gguf
+from finetune.export.merged import write_merged
+from finetune.export.weights import Adapter, Base
+from tooltune.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A LoRA adapter of the tiny model whose B is not zero, with its tokenizer and chat template."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = tmp_path_factory.mktemp("adapter")
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    torch.manual_seed(1)
+    peft_model = get_peft_model(model, LoraConfig(r=4, lora_alpha=8, target_modules="all-linear"))
+    with torch.no_grad():
+        for name, parameter in peft_model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.1)
+    peft_model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(folder)
+    tokenizer = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["10"] = vocabulary.pop("Ā")  # the byte 0 is in no text; llama.cpp wants a merge
+    tokenizer["model"]["merges"] = [["1", "0"]]
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer), encoding="utf-8")
+    (folder / "chat_template.jinja").write_text("{{ messages[0].content }}", encoding="utf-8")
+    return folder
+
+
+def test_merged_weights_are_pefts(tiny_model: Path, trained: Path, tmp_path: Path) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    write_merged(Base(tiny_model), Adapter(trained), tmp_path, "float16")
+    ours = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).state_dict()
+    base = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    theirs = PeftModel.from_pretrained(base, trained).merge_and_unload().state_dict()
+    assert ours.keys() == theirs.keys()
+    for name, tensor in theirs.items():
+        assert torch.equal(ours[name], tensor.half().float()), name
+    ends = json.loads((tmp_path / "generation_config.json").read_text(encoding="utf-8"))
+    assert ends["do_sample"] is False and ends["eos_token_id"][0] == 2
+    assert (tmp_path / "chat_template.jinja").read_text(encoding="utf-8") == "{{ messages[0].content }}"
+
+
+def changed(folder: Path, target: Path, file: str, **values: Any) -> Path:
+    shutil.copytree(folder, target)
+    settings = json.loads((target / file).read_text(encoding="utf-8"))
+    (target / file).write_text(json.dumps(settings | values), encoding="utf-8")
+    return target
+
+
+@pytest.mark.parametrize("setting", [{"use_dora": True}, {"bias": "all"}, {"rank_pattern": {"q_proj": 2}}], ids=str)
+def test_other_adapters_are_refused(tiny_model: Path, trained: Path, tmp_path: Path, setting: dict[str, Any]) -> None:
+    other = Adapter(changed(trained, tmp_path / "other", "adapter_config.json", **setting))
+    with pytest.raises(InputError, match="only a plain LoRA adapter"):
+        write_merged(Base(tiny_model), other, tmp_path)
+
+
+def test_an_adapter_of_another_model_is_refused(tiny_model: Path, trained: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    base = tmp_path / "base"
+    shutil.copytree(tiny_model, base)
+    weights = load_file(base / "model.safetensors")
+    name = "model.layers.1.mlp.up_proj.weight"
+    for others, said in ((weights | {name: weights[name][:-1].clone()}, "has the shape"), (weights, "does not have")):
+        if said == "does not have":
+            del others[name]
+        save_file(others, base / "model.safetensors", metadata={"format": "pt"})
+        with pytest.raises(InputError, match=said):
+            write_merged(Base(base), Adapter(trained), tmp_path)
+
+
+def test_quantised_weights_are_no_base(tiny_model: Path, trained: Path, tmp_path: Path) -> None:
+    base = changed(tiny_model, tmp_path / "base", "config.json", quantization_config={"quant_method": "bitsandbytes"})
+    with pytest.raises(InputError, match="quantised already"):
+        write_merged(Base(base), Adapter(trained), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [({"model_type": "mamba"}, "'mamba'"), ({"rope_parameters": {"rope_type": "yarn"}}, "yarn")],
+    ids=["family", "rope"],
+)
+def test_what_llama_cpp_would_not_read_is_refused(
+    tiny_model: Path, trained: Path, tmp_path: Path, setting: dict[str, Any], said: str
+) -> None:
+    base = Base(changed(tiny_model, tmp_path / "base", "config.json", **setting))
+    with pytest.raises(InputError, match=said):
+        write_gguf(base, Adapter(trained), tmp_path / "model.gguf", "f16", "tiny", lambda _: None)
+
+
+@pytest.fixture
+def complete(tiny_model: Path, trained: Path) -> Callable[[list[int]], list[int]]:
+    """The merged model's greedy continuation, as transformers writes it in float32."""
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    base = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32)
+    model = PeftModel.from_pretrained(base, trained).merge_and_unload()
+
+    def continued(ids: list[int]) -> list[int]:
+        out = model.generate(torch.tensor([ids]), max_new_tokens=24, do_sample=False, eos_token_id=None)
+        return [int(i) for i in out[0, len(ids) :]]
+
+    return continued
+
+
+@pytest.mark.parametrize("lora", [False, True], ids=["merged", "lora"])
+def test_llama_cpp_answers_as_transformers_does(
+    tiny_model: Path, trained: Path, complete: Callable[[list[int]], list[int]], tmp_path: Path, lora: bool
+) -> None:
+    pytest.importorskip("xllamacpp", reason="needs the extra `llama`")
+    from transformers import AutoTokenizer
+
+    from finetune.export.llama_cpp import post, serving
+
+    base, adapter = Base(tiny_model), Adapter(trained)
+    write_lora_gguf(base, adapter, tmp_path / "lora.gguf", "tiny")
+    untrained = Adapter(without_product(trained, tmp_path / "zero")) if lora else adapter
+    write_gguf(base, untrained, tmp_path / "model.gguf", "f16", "tiny", lambda _: None)
+    tokenizer = AutoTokenizer.from_pretrained(trained)
+    text = "<|im_start|>user\n절점 8번에 10kN<|im_end|>\n"
+    with serving(tmp_path / "model.gguf", lora=tmp_path / "lora.gguf" if lora else None, context=512) as url:
+        ids = post(url, "/tokenize", {"content": text, "add_special": True, "parse_special": True})["tokens"]
+        assert ids == tokenizer(text)["input_ids"]
+        body = {"prompt": ids, "n_predict": 24, "temperature": 0, "ignore_eos": True, "return_tokens": True}
+        found = post(url, "/completion", body)["tokens"]
+    wanted = complete(ids)
+    alike = next((i for i, (a, b) in enumerate(zip(found, wanted, strict=True)) if a != b), len(wanted))
+    assert alike >= 12, (found, wanted)  # float16 weights may settle a near tie otherwise later on
+
+
+def without_product(trained: Path, target: Path) -> Path:
+    """The adapter with B set to zero: merged, it leaves the base model as it is."""
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(trained, target)
+    tensors = load_file(trained / "adapter_model.safetensors")
+    zeroed = {name: tensor * 0 if "lora_B" in name else tensor for name, tensor in tensors.items()}
+    save_file(zeroed, target / "adapter_model.safetensors", metadata={"format": "pt"})
+    return target
