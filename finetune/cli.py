@@ -9,6 +9,7 @@ import typer
 from finetune.arguments import config_from, named
 from finetune.ask import ask_command
 from finetune.doctor.command import doctor
+from finetune.export.command import export_command
 from finetune.inspect.command import explain_command, preview_command
 from finetune.memory.command import plan
 from finetune.report.command import report_command
@@ -81,3 +82,4 @@ app.command("runs")(runs_command)
 app.command("preview")(preview_command)
 app.command("explain")(explain_command)
 app.command("report")(report_command)
+app.command("export")(export_command)

@@ -13,6 +13,8 @@ from finetune.export.merged import write_merged
 from finetune.export.weights import Adapter, Base
 from tooltune.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def trained(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

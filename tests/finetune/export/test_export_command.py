@@ -1,0 +1,106 @@
+"""`python -m finetune export` on a tiny run: what it writes, and that a wrong template or a wrong folder is caught."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from data.record import Record
+from data.render import render_prompt
+from data.template import Template, project_template
+from eval.trained import read_trained
+from finetune.export.command import new_folder, prove, write
+from finetune.export.proof import prove_template
+from finetune.export.weights import Adapter, Base
+from tests.tiny import TINY, finetune, make_tokenizer
+from tooltune.errors import InputError, JobFailed
+
+
+def test_the_first_difference_is_shown(tmp_path: Path) -> None:
+    tokenizer = make_tokenizer(tmp_path)
+    template = project_template(tokenizer, "json")
+    other = Template(template.source.replace("Tools:", "Tool:"), "hermes", "project")
+    tool = {"type": "function", "function": {"name": "undo", "description": "", "parameters": {"type": "object"}}}
+    answer = {"role": "assistant", "content": "x"}
+    records = [Record(i, [{"role": "user", "content": i}, answer], tools) for i, tools in (("a", []), ("b", [tool]))]
+    same = prove_template(records, tokenizer, template, lambda r: render_prompt(r, tokenizer, template))
+    assert same.holds and same.first is None
+    wrong = prove_template(records, tokenizer, template, lambda r: render_prompt(r, tokenizer, other))
+    assert (wrong.holds, wrong.equal, wrong.rows) == (False, 1, 2)
+    assert wrong.first and wrong.first.row == "b" and "Tools:" in wrong.first.trained and "Tool:" in wrong.first.target
+    short = prove_template(records, tokenizer, template, lambda r: render_prompt(r, tokenizer, template)[:-3])
+    assert short.first and short.first.token == len(render_prompt(records[0], tokenizer, template)) - 3
+
+
+def test_a_folder_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "export"
+    with pytest.raises(JobFailed), new_folder(folder, 10) as making:
+        (making / "model.gguf").write_bytes(b"half")
+        raise JobFailed("the proof fails")
+    assert not list(folder.parent.iterdir())
+    with new_folder(folder, 10) as making:
+        (making / "model.gguf").write_bytes(b"whole")
+    assert [path.name for path in folder.iterdir()] == ["model.gguf"]
+    with pytest.raises(InputError, match="exists already"), new_folder(folder, 10):
+        pass
+    with pytest.raises(InputError, match="the export needs"), new_folder(tmp_path / "large", 10**18):
+        pass
+    assert not (tmp_path / "large").exists() and not (tmp_path / ".large").exists()
+
+
+@pytest.fixture(scope="module")
+def run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the tiny model, four steps long."""
+    cwd = tmp_path_factory.mktemp("export")
+    model = [f"model.name={tiny_model}", "model.backend=hf", "train.max_steps=4"]
+    finetune(cwd, "train", "cpu", "name=tiny", *TINY, *model)
+    return cwd / "runs" / "tiny"
+
+
+@pytest.mark.slow
+def test_merged_model_is_proven(run: Path) -> None:
+    said = finetune(run.parent.parent, "export", "tiny", "--to", "merged", "--rows", "5")
+    assert "for 5 of 5 rows" in said and "vllm serve" in said
+    merged = run / "export" / "merged"
+    assert json.loads((merged / "config.json").read_text(encoding="utf-8"))["dtype"] == "bfloat16"
+    assert "exists already" in finetune(run.parent.parent, "export", "tiny", "--to", "merged", expect=2)
+    assert "unknown type 'q3'" in finetune(run.parent.parent, "export", "tiny", "--type", "q3", expect=2)
+
+
+@pytest.mark.slow
+def test_the_adapter_alone_brings_its_template(run: Path) -> None:
+    said = finetune(run.parent.parent, "export", "tiny", "--to", "lora-gguf")
+    assert "--lora" in said and "--chat-template-file" in said
+    assert {path.name for path in (run / "export" / "lora-gguf").iterdir()} == {"adapter.gguf", "chat_template.jinja"}
+
+
+@pytest.mark.slow
+def test_a_wrong_template_is_caught_by_llama_cpp(run: Path, tiny_model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp", reason="needs the extra `llama`")
+    adapter = tmp_path / "adapter"
+    shutil.copytree(run / "best", adapter)
+    give_a_merge(adapter)
+    trained, said = read_trained(run), []
+    right, wrong = tmp_path / "right", tmp_path / "wrong"
+    for folder in (right, wrong):
+        folder.mkdir()
+        prove_file = write("gguf", "f16", Base(tiny_model), Adapter(adapter), folder, "tiny")
+        if folder == right:
+            prove(trained, prove_file, 5, said.append)
+            assert said == ["Proof: llama.cpp builds the trained prompt, token for token, for 5 of 5 rows"]
+            template = adapter / "chat_template.jinja"
+            template.write_text(template.read_text(encoding="utf-8").replace("Tools:", "Tool list:"), encoding="utf-8")
+        else:
+            with pytest.raises(JobFailed, match="builds other prompts than were trained: 5 of 5 rows"):
+                prove(trained, prove_file, 5, said.append)
+
+
+def give_a_merge(folder: Path) -> None:
+    """llama.cpp wants a tokenizer to have merges; the tiny one gets one of two bytes that are in no text."""
+    path = folder / "tokenizer.json"
+    tokenizer = json.loads(path.read_text(encoding="utf-8"))
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["āĂ"] = vocabulary.pop("Ā")
+    tokenizer["model"]["merges"] = [["ā", "Ă"]]
+    path.write_text(json.dumps(tokenizer), encoding="utf-8")
