@@ -38,12 +38,15 @@ def export_command(
     with errors_as_lines(debug):
         from eval.trained import prepare, read_trained
         from finetune.export.gguf_model import TYPES
+        from finetune.export.llama_cpp import library
         from finetune.export.weights import Adapter, Base
         from tooltune.pretrained import resolve
         from tooltune.run import find_run
 
         if dtype not in TYPES:
             raise InputError(f"unknown type {dtype!r}", where="--type", fix=f"one of {', '.join(TYPES)}")
+        if proof and to == "gguf":
+            library()  # before minutes are spent on what could not be proven
         trained = read_trained(find_run(run))
         prepare(trained)
         model = Base(resolve(base or trained.config.model.name, typer.echo))

@@ -11,6 +11,21 @@ from urllib.request import ProxyHandler, Request, build_opener
 from tooltune.errors import InputError, JobFailed
 
 
+def library() -> Any:
+    """The package.
+
+    Raises:
+        InputError: it is not installed.
+    """
+    try:
+        import xllamacpp
+    except ModuleNotFoundError:
+        raise InputError(
+            "llama.cpp is not installed", where="xllamacpp", fix='pip install -e ".[llama]"; or --no-proof'
+        ) from None
+    return xllamacpp
+
+
 @contextmanager
 def serving(model: Path, *, lora: Path | None = None, context: int, slots: int = 1) -> Iterator[str]:
     """Load a GGUF and answer on a free port of the loopback until the block ends; yields the address.
@@ -24,12 +39,7 @@ def serving(model: Path, *, lora: Path | None = None, context: int, slots: int =
         InputError: xllamacpp is not installed.
         JobFailed: llama.cpp cannot load the file.
     """
-    try:
-        import xllamacpp
-    except ModuleNotFoundError:
-        raise InputError(
-            "llama.cpp is not installed", where="xllamacpp", fix='pip install -e ".[llama]"; or --no-proof'
-        ) from None
+    xllamacpp = library()
     settings = xllamacpp.CommonParams()
     settings.model.path = str(model)
     settings.n_ctx, settings.n_parallel = context * slots, slots

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,10 @@ def test_merged_model_is_proven(run: Path) -> None:
     merged = run / "export" / "merged"
     assert json.loads((merged / "config.json").read_text(encoding="utf-8"))["dtype"] == "bfloat16"
     assert "exists already" in finetune(run.parent.parent, "export", "tiny", "--to", "merged", expect=2)
+    if not find_spec("xllamacpp"):
+        said = finetune(run.parent.parent, "export", "tiny", expect=2)
+        assert "llama.cpp is not installed" in said and "--no-proof" in said
+        assert not (run / "export" / "gguf-bf16").exists()
     assert "unknown type 'q3'" in finetune(run.parent.parent, "export", "tiny", "--type", "q3", expect=2)
 
 
