@@ -60,7 +60,7 @@ def write_gguf(base: Base, adapter: Adapter, path: Path, kind: str, name: str, s
     writer.add_file_type(gguf.LlamaFileType[f"MOSTLY_{TYPES[kind]}"])
     if kind == "q8_0":
         writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    add_tokenizer(writer, adapter.folder)
+    add_tokenizer(writer, adapter.folder, config["vocab_size"])
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[family.arch], config["num_hidden_layers"])
     for done, (_, name, tensor) in enumerate(merged_tensors(base, adapter), 1):
         if name == "lm_head.weight" and config.get("tie_word_embeddings"):

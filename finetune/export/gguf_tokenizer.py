@@ -4,10 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tooltune.errors import InputError
+from gguf import TokenType
 
-# `gguf.TokenType`
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
+from finetune.export.merged import TEMPLATE
+from tooltune.errors import InputError
 
 _WORDS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+"
 _REST = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -15,11 +15,15 @@ PRE_TOKENIZERS = {rf"{_WORDS}|\p{{N}}|{_REST}": "qwen2", rf"{_WORDS}|\p{{N}}{{1,
 """How a byte-level tokenizer cuts a text into words, by its regular expression: llama.cpp's name for it."""
 
 
-def add_tokenizer(writer: Any, folder: Path) -> None:
+def add_tokenizer(writer: Any, folder: Path, rows: int) -> None:
     """Write vocabulary, special tokens and chat template of an adapter's folder.
 
+    Args:
+        rows: of the model's embedding; a model often has more than its tokenizer has tokens (Qwen), and llama.cpp wants
+            a name for each.
+
     Raises:
-        InputError: the tokenizer is of a kind that is not known here.
+        InputError: the tokenizer is of a kind that is not known here, or has more tokens than the model.
     """
     data = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
@@ -28,16 +32,17 @@ def add_tokenizer(writer: Any, folder: Path) -> None:
         raise _unknown(folder, f"its model is {model['type']}")
     added = {token["id"]: token for token in data["added_tokens"]}
     vocabulary = {i: token for token, i in model["vocab"].items()} | {i: t["content"] for i, t in added.items()}
-    size = max(vocabulary) + 1
-    tokens = [vocabulary.get(i, f"[UNUSED{i}]") for i in range(size)]
+    if max(vocabulary) >= rows:
+        raise _unknown(folder, f"it has {max(vocabulary) + 1} tokens, the model {rows}")
+    tokens = [vocabulary.get(i, f"[UNUSED{i}]") for i in range(rows)]
     pieces = bool(model.get("byte_fallback"))
-    types = [_type(i, vocabulary, added, model.get("unk_token"), pieces) for i in range(size)]
+    types = [_type(i, vocabulary, added, model.get("unk_token"), pieces) for i in range(rows)]
     if pieces:
         # As SentencePiece has them: of two neighbours those merge first whose whole has the higher score. Merges are in
         # the order of the ids of the wholes.
         writer.add_tokenizer_model("llama")
         writer.add_add_space_prefix(False)
-        writer.add_token_scores([-float(i) if kind == NORMAL else 0.0 for i, kind in enumerate(types)])
+        writer.add_token_scores([-float(i) if kind == TokenType.NORMAL else 0.0 for i, kind in enumerate(types)])
     else:
         writer.add_tokenizer_model("gpt2")
         writer.add_tokenizer_pre(_pre_tokenizer(data["pre_tokenizer"], folder))
@@ -54,20 +59,20 @@ def add_tokenizer(writer: Any, folder: Path) -> None:
         if (token := settings.get(role)) is not None:
             add(ids[token if isinstance(token, str) else token["content"]])
     writer.add_add_bos_token(_begins_with_bos(data))
-    writer.add_chat_template((folder / "chat_template.jinja").read_text(encoding="utf-8"))
+    writer.add_chat_template((folder / TEMPLATE).read_text(encoding="utf-8"))
 
 
 def _type(i: int, vocabulary: dict[int, str], added: dict[int, Any], unknown: str | None, pieces: bool) -> int:
     if i not in vocabulary:
-        return UNUSED
+        return TokenType.UNUSED
     token = vocabulary[i]
     if pieces and token == unknown:
-        return UNKNOWN
+        return TokenType.UNKNOWN
     if i in added:
-        return CONTROL if added[i]["special"] else USER_DEFINED
+        return TokenType.CONTROL if added[i]["special"] else TokenType.USER_DEFINED
     if pieces and len(token) == 6 and token.startswith("<0x") and token.endswith(">"):
-        return BYTE
-    return NORMAL
+        return TokenType.BYTE
+    return TokenType.NORMAL
 
 
 def _pre_tokenizer(settings: dict[str, Any], folder: Path) -> str:

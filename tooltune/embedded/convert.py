@@ -15,9 +15,6 @@ Convert = Callable[[Path, Path, Say], None]
 SAID = "say: "
 """What a line of the converting process begins with that is meant for people; the others are the libraries'."""
 
-# Types of tokens in a GGUF (`gguf.TokenType`); 6 are the single bytes.
-NORMAL, CONTROL, USER_DEFINED = 1, 3, 4
-
 
 def apart(name: str, gguf: Path, folder: Path, say: Say) -> None:
     """Convert in a process of its own: it imports transformers, which in a run must come after unsloth, and takes 3.5
@@ -81,7 +78,7 @@ def gemma_tokenizer(gguf: Path) -> Any:
     in the order of the merged token's id, which is the order of the scores (`generate_merges` of transformers).
     Called with special tokens, it writes `<bos>` first, as Gemma's own does.
     """
-    from gguf import GGUFReader
+    from gguf import GGUFReader, TokenType
     from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers, processors
     from tokenizers.models import BPE
     from transformers import PreTrainedTokenizerFast
@@ -91,14 +88,14 @@ def gemma_tokenizer(gguf: Path) -> Any:
     tokens = fields["tokenizer.ggml.tokens"].contents()
     types = fields["tokenizer.ggml.token_type"].contents()
     vocab = {token: i for i, token in enumerate(tokens)}
-    merges = generate_merges({token: i for token, i in vocab.items() if types[i] == NORMAL})
+    merges = generate_merges({token: i for token, i in vocab.items() if types[i] == TokenType.NORMAL})
     inner = Tokenizer(BPE(vocab=vocab, merges=merges, fuse_unk=True, unk_token="<unk>", byte_fallback=True))
     inner.normalizer = normalizers.Replace(" ", "▁")
     inner.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
     inner.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
-    for kind in (CONTROL, USER_DEFINED):
+    for kind in (TokenType.CONTROL, TokenType.USER_DEFINED):
         found = [t for t, y in zip(tokens, types, strict=True) if y == kind]
-        inner.add_tokens([AddedToken(t, normalized=False, special=kind == CONTROL) for t in found])
+        inner.add_tokens([AddedToken(t, normalized=False, special=kind == TokenType.CONTROL) for t in found])
     inner.post_processor = processors.TemplateProcessing(
         single="<bos> $A", pair="<bos> $A <bos> $B", special_tokens=[("<bos>", vocab["<bos>"])]
     )

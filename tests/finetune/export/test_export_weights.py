@@ -124,6 +124,24 @@ def complete(tiny_model: Path, trained: Path) -> Callable[[list[int]], list[int]
     return continued
 
 
+def test_every_row_of_the_embedding_has_a_token(tiny_model: Path, trained: Path, tmp_path: Path) -> None:
+    """Models of the Qwen family have more rows than their tokenizer has tokens; llama.cpp counts the tokens."""
+    from gguf import GGUFReader, TokenType
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(tiny_model)
+    model.resize_token_embeddings(264)
+    model.save_pretrained(tmp_path / "padded")
+    write_gguf(Base(tmp_path / "padded"), Adapter(trained), tmp_path / "model.gguf", "f16", "tiny", lambda _: None)
+    found = GGUFReader(tmp_path / "model.gguf")
+    assert len(found.fields["tokenizer.ggml.tokens"].contents()) == 264
+    assert found.fields["tokenizer.ggml.token_type"].contents()[260:] == [TokenType.UNUSED] * 4
+    assert next(t for t in found.tensors if t.name == "token_embd.weight").shape[1] == 264
+    base = Base(changed(tiny_model, tmp_path / "small", "config.json", vocab_size=259))
+    with pytest.raises(InputError, match="it has 260 tokens, the model 259"):
+        write_gguf(base, Adapter(trained), tmp_path / "model.gguf", "f16", "tiny", lambda _: None)
+
+
 @pytest.mark.parametrize("lora", [False, True], ids=["merged", "lora"])
 def test_llama_cpp_answers_as_transformers_does(
     tiny_model: Path, trained: Path, complete: Callable[[list[int]], list[int]], tmp_path: Path, lora: bool
