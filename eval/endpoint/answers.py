@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from data.record import Record
+from data.render import whole_numbers
 from eval.endpoint.client import Server
 from eval.formats.strict_json import Unreadable, strict_loads
 from eval.generation_cache import begin, fresh, question_digest, read_kept
@@ -151,7 +152,7 @@ def wire(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             for call in turn["tool_calls"]:
                 number += 1
                 function = call["function"]
-                written = {"name": function["name"], "arguments": dump_json(function["arguments"])}
+                written = {"name": function["name"], "arguments": dump_json(whole_numbers(function["arguments"]))}
                 # Nine letters and digits: the only form that Mistral's template takes.
                 calls.append({"id": f"call{number:05d}", "type": "function", "function": written})
             turn["tool_calls"], open_calls = calls, [call["id"] for call in calls]
@@ -162,20 +163,27 @@ def wire(messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sent
 
 
+def request(record: Record) -> dict[str, Any]:
+    """A record's turns and tools as the API wants them, with whole numbers as they were trained.
+
+    A server in Python would write 1.0 into the prompt where it is sent 1.0.
+    """
+    return {"messages": wire(record.prompt), **({"tools": whole_numbers(record.tools)} if record.tools else {})}
+
+
 def _ask(server: Server, asked: Asked, record: Record) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": asked.model,
-        "messages": wire(record.prompt),
+        **request(record),
         "temperature": 0,
         "max_tokens": asked.max_tokens,
         "stream": False,
     }
-    tools: dict[str, Any] = {"tools": record.tools} if record.tools else {}
     try:
-        answer = {"server": _kept(server.complete(body | tools)), "raw": None}
+        answer = {"server": _kept(server.complete(body)), "raw": None}
         if asked.raw:
             plain = {"tool_choice": "none", "skip_special_tokens": False} if record.tools else {}
-            answer["raw"] = _kept(server.complete(body | tools | plain))
+            answer["raw"] = _kept(server.complete(body | plain))
     except InputError as e:
         raise InputError(f"row {record.id}: {e.what}", where=e.where, fix=e.fix) from None
     if asked.raw and (answer["raw"] or {})["message"].get("tool_calls"):

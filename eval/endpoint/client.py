@@ -64,9 +64,9 @@ class Server:
             if attempt:
                 self.pause(2.0 ** (attempt - 1))
             try:
-                return _choice(self._post(body))
+                return _choice(post_json(self.endpoint, body, self.timeout))
             except HTTPError as e:
-                reason = f"HTTP {e.code}: {_said(e)}"
+                reason = f"HTTP {e.code}: {error_text(e)}"
                 if e.code not in _PASSING:
                     fix = f"set {KEY}" if e.code in (401, 403) else "check --url, --model and what the server can do"
                     raise InputError(f"the server refuses: {reason}", where=self.endpoint, fix=fix) from None
@@ -79,16 +79,24 @@ class Server:
             fix=f"{ask} what was answered is kept: run the command again to continue",
         )
 
-    def _post(self, body: dict[str, Any]) -> bytes:
-        headers = {"Content-Type": "application/json"}
-        if key := os.environ.get(KEY):
-            headers["Authorization"] = f"Bearer {key}"
-        request = Request(self.endpoint, json.dumps(body).encode(), headers)
-        local = urlsplit(self.url).hostname in _LOCAL  # a proxy cannot reach this machine's own ports
-        opener = build_opener(ProxyHandler({})) if local else build_opener()
-        with opener.open(request, timeout=self.timeout) as reply:
-            content: bytes = reply.read()
-        return content
+
+def post_json(url: str, body: dict[str, Any], timeout: float) -> bytes:
+    """What a server answers to a JSON body; on this machine without a proxy, which cannot reach its ports.
+
+    Args:
+        timeout: seconds.
+
+    Raises:
+        OSError, HTTPException: as urllib raises them; `HTTPError` where the server refuses, see `error_text`.
+    """
+    headers = {"Content-Type": "application/json"}
+    if key := os.environ.get(KEY):
+        headers["Authorization"] = f"Bearer {key}"
+    request = Request(url, json.dumps(body).encode(), headers)
+    opener = build_opener(ProxyHandler({})) if urlsplit(url).hostname in _LOCAL else build_opener()
+    with opener.open(request, timeout=timeout) as reply:
+        content: bytes = reply.read()
+    return content
 
 
 def _choice(content: bytes) -> dict[str, Any]:
@@ -109,7 +117,7 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _said(error: HTTPError) -> str:
+def error_text(error: HTTPError) -> str:
     """What an error reply says, in one line."""
     text = error.read(4000).decode("utf-8", "replace")
     try:

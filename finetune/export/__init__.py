@@ -1,1 +1,1 @@
-"""What a run becomes outside of this project: a merged model, GGUF, Ollama, vLLM; and the proof that its calls work."""
+"""A run for other programs: merged, as GGUF, or the adapter as GGUF; and the proof of the prompts they build."""

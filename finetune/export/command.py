@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from finetune.export.merged import TEMPLATE
 from tooltune.cli import DEBUG, Debug, errors_as_lines
 from tooltune.errors import InputError, JobFailed
+from tooltune.files import writable
 
 if TYPE_CHECKING:
     from eval.trained import Trained
@@ -36,7 +38,7 @@ def export_command(
 ) -> None:
     """Write a run's model for other programs, and prove that they build the prompts that it was trained with."""
     with errors_as_lines(debug):
-        from eval.trained import prepare, read_trained
+        from eval.trained import read_trained
         from finetune.export.gguf_model import TYPES
         from finetune.export.llama_cpp import library
         from finetune.export.weights import Adapter, Base
@@ -45,10 +47,9 @@ def export_command(
 
         if dtype not in TYPES:
             raise InputError(f"unknown type {dtype!r}", where="--type", fix=f"one of {', '.join(TYPES)}")
+        trained = read_trained(find_run(run))
         if proof and to == "gguf":
             library()  # before minutes are spent on what could not be proven
-        trained = read_trained(find_run(run))
-        prepare(trained)
         model = Base(resolve(base or trained.config.model.name, typer.echo))
         folder = out or trained.folder / "export" / (to if to != "gguf" else f"gguf-{dtype}")
         with new_folder(folder, model.size) as making:
@@ -73,10 +74,8 @@ def new_folder(folder: Path, size: int) -> Iterator[Path]:
         raise InputError("this folder exists already", where=str(folder), fix="delete it, or give another --out")
     making = folder.with_name(f".{folder.name}")
     shutil.rmtree(making, ignore_errors=True)
-    try:
-        making.mkdir(parents=True)
-    except OSError as e:
-        raise InputError(f"the folder cannot be made ({e.strerror})", where=str(folder)) from None
+    writable(folder, folder=True)
+    making.mkdir(parents=True)
     if (free := shutil.disk_usage(making).free) < ROOM * size:
         making.rmdir()
         raise InputError(
@@ -96,7 +95,7 @@ def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path
     from rich.console import Console
 
     from finetune.export.gguf_model import write_gguf, write_lora_gguf
-    from finetune.export.merged import TEMPLATE, write_merged
+    from finetune.export.merged import write_merged
     from tooltune.console import progress
     from tooltune.licence import copy_licence
 
@@ -124,14 +123,12 @@ def prove(trained: "Trained", file: Path, rows: int, say: Say) -> None:
     """
     from data.load import evenly_spaced, read_splits
     from finetune.export.llama_cpp import serving
-    from finetune.export.proof import llama_cpp_prompt, transformers_prompt
+    from finetune.export.proof import llama_cpp_prompt, prove_template, transformers_prompt
 
     splits = read_splits(trained.config.data)
     records = evenly_spaced(splits["test"] or splits["validation"], rows)
 
     def compared(target: "Prompt", who: str) -> None:
-        from finetune.export.proof import prove_template
-
         found = prove_template(records, trained.tokenizer, trained.template, target)
         if found.first:
             raise JobFailed(
@@ -144,7 +141,7 @@ def prove(trained: "Trained", file: Path, rows: int, say: Say) -> None:
     if file.is_dir():
         compared(transformers_prompt(file), "the chat template in transformers and vLLM")
         return
-    with serving(file, context=512) as url:
+    with serving(file, context=512) as url:  # prompts are written, none is answered
         compared(llama_cpp_prompt(url), "llama.cpp")
 
 
@@ -158,11 +155,11 @@ def how_to_use(to: Target, folder: Path, family: str) -> str:
         parser = family if family == "hermes" else f"(vLLM's parser for {family})"
         return (
             f"Serve it: vllm serve {folder} --enable-auto-tool-choice --tool-call-parser {parser} "
-            f"--chat-template {folder / 'chat_template.jinja'}"
+            f"--chat-template {folder / TEMPLATE}"
         )
     if to == "gguf":
         return f"Serve it: llama-server --jinja -m {next(folder.glob('*.gguf'))}"
     return (
         f"Serve it: llama-server --jinja -m BASE.gguf --lora {folder / 'adapter.gguf'} "
-        f"--chat-template-file {folder / 'chat_template.jinja'}"
+        f"--chat-template-file {folder / TEMPLATE}"
     )

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
 
+from eval.endpoint.client import error_text, post_json
 from tooltune.errors import InputError, JobFailed
 
 
@@ -27,13 +27,12 @@ def library() -> Any:
 
 
 @contextmanager
-def serving(model: Path, *, lora: Path | None = None, context: int, slots: int = 1) -> Iterator[str]:
+def serving(model: Path, *, lora: Path | None = None, context: int) -> Iterator[str]:
     """Load a GGUF and answer on a free port of the loopback until the block ends; yields the address.
 
     Args:
         lora: an adapter's GGUF, applied to the model.
-        context: tokens of each slot, prompt and answer.
-        slots: requests at the same time.
+        context: tokens of a prompt and its answer.
 
     Raises:
         InputError: xllamacpp is not installed.
@@ -42,14 +41,14 @@ def serving(model: Path, *, lora: Path | None = None, context: int, slots: int =
     xllamacpp = library()
     settings = xllamacpp.CommonParams()
     settings.model.path = str(model)
-    settings.n_ctx, settings.n_parallel = context * slots, slots
+    settings.n_ctx, settings.n_parallel = context, 1
     settings.use_jinja, settings.warmup, settings.port = True, False, 0
     if lora:
         settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(lora), 1.0)]
     try:
         server = xllamacpp.Server(settings)
     except RuntimeError as e:
-        raise JobFailed(f"llama.cpp cannot load {model.name}: {e}", "see what it printed above, or in --log") from e
+        raise JobFailed(f"llama.cpp cannot load {model.name}: {e}", "see what it printed above") from e
     yield str(server.listening_address)
     del server  # it stops when nothing holds it
 
@@ -60,11 +59,10 @@ def post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
     Raises:
         JobFailed: it refuses, with what it says.
     """
-    request = Request(url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
     try:
-        with build_opener(ProxyHandler({})).open(request, timeout=120) as reply:
-            answer: dict[str, Any] = json.load(reply)
+        answer: dict[str, Any] = json.loads(post_json(url + path, body, timeout=120))
     except HTTPError as e:
-        said = e.read(4000).decode("utf-8", "replace")
-        raise JobFailed(f"llama.cpp refuses {path}: {said}", "is the chat template within llama.cpp's Jinja?") from None
+        raise JobFailed(
+            f"llama.cpp refuses {path}: {error_text(e)}", "is the chat template within llama.cpp's Jinja?"
+        ) from None
     return answer

@@ -1,13 +1,15 @@
 """The proof of an export: the prompt that the target builds is the one that was trained, token for token."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from data.record import Record
 from data.render import render_prompt
 from data.template import Template
-from eval.endpoint.answers import wire
+from eval.endpoint.answers import request
 from finetune.export.llama_cpp import post
 
 Prompt = Callable[[Record], list[int]]
@@ -58,29 +60,27 @@ def llama_cpp_prompt(url: str) -> Prompt:
     """llama.cpp's own prompt: its chat template, its tokenizer, over its server's `/apply-template` and `/tokenize`."""
 
     def prompt(record: Record) -> list[int]:
-        body = {"messages": wire(record.prompt), **({"tools": record.tools} if record.tools else {})}
-        text = post(url, "/apply-template", body)["prompt"]
+        text = post(url, "/apply-template", request(record))["prompt"]
         ids = post(url, "/tokenize", {"content": text, "add_special": True, "parse_special": True})["tokens"]
         return [int(i) for i in ids]
 
     return prompt
 
 
-def transformers_prompt(folder: Any) -> Prompt:
+def transformers_prompt(folder: Path) -> Prompt:
     """What vLLM and plain transformers build from a folder's tokenizer and chat template."""
-    import json
-
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
     def prompt(record: Record) -> list[int]:
-        turns = [dict(turn) for turn in wire(record.prompt)]
-        for turn in turns:  # vLLM reads the arguments of past calls into objects before its template sees them
+        asked = request(record)
+        for turn in asked["messages"]:  # vLLM reads arguments into objects before its template sees them
             for call in turn.get("tool_calls") or []:
                 call["function"] = call["function"] | {"arguments": json.loads(call["function"]["arguments"])}
-        tools = record.tools or None
-        ids = tokenizer.apply_chat_template(turns, tools=tools, add_generation_prompt=True, return_dict=False)
+        ids = tokenizer.apply_chat_template(
+            asked["messages"], tools=asked.get("tools"), add_generation_prompt=True, return_dict=False
+        )
         return list(ids)
 
     return prompt

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from finetune.diagnose import best_row, verdicts
 from finetune.diagnose.series import evaluated, head, is_number, series, warmup_steps
+from finetune.diagnose.step_rules import NORMAL, UNSTABLE
 from finetune.diagnose.verdict import PAST_THE_BEST
 from finetune.history import History
 from tooltune.page.curves import Band, Colour, Curve, CurvePanel, Level, Line, Mark, Region
@@ -14,9 +15,6 @@ from tooltune.run import peak_gib
 MAX_POINTS = 1500
 """Of one line: what a screen can show. Of a longer one the lowest and highest of each stretch stay, so spikes do."""
 
-NORMAL_NORM = (0.1, 2.0)
-UNSTABLE_NORM = 10.0
-"""docs/metrics.md, "Verdicts": grad_norm between 0.1 and 2.0 is normal, above 10 unstable."""
 
 HEADROOM = 1.6
 """The losses' axis ends at least so many times above the highest validation loss."""
@@ -103,8 +101,8 @@ def _learning(history: History) -> Curve:
                 "norm",
                 _smoothed(norm, history),
                 [clip],
-                [Band("normal", *NORMAL_NORM)],
-                log=bool(peaks) and max(peaks) > UNSTABLE_NORM and min(peaks) > 0,
+                [Band("normal", *NORMAL)],
+                log=bool(peaks) and max(peaks) > UNSTABLE and min(peaks) > 0,
             ),
         ),
         _broken(history, "step"),

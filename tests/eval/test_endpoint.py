@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from data.record import Record, tool_call
 from eval.cli import app
-from eval.endpoint.answers import read_message, wire
+from eval.endpoint.answers import read_message, request, wire
 from eval.endpoint.client import KEY, Server
 from eval.parsed import ToolCall
 from tooltune.errors import JobFailed
@@ -302,3 +302,19 @@ def test_earlier_calls_and_results_are_tied_by_ids():
     assert [m["tool_call_id"] for m in sent[2:]] == ids
     assert sent[1]["tool_calls"][0]["function"]["arguments"] == '{"이름": 1}'
     assert "tool_call_id" not in turns[2] and "id" not in turns[1]["tool_calls"][0], "the record is left as it was"
+
+
+def test_whole_numbers_are_sent_as_they_were_trained() -> None:
+    """A server in Python writes 1.0 into its prompt where it is sent 1.0; training has 1."""
+    schema = {"type": "object", "properties": {"factor": {"type": "number", "enum": [1.0, 1.5]}}}
+    tools = [{"type": "function", "function": {"name": "scale", "description": "", "parameters": schema}}]
+    turns = [
+        {"role": "user", "content": "1.0"},
+        {"role": "assistant", "tool_calls": [tool_call("scale", {"factor": 1.0})]},
+        {"role": "user", "content": "again"},
+        {"role": "assistant", "content": "ok"},
+    ]
+    sent = request(Record("row", turns, tools))
+    assert json.dumps(sent["tools"]).count("[1, 1.5]") == 1
+    assert sent["messages"][1]["tool_calls"][0]["function"]["arguments"] == '{"factor": 1}'
+    assert sent["messages"][0]["content"] == "1.0" and "tools" not in request(Record("row", turns[:2], []))
