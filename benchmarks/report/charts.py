@@ -311,7 +311,10 @@ def _recipe(result: dict[str, Any]) -> list[ChartGroup]:
     known = [_as_repeats(arm, "seconds_to_target") for arm in arms]
     bars = _bars(known, "seconds_to_target", say("chart.to_target"), say("chart.to_target.what"))
     rows = [replace(row, text=_not_reached(arm) or row.text) for row, arm in zip(bars.rows, arms, strict=True)]
-    return [ChartGroup(None, [replace(bars, rows=rows)], [[LineChart(say("chart.curve"), what, curve)]])]
+    # Drawn alone, the bar of the arm that arrives would be as long as the chart, where shorter is better.
+    top = max([bars.top, *(1.04 * arm["seconds"] for arm in arms if _not_reached(arm))])
+    chart = LineChart(say("chart.curve"), what, curve)
+    return [ChartGroup(None, [replace(bars, rows=rows, top=top)], [[chart]])]
 
 
 def _not_reached(arm: dict[str, Any]) -> Phrase | None:

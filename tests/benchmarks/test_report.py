@@ -375,6 +375,13 @@ def test_bars_are_as_long_as_their_figures(quiet: Page, reports: dict[str, Path]
     assert fast / slow == pytest.approx(2.45 / 1.56, abs=0.02)
 
 
+def test_the_bar_of_the_arm_that_arrives_is_short_beside_one_that_does_not() -> None:
+    (bars,) = groups(stopped())[0].bars
+    plain, preset = bars.rows
+    assert plain.value is None and preset.value is not None
+    assert bars.top > 517.2 and bars.percent(preset.value) < 100 * preset.value / 517.2
+
+
 @needs_browser
 def test_curves_are_drawn(quiet: Page, reports: dict[str, Path]) -> None:
     quiet.look(1280)
