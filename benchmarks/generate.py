@@ -92,8 +92,9 @@ def prepare(run: str | None, prompts: int, max_new_tokens: int | None, say: Call
     Raises:
         InputError: the run has no best adapter or no test rows.
     """
-    from data.load import evenly_spaced, read_splits
+    from data.load import evenly_spaced
     from data.render import align_end_token, render, render_prompt
+    from data.splits import read_splits
     from eval.trained import load_tuned, read_trained
     from eval.trained import prepare as ready
     from finetune.device import detect

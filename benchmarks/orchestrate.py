@@ -86,7 +86,7 @@ def read_examples(config: Config, say: Callable[[str], None]) -> list[Example]:
     from finetune.rows import prepare, read_rows
 
     train, validation = read_rows(config)
-    return prepare(config, (train, validation[:1]), say).train.examples
+    return list(prepare(config, (train, validation[:1]), say).train.examples)
 
 
 def read_one_prefix(config: Config) -> list[Example]:
@@ -95,7 +95,7 @@ def read_one_prefix(config: Config) -> list[Example]:
 
     rows = one_prefix(load_records(SOURCE))
     config = config.changed({"data.max_length": LONGEST})
-    return prepare(config, (rows, rows[:1]), lambda _: None).train.examples
+    return list(prepare(config, (rows, rows[:1]), lambda _: None).train.examples)
 
 
 def write_shapes(

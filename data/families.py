@@ -5,7 +5,6 @@ says what that saves.
 """
 
 from collections.abc import Sequence
-from itertools import takewhile
 
 SHORTEST = 32
 """Tokens. A shorter common prefix saves less than laying it out costs."""
@@ -14,8 +13,12 @@ KEPT = 0.75
 
 
 def common(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many ids two sequences begin with alike."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    """How many ids two sequences (lists or arrays) begin with alike."""
+    import numpy as np
+
+    both = min(len(one), len(other))
+    (differing,) = np.nonzero(np.asarray(one[:both]) != np.asarray(other[:both]))
+    return int(differing[0]) if len(differing) else both
 
 
 def families(leads: Sequence[Sequence[int]], shortest: int = SHORTEST) -> list[tuple[int, int]]:

@@ -3,14 +3,13 @@
 import difflib
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from data.formats.reading import read_file
+from data.formats.reading import Rejected, read_file
 from data.record import Record
-from data.tools import with_visible_tools
-from tooltune.config import Data
 from tooltune.errors import InputError
 from tooltune.files import dump_json
 
@@ -33,29 +32,65 @@ def load_records(path: Path, say: Callable[[str], None] = to_stderr) -> list[Rec
     Raises:
         InputError: with file:line for the first row that is wrong, or when the file has no rows or an id twice.
     """
-    loaded = read_file(path)
-    wrong = len(loaded.rejected)
+    records: list[Record] = []
+    stream_records(path, records.append, say)
+    return records
+
+
+def stream_records(path: Path, take: Callable[[Record], None], say: Callable[[str], None]) -> None:
+    """Hand on each record of a file as it is read; what `load_records` returns, in bounded memory.
+
+    Raises:
+        InputError: as `load_records`; or what `take` raises.
+    """
+    wrong: list[Rejected] = []
+    counts: Counter[str] = Counter()
+
+    def taken(line: int, record: Record) -> None:
+        counts["records"] += 1
+        if not wrong:
+            take(record)
+
+    def rejected(entry: Rejected) -> None:
+        counts["rejected"] += 1
+        if not wrong:
+            wrong.append(entry)
+
+    loaded = read_file(path, take=taken, reject=rejected)
     if loaded.format != "records":
-        say(f"{path}: {loaded.format}, {loaded.rows} rows read as {len(loaded.records)} records, {wrong} rejected")
+        read, lost = counts["records"], counts["rejected"]
+        say(f"{path}: {loaded.format}, {loaded.rows} rows read as {read} records, {lost} rejected")
     for line in loaded.lines():
         say(line)
     if wrong:
-        error = loaded.rejected[0].error
+        error = wrong[0].error
         if loaded.format == "records":
             raise error
-        more = f" (the first of {wrong} rejected rows)" if wrong > 1 else ""
+        more = f" (the first of {counts['rejected']} rejected rows)" if counts["rejected"] > 1 else ""
         raise InputError(
             error.what + more,
             where=error.where,
             fix=f"correct the row, or set wrong rows aside with `python -m data convert {path} --to records`",
         )
-    return [record for _, record in loaded.records]
 
 
 def load_splits(
     train: Path, validation: Path | None, test: Path | None
 ) -> tuple[list[Record], list[Record], list[Record]]:
-    """Training, validation and test records.
+    """Training, validation and test records; see `stream_splits`."""
+    parts: dict[str, list[Record]] = {name: [] for name in SPLITS}
+    stream_splits(train, validation, test, lambda split, record: parts[split].append(record), to_stderr)
+    return parts["train"], parts["validation"], parts["test"]
+
+
+def stream_splits(
+    train: Path,
+    validation: Path | None,
+    test: Path | None,
+    put: Callable[[str, Record], None],
+    say: Callable[[str], None],
+) -> None:
+    """Hand on each record of a run with its split, as it is read.
 
     Without a validation file the training file is split 80/10/10 by a stable hash of the ids, a conversation that
     stands there twice staying in one part; a test file takes the place of the hashed test part.
@@ -63,48 +98,52 @@ def load_splits(
     Raises:
         InputError: a file is wrong, training or validation would be empty, or a row of theirs trains too.
     """
-    records = load_records(train)
-    apart = load_records(validation) if validation else None
-    given = load_records(test) if test else None
-    if apart is None:
-        parts: dict[str, list[Record]] = {"train": [], "validation": [], "test": []}
-        first: dict[str, str] = {}
-        for record in records:
-            parts[part_of(first.setdefault(dump_json(record.messages), record.id))].append(record)
-        for name in ("train", "validation"):
-            if not parts[name]:
-                raise InputError(
-                    f"{len(records)} rows are too few to split 80/10/10: {name} is empty",
-                    where=str(train),
-                    fix="give data.validation=FILE, or more rows",
-                )
-        splits = parts["train"], parts["validation"], parts["test"] if given is None else given
-    else:
-        splits = records, apart, given or []
-    for rows, path in ((apart, validation), (given, test)):
-        if rows and path:
-            _disjoint(splits[0], rows, train, path)
-    return splits
+    counts: Counter[str] = Counter()
+    part: dict[bytes, str] = {}  # of a conversation
+    ids: set[str] = set()  # those that train
+
+    def place(record: Record) -> None:
+        turns = _digest(record)
+        split = "train" if validation else part_of(record.id)
+        split = part.setdefault(turns, split)
+        counts[split] += 1
+        if split == "train" and not record.id.isdigit():  # a number only counts, from 0 in each file
+            ids.add(record.id)
+        if split != "test" or test is None:
+            put(split, record)
+
+    stream_records(train, place, say)
+    for name in ("train", "validation"):
+        if validation is None and not counts[name]:
+            raise InputError(
+                f"{counts.total()} rows are too few to split 80/10/10: {name} is empty",
+                where=str(train),
+                fix="give data.validation=FILE, or more rows",
+            )
+    for split, path in (("validation", validation), ("test", test)):
+        if path is None:
+            continue
+        shared: list[str] = []
+
+        def apart(record: Record, split: str = split, shared: list[str] = shared) -> None:
+            if record.id in ids or part.get(_digest(record)) == "train":
+                shared.append(record.id)
+            put(split, record)
+
+        stream_records(path, apart, say)
+        if shared:
+            raise InputError(
+                f"{len(shared)} rows are among the training rows of {train} too (for example {min(shared)!r})",
+                where=str(path),
+                fix="a row that is trained on measures nothing: remove it from one of the two files",
+            )
 
 
-def read_splits(data: Data, test: Path | None = None) -> dict[str, list[Record]]:
-    """The rows of a run, by split, with their tools as the model sees them; under `train` those that train.
-
-    Args:
-        test: a file that takes the place of the test split.
-
-    Raises:
-        InputError: as `load_splits`.
-    """
-    train, validation, rows = load_splits(data.train, data.validation, test or data.test)
-    parts = zip(SPLITS, (train[: data.limit], validation, rows), strict=True)
-    return {
-        name: [with_visible_tools(r, max_tools=data.max_tools, descriptions=data.descriptions) for r in part]
-        for name, part in parts
-    }
+def _digest(record: Record) -> bytes:
+    return hashlib.sha256(dump_json(record.messages).encode()).digest()[:16]
 
 
-def rows_of(splits: Mapping[str, list[Record]], split: str) -> list[Record]:
+def rows_of(splits: Mapping[str, Sequence[Record]], split: str) -> Sequence[Record]:
     """The rows of a split.
 
     Raises:
@@ -126,10 +165,12 @@ def row_of(records: Iterable[Record], row: str, among: str) -> Record:
     Raises:
         InputError: there is no such row; with ids that look like it.
     """
-    known = {record.id: record for record in records}
-    if row in known:
-        return known[row]
-    near = difflib.get_close_matches(row, known, n=3, cutoff=0.3) or list(known)[:3]
+    ids: list[str] = []
+    for record in records:
+        if record.id == row:
+            return record
+        ids.append(record.id)
+    near = difflib.get_close_matches(row, ids, n=3, cutoff=0.3) or ids[:3]
     raise InputError(f"no row {row!r} in {among}", where="--row", fix=f"for example {', '.join(near)}")
 
 
@@ -144,16 +185,3 @@ def part_of(row_id: str) -> str:
     """The split of a row by a hash of its id: 80 % train, 10 % validation, 10 % test; the same on every machine."""
     bucket = int.from_bytes(hashlib.sha256(row_id.encode()).digest()[:8], "big") % 10
     return "train" if bucket < 8 else "validation" if bucket == 8 else "test"
-
-
-def _disjoint(train: Sequence[Record], other: Sequence[Record], path: Path, where: Path) -> None:
-    # An id that is a number only counts, from 0 in each file.
-    ids = {record.id for record in train if not record.id.isdigit()}
-    turns = {dump_json(record.messages) for record in train}
-    shared = sorted(record.id for record in other if record.id in ids or dump_json(record.messages) in turns)
-    if shared:
-        raise InputError(
-            f"{len(shared)} rows are among the training rows of {path} too (for example {shared[0]!r})",
-            where=str(where),
-            fix="a row that is trained on measures nothing: remove it from one of the two files",
-        )

@@ -6,10 +6,10 @@ one by one and joined, so the prompt that a model sees when it is asked is, toke
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from data.record import Record, calls_of
@@ -32,7 +32,7 @@ class Role(IntEnum):
 
 @dataclass
 class Example:
-    """One rendered row: three lists of equal length, one entry a token.
+    """One rendered row: three lists of equal length, one entry a token; arrays of a row that is on disk.
 
     Attributes:
         input_ids: token ids of the whole conversation.
@@ -48,7 +48,9 @@ class Example:
     @property
     def supervised(self) -> int:
         """How many tokens carry loss."""
-        return sum(label != IGNORED for label in self.labels)
+        import numpy as np
+
+        return int(np.count_nonzero(np.asarray(self.labels) != IGNORED))
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,22 @@ class TrainedTurn:
 class Rendered:
     """All rows of a split, and those that were too long to take."""
 
-    examples: list[Example]
+    examples: Sequence[Example]
     dropped: list[tuple[str, int]]  # (row id, tokens)
 
 
-def render(record: Record, tokenizer: Any, template: Template) -> Example:
+def render(
+    record: Record,
+    tokenizer: Any,
+    template: Template,
+    check: Callable[[TrainedTurn], None] = lambda turn: None,
+    marks: "Marks | None" = None,
+) -> Example:
     """Render one record with every assistant turn supervised, but those that say `"trained": false`.
+
+    Args:
+        check: told each turn that is trained before it is tokenised; what it raises ends the row.
+        marks: the tokenizer's, where many rows are rendered: to see whether it has new ones takes a tenth of a row.
 
     Raises:
         InputError: the template raises, or does not keep what it wrote before; an answer holds a special token or the
@@ -83,9 +95,16 @@ def render(record: Record, tokenizer: Any, template: Template) -> Example:
     """
     example = Example(record.id)
     end = 0
+    marks = marks or _marks(tokenizer, len(tokenizer))
     record = _as_written(record, template)
-    full = apply(template, tokenizer, record.messages, record.tools, generation_prompt=False, where=record.id)
-    for turn in answers(record, tokenizer, template):
+    turns = list(_answers(record, tokenizer, template))
+    for turn, _ in turns:
+        check(turn)
+    if turns and turns[-1][0].index == len(record.messages) - 1:
+        full = turns[-1][1]
+    else:
+        full = apply(template, tokenizer, record.messages, record.tools, generation_prompt=False, where=record.id)
+    for turn, _ in turns:
         if not full.startswith(turn.text, turn.start):
             raise InputError(
                 f"the chat template rewrites turn {turn.index} when later turns follow",
@@ -95,9 +114,9 @@ def render(record: Record, tokenizer: Any, template: Template) -> Example:
         _extend(example, tokenizer, full[end : turn.start])
         begins = len(example.input_ids)
         _extend(example, tokenizer, turn.text, answer_roles(turn.text, record.messages[turn.index]))
-        _check_answer(record, tokenizer, template, turn.index, example.input_ids[begins:])
+        _check_answer(record, tokenizer, template, turn.index, example.input_ids[begins:], marks)
         end = turn.start + len(turn.text)
-    if not example.supervised:
+    if not turns:
         raise InputError("no token of this row carries loss", where=record.id, fix="give the row an assistant turn")
     return example
 
@@ -122,7 +141,12 @@ def answers(record: Record, tokenizer: Any, template: Template) -> Iterator[Trai
     Raises:
         InputError: the template raises, or writes the prompt differently once the answer is there.
     """
-    record = _as_written(record, template)
+    for turn, _ in _answers(_as_written(record, template), tokenizer, template):
+        yield turn
+
+
+def _answers(record: Record, tokenizer: Any, template: Template) -> Iterator[tuple[TrainedTurn, str]]:
+    """`answers` of a record `_as_written`, each with the whole text of the conversation up to it."""
     for index, message in enumerate(record.messages):
         if message["role"] != "assistant" or message.get("trained", True) is False:
             continue
@@ -135,37 +159,68 @@ def answers(record: Record, tokenizer: Any, template: Template) -> Iterator[Trai
                 where=record.id,
                 fix=_TEMPLATE_FIX,
             )
-        yield TrainedTurn(index, len(prefix), whole[len(prefix) :].rstrip())
+        yield TrainedTurn(index, len(prefix), whole[len(prefix) :].rstrip()), whole
 
 
 def render_all(
-    records: Iterable[Record], tokenizer: Any, template: Template, *, max_length: int, too_long: str = "drop"
+    records: Iterable[Record],
+    tokenizer: Any,
+    template: Template,
+    *,
+    max_length: int,
+    too_long: str = "drop",
+    check: Callable[[Record, Template, TrainedTurn], None] = lambda record, template, turn: None,
 ) -> Rendered:
-    """Render a split; a row longer than `max_length` tokens is dropped and reported, never cut.
+    """Render a split; see `stream_examples`."""
+    examples: list[Example] = []
+    limits: dict[str, Any] = {"max_length": max_length, "too_long": too_long}
+    dropped = stream_examples(records, tokenizer, template, examples.append, check=check, **limits)
+    return Rendered(examples, dropped)
+
+
+def stream_examples(
+    records: Iterable[Record],
+    tokenizer: Any,
+    template: Template,
+    put: Callable[[Example], None],
+    *,
+    max_length: int,
+    too_long: str = "drop",
+    check: Callable[[Record, Template, TrainedTurn], None] = lambda record, template, turn: None,
+) -> list[tuple[str, int]]:
+    """Render a split and hand on each row; one that is longer than `max_length` tokens is dropped, never cut.
+
+    Args:
+        check: told each turn that is trained, with its record.
+
+    Returns:
+        Ids and tokens of the dropped rows.
 
     Raises:
-        InputError: a row is too long and `too_long` is "fail", or no row is left.
+        InputError: a row is too long and `too_long` is "fail", or no row is left; or what `check` raises.
     """
-    out = Rendered([], [])
+    dropped: list[tuple[str, int]] = []
+    taken, marks = 0, _marks(tokenizer, len(tokenizer))
     for record in records:
-        example = render(record, tokenizer, template)
+        example = render(record, tokenizer, template, partial(check, record, template), marks)
         if len(example.input_ids) <= max_length:
-            out.examples.append(example)
+            put(example)
+            taken += 1
         elif too_long == "drop":
-            out.dropped.append((record.id, len(example.input_ids)))
+            dropped.append((record.id, len(example.input_ids)))
         else:
             raise InputError(
                 f"the row has {len(example.input_ids)} tokens, the limit is {max_length}",
                 where=record.id,
                 fix="raise data.max_length, shorten the row, or set data.too_long=drop",
             )
-    if not out.examples:
-        longest = max((n for _, n in out.dropped), default=0)
+    if not taken:
+        longest = max((n for _, n in dropped), default=0)
         raise InputError(
-            f"no row is left: all {len(out.dropped)} are longer than data.max_length={max_length}",
+            f"no row is left: all {len(dropped)} are longer than data.max_length={max_length}",
             fix=f"raise data.max_length (the longest row has {longest} tokens) or offer fewer tools (data.max_tools)",
         )
-    return out
+    return dropped
 
 
 def align_end_token(tokenizer: Any, examples: Iterable[Example]) -> None:
@@ -238,13 +293,17 @@ def whole_numbers(value: Any) -> Any:
     return [whole_numbers(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _check_answer(record: Record, tokenizer: Any, template: Template, turn: int, ids: list[int]) -> None:
+Marks = tuple[frozenset[int], frozenset[int]]
+"""Of a tokenizer; see `_marks`."""
+
+
+def _check_answer(record: Record, tokenizer: Any, template: Template, turn: int, ids: list[int], marks: Marks) -> None:
     """Refuse an answer that a model could not write whole, or after which it could not stop; compared as tokens.
 
     Args:
         ids: of the answer, its end token the last.
     """
-    added, special = _marks(tokenizer, len(tokenizer))
+    added, special = marks
     message = record.messages[turn]
     calls = [[call["name"], call["arguments"]] for call in calls_of(message)]
     text = f"{message.get('content') or ''}\n{dump_json(calls)}"
@@ -273,7 +332,7 @@ def _check_answer(record: Record, tokenizer: Any, template: Template, turn: int,
 
 
 @lru_cache(maxsize=2)
-def _marks(tokenizer: Any, size: int) -> tuple[frozenset[int], frozenset[int]]:
+def _marks(tokenizer: Any, size: int) -> Marks:
     """The ids that stand for a fixed text beside the vocabulary, and the special ones among them but for thinking.
 
     Args:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from data.record import Record, calls_of, tool_call
-from data.render import answers, render
+from data.render import TrainedTurn, answers, render
 from data.template import Template, ToolsStyle, apply, begin_text, project_template, way_out
 from eval.formats.probe import probe_tool
 from eval.parse import detect_family, parse_tool_calls
@@ -109,13 +109,22 @@ def check_roundtrip(records: Iterable[Record], tokenizer: Any, template: Templat
     """
     for record in records:
         for turn in answers(record, tokenizer, template):
-            parsed = parse_tool_calls(turn.text, family=template.family, tools=record.tools)
-            back = [{"name": c.name, "arguments": c.arguments} for c in parsed.calls]
-            calls = calls_of(record.messages[turn.index])
-            if back != calls or not (parsed.json_valid and parsed.format_ok):
-                raise InputError(
-                    f"the chat template ({template.family}) does not reproduce the calls of turn {turn.index}: "
-                    f"{back or 'no call'} instead of {calls}",
-                    where=record.id,
-                    fix=way_out(template),
-                )
+            check_turn(record, template, turn)
+
+
+def check_turn(record: Record, template: Template, turn: TrainedTurn) -> None:
+    """Parse one answer as it was written, and compare with the calls of its turn.
+
+    Raises:
+        InputError: the calls that come back are not the ones that went in, with the row's id.
+    """
+    parsed = parse_tool_calls(turn.text, family=template.family, tools=record.tools)
+    back = [{"name": c.name, "arguments": c.arguments} for c in parsed.calls]
+    calls = calls_of(record.messages[turn.index])
+    if back != calls or not (parsed.json_valid and parsed.format_ok):
+        raise InputError(
+            f"the chat template ({template.family}) does not reproduce the calls of turn {turn.index}: "
+            f"{back or 'no call'} instead of {calls}",
+            where=record.id,
+            fix=way_out(template),
+        )

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from data.domain import load_domain
-from data.load import SPLITS, evenly_spaced, read_splits, rows_of
+from data.load import SPLITS, evenly_spaced, rows_of
 from data.lookup import lookup
 from data.record import Record
 from data.render import align_end_token, render, render_prompt
+from data.splits import read_splits
 from eval.execution import execution_accuracy
 from eval.generate import Output, generate, safe_batch, saying, usual_batch
 from eval.generation_cache import begin, fresh, question_digest, read_kept

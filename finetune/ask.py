@@ -112,8 +112,9 @@ def read_context(trained: "Trained", row: str | None = None, tools: Path | None 
     Raises:
         InputError: both are given, there is no such row, or the file holds no tools.
     """
-    from data.load import read_splits, row_of
+    from data.load import row_of
     from data.render import align_end_token, render
+    from data.splits import read_splits
     from data.validate import offered
     from eval.outputs import read_tools
 

@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 from torch.utils.data import Sampler
 
 from data.render import IGNORED, Example
+from data.stored import StoredExamples
 from tooltune.config import Train
 
 
@@ -121,12 +123,27 @@ def collate(rows: Sequence[dict[str, Any]], pad_token_id: int) -> dict[str, Any]
 
 def features(example: Example, weights: dict[int, float] | None = None) -> dict[str, Any]:
     """What the collator takes of an example: its ids and labels and, when roles are weighted, a weight a token."""
-    plain = {"input_ids": example.input_ids, "labels": example.labels}
+    plain = {"input_ids": _listed(example.input_ids), "labels": _listed(example.labels)}
     return plain if weights is None else plain | {"weights": [weights[role] for role in example.roles]}
 
 
 def to_dataset(examples: Sequence[Example], weights: dict[int, float] | None = None) -> Any:
-    """Token ids, labels and weights as a `datasets.Dataset`; nothing else ever enters Arrow."""
+    """Token ids, labels and weights as a `datasets.Dataset`; rows that are on disk stay there."""
     from datasets import Dataset
 
+    if isinstance(examples, StoredExamples):
+        return examples.dataset.with_transform(partial(_columns, weights=weights))
     return Dataset.from_list([features(example, weights) for example in examples])
+
+
+def _listed(values: Any) -> list[int]:
+    """The fields of a row on disk are arrays."""
+    return values if isinstance(values, list) else values.tolist()
+
+
+def _columns(rows: dict[str, list[Any]], weights: dict[int, float] | None) -> dict[str, list[Any]]:
+    """`features` of rows as they stand on disk, by column."""
+    pairs = list(zip(rows["input_ids"], rows["roles"], strict=True))
+    labels = [[i if role else IGNORED for i, role in zip(*pair, strict=True)] for pair in pairs]
+    plain = {"input_ids": rows["input_ids"], "labels": labels}
+    return plain if weights is None else plain | {"weights": [[weights[role] for role in roles] for _, roles in pairs]}

@@ -30,7 +30,8 @@ def first_look(trainer: ToolTrainer, length: Length, scorer: Scorer | None, say:
     say("Checking: one step on the longest rows, one evaluation …")
     with phase("probe"):
         seconds = probe(trainer)
-    longest = _by_length(trainer.job.validation)[: trainer.job.evaluation_batch]
+    validation = trainer.job.validation
+    longest = [validation[row] for row in _by_length(validation)[: trainer.job.evaluation_batch]]
     loss = trainer.evaluate_rows(longest, scorer)["eval_loss"]
     if not math.isfinite(loss):
         raise JobFailed(f"eval_loss is {loss} before training", "try another model.dtype")
@@ -54,11 +55,13 @@ def probe(trainer: ToolTrainer) -> float:
     """
     job, size = trainer.job, trainer.args.per_device_train_batch_size
     by_length = _by_length(job.train)
-    longest, middle, larger = by_length[:size], by_length[len(by_length) // 2 :][:size], 1.0
+    longest = [job.train[row] for row in by_length[:size]]
+    middle, larger = [job.train[row] for row in by_length[len(by_length) // 2 :][:size]], 1.0
     if job.packing:
-        ordered = [job.train[row] for row in job.row_order().order()]
-        middle, most = ordered[:size], job.packing.tokens
-        larger = computed_tokens(ordered, size, most) / -(-len(ordered) // size) / computed_tokens(middle, size, most)
+        order, most = job.row_order().order(), job.packing.tokens
+        middle = [job.train[row] for row in order[:size]]
+        mean = computed_tokens((job.train[row] for row in order), size, most) / -(-len(order) // size)
+        larger = mean / computed_tokens(middle, size, most)
     with torch.random.fork_rng(devices=[0] if job.device.kind == "cuda" else []):
         loss = _throwaway_step(trainer, longest)
         gradients = [p.grad for p in trainer.model.parameters() if p.grad is not None]
@@ -90,6 +93,7 @@ def _throwaway_step(trainer: ToolTrainer, examples: Sequence[Example]) -> float:
     return float(loss.item())
 
 
-def _by_length(examples: Sequence[Example]) -> list[Example]:
-    """The longest first."""
-    return sorted(examples, key=lambda e: -len(e.input_ids))
+def _by_length(examples: Sequence[Example]) -> list[int]:
+    """Row numbers, the longest row first."""
+    lengths = [len(example.input_ids) for example in examples]
+    return sorted(range(len(lengths)), key=lambda row: -lengths[row])

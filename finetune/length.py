@@ -38,7 +38,7 @@ def run_length(config: Config, rows: Sequence[Example], packing: Packing | None 
     computed = sum(lengths)
     if packing:
         order = epoch_order(config.train, lengths, packing.families).order()
-        computed = computed_tokens([rows[i] for i in order], packing.rows, packing.tokens)
+        computed = computed_tokens((rows[i] for i in order), packing.rows, packing.tokens)
     return Length(
         per_epoch,
         steps,

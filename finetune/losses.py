@@ -1,6 +1,5 @@
 """The evaluation loss, split by what the tokens are, and the training loss with a weight a role."""
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -121,8 +120,11 @@ def scaled_weights(wanted: RoleWeights, examples: Sequence[Example]) -> dict[int
     values = {Role.MASKED: 0.0} | {role: getattr(wanted, role.name.lower()) for role in Role if role != Role.MASKED}
     if all(value == 1 for role, value in values.items() if role != Role.MASKED):
         return None
-    counts = Counter(role for e in examples for role in e.roles if role != Role.MASKED)
-    mean = sum(values[Role(role)] * n for role, n in counts.items()) / sum(counts.values())
+    import numpy as np
+
+    counts: Any = sum(np.bincount(np.asarray(e.roles), minlength=len(Role)) for e in examples)
+    counts[Role.MASKED] = 0
+    mean = sum(values[role] * int(counts[role]) for role in Role) / int(counts.sum())
     return {int(role): value / mean for role, value in values.items()}
 
 

@@ -1,18 +1,29 @@
 """The rows of a run: read, checked, rendered."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from data.load import evenly_spaced, read_splits
+from rich.console import Console
+
+from data.cache import code_digest, kept
+from data.load import evenly_spaced
 from data.record import Record
-from data.render import IGNORED, Example, Rendered, align_end_token, render_all
+from data.render import IGNORED, Example, Rendered, align_end_token, render_all, stream_examples
+from data.splits import read_splits
+from data.stored import ExampleWriter, StoredExamples, StoredRecords
 from data.template import Template
 from tooltune.config import Config
+from tooltune.console import ticking
+from tooltune.files import file_digest, write_json
 from tooltune.pretrained import load_tokenizer, resolve
+
+Splits = tuple[Sequence[Record], Sequence[Record]]
+"""Training and validation records."""
 
 
 @dataclass
@@ -27,31 +38,88 @@ class Prepared:
     scored: list[Record]  # the fixed slice of validation that is generated at each evaluation
 
 
-def read_rows(config: Config) -> tuple[list[Record], list[Record]]:
+def read_rows(config: Config) -> tuple[StoredRecords, StoredRecords]:
     """The training and validation records, as the model will see their tools; a test file is only looked at for rows
     that train too."""
     splits = read_splits(config.data)
     return splits["train"], splits["validation"]
 
 
-def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any) -> Prepared:
-    """Model folder, tokenizer, template and rendered rows, every row checked to come back through the parser."""
-    from eval.roundtrip import check_roundtrip, choose_template
+def prepare(config: Config, splits: Splits, say: Any, console: Console | None = None) -> Prepared:
+    """Model folder, tokenizer, template and rendered rows, every row checked to come back through the parser.
+
+    Where both splits are those of files (`read_rows`), their rendered rows stay on disk too, for the next start.
+
+    Args:
+        console: where a bar shows how far rendering has come.
+    """
+    from eval.roundtrip import check_turn, choose_template
 
     train_rows, validation = splits
     folder = resolve(config.model.name, say)
     tokenizer = load_tokenizer(folder, say)
     template = choose_template(tokenizer, config.data.tools_style, preference=config.data.template)
     say(f"Chat template: {template.origin} ({template.family}); {template.reason}")
-    check_roundtrip([*train_rows, *validation], tokenizer, template)
-    limits = partial(render_all, max_length=config.data.max_length, too_long=config.data.too_long)
-    rendered_train, rendered_validation = (limits(rows, tokenizer, template) for rows in splits)
-    align_end_token(tokenizer, rendered_train.examples)
-    if line := cut_answers(rendered_validation.examples, config.eval.max_new_tokens):
+    how: dict[str, Any] = {"max_length": config.data.max_length, "too_long": config.data.too_long, "check": check_turn}
+    if isinstance(train_rows, StoredRecords) and isinstance(validation, StoredRecords):
+        train, valid = _on_disk(train_rows, validation, folder, tokenizer, template, how, console)
+    else:
+        train, valid = (render_all(rows, tokenizer, template, **how) for rows in splits)
+    align_end_token(tokenizer, train.examples)
+    if line := cut_answers(valid.examples, config.eval.max_new_tokens):
         say(line)
-    kept = {example.id for example in rendered_validation.examples}
-    scored = evenly_spaced([r for r in validation if r.id in kept], config.eval.generate)
-    return Prepared(folder, tokenizer, template, rendered_train, rendered_validation, scored)
+    left_out = {row for row, _ in valid.dropped}
+    places = [n for n, record in enumerate(validation) if record.id not in left_out]
+    scored = [validation[n] for n in evenly_spaced(places, config.eval.generate)]
+    return Prepared(folder, tokenizer, template, train, valid, scored)
+
+
+def _on_disk(
+    train: StoredRecords,
+    validation: StoredRecords,
+    model: Path,
+    tokenizer: Any,
+    template: Template,
+    how: dict[str, Any],
+    console: Console | None,
+) -> tuple[Rendered, Rendered]:
+    """The rendered rows of two splits, from the cache where they are there."""
+    splits = {"train": train, "validation": validation}
+    limits = {name: value for name, value in how.items() if name != "check"}
+    facts = limits | {
+        "records": train.path.parent.name,
+        "template": [template.source, template.family],
+        "tokenizer": {path.name: file_digest(path) for path in _tokenizer_files(model)},
+        "code": code_digest("tooltune", "data", "eval"),
+        "packages": {name: version(name) for name in ("transformers", "tokenizers", "jinja2", "datasets")},
+    }
+
+    def write(new: Path) -> None:
+        dropped = {}
+        with ticking(console or Console(stderr=True), "rendering rows", len(train) + len(validation)) as tick:
+            for name, rows in splits.items():
+                with ExampleWriter(new / f"{name}.arrow") as writer:
+                    dropped[name] = stream_examples(_told(rows, tick), tokenizer, template, writer.add, **how)
+        write_json(new / "dropped.json", dropped)
+
+    folder = kept("tokens", facts, write)
+    dropped = json.loads((folder / "dropped.json").read_text(encoding="utf-8"))
+
+    def read(name: str) -> Rendered:
+        return Rendered(StoredExamples(folder / f"{name}.arrow"), [(row, tokens) for row, tokens in dropped[name]])
+
+    return read("train"), read("validation")
+
+
+def _told(rows: Iterable[Record], tick: Callable[[], None]) -> Iterator[Record]:
+    for row in rows:
+        yield row
+        tick()
+
+
+def _tokenizer_files(model: Path) -> list[Path]:
+    """What a tokenizer is made of: all files of a model's folder but its weights."""
+    return sorted(path for path in model.iterdir() if path.suffix in (".json", ".txt", ".model", ".jinja", ".tiktoken"))
 
 
 def cut_answers(examples: Sequence[Example], most: int) -> str | None:

@@ -6,13 +6,16 @@ lets each suffix see the prefix and itself, so the loss and its gradients are th
 (docs/shared-prefix.md).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import groupby, islice
 from typing import Any
 
 from data.families import families
 from data.render import IGNORED, Example
+
+BLOCK = 128
+"""Tokens of each row that are compared at a time where many rows are sorted."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,10 @@ class Layout:
 
 def lead(labels: Sequence[int]) -> int:
     """How many tokens stand before the first one that carries loss: only those may be shared."""
-    return sum(1 for _ in takewhile(lambda label: label == IGNORED, labels))
+    import numpy as np
+
+    (carrying,) = np.nonzero(np.asarray(labels) != IGNORED)
+    return int(carrying[0]) if len(carrying) else len(labels)
 
 
 def runs(ids: Sequence[Sequence[int]], leads: Sequence[int]) -> list[tuple[int, int]]:
@@ -49,16 +55,29 @@ def runs(ids: Sequence[Sequence[int]], leads: Sequence[int]) -> list[tuple[int, 
 
 def kin(rows: Sequence[Example]) -> list[int]:
     """A number for each row, equal for rows that share a prefix: a pure function of the rows' tokens."""
-    order = sorted(range(len(rows)), key=lambda row: rows[row].input_ids)
+    order = list(_by_tokens(rows, range(len(rows)), 0))
     numbers = [0] * len(rows)
     at = 0
-    for number, (count, _) in enumerate(
-        runs([rows[r].input_ids for r in order], [lead(rows[r].labels) for r in order])
-    ):
+    ids, leads = [rows[r].input_ids for r in order], [lead(rows[r].labels) for r in order]
+    for number, (count, _) in enumerate(runs(ids, leads)):
         for row in order[at : at + count]:
             numbers[row] = number
         at += count
     return numbers
+
+
+def _by_tokens(rows: Sequence[Example], numbers: Iterable[int], at: int) -> Iterator[int]:
+    """Row numbers in the order of their tokens from token `at` on; no more than `BLOCK` tokens a row are held."""
+    import numpy as np
+
+    def block(row: int) -> bytes:
+        ids = rows[row].input_ids[at : at + BLOCK]
+        return np.asarray(ids, dtype=">u4").tobytes()  # bytes from the highest on sort as the numbers do
+
+    found = groupby(sorted((block(row), row) for row in numbers), key=lambda pair: pair[0])
+    alike = [(len(key) == 4 * BLOCK, [row for _, row in group]) for key, group in found]
+    for goes_on, group in alike:
+        yield from _by_tokens(rows, group, at + BLOCK) if goes_on and len(group) > 1 else group
 
 
 def passes(rows: Sequence[dict[str, Any]], most: int) -> list[list[tuple[int, list[dict[str, Any]]]]]:
@@ -86,11 +105,11 @@ def passes(rows: Sequence[dict[str, Any]], most: int) -> list[list[tuple[int, li
     return found
 
 
-def computed_tokens(examples: Sequence[Example], micro_batch: int, most: int) -> int:
+def computed_tokens(examples: Iterable[Example], micro_batch: int, most: int) -> int:
     """Tokens that are computed when the rows are packed in this order, so many rows at a time, in such passes."""
-    total = 0
-    for start in range(0, len(examples), micro_batch):
-        rows = [{"input_ids": e.input_ids, "labels": e.labels} for e in examples[start : start + micro_batch]]
+    total, coming = 0, iter(examples)
+    while taken := list(islice(coming, micro_batch)):
+        rows = [{"input_ids": e.input_ids, "labels": e.labels} for e in taken]
         for shared, part in (group for one in passes(rows, most) for group in one):
             total += sum(len(row["input_ids"]) for row in part) - (len(part) - 1) * shared
     return total

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.record import Record
 from finetune.adapter import keep_best
 from finetune.device import GIB, Device, detect, family_of, precision
 from finetune.diagnose import verdicts
@@ -16,7 +15,7 @@ from finetune.generation_metrics import scorer
 from finetune.length import Length, run_length
 from finetune.manifest import make_manifest, refuse_mismatch
 from finetune.packing import Packing, make_packing
-from finetune.rows import Prepared, describe_rows, prepare, read_rows
+from finetune.rows import Prepared, Splits, describe_rows, prepare, read_rows
 from finetune.run_session import RunSession, open_session
 from finetune.runs import adapter_digest, last_checkpoint, step_of
 from finetune.shortage import phase, recover
@@ -49,7 +48,7 @@ def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
         return recover(session, lambda: fine_tune(session, records))
 
 
-def fine_tune(session: RunSession, records: tuple[list[Record], list[Record]]) -> Path:
+def fine_tune(session: RunSession, records: Splits) -> Path:
     """One attempt at a run, from its last checkpoint if there is one, to its last page; returns its folder."""
     started, checkpoint = time.time(), last_checkpoint(session.folder)
     machine = _start(session)
@@ -117,10 +116,10 @@ def _start(session: RunSession) -> Machine:
     return Machine(device, dtype, family)
 
 
-def _render(session: RunSession, records: tuple[list[Record], list[Record]], machine: Machine) -> RunRows:
+def _render(session: RunSession, records: Splits, machine: Machine) -> RunRows:
     """Render and check the rows, and count the steps that they make."""
     config = session.config
-    prepared = prepare(config, records, session.say)
+    prepared = prepare(config, records, session.say, session.console)
     packing = make_packing(config, machine.device, machine.dtype, machine.family, prepared.train.examples)
     length = run_length(config, prepared.train.examples, packing)
     session.longest = length.longest

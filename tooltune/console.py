@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,3 +56,15 @@ def progress(console: Console) -> Progress:
         console=console,
         disable=not console.is_terminal,
     )
+
+
+MANY = 5_000
+"""Rows from which on a bar shows how far they are: fewer take seconds."""
+
+
+@contextmanager
+def ticking(console: Console, what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar over many rows; yields what is called after each of them."""
+    with progress(console) as bar:
+        task = bar.add_task(what, total=total, note="", visible=total >= MANY)
+        yield lambda: bar.advance(task)

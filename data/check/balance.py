@@ -18,36 +18,42 @@ _LATIN = re.compile(r"[A-Za-z]{4,}")
 def tally(rows: Sequence[Placed]) -> tuple[Counter[str], dict[str, Counter[str]], Counter[str]]:
     """Calls by tool (of every turn, renamed ones by their own name), rows by bucket in each split, rows by language."""
     tools: Counter[str] = Counter()
+    buckets: dict[str, Counter[str]] = {}
+    languages: Counter[str] = Counter()
     for row in rows:
         renamed = row.record.meta.get("renamed")
         own = renamed if isinstance(renamed, dict) else {}
         called = [call["function"]["name"] for m in row.record.messages for call in m.get("tool_calls") or []]
         tools.update(str(own.get(name, name)) for name in called)
-    buckets: dict[str, Counter[str]] = {}
-    for row in rows:
         buckets.setdefault(row.split, Counter())[str(row.record.meta.get("bucket") or "none given")] += 1
-    languages = Counter(str(row.record.meta.get("lang") or _language(request(row.record))) for row in rows)
+        languages[str(row.record.meta.get("lang") or _language(request(row.record)))] += 1
     return tools, buckets, languages
 
 
-def lopsided(rows: Sequence[Placed]) -> list[Finding]:
-    """Balances that a model learns instead of the task."""
+def lopsided(rows: Sequence[Placed], counts: Counter[str]) -> list[Finding]:
+    """Balances that a model learns instead of the task.
+
+    Args:
+        counts: calls by tool, of `tally`.
+    """
     found = []
-    called = [row for row in rows if row.record.gold]
-    if len(rows) >= MANY and len(called) == len(rows):
+    called = listed = first = 0
+    for row in rows:
+        if gold := row.record.gold:
+            called += 1
+            listed += len(row.record.tools) >= 3
+            first += len(row.record.tools) >= 3 and row.record.tools[0]["function"]["name"] == gold[0]["name"]
+    if len(rows) >= MANY and called == len(rows):
         what = "every row makes a call, so a model never learns not to"
         found.append(Finding("warning", what, len(rows), [], "add about 20 % of requests that no offered tool answers"))
-    counts, _, _ = tally(rows)
     total = counts.total()
     if len(counts) >= 5 and total >= MANY:
         name, n = counts.most_common(1)[0]
         if n > TOP_SHARE * total:
             what = f"{name!r} makes {n / total:.0%} of all calls"
             found.append(Finding("warning", what, n, [], "add rows for the other tools, or take some of these out"))
-    listed = [row.record for row in called if len(row.record.tools) >= 3]
-    first = sum(r.tools[0]["function"]["name"] == r.gold[0]["name"] for r in listed)
-    if len(listed) >= MANY and first > FIRST_SHARE * len(listed):
-        what = f"in {first / len(listed):.0%} of the rows the tool to call is the first of the list"
+    if listed >= MANY and first > FIRST_SHARE * listed:
+        what = f"in {first / listed:.0%} of the rows the tool to call is the first of the list"
         found.append(Finding("warning", what, first, [], "shuffle each row's tools, or the model learns the place"))
     return found
 

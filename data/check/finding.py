@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
 from data.formats.keys import UNREAD_ROW, UNREAD_TURN, Loss
 from data.formats.reading import Loaded
@@ -47,6 +47,31 @@ class Placed:
     def where(self) -> str:
         """file:line."""
         return f"{self.path}:{self.line}"
+
+
+class PlacedRows(Sequence[Placed]):
+    """Records with their places; the records may be on disk.
+
+    Attributes:
+        records, places: as many of one as of the other; a place is file, line and split.
+    """
+
+    def __init__(self, records: Sequence[Record], places: Sequence[tuple[Path, int, str]]) -> None:
+        self.records, self.places = records, places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @overload
+    def __getitem__(self, row: int) -> Placed: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> list[Placed]: ...
+
+    def __getitem__(self, row: int | slice) -> Placed | list[Placed]:
+        if isinstance(row, slice):
+            return [self[n] for n in range(len(self))[row]]
+        return Placed(*self.places[row], self.records[row])
 
 
 def finding(level: Level, what: str, examples: Iterable[str], fix: str) -> list[Finding]:

@@ -1,6 +1,5 @@
 """Labels that are well-formed and still teach the wrong thing."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -47,21 +46,25 @@ def label_problems(rows: Sequence[Placed]) -> list[Finding]:
             "they were renamed; meta.renamed maps back",
         ),
     ]
-    found = []
-    for level, what, look, fix in checks:
-        hits = ((row, next(look(row.record), None)) for row in rows)
-        found += finding(level, what, (f"{row.where}: {hit}" for row, hit in hits if hit is not None), fix)
-    return [*found, *_same_answers(rows)]
+    hits: list[list[str]] = [[] for _ in checks]
+    said: dict[str, list[str]] = {}  # places by what is answered without a call
+    for row in rows:
+        for places, (_, _, look, _) in zip(hits, checks, strict=True):
+            if (hit := next(look(row.record), None)) is not None:
+                places.append(f"{row.where}: {hit}")
+        if not row.record.gold:
+            said.setdefault(str(row.record.messages[-1].get("content")).strip(), []).append(row.where)
+    kinds = zip(checks, hits, strict=True)
+    found = [one for (level, what, _, fix), places in kinds for one in finding(level, what, places, fix)]
+    return [*found, *_same_answers(said)]
 
 
-def _same_answers(rows: Sequence[Placed]) -> list[Finding]:
-    without = [row for row in rows if not row.record.gold]
-    said = Counter(str(row.record.messages[-1].get("content")).strip() for row in without)
+def _same_answers(said: dict[str, list[str]]) -> list[Finding]:
+    without = sum(map(len, said.values()))
     found = []
-    for text, n in said.most_common(3):
-        if n >= 5 and n > SAME_ANSWER * len(without):
-            places = [row.where for row in without if str(row.record.messages[-1].get("content")).strip() == text]
-            what = f"{n / len(without):.0%} of the rows without a call have one answer: {shorten(text)}"
+    for text, places in sorted(said.items(), key=lambda item: -len(item[1]))[:3]:
+        if len(places) >= 5 and len(places) > SAME_ANSWER * without:
+            what = f"{len(places) / without:.0%} of the rows without a call have one answer: {shorten(text)}"
             found += finding("warning", what, places, "vary the wording, or the model learns one sentence")
     return found
 

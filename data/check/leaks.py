@@ -1,6 +1,8 @@
 """Rows that say the same, within a split and across splits: what a model could have learnt by heart."""
 
+import hashlib
 import math
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,9 +20,13 @@ MAX_COMPARED = 4000
 
 def leaks(rows: Sequence[Placed]) -> list[Finding]:
     """Duplicates, contradictions, and what splits share."""
-    requests = [normalised(request(row.record)) for row in rows]
-    shared = _across(rows, requests)
-    same_calls = _across(rows, [_state_and_calls(row.record) for row in rows])
+    splits, requests, states, pairs = [], list[str](), list[str](), []
+    for row in rows:
+        splits.append(row.split)
+        requests.append(normalised(request(row.record)))
+        states.append(_state_and_calls(row.record))
+        pairs.append(_prompt_and_answer(row.record))
+    shared, same_calls = _across(splits, requests), _across(splits, states)
     equal = {later for later, _ in shared}
     return [
         *finding(
@@ -34,7 +40,7 @@ def leaks(rows: Sequence[Placed]) -> list[Finding]:
             f"nearly the same request in two splits (3-grams alike by more than {NEAR:.0%})",
             (
                 f"{rows[a].where} as {rows[b].where} ({alike:.0%}): {shorten(request(rows[a].record))}"
-                for a, b, alike in near_pairs(requests, [row.split for row in rows])
+                for a, b, alike in near_pairs(requests, splits)
                 if a not in equal
             ),
             "split by template or by topic rather than by row, or expect the score to flatter",
@@ -45,7 +51,7 @@ def leaks(rows: Sequence[Placed]) -> list[Finding]:
             (f"{rows[a].where} as {rows[b].where}" for a, b in same_calls if a not in equal),
             "vary the values, or the test measures memory",
         ),
-        *_repeats(rows),
+        *_repeats(rows, splits, pairs),
     ]
 
 
@@ -61,41 +67,53 @@ def near_pairs(texts: Sequence[str], splits: Sequence[str], limit: float = NEAR)
     common, one of the first |A| - ceil(limit·|A|) + 1 of each (prefix filtering; Bayardo et al., WWW 2007). Only rows
     that share such a 3-gram are compared.
     """
-    sets = [grams(text[:MAX_COMPARED]) for text in texts]
     if len(set(splits)) < 2:
         return
+    numbers: dict[str, int] = {}
+    sets = [array("I", (numbers.setdefault(g, len(numbers)) for g in grams(text[:MAX_COMPARED]))) for text in texts]
     often = Counter(gram for found in sets for gram in found)
-    index: dict[str, list[int]] = defaultdict(list)
-    for i, mine in enumerate(sets):
+    index: dict[str, dict[int, list[int]]] = {split: defaultdict(list) for split in splits}
+    for i, found in enumerate(sets):
+        mine = set(found)
         rare = sorted(mine, key=lambda gram: (often[gram], gram))[: len(mine) - math.ceil(limit * len(mine)) + 1]
         seen: set[int] = set()
         for gram in rare:
-            seen.update(index[gram])
-            index[gram].append(i)
+            seen.update(*(rows[gram] for split, rows in index.items() if split != splits[i] and gram in rows))
+            index[splits[i]][gram].append(i)
         for j in sorted(seen):
             small, large = sorted((len(mine), len(sets[j])))
-            if splits[i] == splits[j] or small <= limit * large:
+            if small <= limit * large:
                 continue
-            both = len(mine & sets[j])
+            both = len(mine.intersection(sets[j]))
             alike = both / (small + large - both)
             if alike > limit:
                 yield i, j, alike
                 break
 
 
-def _across(rows: Sequence[Placed], keys: Sequence[str]) -> list[tuple[int, int]]:
+def _across(splits: Sequence[str], keys: Sequence[str]) -> list[tuple[int, int]]:
     """Each row whose key an earlier split has, with the first row that has it; empty keys do not count."""
     first: dict[str, int] = {}
     found = []
     for i, key in enumerate(keys):
-        if key and rows[first.setdefault(key, i)].split != rows[i].split:
+        if key and splits[first.setdefault(key, i)] != splits[i]:
             found.append((i, first[key]))
     return found
 
 
 def _state_and_calls(record: Record) -> str:
     state = [m["content"] for m in record.messages if m["role"] == "system"]
-    return dump_json([state, _canonical(record.gold)]) if record.gold else ""
+    return _digest(dump_json([state, _canonical(record.gold)])) if record.gold else ""
+
+
+def _prompt_and_answer(record: Record) -> tuple[str, str]:
+    tools = sorted(tool["function"]["name"] for tool in record.tools)
+    prompt, answer = [_canonical(record.prompt), tools], _canonical(record.messages[-1])
+    return _digest(normalised(dump_json(prompt))), _digest(normalised(dump_json(answer)))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _canonical(value: Any) -> Any:
@@ -104,17 +122,14 @@ def _canonical(value: Any) -> Any:
     return [_canonical(v) for v in value] if isinstance(value, list) else value
 
 
-def _repeats(rows: Sequence[Placed]) -> list[Finding]:
+def _repeats(rows: Sequence[Placed], splits: Sequence[str], pairs: Sequence[tuple[str, str]]) -> list[Finding]:
     """Rows of one split with the same prompt: given twice, or answered in two ways."""
     first: dict[tuple[str, str], tuple[int, str]] = {}
     twice, differing = list[str](), list[str]()
-    for i, row in enumerate(rows):
-        tools = sorted(tool["function"]["name"] for tool in row.record.tools)
-        prompt = normalised(dump_json([_canonical(row.record.prompt), tools]))
-        answer = normalised(dump_json(_canonical(row.record.messages[-1])))
-        j, other = first.setdefault((row.split, prompt), (i, answer))
+    for i, (split, (prompt, answer)) in enumerate(zip(splits, pairs, strict=True)):
+        j, other = first.setdefault((split, prompt), (i, answer))
         if j != i:
-            (twice if answer == other else differing).append(f"{row.where} as {rows[j].where}")
+            (twice if answer == other else differing).append(f"{rows[i].where} as {rows[j].where}")
     return [
         *finding("warning", "the same row twice", twice, "keep one of each: repetition gives a row more weight"),
         *finding(

@@ -1,19 +1,30 @@
 """What is wrong, or unwise, in files that somebody wants to train on: `check_files(paths) -> CheckReport`."""
 
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from data.check.balance import lopsided, tally
-from data.check.finding import Finding, Placed, losses, rejections
+from data.check.finding import Finding, PlacedRows, losses, rejections
 from data.check.labels import label_problems
 from data.check.leaks import leaks
 from data.check.lengths import Lengths, find_tokenizer, row_lengths, summarised
 from data.check.prefix import Characters, Shared, shared_prefixes
-from data.formats.reading import Loaded, read_file
+from data.formats.reading import Loaded, Rejected, read_file
+from data.formats.rows import Row
+from data.load import evenly_spaced
+from data.record import Record
+from data.stored import RecordWriter, StoredRecords
 from tooltune.embedded import EMBEDDED
+
+HELD = 20_000
+"""Records that are held in memory; more stay on disk."""
+SEARCHED = 5_000
+"""Rows of a split that are searched for what they begin with alike, evenly spread."""
 
 
 @dataclass
@@ -76,43 +87,71 @@ def check_files(
     for first, *again in given.values():
         if again:
             say(f"{first} is given twice and checked once")
-    loaded = [read_file(first) for first, *_ in given.values()]
-    placed = [
-        Placed(file.path, line, _split(file, record.meta, len(loaded)), record)
-        for file in loaded
-        for line, record in file.records
-    ]
-    report = CheckReport(files=[_file(file) for file in loaded])
+    with TemporaryDirectory(prefix="tooltune-check-", ignore_cleanup_errors=True) as folder:
+        return _check([first for first, *_ in given.values()], tokenizer, say, Path(folder) / "records.jsonl")
+
+
+def _check(paths: Sequence[Path], tokenizer: str | None, say: Callable[[str], None], spool: Path) -> CheckReport:
+    """Check files.
+
+    Args:
+        spool: where their records are written.
+    """
+    report = CheckReport()
+    loaded: list[Loaded] = []
+    places: list[tuple[Path, int, str]] = []
+    with RecordWriter(spool) as writer:
+        for path in paths:
+            report.files.append(_read(path, len(paths), writer, places, loaded))
+    stored = StoredRecords(spool)
+    records: Sequence[Record] = stored if len(stored) > HELD else list(stored)
+    placed = PlacedRows(records, places)
     report.tools, report.buckets, report.languages = tally(placed)
-    found = [*rejections(loaded), *losses(loaded), *leaks(placed), *label_problems(placed), *lopsided(placed)]
+    found = [*rejections(loaded), *losses(loaded), *leaks(placed), *label_problems(placed)]
+    found += lopsided(placed, report.tools)
     report.findings = sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.level))
     if placed:
         measured = find_tokenizer(tokenizer, say)
-        records = [row.record for row in placed]
         whole = row_lengths(records, measured or Characters(), "signature")
         if measured:
             counts = {"signature": whole, "json": row_lengths(records, measured, "json")}
             styles = {style: summarised(each) for style, each in counts.items()}
             report.tokens = Lengths(tokenizer or EMBEDDED, styles)
-        for split in dict.fromkeys(row.split for row in placed):
-            there = [i for i, row in enumerate(placed) if row.split == split]
+        for split in dict.fromkeys(split for _, _, split in places):
+            every = [i for i, (_, _, other) in enumerate(places) if other == split]
+            there = evenly_spaced(every, SEARCHED)
+            if len(there) < len(every):
+                say(f"{split}: what rows begin with alike is that of {len(there):,} of its {len(every):,} rows")
             rows, lengths = [records[i] for i in there], [whole[i] for i in there]
             report.shared[split] = shared_prefixes(rows, lengths, measured)
     return report
 
 
-def _split(file: Loaded, meta: dict[str, Any], files: int) -> str:
-    return str(meta.get("split") or file.path.name) if files == 1 else str(file.path)
+def _read(
+    path: Path, files: int, writer: RecordWriter, places: list[tuple[Path, int, str]], loaded: list[Loaded]
+) -> dict[str, Any]:
+    """Read a file into the writer, its places and what was lost into the lists; returns its line of the report."""
+    calls: Counter[int] = Counter()
+    rejected: list[Rejected] = []
 
+    def take(line: int, record: Record) -> None:
+        writer.add(record)
+        split = str(record.meta.get("split") or path.name) if files == 1 else str(path)
+        places.append((path, line, sys.intern(split)))
+        calls[min(len(record.gold), 2)] += 1
 
-def _file(file: Loaded) -> dict[str, Any]:
-    calls = Counter(min(len(record.gold), 2) for _, record in file.records)
+    def reject(entry: Rejected) -> None:  # without the row itself, which may be any number of megabytes
+        rejected.append(Rejected(Row(entry.row.line, ""), entry.error))
+
+    file = read_file(path, take=take, reject=reject)
+    file.rejected = rejected
+    loaded.append(file)
     return {
-        "path": str(file.path),
+        "path": str(path),
         "format": file.format,
         "rows": file.rows,
-        "records": len(file.records),
-        "rejected": len(file.rejected),
+        "records": calls.total(),
+        "rejected": len(rejected),
         "no_call": calls[0],
         "one_call": calls[1],
         "several_calls": calls[2],

@@ -5,6 +5,16 @@ from typing import Any
 
 from data.formats.rows import rows_of
 
+FOLDERS = ("possible_answer", "multi_turn_func_doc")
+"""Where companions stand: what is made of a data file is made of these too (`companions`)."""
+
+
+def companions(file: Path) -> list[Path]:
+    """Every file that may be a companion of a data file, near it or up to two folders above."""
+    above = [file.parent / up for up in ("", "..", "../..")]
+    found = (path for folder in above for name in FOLDERS for path in (folder / name).glob("*"))
+    return sorted(path for path in found if path.is_file())
+
 
 class Beside:
     """Looks up companions of one data file; each is read once.
@@ -24,6 +34,7 @@ class Beside:
             InputError: it exists but cannot be read.
         """
         if places not in self._read:
+            assert all(Path(place).parent.name in FOLDERS for place in places), "see FOLDERS"
             paths = [self.file.parent / place for place in places]
             found = next((path for path in paths if path.is_file()), None)
             rows = [row.value for row in rows_of(found)] if found else []

@@ -2,15 +2,16 @@
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from data.formats.companion_files import Beside
-from data.formats.detect import detect
+from data.formats.detect import SAMPLE, detect
 from data.formats.keys import CONTROL, CUT, SYNTAX, Loss, losses, refuse_wrong
 from data.formats.names import make_legal
 from data.formats.rows import Row, rows_of
@@ -19,6 +20,8 @@ from tooltune.errors import InputError
 from tooltune.files import dump_json
 
 MAX_RECORDS_A_ROW = 1000
+MAX_HEAD = 10_000
+"""Rows that are looked at to find one that can be read."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class Loaded:
     Attributes:
         format: the name of the format it was read as.
         rows: how many rows it has; one row may make several records.
-        records: (line, record) in the file's order.
-        rejected: the rows that made no record, or not all of theirs.
+        records: (line, record) in the file's order; empty where they were handed on.
+        rejected: the rows that made no record, or not all of theirs; empty where they were handed on.
         lost: for each kind of thing that records lose of their rows, how often, by key (or by line, as text).
     """
 
@@ -63,32 +66,44 @@ class Loaded:
         return [f"{self.path}: {loss.what}: {_counts(found)}" for loss, found in self.lost.items()]
 
 
-def read_file(path: str | Path, *, mend: bool = False) -> Loaded:
+def read_file(
+    path: str | Path,
+    *,
+    mend: bool = False,
+    take: Callable[[int, Record], None] | None = None,
+    reject: Callable[[Rejected], None] | None = None,
+) -> Loaded:
     """Read a file in the format that it has.
 
     Args:
         mend: bring records into shape too (arguments as text, tools without the wrapper, …), as for any other format;
             otherwise a record must be right as it stands.
+        take, reject: handed each line and record, and each rejected row, as they are read, so that a file of any length
+            takes little memory; None: they are kept.
 
     Raises:
-        InputError: the file cannot be read, has no rows, or no known format.
+        InputError: the file cannot be read, has no rows, or no known format; or what `take` and `reject` raise.
     """
     path = Path(path)
-    rows = list(rows_of(path))
-    readable = [row.value for row in rows if row.error is None]
-    if rows and not readable:
-        assert rows[0].error
-        raise rows[0].error
+    rows = rows_of(path)
+    head, readable = _head(rows)
+    if head and not readable:
+        assert head[0].error
+        raise head[0].error
     try:
         module = detect(readable, path)
     except InputError:
-        if broken := rows and (rows[0].error or rows[-1].error):  # cut off, or no JSON at all: that comes first
+        last = deque(chain(head, rows), maxlen=1)
+        if broken := head and (head[0].error or last[0].error):  # cut off, or no JSON at all: that comes first
             raise broken from None
         raise
-    loaded = Loaded(path, module.NAME, len(rows))
+    loaded = Loaded(path, module.NAME)
+    take = take or (lambda line, record: loaded.records.append((line, record)))
+    reject = reject or loaded.rejected.append
     beside, lines = Beside(path), dict[str, int]()
     native = module.NAME == "records"
-    for row in rows:
+    for row in chain(head, rows):
+        loaded.rows += 1
         where = f"{path}:{row.line}"
         try:
             if row.error:
@@ -97,7 +112,7 @@ def read_file(path: str | Path, *, mend: bool = False) -> Loaded:
                 refuse_wrong(row.value)
             made = [row.value] if native and not mend else _made(module, row, beside)
         except InputError as e:
-            loaded.rejected.append(Rejected(row, InputError(e.what, where=where, fix=e.fix)))
+            reject(Rejected(row, InputError(e.what, where=where, fix=e.fix)))
             continue
         counted = False
         for candidate in made:
@@ -105,19 +120,32 @@ def read_file(path: str | Path, *, mend: bool = False) -> Loaded:
                 record = Record.from_dict(candidate, where=where)
             except InputError as e:
                 fix = _MENDS if native and not mend and _mendable(module, row, beside) else e.fix
-                loaded.rejected.append(Rejected(row, InputError(e.what, where=e.where, fix=fix)))
+                reject(Rejected(row, InputError(e.what, where=e.where, fix=fix)))
                 continue
             try:
                 _own_id(record, row, lines, path, native)
                 found = [*([] if counted else losses(row.value, module.NAME)), *_lost_of(record, candidate)]
             except InputError as e:
-                loaded.rejected.append(Rejected(row, InputError(e.what, where=e.where or where, fix=e.fix)))
+                reject(Rejected(row, InputError(e.what, where=e.where or where, fix=e.fix)))
             else:
                 counted = True  # what a row loses is lost once, however many records it makes
-                loaded.records.append((row.line, record))
                 for loss, key in found:
                     loaded.lost.setdefault(loss, Counter())[key or f"line {row.line}"] += 1
+                take(row.line, record)
     return loaded
+
+
+def _head(rows: Iterator[Row]) -> tuple[list[Row], list[Any]]:
+    """The first rows, as many as tell the format, and the values of those that can be read."""
+    head: list[Row] = []
+    readable: list[Any] = []
+    for row in rows:
+        head.append(row)
+        if row.error is None:
+            readable.append(row.value)
+        if len(readable) == SAMPLE or len(head) == MAX_HEAD:
+            break
+    return head, readable
 
 
 _MENDS = "`python -m data convert FILE --to records` mends it"

@@ -1,20 +1,24 @@
 """The rows of a file, each with its line: JSON Lines, or one JSON document (a list, or objects one after the other).
 
 A row that cannot be read comes back as an error with its text, so that it is never lost and the next ones are read.
+JSON Lines are read line by line, however many there are; a document is read whole.
 """
 
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from data.formats.literals import check_depth, decoder, excerpt, unwritable
 from tooltune.errors import InputError
 from tooltune.files import BOM
 
 MAX_FILE = 2**30
-"""Bytes of a file that is read at once."""
+"""Bytes of a document, or of a line, that is read at once."""
+HEAD = 2**16
+"""Bytes at the start of a file that tell what it is."""
 MAX_ROW = 8 * 2**20
 """Characters of one row."""
 
@@ -39,25 +43,26 @@ def rows_of(path: Path) -> Iterator[Row]:
     """Every row of a file.
 
     Raises:
-        InputError: the file is missing, is no file or no text, or is larger than MAX_FILE.
+        InputError: the file is missing, is no file or no text, or is a document, or has a line, larger than MAX_FILE.
     """
-    raw = _bytes(path).removeprefix(BOM)
-    if path.suffix.lower() in (".csv", ".tsv"):
-        raise InputError("a table is not read", where=str(path), fix=_LINES)
-    if other := next((what for start, what in _OTHER.items() if raw.startswith(start)), None):
-        raise InputError(f"this is {other}", where=str(path), fix=_UTF8 if "UTF" in other else _LINES)
-    if raw.lstrip()[:1] == b"[" or _spread(raw):
-        try:
-            text = raw.decode("utf-8")
-        except UnicodeDecodeError as e:
-            number = raw.count(b"\n", 0, e.start) + 1
-            raise InputError("the file is not UTF-8", where=f"{path}:{number}", fix=_UTF8) from None
-        yield from _document(text, path)
-        return
-    for number, line in enumerate(raw.split(b"\n"), start=1):
-        line = line.removeprefix(BOM)  # files that were joined have one in the middle
-        if line.strip():
-            yield _row(line, number, path)
+    with _opened(path) as file:
+        head = file.read(HEAD).removeprefix(BOM)
+        if path.suffix.lower() in (".csv", ".tsv"):
+            raise InputError("a table is not read", where=str(path), fix=_LINES)
+        if other := next((what for start, what in _OTHER.items() if head.startswith(start)), None):
+            raise InputError(f"this is {other}", where=str(path), fix=_UTF8 if "UTF" in other else _LINES)
+        document = head.lstrip()[:1] == b"[" or _spread(head)
+        file.seek(0)
+        if not document:
+            yield from _lines(file, path)
+            return
+        raw = _bounded(file.read(MAX_FILE + 1), path).removeprefix(BOM)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as e:
+        number = raw.count(b"\n", 0, e.start) + 1
+        raise InputError("the file is not UTF-8", where=f"{path}:{number}", fix=_UTF8) from None
+    yield from _document(text, path)
 
 
 _UTF8 = "save the file as UTF-8 (not CP949 / EUC-KR, not UTF-16)"
@@ -74,22 +79,39 @@ _OTHER = {
 """The first bytes of files that people give by mistake."""
 
 
-def _bytes(path: Path) -> bytes:
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE:
-            raise InputError(f"{size / 2**30:.1f} GiB are more than is read at once", where=str(path), fix="split it")
-        return path.read_bytes()
+        file = path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
         raise InputError("no such file", where=str(path), fix="check the path") from None
     except OSError as e:
         raise InputError(f"cannot be read as a file ({e.strerror})", where=str(path), fix="check the path") from None
     except ValueError:  # a zero byte in the path
         raise InputError("no such file", where=repr(str(path)), fix="check the path") from None
+    with file:
+        yield file
+
+
+def _lines(file: IO[bytes], path: Path) -> Iterator[Row]:
+    for number, line in enumerate(iter(lambda: file.readline(MAX_FILE + 1), b""), start=1):
+        line = _bounded(line, path).removeprefix(BOM)  # files that were joined have one in the middle
+        if line.strip():
+            yield _row(line, number, path)
+
+
+def _bounded(raw: bytes, path: Path) -> bytes:
+    if len(raw) > MAX_FILE:
+        raise InputError(
+            f"a document, or a line, of more than {MAX_FILE / 2**30:.0f} GiB is not read",
+            where=str(path),
+            fix="write JSON Lines, one JSON object a line",
+        )
+    return raw
 
 
 def _spread(raw: bytes) -> bool:
-    """Whether the first object goes over several lines."""
+    """Whether the first object goes over several lines, as far as the start of a file shows it."""
     first = raw.lstrip().split(b"\n", 1)[0].strip()
     return first.startswith(b"{") and b"\n" in raw.strip() and (first == b"{" or first.endswith((b",", b"{", b"[")))
 

@@ -121,7 +121,8 @@ def prove(trained: "Trained", file: Path, rows: int, say: Say) -> None:
     Raises:
         JobFailed: one differs, with the first difference.
     """
-    from data.load import evenly_spaced, read_splits
+    from data.load import evenly_spaced
+    from data.splits import read_splits
     from finetune.export.llama_cpp import serving
     from finetune.export.proof import llama_cpp_prompt, prove_template, transformers_prompt
 

@@ -40,7 +40,7 @@ def pieces(example: Example, tokenizer: Any) -> list[Piece]:
     """Cut a rendered row into pieces; a byte-level tokenizer splits a Hangul syllable over up to three tokens."""
     found: list[Piece] = []
     waiting: list[int] = []
-    for token, role in zip(example.input_ids, example.roles, strict=True):
+    for token, role in zip(map(int, example.input_ids), example.roles, strict=True):
         waiting.append(token)
         text = tokenizer.decode(waiting, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         if "\ufffd" not in text or len(waiting) > 8:

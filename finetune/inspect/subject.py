@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data.load import read_splits, row_of, rows_of
+from data.load import row_of, rows_of
 from data.render import Example, render
+from data.splits import read_splits
 from data.template import Template
 from finetune.diagnose import best_row
 from finetune.history import read_history

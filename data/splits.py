@@ -1,0 +1,76 @@
+"""The rows of a run by split, read and checked once: the next start finds them on disk."""
+
+from contextlib import ExitStack
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from data.cache import code_digest, kept
+from data.formats.companion_files import companions
+from data.load import SPLITS, stream_splits, to_stderr
+from data.record import Record
+from data.stored import RecordWriter, StoredRecords
+from data.tools import with_visible_tools
+from tooltune.config import Data
+from tooltune.console import ticking
+from tooltune.files import dump_json, file_digest, read_jsonl
+
+
+def read_splits(data: Data, test: Path | None = None) -> dict[str, StoredRecords]:
+    """The rows of a run, by split, with their tools as the model sees them; under `train` those that train.
+
+    Args:
+        test: a file that takes the place of the test split.
+
+    Raises:
+        InputError: as `stream_splits`.
+    """
+    files = {"train": data.train, "validation": data.validation, "test": test or data.test}
+    folder = kept("records", _facts(data, files), lambda new: _write(new, data, files))
+    for _, line in read_jsonl(folder / "said.jsonl"):
+        to_stderr(line)
+    return {name: StoredRecords(folder / f"{name}.jsonl") for name in SPLITS}
+
+
+def _facts(data: Data, files: dict[str, Path | None]) -> dict[str, Any]:
+    """All that decides what the rows are."""
+    there = [path for path in files.values() if path and path.is_file()]  # what is missing is told when it is read
+    beside = sorted({found for path in there for found in companions(path)})
+    return {
+        "files": {name: str(path) if path else None for name, path in files.items()},
+        "digests": {str(path): file_digest(path) for path in [*there, *beside]},
+        "shown": {"max_tools": data.max_tools, "descriptions": data.descriptions, "limit": data.limit},
+        "code": code_digest("tooltune", "data"),
+        "jsonschema": version("jsonschema"),
+    }
+
+
+def _write(folder: Path, data: Data, files: dict[str, Path | None]) -> None:
+    """Read the files into one of records for each split, and what was said of them."""
+    said: list[str] = []
+    with ExitStack() as stack:
+        writers = {name: stack.enter_context(RecordWriter(folder / f"{name}.jsonl")) for name in SPLITS}
+        total = sum(map(_lines, filter(None, files.values())))
+        tick = stack.enter_context(ticking(Console(stderr=True), "reading rows", total))
+
+        def put(split: str, record: Record) -> None:
+            tick()
+            if split == "train" and data.limit and len(writers[split].starts) >= data.limit:
+                return
+            writers[split].add(with_visible_tools(record, max_tools=data.max_tools, descriptions=data.descriptions))
+
+        train, validation, test = files.values()
+        assert train
+        stream_splits(train, validation, test, put, said.append)
+    (folder / "said.jsonl").write_text("".join(dump_json(line) + "\n" for line in said), encoding="utf-8")
+
+
+def _lines(path: Path) -> int:
+    """About as many rows as a file has; 0 of one that cannot be read, which is told when it is."""
+    try:
+        with path.open("rb") as file:
+            return sum(part.count(b"\n") for part in iter(lambda: file.read(2**20), b""))
+    except OSError:
+        return 0
