@@ -17,7 +17,7 @@ from typing import Any
 from tooltune.errors import InputError
 from tooltune.files import dump_json, write_json
 
-MOST = 20 * 2**30
+MOST = 10 * 2**30
 """Bytes of all entries together; the one in use is kept, whatever its size."""
 ROOT = Path(__file__).resolve().parent.parent
 

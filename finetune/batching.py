@@ -11,6 +11,7 @@ from torch.utils.data import Sampler
 from data.render import IGNORED, Example
 from data.stored import StoredExamples
 from tooltune.config import Train
+from tooltune.launch import processes, rank
 
 
 class EpochOrder(Sampler[int]):
@@ -58,6 +59,31 @@ class EpochOrder(Sampler[int]):
             near = sorted(rows[start : start + pool], key=lambda row: self.lengths[row])
             batches += [near[i : i + self.batch] for i in range(0, len(near), self.batch)]
         return _shuffled(batches, self.batch, rng)
+
+
+class ShareOfSteps(Sampler[list[int]]):
+    """The micro-batches of one of several processes. Each step's rows are cut into as many micro-batches for each; of a
+    short last step some have fewer rows, or none.
+
+    Args:
+        sampler: the order of all rows; the trainer tells it the epoch.
+        micro_batch, accumulation: of this process.
+    """
+
+    def __init__(self, sampler: EpochOrder, micro_batch: int, accumulation: int) -> None:
+        self.sampler, self.batch_size, self.drop_last = sampler, micro_batch, False
+        self.accumulation = accumulation
+
+    def __len__(self) -> int:
+        return -(-len(self.sampler) // self.sampler.batch) * self.accumulation
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order, size = self.sampler.order(), self.batch_size
+        for step in range(0, len(order), self.sampler.batch):
+            rows = order[step : step + self.sampler.batch]
+            for micro_step in range(self.accumulation):
+                start = (micro_step * processes() + rank()) * size
+                yield rows[start : start + size]
 
 
 def epoch_order(train: Train, lengths: Sequence[int], families: Sequence[int] | None) -> EpochOrder:

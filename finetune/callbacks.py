@@ -15,6 +15,7 @@ from finetune.interrupts import Interrupts
 from finetune.memory.overheads import CONTEXT
 from finetune.rate import Meter
 from finetune.system import SystemMonitor
+from finetune.together import summed
 from finetune.trackers import Tracker, named
 from tooltune.console import progress
 from tooltune.cuda import lends_main_memory
@@ -76,7 +77,7 @@ class Recorder(TrainerCallback):
             logs.update(self.meter.read(self.busy))
         event = {"step": state.global_step, **logs}
         if "loss" in logs:
-            batch = args.per_device_train_batch_size * args.gradient_accumulation_steps
+            batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
             if self.busy:  # a step that failed is logged without having ended
                 event["samples_per_second"] = round((state.global_step - self.logged_at) * batch / self.busy, 3)
             self.busy, self.logged_at = 0.0, state.global_step
@@ -270,6 +271,7 @@ class StopOnInterrupt(TrainerCallback):
         self.interrupts = interrupts
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.interrupts.pressed = bool(summed([float(self.interrupts.pressed)])[0])  # all stop at the same step
         if self.interrupts.pressed:
             control.should_save = control.should_training_stop = True
             control.should_evaluate = False

@@ -7,6 +7,7 @@ from data.record import Record
 from data.render import render_prompt
 from finetune.device import Device
 from finetune.rows import Prepared
+from finetune.together import gathered, share
 from tooltune.config import Config
 from tooltune.errors import InputError
 
@@ -39,7 +40,7 @@ def scorer(
     from eval.generate import generate, safe_batch, saying
     from eval.load import dense_copy
 
-    prompts = [render_prompt(r, prepared.tokenizer, prepared.template) for r in records]
+    prompts = [render_prompt(r, prepared.tokenizer, prepared.template) for r in share(records)]
     copy: dict[str, Any] = {"trained": dtype, "load_in_4bit": config.model.load_in_4bit}
     safe: list[int] = []  # found at the first call
 
@@ -49,11 +50,12 @@ def scorer(
 
     def run(model: Any) -> dict[str, float]:
         asked = dense_copy(model, prepared.folder, **copy) if device.kind == "cpu" else model
-        if not safe:
+        if prompts and not safe:
             wanted = config.eval.generate_batch
             safe.append(safe_batch(asked, prepared.tokenizer, prompts, batch=wanted, warn=warn))
         limit = config.eval.max_new_tokens
-        outputs = generate(asked, prepared.tokenizer, prompts, max_new_tokens=limit, batch=safe[0], shrunk=shrunk)
+        options: dict[str, Any] = {"max_new_tokens": limit, "batch": safe[0], "shrunk": shrunk} if prompts else {}
+        outputs = gathered(generate(asked, prepared.tokenizer, prompts, **options) if prompts else [])
         pairs = zip(records, outputs, strict=True)
         samples = [Sample.from_record(r, o.text, truncated=o.truncated) for r, o in pairs]
         headline = score(samples, family=prepared.template.family)["headline"]

@@ -14,6 +14,17 @@ def use_row_order(trainer: Any, order: Any) -> None:
     trainer._get_train_sampler = lambda *_: order
 
 
+def own_loader(trainer: Any, batches: Any) -> Any:
+    """A loader of a trainer's training rows in these batches, which accelerate does not divide among the processes."""
+    from accelerate.data_loader import prepare_data_loader
+    from torch.utils.data import DataLoader
+
+    loader = DataLoader(trainer.train_dataset, batch_sampler=batches, collate_fn=trainer.data_collator)
+    return prepare_data_loader(
+        loader, trainer.args.device, num_processes=1, process_index=0, put_on_device=True, rng_types=[]
+    )
+
+
 def save_inside(trainer: Any, context: Callable[[], AbstractContextManager[Any]]) -> None:
     """Let a Trainer save each of its checkpoints inside a context of its own."""
     save = trainer._save_checkpoint
@@ -23,6 +34,11 @@ def save_inside(trainer: Any, context: Callable[[], AbstractContextManager[Any]]
             save(*args, **kwargs)
 
     trainer._save_checkpoint = surrounded
+
+
+def keep_no_random_state(trainer: Any) -> None:
+    """Let a Trainer that is not the first of several leave checkpoints alone: each would add a file of its own."""
+    trainer._save_rng_state = lambda output_dir: None
 
 
 def save_checkpoint(trainer: Any) -> None:

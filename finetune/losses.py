@@ -6,7 +6,9 @@ from typing import Any
 
 from data.render import IGNORED, Example, Role
 from finetune.shared_prefix import kin
+from finetune.together import share, summed
 from tooltune.config import RoleWeights
+from tooltune.launch import processes
 
 HEAD_ROWS = 128
 """Supervised tokens that meet the LM head at once in evaluation, and in `explain`, which keeps their logits: with a
@@ -88,7 +90,7 @@ def evaluation_loss(
     for number, example in zip(families, examples, strict=True):
         longest[number] = max(longest[number], len(example.input_ids))
     order = sorted(range(len(examples)), key=lambda i: (-longest[families[i]], families[i], len(examples[i].input_ids)))
-    for start in range(0, len(order), micro_batch):
+    for start in share(range(0, len(order), micro_batch)):
         rows = [examples[i] for i in order[start : start + micro_batch]]
         batch = join([features(r) for r in rows])
         parts = batch.get("passes") or [batch]
@@ -104,6 +106,10 @@ def evaluation_loss(
             chosen = losses[roles == role]
             nll[role] = nll.get(role, 0.0) + chosen.sum().item()
             count[role] = count.get(role, 0) + len(chosen)
+    if processes() > 1:
+        sums = [summed([of.get(role, 0.0) for role in Role]) for of in (nll, count)]
+        count = {role: int(n) for role, n in zip(Role, sums[1], strict=True) if n}
+        nll = {role: sums[0][role] for role in count}
     metrics = {"eval_loss": sum(nll.values()) / sum(count.values())}
     for role in sorted(nll):
         name = Role(role).name.lower()

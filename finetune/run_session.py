@@ -1,8 +1,9 @@
 """A run in progress: its folder, its terminal and its settings, through as many attempts as its memory takes."""
 
+import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from rich.console import Console
 
 from finetune.interrupts import Interrupts
 from finetune.runs import create_run, hold
+from finetune.together import of_first
 from tooltune.config import Config
 from tooltune.console import quiet
 from tooltune.errors import InputError
+from tooltune.launch import is_first
 from tooltune.run import read_manifest
 
 
@@ -57,13 +60,16 @@ def open_session(config: Config, preset: str, resume: Path | None) -> Iterator[R
     Raises:
         InputError: the folder cannot be made, or another process trains in it.
     """
-    session = RunSession(resume or create_run(config.name, preset), config, resumed=resume is not None)
+    folder = of_first(lambda: resume or create_run(config.name, preset))
+    session = RunSession(folder, config, resumed=resume is not None)
+    holding, log = (hold(folder), folder / "log.txt") if is_first() else (nullcontext(), Path(os.devnull))
     try:
-        with hold(session.folder), quiet(session.folder / "log.txt") as session.console, session.interrupts:
+        with holding, quiet(log) as session.console, session.interrupts:
+            session.console.quiet = not is_first()
             if resume and (resume / "manifest.json").is_file():
                 session.recoveries = read_manifest(resume)["recoveries"]
             yield session
     except (InputError, KeyboardInterrupt):
-        if not (session.resumed or session.interrupts.begun):
+        if is_first() and not (session.resumed or session.interrupts.begun):
             shutil.rmtree(session.folder, ignore_errors=True)
         raise

@@ -166,7 +166,7 @@ def _lay_out(groups: Sequence[tuple[int, Sequence[dict[str, Any]]]]) -> dict[str
     return {
         "input_ids": torch.tensor([ids]),
         "position_ids": torch.tensor([positions]),
-        "predictors": torch.tensor(predictors),
+        "predictors": torch.tensor(predictors, dtype=torch.int64),
         "layout": Layout(layout),
-        **{key: torch.tensor(v, dtype=torch.float32 if key == "weights" else None) for key, v in extra.items()},
+        **{key: torch.tensor(v, dtype=torch.float32 if key == "weights" else torch.int64) for key, v in extra.items()},
     }

@@ -12,6 +12,7 @@ from finetune.run_session import RunSession
 from finetune.runs import last_checkpoint, step_of
 from tooltune.config import Config
 from tooltune.errors import JobFailed
+from tooltune.launch import processes
 from tooltune.pretrained import resolve
 
 
@@ -57,8 +58,8 @@ def recover(session: RunSession, attempt: Callable[[], Path]) -> Path:
         try:
             return attempt()
         except OutOfMemory as e:
-            if len(session.recoveries) >= session.config.memory.recoveries:
-                raise
+            if processes() > 1 or len(session.recoveries) >= session.config.memory.recoveries:
+                raise  # the other processes have room, and wait: the launcher ends them
             where, said = e.phase, str(e)
         release()  # here the error is gone, and with it the frames that held the model
         session.config = _with_less_memory(session, where, said)

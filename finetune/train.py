@@ -20,10 +20,12 @@ from finetune.run_session import RunSession, open_session
 from finetune.runs import adapter_digest, last_checkpoint, step_of
 from finetune.shortage import phase, recover
 from finetune.summary import tell, write_pages
+from finetune.together import joined, refuse_unsupported
 from finetune.trackers import check_trackers
 from tooltune.config import Config
 from tooltune.cuda import prepare_process
 from tooltune.files import read_jsonl, write_json, write_jsonl
+from tooltune.launch import is_first
 from tooltune.pretrained import resolve
 from tooltune.run import PlannedMemory, point_latest, read_manifest
 
@@ -40,11 +42,12 @@ def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
         JobFailed: training could not go on; checkpoints and figures up to then stay.
         KeyboardInterrupt: stopped by the user, with a checkpoint.
     """
+    refuse_unsupported(config)
     prepare_process()
     check_trackers(config.report)
     records = read_rows(config)
     resolve(config.model.name, print)  # here a download shows its bar; later the libraries' noise is kept away
-    with open_session(config, preset, resume) as session:
+    with joined(), open_session(config, preset, resume) as session:
         return recover(session, lambda: fine_tune(session, records))
 
 
@@ -62,6 +65,8 @@ def fine_tune(session: RunSession, records: Splits) -> Path:
         _try_out(session, trainer, rows)
         _go_back_to(checkpoint, session, trainer, callbacks, rows.length)
         _fit(session, trainer, checkpoint)
+    if not is_first():
+        return session.folder
     best = keep_best(session.config, session.folder, trainer, rows.prepared)
     _finish(session, trainer, best, time.time() - started)
     return session.folder
@@ -148,6 +153,8 @@ def _write_down(session: RunSession, manifest: dict[str, Any], rows: RunRows, ch
         before = read_manifest(folder)
         refuse_mismatch(before, manifest)
         manifest = before | {key: manifest[key] for key in ("planned_memory", "matmul_gflops", "matmul_dtype")}
+    if not is_first():
+        return
     session.config.save(folder / "config.yaml")
     write_json(folder / "manifest.json", manifest | {"recoveries": session.recoveries})
     table: list[dict[str, Any]] = [{"id": e.id, "tokens": len(e.input_ids)} for e in rows.prepared.train.examples]
@@ -174,11 +181,10 @@ def _build(session: RunSession, rows: RunRows, machine: Machine, loaded: Any, me
     from finetune.trainer import TrainingJob, build_trainer
 
     config, folder, say, device, prepared = session.config, session.folder, session.say, machine.device, rows.prepared
-    recorder = Recorder(folder, SystemMonitor(device), open_trackers(config, folder), meter)
+    recorder = Recorder(folder, SystemMonitor(device), open_trackers(config, folder) if is_first() else [], meter)
     named = RunCallbacks(recorder, ProgressLine(session.console), LateEvaluation())
-    callbacks = [
-        recorder,
-        PageWriter(lambda: write_pages(folder, say)),
+    callbacks = [recorder, PageWriter(lambda: write_pages(folder, say))] if is_first() else []
+    callbacks += [
         SpillWarning(session.console, device),
         named.progress,
         StopOnInterrupt(session.interrupts),
@@ -218,14 +224,15 @@ def _go_back_to(
     checkpoint: Path | None, session: RunSession, trainer: Any, callbacks: RunCallbacks, length: Length
 ) -> None:
     """Drop what was recorded after the checkpoint, and make up for an evaluation that it did not live to see."""
+    forget = callbacks.recorder.forget_after if is_first() else lambda step, evaluated: None
     if not checkpoint:
-        callbacks.recorder.forget_after(0, evaluated=False)
+        forget(0, evaluated=False)
         return
     state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
     step = state["global_step"]
     evaluated = any(event["step"] == step and "eval_loss" in event for event in state["log_history"])
     trainer.resumed_epoch = state["epoch"]
-    callbacks.recorder.forget_after(step, evaluated=evaluated)
+    forget(step, evaluated=evaluated)
     if not evaluated and _is_evaluation_step(session.config, length, step):
         callbacks.late_evaluation.missing = lambda: trainer.evaluate_late(str(checkpoint))
     session.say(f"Resuming from step {step}, epoch {state['epoch']:.2f}")

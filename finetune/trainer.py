@@ -13,12 +13,20 @@ from typing import Any
 import torch
 from transformers import Trainer, TrainingArguments
 
-from data.render import Example
+from data.render import IGNORED, Example
 from finetune.attention import ordinary_attention
-from finetune.batching import EpochOrder, collate, epoch_order, to_dataset
+from finetune.batching import EpochOrder, ShareOfSteps, collate, epoch_order, to_dataset
 from finetune.callbacks import mean_loss
 from finetune.device import Device, hand_back_freed_memory
-from finetune.library_internals import note_if_best, restore_random_state, save_checkpoint, save_inside, use_row_order
+from finetune.library_internals import (
+    keep_no_random_state,
+    note_if_best,
+    own_loader,
+    restore_random_state,
+    save_checkpoint,
+    save_inside,
+    use_row_order,
+)
 from finetune.losses import evaluation_loss, scaled_weights, training_loss
 from finetune.models import LoadedModel
 from finetune.packing import Packing
@@ -26,8 +34,10 @@ from finetune.processor import products
 from finetune.rate import Tally
 from finetune.shared_prefix import pack
 from finetune.shortage import OutOfMemory, phase
+from finetune.together import average_gradients, share_of_step
 from tooltune.config import Config
 from tooltune.errors import JobFailed
+from tooltune.launch import is_first, processes
 
 Scorer = Callable[[Any], dict[str, float]]
 
@@ -58,13 +68,20 @@ class TrainingJob:
         return self.config.train.micro_batch * self.config.train.accumulation
 
     @property
+    def own_batch(self) -> tuple[int, int]:
+        """Rows of a micro-batch and micro-batches of a step, of this process."""
+        micro_batch, accumulation = share_of_step(self.config)
+        return (micro_batch * accumulation, 1) if self.packing else (micro_batch, accumulation)
+
+    @property
     def evaluation_batch(self) -> int:
         """Rows of a batch of the evaluation loss; packed, it is cut into passes, and in a larger one more is shared."""
         rows = self.config.eval.micro_batch
         return max(rows, self.packing.rows) if self.packing else rows
 
     def join(self, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """A batch of rows (`batching.features`), packed or padded."""
+        """A batch of rows (`batching.features`), packed or padded; of none, a token without a label."""
+        rows = rows or [{"input_ids": [self.tokenizer.pad_token_id], "labels": [IGNORED], "weights": [0.0]}]
         if self.packing:
             return pack(rows, self.packing.tokens)
         return collate(rows, self.tokenizer.pad_token_id)
@@ -97,6 +114,8 @@ class ToolTrainer(Trainer):
             self.model_accepts_loss_kwargs = True
         use_row_order(self, job.row_order())
         save_inside(self, partial(phase, "save"))
+        if not is_first():
+            keep_no_random_state(self)
 
     def fit(self, checkpoint: Path | None) -> None:
         """Train, from a checkpoint if there is one.
@@ -124,7 +143,14 @@ class ToolTrainer(Trainer):
                 f"the loss is {loss.item()} at step {step}, rows {rows}",
                 "look at these rows; if they are sound, lower train.learning_rate",
             )
+        if processes() > 1 and self.accelerator.sync_gradients:
+            average_gradients(self.model)
         return loss
+
+    def get_train_dataloader(self) -> Any:
+        if processes() == 1:
+            return super().get_train_dataloader()
+        return own_loader(self, ShareOfSteps(self.job.row_order(), *self.job.own_batch))
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -135,7 +161,9 @@ class ToolTrainer(Trainer):
         with products(loaded.fast):
             if not self.own_loss:
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-            loss = training_loss(model, inputs, num_items_in_batch, compiled=loaded.compiled)
+            if processes() > 1:  # the trainer takes the mean over the processes, whose sum is the step's loss
+                num_items_in_batch = num_items_in_batch / processes()
+            loss = training_loss(self.model, inputs, num_items_in_batch, compiled=loaded.compiled)
         return (loss, None) if return_outputs else loss
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
@@ -235,6 +263,7 @@ def build_trainer(
     weights = scaled_weights(job.config.loss.role_weights, job.train)
     # On a CPU no library has a head that leaves out the tokens without a label; the plain arm keeps its library's.
     own_loss = weights is not None or job.packing is not None or (job.device.kind == "cpu" and trl is not False)
+    own_loss |= processes() > 1  # which averages gradients itself, whatever the library's loss and DDP would do
     arguments = _arguments(job, output_dir, warmup_steps) | (extra_arguments or {})
     kind: Any = ToolTrainer
     if uses_trl(job.config, job.device) if trl is None else trl:
@@ -281,8 +310,9 @@ def _with_trl(arguments: dict[str, Any]) -> tuple[type[ToolTrainer], Any]:
 
 
 def _arguments(job: TrainingJob, output_dir: str, warmup_steps: int) -> dict[str, Any]:
-    config, on_cpu, packing = job.config, job.device.kind == "cpu", job.packing
+    config, on_cpu = job.config, job.device.kind == "cpu"
     train, every, best_by = config.train, config.eval.every, config.eval.select_by
+    micro_batch, accumulation = job.own_batch
     strategy: dict[str, Any] = {"eval_strategy": "epoch", "save_strategy": "epoch"}
     if every != "epoch":
         strategy = {"eval_strategy": "steps", "save_strategy": "steps", "eval_steps": every, "save_steps": every}
@@ -291,9 +321,9 @@ def _arguments(job: TrainingJob, output_dir: str, warmup_steps: int) -> dict[str
         "output_dir": output_dir,
         "num_train_epochs": train.epochs,
         "max_steps": train.max_steps or -1,
-        "per_device_train_batch_size": packing.rows if packing else train.micro_batch,
+        "per_device_train_batch_size": micro_batch,
         "per_device_eval_batch_size": config.eval.micro_batch,
-        "gradient_accumulation_steps": 1 if packing else train.accumulation,
+        "gradient_accumulation_steps": accumulation,
         "learning_rate": train.learning_rate,
         "lr_scheduler_type": train.schedule,
         "warmup_steps": warmup_steps,

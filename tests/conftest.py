@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; torch re
 def pytest_configure() -> None:
     """A shell's background job starts with SIGINT ignored, and the tests of Ctrl-C would wait for nothing."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.setdefault("TOOLTUNE_CACHE", str(Path(tempfile.gettempdir()) / "tooltune-tests-rows"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

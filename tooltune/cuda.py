@@ -7,6 +7,8 @@ import os
 import platform
 from typing import Any
 
+from tooltune.launch import local_rank, processes
+
 GIB = 2**30
 CONTEXT = 141 * 2**20
 """Bytes that CUDA takes besides what torch allocates: total - free - reserved after training on a Tesla T4, Linux
@@ -34,21 +36,37 @@ def prepare_process() -> None:
 
 
 def pin_card() -> None:
-    """Let CUDA see one card: the first that the user lists, else the one with the most memory.
+    """Let CUDA see one card: the first that the user lists, else the one with the most memory; of a launcher's
+    processes each its own.
 
     With several, transformers would spread a batch over them, and Trainer's batch would be a multiple of the config's.
     """
     import pynvml
 
     if VISIBLE in os.environ:
-        os.environ[VISIBLE] = _first_listed()
+        listed = os.environ[VISIBLE].split(",")
+        os.environ[VISIBLE] = listed[local_rank() % len(listed)].strip()
         return
     try:
         cards = _cards()
-        if len(cards) > 1:
+        if len(cards) > 1 and processes() > 1:
+            os.environ[VISIBLE] = pynvml.nvmlDeviceGetUUID(cards[local_rank() % len(cards)])
+        elif len(cards) > 1:
             os.environ[VISIBLE] = pynvml.nvmlDeviceGetUUID(_largest(cards))
     except pynvml.NVMLError:  # no driver: nothing to choose from
         return
+
+
+def visible_cards() -> int:
+    """How many cards CUDA would see, asked before `pin_card`; 0 without a driver."""
+    import pynvml
+
+    if VISIBLE in os.environ:
+        return sum(bool(card.strip()) and card.strip() != "-1" for card in os.environ[VISIBLE].split(","))
+    try:
+        return len(_cards())
+    except pynvml.NVMLError:
+        return 0
 
 
 def open_card(uuid: str = "") -> Any:

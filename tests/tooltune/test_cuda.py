@@ -169,3 +169,27 @@ def test_no_usage_is_reported() -> None:
     environment = {k: v for k, v in os.environ.items() if k not in ("HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
     assert done.stdout == "True\n", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("listed", "pinned"), [(None, [ONE, TWO]), ("1,0", ["1", "0"]), ("1", ["1", "1"])])
+def test_each_of_a_launchers_processes_takes_a_card_of_its_own(
+    cards: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, listed: str | None, pinned: list[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("LOCAL_RANK", rank)
+        if listed is None:
+            os.environ.pop("CUDA_VISIBLE_DEVICES", None)
+        else:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+        for _ in range(2):  # once it is pinned, it stays
+            cuda.prepare_process()
+            assert os.environ["CUDA_VISIBLE_DEVICES"] == pinned[int(rank)]
+
+
+def test_visible_cards_are_counted(cards: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cuda.visible_cards() == 2
+    for listed, count in {"": 0, "-1": 0, "1": 1, "0,1": 2, "GPU-1, GPU-2,": 2}.items():
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", listed)
+        assert cuda.visible_cards() == count
