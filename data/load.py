@@ -10,7 +10,7 @@ from typing import TypeVar
 from data.formats.reading import read_file
 from data.record import Record
 from data.tools import with_visible_tools
-from tooltune.config import Data
+from tooltune.config import DataSection
 from tooltune.errors import InputError
 from tooltune.files import dump_json
 
@@ -87,7 +87,7 @@ def load_splits(
     return splits
 
 
-def read_splits(data: Data, test: Path | None = None) -> dict[str, list[Record]]:
+def read_splits(data: DataSection, test: Path | None = None) -> dict[str, list[Record]]:
     """The rows of a run, by split, with their tools as the model sees them; under `train` those that train.
 
     Args:

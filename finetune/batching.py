@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import Sampler
 
 from data.render import IGNORED, Example
-from tooltune.config import Train
+from tooltune.config import TrainSection
 
 
 class EpochOrder(Sampler[int]):
@@ -58,7 +58,7 @@ class EpochOrder(Sampler[int]):
         return _shuffled(batches, self.batch, rng)
 
 
-def epoch_order(train: Train, lengths: Sequence[int], families: Sequence[int] | None) -> EpochOrder:
+def epoch_order(train: TrainSection, lengths: Sequence[int], families: Sequence[int] | None) -> EpochOrder:
     """The order of a run's rows, from its settings; `families` (`shared_prefix.kin`) where prefixes are shared."""
     batch = train.micro_batch * train.accumulation
     return EpochOrder(lengths, batch, seed=train.seed, group=train.group_by_length, kin=families)

@@ -36,7 +36,7 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Model(Section):
+class ModelSection(Section):
     """What is fine-tuned, and with which library."""
 
     name: str
@@ -55,7 +55,7 @@ class Model(Section):
     """Build the model's shape with random weights, no download: for benchmarks."""
 
 
-class Lora(Section):
+class LoraSection(Section):
     """The adapter. Dropout 0 keeps Unsloth's fused kernels."""
 
     r: Positive
@@ -65,7 +65,7 @@ class Lora(Section):
     """Names of linear modules; all-linear: all but the LM head."""
 
 
-class Data(Section):
+class DataSection(Section):
     """Where rows come from, and how they are shown to the model."""
 
     train: Path
@@ -90,7 +90,7 @@ class Data(Section):
     """Take only the first rows of the training split; None: all."""
 
 
-class Train(Section):
+class TrainSection(Section):
     """How the adapter is optimised."""
 
     epochs: Annotated[float, Field(gt=0)]
@@ -137,13 +137,13 @@ class RoleWeights(Section):
     """Of answers in words."""
 
 
-class Loss(Section):
+class LossSection(Section):
     """What is minimised. Evaluation losses are never weighted, so that runs stay comparable."""
 
     role_weights: RoleWeights
 
 
-class Memory(Section):
+class MemorySection(Section):
     """The card's memory: how much may be used, what waits in main memory, what is tried when it runs out."""
 
     card_gb: Annotated[float, Field(ge=0.5, le=1024)] | None = None
@@ -158,7 +158,7 @@ class Memory(Section):
     """How often a run that is out of memory may change a setting and go on, the effective batch kept; 0: it stops."""
 
 
-class Eval(Section):
+class EvalSection(Section):
     """How progress is measured while training."""
 
     every: Literal["epoch"] | Positive
@@ -175,7 +175,7 @@ class Eval(Section):
     max_new_tokens: Positive
 
 
-class Report(Section):
+class ReportSection(Section):
     """Where figures go besides the run folder."""
 
     tensorboard: bool
@@ -190,14 +190,14 @@ class Config(Section):
 
     name: str | None = None
     """The run folder's name; None: preset and time."""
-    model: Model
-    lora: Lora
-    data: Data
-    train: Train
-    loss: Loss
-    memory: Memory
-    eval: Eval
-    report: Report
+    model: ModelSection
+    lora: LoraSection
+    data: DataSection
+    train: TrainSection
+    loss: LossSection
+    memory: MemorySection
+    eval: EvalSection
+    report: ReportSection
 
     @field_validator("name", mode="before")
     @classmethod

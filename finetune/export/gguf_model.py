@@ -19,7 +19,7 @@ TYPES = {"f16": "F16", "bf16": "BF16", "q8_0": "Q8_0"}
 
 
 @dataclass(frozen=True)
-class Family:
+class GgufFamily:
     """What llama.cpp wants otherwise than transformers.
 
     Attributes:
@@ -34,10 +34,10 @@ class Family:
 
 
 FAMILIES = {
-    "gemma3_text": Family("GEMMA3", norm_shift=1.0),
-    "llama": Family("LLAMA", interleaved=True),
-    "qwen2": Family("QWEN2"),
-    "qwen3": Family("QWEN3"),
+    "gemma3_text": GgufFamily("GEMMA3", norm_shift=1.0),
+    "llama": GgufFamily("LLAMA", interleaved=True),
+    "qwen2": GgufFamily("QWEN2"),
+    "qwen3": GgufFamily("QWEN3"),
 }
 
 
@@ -93,7 +93,7 @@ def write_lora_gguf(base: Base, adapter: Adapter, path: Path, name: str) -> None
     _finish(writer)
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], Family]:
+def _read(folder: Path) -> tuple[dict[str, Any], GgufFamily]:
     config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if not (family := FAMILIES.get(config["model_type"])):
         raise InputError(
@@ -104,7 +104,7 @@ def _read(folder: Path) -> tuple[dict[str, Any], Family]:
     return config, family
 
 
-def _writer(path: Path, family: Family, name: str) -> Any:
+def _writer(path: Path, family: GgufFamily, name: str) -> Any:
     import gguf
 
     writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[gguf.MODEL_ARCH[family.arch]], use_temp_file=True)
@@ -149,7 +149,7 @@ def _rope_base(config: dict[str, Any]) -> float:
     return float(rope.get("rope_theta") or config["rope_theta"])
 
 
-def _for_llama_cpp(tensor: Any, name: str, config: dict[str, Any], family: Family) -> Any:
+def _for_llama_cpp(tensor: Any, name: str, config: dict[str, Any], family: GgufFamily) -> Any:
     """A tensor (or LoRA's B) in float32 as llama.cpp reads it, as numpy."""
     if family.norm_shift and name.endswith("norm.weight"):
         tensor = tensor + family.norm_shift
