@@ -8,9 +8,9 @@ import typer
 from eval.commands.compare import compare_runs
 from eval.commands.endpoint import endpoint
 from eval.commands.score import score_file
-from tooltune.cli import DEBUG, Debug, Lang, errors_as_lines
+from tooltune.cli import DEBUG, Debug, Lang, errors_as_lines, new_app
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 
 @app.callback()

@@ -14,10 +14,10 @@ from finetune.inspect.command import explain_command, preview_command
 from finetune.memory.command import plan
 from finetune.report.command import report_command
 from finetune.runs_table import runs_command
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, new_app
 from tooltune.errors import InputError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 
 @app.callback()

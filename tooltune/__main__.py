@@ -7,7 +7,7 @@ import difflib
 import sys
 from importlib import import_module
 
-from tooltune.cli import with_default
+from tooltune.cli import start, with_default
 
 GROUPS = {
     "eval": ("eval.cli", "run", "generate on a split, parse, score, report; also score, compare, endpoint"),
@@ -41,9 +41,9 @@ def main(words: list[str] | None = None) -> None:
     if name in GROUPS:
         module, default, _ = GROUPS[name]
         app = import_module(module).app
-        app(with_default(app, rest, default), prog_name=f"tooltune {name}")
+        start(app, f"tooltune {name}", with_default(app, rest, default))
     elif name in FINETUNE:
-        import_module("finetune.cli").app([name, *rest], prog_name="tooltune")
+        start(import_module("finetune.cli").app, "tooltune", [name, *rest])
     elif name in ("--help", "-h"):
         print(help_text())
     else:

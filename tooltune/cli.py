@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NoReturn
 
 import typer
 
@@ -14,10 +14,38 @@ DEBUG = False
 Lang = Annotated[Literal["ko", "en"], typer.Option(help="the language that the page opens in")]
 
 
+def new_app() -> typer.Typer:
+    """An app for a package's commands, to be run by `start`."""
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def start(app: typer.Typer, called: str, words: list[str] | None = None) -> NoReturn:
+    """Run an app and leave with its exit code: help without words, and a wrong option as lines like any other error.
+
+    Args:
+        called: how it is called: `python -m eval`.
+        words: None: those of the command line.
+    """
+    given = sys.argv[1:] if words is None else words
+    try:
+        # None is left to typer, which expands patterns of files on Windows.
+        code = app(words if given else ["--help"], prog_name=called, standalone_mode=False)
+    except typer.TyperException as e:
+        command = f"{called} {given[0]}" if given[0] in _names(app) else called
+        said = " ".join(e.format_message().split()).removesuffix(".").replace("Value error, ", "")
+        wrong = InputError(said[0].lower() + said[1:], where=command, fix=f"{command} --help says what it takes")
+        print("error: " + "\n".join(wrong.lines()), file=sys.stderr)
+        code = e.exit_code
+    sys.exit(code)
+
+
+def _names(app: typer.Typer) -> set[str]:
+    return {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+
+
 def with_default(app: typer.Typer, words: list[str], default: str) -> list[str]:
     """A command line whose subcommand may be left out: `default` (empty: none) is put before it."""
-    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    given = words and words[0] in (*names, "--help")
+    given = words and words[0] in (*_names(app), "--help")
     return words if given or not default else [default, *words]
 
 

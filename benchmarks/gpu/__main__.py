@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from benchmarks.gpu.steps import LONGER, STEPS
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, new_app, start
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 
 @app.command()
@@ -39,4 +39,4 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    start(app, "python -m benchmarks.gpu")
