@@ -63,10 +63,13 @@ class Domain(Protocol):
         return self.same(state, other)
 
 
-def load_domain(name: str | None) -> Domain | None:
+def load_domain(name: str | None, where: str = "data.domain") -> Domain | None:
     """The domain that a config's `data.domain` names, `module:object` or an installed one; None for None.
 
     Modules of the current folder are found too.
+
+    Args:
+        where: the name was given, for the errors.
 
     Raises:
         InputError: there is none, or it is not a domain.
@@ -78,13 +81,13 @@ def load_domain(name: str | None) -> Domain | None:
         if domain := _installed(name):
             return domain
         known = ", ".join(sorted(entry_points(group=GROUP).names)) or "none"
-        raise InputError(f"no domain {name!r}", where="data.domain", fix=f"installed: {known}; or write module:object")
+        raise InputError(f"no domain {name!r}", where=where, fix=f"installed: {known}; or write module:object")
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     try:
-        return _checked(getattr(import_module(module), attribute), name)
+        return _checked(getattr(import_module(module), attribute), name, where)
     except (ImportError, AttributeError) as e:
-        raise InputError(f"the domain {name!r} cannot be imported ({e})", where="data.domain") from e
+        raise InputError(f"the domain {name!r} cannot be imported ({e})", where=where) from e
 
 
 def domain_of(record: Record, chosen: Domain | None = None) -> Domain | None:
@@ -134,10 +137,10 @@ def _installed(name: str) -> Domain | None:
     return _checked(next(iter(found)).load(), name) if found else None
 
 
-def _checked(found: Any, name: str) -> Domain:
+def _checked(found: Any, name: str, where: str = GROUP) -> Domain:
     domain = found() if isinstance(found, type) else found
     if not isinstance(domain, Domain):
-        raise InputError(f"{name!r} is not a domain", where="data.domain", fix="inherit from data.domain.Domain")
+        raise InputError(f"{name!r} is not a domain", where=where, fix="inherit from data.domain.Domain")
     return domain
 
 

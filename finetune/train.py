@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.domain import load_domain
 from data.record import Record
 from finetune.adapter import keep_best
 from finetune.device import GIB, Device, detect, family_of, precision
@@ -43,6 +44,7 @@ def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
     """
     prepare_process()
     check_trackers(config.report)
+    load_domain(config.data.domain)  # only an evaluation uses it; a wrong name is told before the run
     records = read_rows(config)
     resolve(config.model.name, print)  # here a download shows its bar; later the libraries' noise is kept away
     with open_session(config, preset, resume) as session:

@@ -21,6 +21,9 @@ def endpoint(
     limit: Annotated[int | None, typer.Option(min=1, help="only so many rows, spread over the file")] = None,
     max_tools: Annotated[int | None, typer.Option(min=1, help="offer at most so many tools a row")] = None,
     descriptions: Annotated[bool, typer.Option(help="with the tools' descriptions")] = True,
+    domain: Annotated[
+        str | None, typer.Option(help="what carries the calls out (Execution Accuracy): module:object, or installed")
+    ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="the longest answer")] = 512,
     parallel: Annotated[int, typer.Option(min=1, max=64, help="requests at the same time")] = 4,
     timeout: Annotated[float, typer.Option(min=0.1, help="seconds for one answer")] = 120.0,
@@ -32,6 +35,7 @@ def endpoint(
     with errors_as_lines(debug):
         from rich.console import Console
 
+        from data.domain import load_domain
         from data.load import evenly_spaced, load_records
         from data.tools import with_visible_tools
         from eval.endpoint.answers import Asked, collect, raw_sample, server_sample
@@ -45,7 +49,8 @@ def endpoint(
         from tooltune.run import runs_dir
 
         server = Server(url, timeout=timeout, retries=retries)
-        parse_tool_calls("", family)  # a family that does not exist is told before anything is asked
+        parse_tool_calls("", family)  # a family or a domain that does not exist is told before anything is asked
+        carries_out = load_domain(domain, "--domain")
         records = [
             with_visible_tools(r, max_tools=max_tools, descriptions=descriptions)
             for r in evenly_spaced(load_records(data), limit)
@@ -69,12 +74,13 @@ def endpoint(
         scores: dict[str, dict[str, Any]] = {}
         for name, sample in sides.items():
             samples = [sample(record, answers[record.id]) for record in records]
-            scores[name] = score(samples, family) | {"execution": execution_accuracy(records, samples, family)}
+            executed = execution_accuracy(records, samples, family, carries_out)
+            scores[name] = score(samples, family) | {"execution": executed}
             write_json(folder / f"{name}.json", scores[name])
         if json_out:
             print(dump_json(scores, indent=2))
             return
         title = f"{model} on {data.name}, {len(records)} rows"
-        executed = {name: result["execution"] for name, result in scores.items() if result["execution"]}
-        console.print(rates_table(title, {name: result["headline"] for name, result in scores.items()}, executed))
+        executions = {name: result["execution"] for name, result in scores.items() if result["execution"]}
+        console.print(rates_table(title, {name: result["headline"] for name, result in scores.items()}, executions))
         console.print(f"In {folder}: generations.jsonl, {', '.join(f'{name}.json' for name in scores)}")

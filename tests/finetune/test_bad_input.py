@@ -45,6 +45,12 @@ def test_broken_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"{bad}:2" in refuse(tmp_path, monkeypatch, f"data.train={bad}")
 
 
+@pytest.mark.parametrize("name", ["nowhere", "no_such_module:Domain", "examples.thermostat:TOOLS", "json:Thermostat"])
+def test_a_domain_that_is_none(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = refuse(tmp_path, monkeypatch, f"data.domain={name}")
+    assert message.startswith("error: data.domain: ") and repr(name) in message
+
+
 def test_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_bytes('{"id": "절점"}\n'.encode("cp949"))
