@@ -9,13 +9,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from finetune.diagnose import Language, verdict_word, verdicts
+from finetune.diagnose import verdict_word, verdicts
 from finetune.history import read_history
 from finetune.report.trained import trained
 from tooltune.blocks import ROOT, fill_blocks, renew_pages
 from tooltune.errors import InputError
 from tooltune.files import write_json
 from tooltune.metrics import BY_KIND, METRICS, names, rate_text, whole_percent
+from tooltune.words import Language
 
 MEASURED = ROOT / "docs" / "measured"
 HEADLINE = ("must_call_exact", "abstention", "tool_name_accuracy", "json_validity", "execution_accuracy")

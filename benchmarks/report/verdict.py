@@ -5,7 +5,8 @@ from typing import Any
 
 from benchmarks.report.numbers import figure, percent, signed, times
 from benchmarks.report.tables import MODES, by_mode, longest_of, median, memory_key, shape_name, status_of
-from benchmarks.report.words import Phrase, say
+from benchmarks.report.words import say
+from tooltune.words import Phrase
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from data.render import Role
 from finetune.inspect.explained import Explained, TokenPart
 from finetune.inspect.subject import Subject
 from tooltune.files import atomic_write
-from tooltune.page import read_words, render, sentence
+from tooltune.page import render, sentence
 from tooltune.page.text import visible
+from tooltune.words import read_words
 
 HERE = Path(__file__).parent
 HEAT = (0.9, 0.7, 0.5, 0.25, 0.05)
