@@ -12,6 +12,9 @@ from tooltune.errors import InputError, JobFailed
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 DEBUG = False
 Lang = Annotated[Literal["ko", "en"], typer.Option(help="the language that the page opens in")]
+TerminalLang = Annotated[
+    Literal["ko", "en"] | None, typer.Option(help="language of the report; the system's when left out")
+]
 
 
 def new_app() -> typer.Typer:

@@ -1,17 +1,15 @@
 """`python -m finetune doctor`."""
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines
 
 
 def doctor(
-    lang: Annotated[
-        Literal["ko", "en"] | None, typer.Option(help="language of the report; the system's when left out")
-    ] = None,
+    lang: TerminalLang = None,
     as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False,
     debug: Debug = DEBUG,
 ) -> None:
@@ -22,9 +20,10 @@ def doctor(
         from finetune.doctor import show
         from finetune.doctor.examine import examine
         from finetune.doctor.facts import gather
+        from tooltune.words import system_language
 
         findings = examine(gather())
-        language = lang or show.system_language()
+        language = lang or system_language()
         if as_json:
             typer.echo(json.dumps(show.as_json(findings, language), indent=1, ensure_ascii=False))
         else:
