@@ -16,11 +16,13 @@ from finetune.memory.overheads import CONTEXT
 from finetune.rate import Meter
 from finetune.system import SystemMonitor
 from finetune.trackers import Tracker, named
+from finetune.words import phrase
 from tooltune.console import progress
 from tooltune.cuda import lends_main_memory
 from tooltune.errors import JobFailed
 from tooltune.files import dump_json, read_jsonl, write_jsonl
 from tooltune.metrics import HEADLINE, METRICS
+from tooltune.words import Language
 
 TOOL_METRICS = tuple(metric.key for metric in HEADLINE)
 NOTED = ("tool_name_accuracy", "json_validity", "must_call_exact", "abstention")
@@ -215,8 +217,8 @@ class LateEvaluation(TrainerCallback):
 class ProgressLine(TrainerCallback):
     """A bar with ETA in a terminal; one line each logging step elsewhere; one line an evaluation."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, lang: Language = "en") -> None:
+        self.console, self.lang = console, lang
         self.bar = progress(console)
         self.task: Any = None
         self.started, self.first_step = 0.0, 0
@@ -248,12 +250,13 @@ class ProgressLine(TrainerCallback):
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **kwargs: Any) -> None:
         if state.global_step == 0:
             return
-        rates = {METRICS[key].en_column: metrics.get(f"eval_{key}") for key in NOTED}
+        rates = {METRICS[key].column(self.lang): metrics.get(f"eval_{key}") for key in NOTED}
         parts = [
             f"eval_loss {metrics['eval_loss']:.4f}",
             *(f"{label} {rate:.0%}" for label, rate in rates.items() if rate is not None),
         ]
-        self.console.print(f"  evaluation at step {state.global_step}, epoch {state.epoch:.2f}: {', '.join(parts)}")
+        said = phrase("evaluation", step=state.global_step, epoch=state.epoch, figures=", ".join(parts))
+        self.console.print(said.text(self.lang))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.close()

@@ -14,7 +14,7 @@ from finetune.inspect.command import explain_command, preview_command
 from finetune.memory.command import plan
 from finetune.report.command import report_command
 from finetune.runs_table import runs_command
-from tooltune.cli import DEBUG, Debug, errors_as_lines, new_app
+from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines, new_app
 from tooltune.errors import InputError
 
 app = new_app()
@@ -34,13 +34,16 @@ def train(
     resume: Annotated[
         str | None, typer.Option(help="resume this run (a name, a folder, or 'latest') from its last checkpoint")
     ] = None,
+    lang: TerminalLang = None,
     debug: Debug = DEBUG,
 ) -> None:
     """Train. Without a preset: 6gb where there is CUDA, cpu where there is none."""
     with errors_as_lines(debug):
         from finetune.train import train as run_training
         from tooltune.run import find_run, read_config
+        from tooltune.words import system_language
 
+        language = lang or system_language()
         resume = resume or ("latest" if os.environ.get("RESUME", "0") not in ("", "0") else None)
         if resume:
             source, overrides = named(arguments)
@@ -51,12 +54,12 @@ def train(
                     fix="leave it out: a run is resumed with its own config.yaml",
                 )
             folder = find_run(resume)
-            run_training(read_config(folder, overrides), folder.name, resume=folder)
+            run_training(read_config(folder, overrides), folder.name, resume=folder, lang=language)
             return
         source, config = config_from(arguments, typer.echo)
         if source == "cpu" and named(arguments)[0] is None:
             typer.echo("  A longer run learns more (about an hour on a CPU): make train ARGS=cpu-long")
-        run_training(config, Path(source).stem)
+        run_training(config, Path(source).stem, lang=language)
 
 
 @app.command()

@@ -11,8 +11,10 @@ from data.load import evenly_spaced, read_splits
 from data.record import Record
 from data.render import IGNORED, Example, Rendered, align_end_token, render_all
 from data.template import Template
+from finetune.words import phrase
 from tooltune.config import Config
 from tooltune.pretrained import load_tokenizer, resolve
+from tooltune.words import Phrase
 
 
 @dataclass
@@ -42,7 +44,8 @@ def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any)
     folder = resolve(config.model.name, say)
     tokenizer = load_tokenizer(folder, say)
     template = choose_template(tokenizer, config.data.tools_style, preference=config.data.template)
-    say(f"Chat template: {template.origin} ({template.family}); {template.reason}")
+    origin = phrase(f"origin.{template.origin}")
+    say(phrase("rows.template", origin=origin, family=template.family, reason=template.reason))
     check_roundtrip([*train_rows, *validation], tokenizer, template)
     limits = partial(render_all, max_length=config.data.max_length, too_long=config.data.too_long)
     rendered_train, rendered_validation = (limits(rows, tokenizer, template) for rows in splits)
@@ -54,23 +57,19 @@ def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any)
     return Prepared(folder, tokenizer, template, rendered_train, rendered_validation, scored)
 
 
-def cut_answers(examples: Sequence[Example], most: int) -> str | None:
+def cut_answers(examples: Sequence[Example], most: int) -> Phrase | None:
     """What to say where right answers have more than `most` tokens: generation would cut them off."""
     lengths = [sum(1 for _ in takewhile(lambda label: label != IGNORED, reversed(e.labels))) for e in examples]
     long = [n for n in lengths if n > most]
     if not long:
         return None
-    return (
-        f"{len(long)} of {len(lengths)} right answers in validation are longer than eval.max_new_tokens={most} and can "
-        f"only count as wrong; eval.max_new_tokens={max(long)} holds them all"
-    )
+    return phrase("rows.cut_answers", n=len(long), of=len(lengths), most=most, longest=max(long))
 
 
-def describe_rows(name: str, rendered: Rendered, max_length: int) -> str:
-    """One line on a rendered split, dropped rows included."""
+def describe_rows(split: str, rendered: Rendered, max_length: int) -> Phrase:
+    """One line on a rendered split ("train" or "validation"), dropped rows included."""
     lengths = sorted(len(e.input_ids) for e in rendered.examples)
-    line = f"{name}: {len(lengths)} rows, median {lengths[len(lengths) // 2]} tokens, longest {lengths[-1]}"
-    if rendered.dropped:
-        some = ", ".join(f"{row} ({n})" for row, n in rendered.dropped[:3])
-        line += f"; {len(rendered.dropped)} longer than {max_length} tokens were left out: {some}"
-    return line
+    some = ", ".join(f"{row} ({n})" for row, n in rendered.dropped[:3])
+    dropped = phrase("rows.dropped", n=len(rendered.dropped), most=max_length, some=some) if some else ""
+    figures = {"rows": len(lengths), "median": lengths[len(lengths) // 2], "longest": lengths[-1]}
+    return phrase("rows.split", split=phrase(f"split.{split}"), dropped=dropped, **figures)

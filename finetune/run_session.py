@@ -15,6 +15,7 @@ from tooltune.config import Config
 from tooltune.console import quiet
 from tooltune.errors import InputError
 from tooltune.run import read_manifest
+from tooltune.words import Language, Phrase
 
 
 @dataclass
@@ -25,12 +26,14 @@ class RunSession:
         config: as the last shortage of memory has left it.
         console: the terminal, past the libraries' noise.
         recoveries: what was changed after each shortage of memory, as it stands in the manifest.
+        lang: what it says is in this language.
         longest: tokens of the longest training row; 0 until rows are rendered.
     """
 
     folder: Path
     config: Config
     resumed: bool
+    lang: Language = "en"
     recoveries: list[dict[str, Any]] = field(default_factory=list)
     longest: int = 0
     console: Console = field(init=False)
@@ -40,12 +43,12 @@ class RunSession:
         self.interrupts = Interrupts(self.say, resumed=self.resumed)
 
     def say(self, line: Any) -> None:
-        """Print to the terminal."""
-        self.console.print(line)
+        """Print to the terminal; a phrase in the session's language."""
+        self.console.print(line.text(self.lang) if isinstance(line, Phrase) else line)
 
 
 @contextmanager
-def open_session(config: Config, preset: str, resume: Path | None) -> Iterator[RunSession]:
+def open_session(config: Config, preset: str, resume: Path | None, lang: Language) -> Iterator[RunSession]:
     """Make or reopen a run's folder, hold it for this process, and take over the terminal and Ctrl-C.
 
     A new folder is removed again when the run is stopped before its first step.
@@ -57,7 +60,7 @@ def open_session(config: Config, preset: str, resume: Path | None) -> Iterator[R
     Raises:
         InputError: the folder cannot be made, or another process trains in it.
     """
-    session = RunSession(resume or create_run(config.name, preset), config, resumed=resume is not None)
+    session = RunSession(resume or create_run(config.name, preset), config, resume is not None, lang)
     try:
         with hold(session.folder), quiet(session.folder / "log.txt") as session.console, session.interrupts:
             if resume and (resume / "manifest.json").is_file():

@@ -23,19 +23,22 @@ from finetune.runs import adapter_digest, last_checkpoint, step_of
 from finetune.shortage import phase, recover
 from finetune.summary import tell, write_pages
 from finetune.trackers import check_trackers
+from finetune.words import phrase
 from tooltune.config import Config
 from tooltune.cuda import prepare_process
 from tooltune.files import read_jsonl, write_json, write_jsonl
 from tooltune.pretrained import resolve
 from tooltune.run import PlannedMemory, point_latest, read_manifest
+from tooltune.words import Language
 
 
-def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
+def train(config: Config, preset: str, *, resume: Path | None = None, lang: Language = "en") -> Path:
     """Run a whole fine-tuning and return its folder.
 
     Args:
         preset: names the folder when the config does not.
         resume: a run folder to go on with, from its last checkpoint.
+        lang: what the run says in the terminal is in this language.
 
     Raises:
         InputError: rows, config or model are wrong. Nothing is left behind.
@@ -47,7 +50,7 @@ def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
     load_domain(config.data.domain)  # only an evaluation uses it; a wrong name is told before the run
     records = read_rows(config)
     resolve(config.model.name, print)  # here a download shows its bar; later the libraries' noise is kept away
-    with open_session(config, preset, resume) as session:
+    with open_session(config, preset, resume, lang) as session:
         return recover(session, lambda: fine_tune(session, records))
 
 
@@ -109,11 +112,10 @@ def _start(session: RunSession) -> Machine:
     config, say, device = session.config, session.say, detect()
     family = family_of(resolve(config.model.name, say))
     dtype, reason = precision(config.model.dtype, device, config.model.backend, family)
-    say(f"Run {session.folder}\nDevice: {device.name}, {device.memory_gib:.0f} GiB; precision {dtype} ({reason})")
-    if config.memory.budget_gb and device.kind == "cpu":
-        say("memory.budget_gb has no effect on a processor: it bounds a card's memory")
-    elif config.memory.budget_gb:
-        say(f"Budget: {config.memory.budget_gb:g} GiB of the card (emulated; its speed is not that of a smaller card)")
+    known = {"device": device.name, "memory": device.memory_gib, "dtype": dtype, "reason": reason}
+    say(phrase("run.start", folder=session.folder, **known))
+    if gib := config.memory.budget_gb:
+        say(phrase("run.no_budget") if device.kind == "cpu" else phrase("run.budget", gib=gib))
     prepare_backend(config, device)
     session.interrupts.check()
     return Machine(device, dtype, family)
@@ -136,7 +138,7 @@ def _load(session: RunSession, rows: RunRows, machine: Machine) -> tuple[Any, An
     from finetune.rate import make_meter, measure_ceiling
 
     config, folder = session.config, rows.prepared.folder
-    session.say(f"Loading {config.model.name} with {config.model.backend} …")
+    session.say(phrase("run.loading", model=config.model.name, backend=config.model.backend))
     with phase("load"):
         ceiling = measure_ceiling(config, folder, machine.dtype, machine.device)
         loaded = load(config, folder, machine.dtype, machine.device, session.say)
@@ -178,7 +180,7 @@ def _build(session: RunSession, rows: RunRows, machine: Machine, loaded: Any, me
 
     config, folder, say, device, prepared = session.config, session.folder, session.say, machine.device, rows.prepared
     recorder = Recorder(folder, SystemMonitor(device), open_trackers(config, folder), meter)
-    named = RunCallbacks(recorder, ProgressLine(session.console), LateEvaluation())
+    named = RunCallbacks(recorder, ProgressLine(session.console, session.lang), LateEvaluation())
     callbacks = [
         recorder,
         PageWriter(lambda: write_pages(folder, say)),
@@ -231,7 +233,7 @@ def _go_back_to(
     callbacks.recorder.forget_after(step, evaluated=evaluated)
     if not evaluated and _is_evaluation_step(session.config, length, step):
         callbacks.late_evaluation.missing = lambda: trainer.evaluate_late(str(checkpoint))
-    session.say(f"Resuming from step {step}, epoch {state['epoch']:.2f}")
+    session.say(phrase("run.resumed", step=step, epoch=state["epoch"]))
 
 
 def _is_evaluation_step(config: Config, length: Length, step: int) -> bool:
@@ -251,8 +253,8 @@ def _fit(session: RunSession, trainer: Any, checkpoint: Path | None) -> None:
         point_latest(session.folder)
         trainer.fit(checkpoint)
     if session.interrupts.pressed:
-        session.say(f"Stopped at step {trainer.state.global_step}, checkpoint saved. Resume with: RESUME=1 make train")
-        session.say(f"  or: python -m finetune train --resume {session.folder}")
+        session.say(phrase("run.stopped", step=trainer.state.global_step))
+        session.say(phrase("run.resume_with", folder=session.folder))
         raise KeyboardInterrupt
 
 
@@ -277,24 +279,25 @@ def _finish(session: RunSession, trainer: Any, best: Path, seconds: float) -> No
         row |= {"verdict": word, "best": row["step"] == manifest["best"]["step"]}
     write_jsonl(run / "epochs.jsonl", table)
     write_pages(run, session.say, pictures=True)
-    tell(run, session.console)
+    tell(run, session.console, session.lang)
 
 
 def _tell_rows(config: Config, prepared: Prepared, length: Length, say: Any) -> None:
     say(describe_rows("train", prepared.train, config.data.max_length))
     say(describe_rows("validation", prepared.validation, config.data.max_length))
     t = config.train
-    share = length.supervised / length.tokens
-    rows = f"{len(prepared.train.examples)} rows"
-    batch = f"(micro-batch {t.micro_batch} × accumulation {t.accumulation})"
-    if t.max_steps:
-        steps = f"{length.steps} steps (train.max_steps), an epoch being {length.steps_per_epoch} = {rows} / {batch}"
-    else:
-        steps = f"{length.steps} steps = {rows} × {t.epochs:g} epochs / {batch}"
-    say(f"{steps}; {length.tokens:,} tokens an epoch, {share:.0%} supervised")
+    steps = phrase(
+        "run.max_steps" if t.max_steps else "run.steps",
+        steps=length.steps,
+        per_epoch=length.steps_per_epoch,
+        rows=phrase("run.rows", n=len(prepared.train.examples)),
+        epochs=t.epochs,
+        micro_batch=t.micro_batch,
+        accumulation=t.accumulation,
+    )
+    say(phrase("run.tokens", steps=steps, tokens=length.tokens, share=length.supervised / length.tokens))
     if length.computed < length.tokens:
-        fewer = length.tokens / length.computed
-        say(f"The start that rows share is read once: {length.computed:,} tokens are computed, {fewer:.1f} times fewer")
+        say(phrase("run.shared", computed=length.computed, fewer=length.tokens / length.computed))
 
 
 def _tell_plan(session: RunSession, plan: PlannedMemory | None) -> None:
@@ -308,10 +311,7 @@ def _tell_plan(session: RunSession, plan: PlannedMemory | None) -> None:
         return
     free = min(card.free / GIB, session.config.memory.budget_gb or math.inf)
     session.say(
-        f"Memory: {plan['expected_gib']:.1f} GiB expected at the peak ({plan['peak_phase']}), {free:.1f} GiB are free"
+        phrase("run.memory", expected=plan["expected_gib"], phase=phrase(f"phase.{plan['peak_phase']}"), free=free)
     )
     if free < plan["gate_gib"]:
-        session.say(
-            f"  Tight: {plan['gate_gib']:.1f} GiB should be free. Close other programs that use the card, or see "
-            "`make plan`; if memory runs out, the run changes a setting and continues"
-        )
+        session.say(phrase("run.tight", gate=plan["gate_gib"]))

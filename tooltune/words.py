@@ -40,14 +40,16 @@ class Phrase:
         }
         return self.both[LANGUAGES.index(lang)].format(**filled)
 
+    def __str__(self) -> str:
+        """The sentence in English, for what prints it without a language: a script, a log, a test."""
+        return self.text("en")
+
     def __html__(self) -> str:
         """Both languages as two spans, of which the page shows one."""
-        from markupsafe import Markup, escape
-
         from tooltune.page import in_both
         from tooltune.page.text import short
 
-        return in_both(*(Markup(self.text(lang, lambda text: escape(short(text)))) for lang in LANGUAGES))
+        return in_both(*(self.text(lang, short) for lang in LANGUAGES))
 
 
 def in_language(value: Any, lang: Language, escape: Callable[[str], str] = str) -> str:

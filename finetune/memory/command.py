@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from finetune.arguments import named
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from finetune.words import phrase
+from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines
 from tooltune.errors import InputError
+from tooltune.words import Language, system_language
 
 if TYPE_CHECKING:
     from finetune.device import Device
@@ -36,6 +38,7 @@ class PlanOptions:
     labelled: float
     turing: bool
     json: bool
+    lang: Language
 
 
 def plan(
@@ -55,6 +58,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="for scripts; sizes in bytes")] = False,
     every: Annotated[bool, typer.Option("--all", help="training, evaluation and export of every preset")] = False,
     docs: Annotated[bool, typer.Option("--docs", help="write docs/memory.md and the presets' memory tables")] = False,
+    lang: TerminalLang = None,
     debug: Debug = DEBUG,
 ) -> None:
     """Say whether a run fits a GPU: every term, the peak, the verdict, and what to change; with data.train=FILE, what
@@ -73,7 +77,11 @@ def plan(
             _all(turing, as_json)
             return
         source, overrides = named(arguments)
-        _plan(source or "6gb", overrides, PlanOptions(budget, fit, table, labelled, turing, as_json))
+        _plan(
+            source or "6gb",
+            overrides,
+            PlanOptions(budget, fit, table, labelled, turing, as_json, lang or system_language()),
+        )
 
 
 def _refuse(option: str, given: list[str]) -> None:
@@ -261,10 +269,12 @@ def _print(answer: PlanAnswer, options: PlanOptions) -> None:
     elif options.fit:
         show.print_fit(console, find_fit(s, budget, first.calibration), s, budget)
     else:
-        show.print_plan(console, answer.plans, answer.stages, budget, advise(first, budget))
+        show.print_plan(console, answer.plans, answer.stages, budget, advise(first, budget), options.lang)
         show.print_runs(console, answer.runs)
         for line in answer.left_out:
             console.print(line, markup=False, style="dim", soft_wrap=True)
     if answer.card:
-        free = f"{show.amount(answer.card.free)} free of {show.amount(answer.card.total)}"
-        console.print(f"This machine: {answer.card.name}, {free}: {first.verdict(answer.card.free)}.")
+        free = phrase("plan.free", free=show.amount(answer.card.free), total=show.amount(answer.card.total))
+        verdict = phrase(f"verdict.{first.verdict(answer.card.free)}")
+        said = phrase("plan.machine", card=answer.card.name, free=free, verdict=verdict)
+        console.print(said.text(options.lang))

@@ -195,7 +195,7 @@ def test_pace_is_the_mean_over_the_seconds_in_steps(runs: Path, cpu: Path, refer
     assert found.mfu == pytest.approx(found.tokens_per_second / (1.49 * 390) * 0.41, rel=1e-3)
     figure = next(figure for figure in key_figures(read_history(cpu)) if figure["key"] == "mfu")
     assert figure["values"]["rate"] == "405 GFLOP/s" and figure["value"] == f"{100 * found.mfu:.1f}%"
-    said = pace_text(read_history(cpu))
+    said = str(pace_text(read_history(cpu)))
     assert said == f"In its steps {found.tokens_per_second:,.0f} tokens/s, MFU {found.mfu:.0%} of 405 GFLOP/s"
     assert "(58% with what is recomputed) of 21.3 TFLOP/s" in str(pace_text(read_history(reference)))
     run = run_samples.cut_run(runs, "two-paces")  # 10 steps at half the speed of the 60 before them
