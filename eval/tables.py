@@ -43,8 +43,8 @@ def rates_table(
         table.add_row(label, *figures)
     if executed:
         rates = [executed[name]["strict"] for name in columns]
-        label = phrase("table.executed", metric=METRICS["execution"].name(lang), n=rates[0]["n"])
-        table.add_row(label.text(lang), *[rate_text(rate, 1) for rate in rates])
+        executions = phrase("table.executed", metric=METRICS["execution"].name(lang), n=rates[0]["n"])
+        table.add_row(executions.text(lang), *[rate_text(rate, 1) for rate in rates])
     return table
 
 
