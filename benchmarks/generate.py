@@ -181,7 +181,7 @@ def measure(
 
 def as_result(asked: GenerationTask, here: dict[str, Any], arms: list[dict[str, Any]], repeats: int) -> dict[str, Any]:
     """The result of kind "generate"; the ratio's low and high are of the worst and best pair of repeats."""
-    from benchmarks.report.verdict import verdict
+    from benchmarks.report.verdict import told
 
     single, *batched = arms
     result = {
@@ -197,7 +197,7 @@ def as_result(asked: GenerationTask, here: dict[str, Any], arms: list[dict[str, 
         "arms": arms,
         "speedup": [_ratio(arm, single) for arm in batched if arm["status"] == single["status"] == "ok"],
     }
-    return result | {"verdict": verdict(result).headline.text("en")}
+    return result | {"verdict": told(result)}
 
 
 def _timed(

@@ -95,9 +95,9 @@ def measure(
         "promise": PROMISE if PROMISE["family"] in names else None,
         "arms": arms,
     }
-    from benchmarks.report.verdict import verdict
+    from benchmarks.report.verdict import told
 
-    return result | {"verdict": verdict(result).headline.text("en")}
+    return result | {"verdict": told(result)}
 
 
 def renderable() -> list[str]:

@@ -46,7 +46,6 @@ from benchmarks.recipe_result import (
     ArmRow,
     Event,
     RecipeResult,
-    explained,
     fill,
     settle,
     unmeasured,
@@ -123,8 +122,7 @@ def recipe_command(
         options = RecipeOptions(target, samples, cap * 60, literal, out)
         _, config = config_from(arguments, console.print)
         result, path = recipe(config, options, console)
-        factors = [explained(result["factors"]) + "."] if result["factors"] else []
-        finish(dict(result), path, console, as_json=as_json, more=[*factors, *result["settings"]["notes"]])
+        finish(dict(result), path, console, as_json=as_json, more=result["settings"]["notes"])
 
 
 def arm_command(task: Path, events: Path) -> list[str]:

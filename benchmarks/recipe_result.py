@@ -115,7 +115,7 @@ def fill(row: ArmRow, events: list[Event], ended: Ended) -> None:
 
 
 def settle(result: RecipeResult) -> None:
-    """Say for each arm when it reached the target, and the ratio, its factors and the verdict of the whole."""
+    """Say for each arm when it reached the target, and the ratio and its factors."""
     target = result["target_loss"]
     for row in result["arms"]:
         point = next((p for p in row["curve"] if target is not None and p[2] <= target), None)
@@ -127,7 +127,6 @@ def settle(result: RecipeResult) -> None:
     plain, preset = result["arms"][0], result["arms"][-1]
     result["ratio"], result["at_least"] = _ratio(plain, preset)
     result["factors"] = _factors(plain, preset)
-    result["verdict"] = _verdict(result, plain, preset)
 
 
 def _ratio(plain: ArmRow, preset: ArmRow) -> tuple[float | None, bool]:
@@ -162,41 +161,3 @@ def _saved(row: ArmRow) -> float:
     """Tokens of the rows to each that is computed."""
     assert row["tokens_per_sample"] and row["computed_per_sample"]
     return row["tokens_per_sample"] / row["computed_per_sample"]
-
-
-def _verdict(result: RecipeResult, plain: ArmRow, preset: ArmRow) -> str:
-    """One line: the answer, or why there is none."""
-    broken = next((row for row in (preset, plain) if row["status"] not in ("ok", "interrupted")), None)
-    ratio, target = result["ratio"], result["target_loss"]
-    if ratio is None:
-        if broken:
-            return f"No ratio: {broken['arm']} {broken['status']} ({broken['reason']})"
-        late = next((row["arm"] for row in (preset, plain) if not row["reached"]), None)
-        if late is None:
-            return f"No ratio: the target {target:.4f} is not below the loss before training"
-        return f"No ratio: {late} was stopped before it reached " + (f"{target:.4f}" if target else "a target")
-    seconds = preset["seconds_to_target"]
-    if result["at_least"]:
-        low = min(point[2] for point in plain["curve"])
-        return (
-            f"{PRESET} reaches validation loss {target:.4f} at least {ratio:.1f}× sooner than {PLAIN}: "
-            f"{seconds:.0f} s; {PLAIN} was stopped after {plain['seconds']:.0f} s at {low:.4f}"
-        )
-    theirs = f"{seconds:.0f} s against {plain['seconds_to_target']:.0f} s"
-    if ratio < 1:
-        return f"{PRESET} reaches validation loss {target:.4f} later than {PLAIN} ({ratio:.2f}×): {theirs}"
-    return f"{PRESET} reaches validation loss {target:.4f} {ratio:.1f}× sooner than {PLAIN}: {theirs}"
-
-
-def explained(factors: Factors) -> str:
-    """What sets the arms apart, in one line.
-
-    The factors multiply to the ratio only where plain arrived, and `samples` is there: not to a lower bound of it.
-    """
-    samples = f", and the target takes {factors['samples']:.2f}× fewer samples" if factors["samples"] else ""
-    part = factors["shared_prefix"]
-    shared = f" ({part:.2f}× of it since a prefix that rows share is computed once)" if part != 1 else ""
-    return (
-        f"A sample has {factors['tokens_per_sample']:.2f}× fewer tokens, "
-        f"tokens go through {factors['tokens_per_second']:.2f}× faster{shared}{samples}"
-    )

@@ -223,10 +223,7 @@ def _measure_all(work: RowsWork, result: RowsResult, path: Path) -> None:
 
 
 def _settle(result: RowsResult, path: Path, *, complete: bool) -> None:
-    from benchmarks.report.verdict import verdict
-
     result["complete"] = complete
-    result["verdict"] = verdict(dict(result)).headline.text("en")
     save(result, path)
 
 
