@@ -1,16 +1,11 @@
 """What evaluations say in the terminal, in Korean and English."""
 
 from pathlib import Path
-from typing import Any
 
-from tooltune.words import Phrase, read_words
+from tooltune.words import Phrase, read_words, speaker
 
 WORDS = Path(__file__).with_name("words.yaml")
-
-
-def phrase(key: str, **values: Any) -> Phrase:
-    """A sentence of `words.yaml`."""
-    return Phrase(read_words(WORDS)[key], values)
+phrase = speaker(WORDS)
 
 
 def bucket_name(name: str) -> Phrase:

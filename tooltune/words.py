@@ -52,6 +52,15 @@ class Phrase:
         return in_both(*(self.text(lang, short) for lang in LANGUAGES))
 
 
+def speaker(path: Path) -> Callable[..., Phrase]:
+    """What makes the phrase of a key of that `words.yaml` and its values."""
+
+    def phrase(key: str, /, **values: Any) -> Phrase:
+        return Phrase(read_words(path)[key], values)
+
+    return phrase
+
+
 def in_language(value: Any, lang: Language, escape: Callable[[str], str] = str) -> str:
     """A phrase in one language, or any other value as escaped text."""
     return value.text(lang, escape) if isinstance(value, Phrase) else escape(str(value))

@@ -5,20 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from tooltune.words import Language, Phrase, read_words
+from tooltune.words import Language, speaker
 
 State = Literal["fine", "note", "warning", "fault"]
 Group = Literal["card", "libraries", "machine"]
 
 
-def say(key: str, **values: Any) -> Phrase:
-    """A sentence of `words.yaml`."""
-    return Phrase(words()[key], values)
-
-
-def words() -> dict[str, list[str]]:
-    """Key → [Korean, English]."""
-    return read_words(Path(__file__).with_name("words.yaml"))
+WORDS = Path(__file__).with_name("words.yaml")
+say = speaker(WORDS)
 
 
 @dataclass(frozen=True)

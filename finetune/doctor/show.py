@@ -6,8 +6,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from finetune.doctor.check_result import CheckResult, Group, State, say, words
-from tooltune.words import Language
+from finetune.doctor.check_result import WORDS, CheckResult, Group, State, say
+from tooltune.words import Language, read_words
 
 COLOURS: dict[State, str] = {"fine": "green", "note": "cyan", "warning": "yellow", "fault": "red"}
 SIGNS: dict[State, str] = {"fine": "✓", "note": "·", "warning": "!", "fault": "✗"}
@@ -37,7 +37,7 @@ def print_report(console: Console, findings: list[CheckResult], language: Langua
 def _name(check: str, language: Language) -> str:
     """A check's name; a library's is its own."""
     key = f"check.{check}"
-    return say(key).text(language) if key in words() else check
+    return say(key).text(language) if key in read_words(WORDS) else check
 
 
 def summary(findings: list[CheckResult], language: Language) -> str:

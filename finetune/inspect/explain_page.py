@@ -9,10 +9,11 @@ from typing import Any
 from data.render import Role
 from finetune.inspect.explained import Explained, TokenPart
 from finetune.inspect.subject import Subject
-from finetune.inspect.words import say, words
+from finetune.inspect.words import WORDS, say
 from tooltune.files import atomic_write
 from tooltune.page import render
 from tooltune.page.text import visible
+from tooltune.words import read_words
 
 HERE = Path(__file__).parent
 HEAT = (0.9, 0.7, 0.5, 0.25, 0.05)
@@ -28,7 +29,7 @@ def to_html(explained: Explained, subject: Subject, path: Path, *, lang: str = "
     """Write the page; every text of the data and the model is escaped, and no script but the page's own can run."""
     data = {
         "parts": [_data(part) for part in explained.parts],
-        "words": {key: both for key, both in words().items() if key.startswith(SCRIPT_WORDS)},
+        "words": {key: both for key, both in read_words(WORDS).items() if key.startswith(SCRIPT_WORDS)},
     }
     page = render(
         HERE,
