@@ -19,11 +19,10 @@ def preview_command(
 ) -> None:
     """Show rows as the model sees them, each token coloured by what it is to the loss."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
         from data.load import evenly_spaced
         from finetune.inspect.preview import show, to_html, to_terminal
         from finetune.rows import describe_rows, prepare, read_rows
+        from tooltune.console import Terminal
         from tooltune.files import writable
 
         if html:
@@ -38,7 +37,7 @@ def preview_command(
             to_html(shown, facts, html)
             typer.echo(f"Written: {html}")
         else:
-            to_terminal(shown, facts, Console(highlight=False))
+            to_terminal(shown, facts, Terminal())
 
 
 def explain_command(

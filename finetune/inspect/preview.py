@@ -61,14 +61,14 @@ def show(example: Example, tokenizer: Any) -> Shown:
 def to_terminal(rows: list[Shown], facts: list[str], console: Console) -> None:
     """Print the facts, the legend, and each row with its tokens coloured by role."""
     for fact in facts:
-        console.print(fact, markup=False)
+        console.print(fact)
     legend = Text("Colours: ")
     for role, style in STYLES.items():
         legend.append(role.name.lower() + ("  (no loss)" if role is Role.MASKED else ""), style=style)
         legend.append("  ")
     console.print(legend)
     for row in rows:
-        console.rule(f"{row.id}: {row.tokens} tokens, {row.supervised} trained", align="left")
+        console.rule(Text(f"{row.id}: {row.tokens} tokens, {row.supervised} trained"), align="left")
         text = Text()
         for piece in row.pieces:
             text.append(piece.shown(), style=STYLES[piece.role])
