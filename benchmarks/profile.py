@@ -18,7 +18,8 @@ import typer
 from tooltune.cli import DEBUG, Debug, errors_as_lines
 from tooltune.config import Config
 from tooltune.errors import InputError, JobFailed
-from tooltune.files import dump_json, write_json
+from tooltune.files import write_json
+from tooltune.page.text import shown_json
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,13 @@ def profile_command(
     """The operators that one arm's training steps spend their time in."""
     with errors_as_lines(debug):
         from finetune.arguments import config_from
-        from tooltune.console import terminal
+        from tooltune.console import Terminal
 
-        console = terminal(stderr=as_json)
+        console = Terminal(stderr=as_json)
         _, config = config_from(arguments, console.print)
         result = profile(config, arm, shape, steps=steps, warmup=warmup, say=console.print)
         if as_json:
-            typer.echo(dump_json(result, indent=2))
+            typer.echo(shown_json(result, indent=2))
         else:
             console.print(operator_table(result, top))
 

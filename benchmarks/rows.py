@@ -98,9 +98,9 @@ def rows_command(
     with errors_as_lines(debug):
         from benchmarks.report import finish
         from finetune.arguments import config_from
-        from tooltune.console import terminal
+        from tooltune.console import Terminal
 
-        console = terminal(stderr=as_json)
+        console = Terminal(stderr=as_json)
         if docs:
             from benchmarks.rows_docs import write_docs
 

@@ -13,6 +13,7 @@ from data.record import Record
 from tooltune.cli import DEBUG, Debug, errors_as_lines
 from tooltune.errors import InputError
 from tooltune.files import dump_json
+from tooltune.page.text import shown_json, visible
 
 if TYPE_CHECKING:
     from eval.generate import Output
@@ -45,7 +46,7 @@ def ask_command(
         with heard as notes, quiet(folder / "log.txt") as console:
 
             def say(line: str) -> None:
-                print(line, file=notes, flush=True)  # answers alone go to standard output
+                print(visible(line), file=notes, flush=True)  # answers alone go to standard output
 
             prepare(trained)
             context = read_context(trained, row, tools)
@@ -55,8 +56,8 @@ def ask_command(
             kept = read_ahead(trained, model, context)
             for together in [requests] if requests else ([line] for line in _typed(say)):
                 for answer in ask(trained, model, context, together, say, kept):
-                    said = dump_json(answer.to_dict()) if as_json else "\n".join(answer.lines(len(requests) > 1))
-                    console.out(said, highlight=False)
+                    said = shown_json(answer.to_dict()) if as_json else "\n".join(answer.lines(len(requests) > 1))
+                    console.out(said)
 
 
 def run_and_requests(arguments: Sequence[str]) -> tuple[Path, list[str]]:

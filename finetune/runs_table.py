@@ -8,16 +8,16 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from finetune.diagnose import best_row
 from finetune.history import History, read_history
 from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.console import Terminal
 from tooltune.errors import InputError
-from tooltune.files import dump_json
 from tooltune.metrics import BY_KIND, whole_percent
+from tooltune.page.text import shown_json
 from tooltune.run import peak_gib, runs_dir
 
 UNREADABLE = "unreadable"
@@ -188,13 +188,13 @@ def runs_command(
     with errors_as_lines(debug):
         rows = list_runs(runs_dir(), sort)
         if as_json:
-            typer.echo(dump_json([asdict(row) for row in rows], indent=2))
+            typer.echo(shown_json([asdict(row) for row in rows], indent=2))
         else:
-            console = Console(highlight=False)
+            console = Terminal()
             console.print(runs_table(rows, narrow=console.width < WIDE))
             for row in rows:
                 if row.problem:
-                    console.print(f"{row.name}: {row.problem}", markup=False)
+                    console.print(f"{row.name}: {row.problem}")
 
 
 def _data(row: RunRow) -> str:

@@ -60,7 +60,7 @@ def errors_as_lines(debug: bool) -> Iterator[None]:
     except (InputError, JobFailed) as e:
         if debug:
             raise
-        print("error: " + "\n".join(e.lines()), file=sys.stderr)
+        _tell(*e.lines())
         raise typer.Exit(2 if isinstance(e, InputError) else 1) from None
     except KeyboardInterrupt:
         if debug:
@@ -70,5 +70,12 @@ def errors_as_lines(debug: bool) -> Iterator[None]:
         if debug:
             raise
         detail = str(e).splitlines()[0] if str(e) else ""
-        print(f"error: {type(e).__name__}: {detail}\n→ this should not happen; --debug shows where", file=sys.stderr)
+        _tell(f"{type(e).__name__}: {detail}", "→ this should not happen; --debug shows where")
         raise typer.Exit(1) from None
+
+
+def _tell(*lines: str) -> None:
+    """An error, which may quote a row or a model."""
+    from tooltune.page.text import one_line  # jinja2 comes with it
+
+    print("error: " + "\n".join(one_line(line) for line in lines), file=sys.stderr)

@@ -5,7 +5,9 @@ backends get every value explicitly, because Unsloth rewrites a dozen of the tra
 """
 
 import difflib
+import os
 import re
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,9 +16,12 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from tooltune.errors import InputError
-from tooltune.files import atomic_write
+from tooltune.files import atomic_write, read_yaml
 
 PRESETS = Path(__file__).resolve().parent.parent / "finetune" / "presets"
+
+_SHORT = reprlib.Repr()  # of a value in an error
+_SHORT.maxstring = _SHORT.maxother = 200
 
 START = "start from a preset: finetune/presets/cpu.yaml"
 
@@ -249,15 +254,15 @@ def load_config(source: str, overrides: list[str] | None = None) -> Config:
         InputError: no such preset or file, not YAML, an unknown key (with a suggestion), or a value out of range.
     """
     path = PRESETS / f"{source}.yaml" if source in preset_names() else Path(source)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises where a name is too long
         raise InputError(
             f"{source!r} is neither a preset nor a file",
             fix=f"presets: {', '.join(preset_names())}{_did_you_mean(source, preset_names())}",
         )
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise InputError(f"not a YAML file: {' '.join(str(e).split())}", where=str(path)) from None
+        values = read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise InputError(f"not a YAML file: {e}", where=str(path)) from None
     if not isinstance(values, dict):
         what = "the file is empty" if values is None else "this is no mapping of sections"
         raise InputError(f"{what}; a config file holds every section", where=str(path), fix=START)
@@ -291,8 +296,8 @@ def _override(values: dict[str, Any], override: str) -> str:
     if key not in config_keys():
         raise InputError(f"unknown config key{_did_you_mean(key, config_keys())}", where=key)
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = read_yaml(text)
+    except ValueError:
         value = text
     target[leaf] = value  # YAML reads 2e-4 as text; pydantic makes it the number
     return key
@@ -337,8 +342,8 @@ def _explain(error: ValidationError, path: Path, overridden: list[str]) -> Input
             f"this {kind} is missing", where=where, fix="copy it from a preset: finetune/presets/cpu.yaml"
         )
     if first["type"] == "model_type":
-        return InputError(f"this section must hold keys (got {first['input']!r})", where=where, fix=START)
-    shown = f" (got {first['input']!r})" if key else ""
+        return InputError(f"this section must hold keys (got {_SHORT.repr(first['input'])})", where=where, fix=START)
+    shown = f" (got {_SHORT.repr(first['input'])})" if key else ""
     ways = [e["msg"].removeprefix("Value error, ") for e in errors if _key(e) == key]  # several where a key has kinds
     return InputError(", or ".join(way[0].lower() + way[1:] for way in ways) + shown, where=where)
 

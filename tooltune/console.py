@@ -1,13 +1,36 @@
-"""The terminal during a run: our lines and progress bars go to it, the libraries' noise goes to the run's log file."""
+"""The terminal: what is shown of models and rows is shown as text, and during a run the libraries' noise goes to its
+log file."""
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import Segment
+
+from tooltune.page.text import visible
+
+
+class Terminal(Console):
+    """A console that no text can command: control and direction characters are written out, and neither rich's markup
+    nor its names of emoji are read, unless `markup` is asked for.
+
+    On a pipe (CI, a log file) rich would wrap at 80 columns and break figures apart: there it has `width` columns.
+    """
+
+    def __init__(self, *, width: int = 120, markup: bool = False, **options: Any) -> None:
+        stream = options.get("file") or (sys.stderr if options.get("stderr") else sys.stdout)
+        columns = None if stream.isatty() else width
+        super().__init__(width=columns, markup=markup, emoji=False, highlight=False, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            plain = segment.control or segment.text.isprintable()
+            yield segment if plain else Segment(visible(segment.text), segment.style)
 
 
 @contextmanager
@@ -25,8 +48,7 @@ def quiet(log: Path) -> Iterator[Console]:
         os.dup2(sink.fileno(), 2)
     try:
         with os.fdopen(os.dup(heard), "w", encoding="utf-8", errors="replace") as stream:
-            # On a pipe (CI, a log file) rich would wrap at 80 columns and break figures apart.
-            yield Console(file=stream, width=None if os.isatty(heard) else 120, highlight=False)
+            yield Terminal(file=stream)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -36,11 +58,9 @@ def quiet(log: Path) -> Iterator[Console]:
         os.close(errors)
 
 
-def terminal(*, stderr: bool = False) -> Console:
-    """A console for a command's own output; on a pipe (CI, a log file) rich would wrap at 80 columns and break figures
-    apart."""
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else 120, highlight=False)
+def say(line: str, *, stderr: bool = False) -> None:
+    """Print a line that may hold text of models or rows."""
+    print(visible(line), file=sys.stderr if stderr else sys.stdout, flush=True)
 
 
 def progress(console: Console) -> Progress:

@@ -47,11 +47,11 @@ def finish(
         path: of the result's file; None: nothing is kept.
         more: lines that follow the verdict.
     """
-    from tooltune.files import dump_json
+    from tooltune.page.text import shown_json
 
     written = write_report(result, path) if path else []
     if as_json:
-        typer.echo(dump_json(result, indent=2))
+        typer.echo(shown_json(result, indent=2))
     else:
         console.print(table(result))
         console.print(result["verdict"], markup=False, soft_wrap=True)

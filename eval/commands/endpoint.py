@@ -33,8 +33,6 @@ def endpoint(
 ) -> None:
     """Ask a server for every row, go on where a killed run stopped, and score its tool calls."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
         from data.domain import load_domain
         from data.load import evenly_spaced, load_records
         from data.tools import with_visible_tools
@@ -44,8 +42,9 @@ def endpoint(
         from eval.parse import parse_tool_calls
         from eval.scoring import score
         from eval.tables import rates_table
-        from tooltune.console import progress
-        from tooltune.files import dump_json, writable, write_json
+        from tooltune.console import Terminal, progress
+        from tooltune.files import writable, write_json
+        from tooltune.page.text import shown_json
         from tooltune.run import runs_dir
 
         server = Server(url, timeout=timeout, retries=retries)
@@ -58,8 +57,8 @@ def endpoint(
         folder = out or runs_dir() / f"endpoint-{re.sub(r'[^A-Za-z0-9.]+', '-', model).strip('-')}"
         writable(folder, folder=True)
         asked = Asked(model, str(data), max_tools, descriptions, max_tokens, raw)
-        console = Console(stderr=json_out)
-        console.print(f"Asking {model} at {server.endpoint}, {len(records)} rows …", highlight=False)
+        console = Terminal(stderr=json_out)
+        console.print(f"Asking {model} at {server.endpoint}, {len(records)} rows …")
         with progress(console) as bar:
             task = bar.add_task("answers", total=len(records), note="")
             answers = collect(
@@ -78,7 +77,7 @@ def endpoint(
             scores[name] = score(samples, family) | {"execution": executed}
             write_json(folder / f"{name}.json", scores[name])
         if json_out:
-            print(dump_json(scores, indent=2))
+            print(shown_json(scores, indent=2))
             return
         title = f"{model} on {data.name}, {len(records)} rows"
         executions = {name: result["execution"] for name, result in scores.items() if result["execution"]}

@@ -17,19 +17,18 @@ def score_file(
 ) -> None:
     """Score outputs of any model against their gold calls; the JSON can be given to `compare`."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
         from eval.outputs import read_outputs, read_tools
         from eval.scoring import score
         from eval.tables import apart_table, rates_table
-        from tooltune.files import dump_json
+        from tooltune.console import Terminal
+        from tooltune.page.text import shown_json
 
         samples = read_outputs(file, read_tools(tools) if tools else None)
         result = score(samples, family=family)
         if json_out:
-            print(dump_json(result, indent=2))
+            print(shown_json(result, indent=2))
             return
-        console = Console()
+        console = Terminal()
         title = f"{file.name}, {result['n']} rows, read as {family}"
         rates = {"strict": result["headline"], "repaired": result["repaired"]}
         console.print(rates_table(title, rates))

@@ -15,11 +15,10 @@ def doctor(
 ) -> None:
     """Look whether this machine can train, and say what mends it. Exit code 0 without faults, 1 with."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
         from finetune.doctor import show
         from finetune.doctor.examine import examine
         from finetune.doctor.facts import gather
+        from tooltune.console import Terminal
         from tooltune.words import system_language
 
         findings = examine(gather())
@@ -27,6 +26,6 @@ def doctor(
         if as_json:
             typer.echo(json.dumps(show.as_json(findings, language), indent=1, ensure_ascii=False))
         else:
-            show.print_report(Console(highlight=False), findings, language)
+            show.print_report(Terminal(markup=True), findings, language)
     if any(f.state == "fault" for f in findings):
         raise typer.Exit(1)

@@ -92,11 +92,9 @@ def new_folder(folder: Path, size: int) -> Iterator[Path]:
 
 def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path, name: str) -> Path:
     """Write the export; returns the file or folder that programs load."""
-    from rich.console import Console
-
     from finetune.export.gguf_model import write_gguf, write_lora_gguf
     from finetune.export.merged import write_merged
-    from tooltune.console import progress
+    from tooltune.console import Terminal, progress
     from tooltune.licence import copy_licence
 
     if to == "merged":
@@ -108,7 +106,7 @@ def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path
         shutil.copyfile(adapter.folder / TEMPLATE, folder / TEMPLATE)
         write_lora_gguf(base, adapter, folder / "adapter.gguf", name)
         return folder / "adapter.gguf"
-    with progress(Console()) as bar:
+    with progress(Terminal()) as bar:
         task = bar.add_task("tensors", total=sum(map(len, base.files.values())), note="")
         file = folder / f"model-{dtype}.gguf"
         write_gguf(base, adapter, file, dtype, name, lambda done: bar.update(task, completed=done))

@@ -20,12 +20,11 @@ def preview_command(
 ) -> None:
     """Show rows as the model sees them, each token coloured by what it is to the loss."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
         from data.load import evenly_spaced
         from finetune.inspect.preview import show, to_html, to_terminal
         from finetune.inspect.words import say
         from finetune.rows import describe_rows, prepare, read_rows
+        from tooltune.console import Terminal
         from tooltune.files import writable
         from tooltune.words import system_language
 
@@ -42,7 +41,7 @@ def preview_command(
             to_html(shown, facts, html)
             typer.echo(say("written", path=html).text(language))
         else:
-            to_terminal(shown, facts, Console(highlight=False), language)
+            to_terminal(shown, facts, Terminal(), language)
 
 
 def explain_command(
