@@ -13,7 +13,7 @@ from benchmarks.publish import record_command
 from benchmarks.recipe import recipe_command
 from benchmarks.results import RESULTS
 from benchmarks.rows import rows_command
-from tooltune.cli import DEBUG, Debug, errors_as_lines, with_default
+from tooltune.cli import DEBUG, Debug, errors_as_lines, start, with_default
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -138,4 +138,4 @@ def _finish(result: Any, path: Path, console: "Console", json: bool) -> None:
 
 def run() -> None:
     """The app; `train` may be left out."""
-    app(with_default(app, sys.argv[1:], "train"))
+    start(app, with_default(app, sys.argv[1:], "train"))

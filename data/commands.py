@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
 from tooltune.errors import InputError, JobFailed
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -50,11 +50,10 @@ def check(
     errors."""
     with errors_as_lines(debug):
         from data.check import check_files
-        from tooltune.files import dump_json
 
         report = check_files(files, tokenizer, say=lambda line: print(line, file=sys.stderr))
         if as_json:
-            print(dump_json(report.to_dict(), indent=2))
+            print_json(report.to_dict())
         else:
             from rich.console import Console
 

@@ -7,7 +7,7 @@ import difflib
 import sys
 from importlib import import_module
 
-from tooltune.cli import with_default
+from tooltune.cli import printable, start, with_default
 
 GROUPS = {
     "eval": ("eval.cli", "run", "generate on a split, parse, score, report; also score, compare, endpoint"),
@@ -37,13 +37,14 @@ def main(words: list[str] | None = None) -> None:
     Args:
         words: None: those of the command line.
     """
+    printable()
     name, *rest = (sys.argv[1:] if words is None else words) or ["--help"]
     if name in GROUPS:
         module, default, _ = GROUPS[name]
         app = import_module(module).app
-        app(with_default(app, rest, default), prog_name=f"tooltune {name}")
+        start(app, with_default(app, rest, default), f"tooltune {name}")
     elif name in FINETUNE:
-        import_module("finetune.cli").app([name, *rest], prog_name="tooltune")
+        start(import_module("finetune.cli").app, [name, *rest], "tooltune")
     elif name in ("--help", "-h"):
         print(help_text())
     else:

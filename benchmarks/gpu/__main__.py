@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.gpu.steps import LONGER, STEPS
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, start
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -39,4 +39,4 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    start(app)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
 
 
 def compare_runs(
@@ -21,13 +21,12 @@ def compare_runs(
         from eval.compare_runs import two_sides, verdict
         from eval.scoring import compare
         from eval.tables import compare_table
-        from tooltune.files import dump_json
         from tooltune.metrics import COMPARED
 
         (name_a, scores_a), (name_b, scores_b) = two_sides(a, b, split)
         result = {"a": name_a, "b": name_b, **compare(scores_a, scores_b)}
         if json_out:
-            print(dump_json(result, indent=2))
+            print_json(result)
             return
         console = Console()
         console.print(compare_table(result))

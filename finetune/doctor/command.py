@@ -1,11 +1,10 @@
 """`python -m finetune doctor`."""
 
-import json
 from typing import Annotated, Literal
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
 
 
 def doctor(
@@ -26,7 +25,7 @@ def doctor(
         findings = examine(gather())
         language = lang or show.system_language()
         if as_json:
-            typer.echo(json.dumps(show.as_json(findings, language), indent=1, ensure_ascii=False))
+            print_json(show.as_json(findings, language))
         else:
             show.print_report(Console(highlight=False), findings, language)
     if any(f.state == "fault" for f in findings):
