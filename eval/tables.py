@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
-from tooltune.metrics import COMPARED, HEADLINE, METRICS, rate_text, whole_percent
+from tooltune.metrics import BY_KIND, COMPARED, HEADLINE, METRICS, rate_text, whole_percent
 
 NOTES = {"must_call_exact": "a call is due", "abstention": "none is due", "balanced": "harmonic mean"}
 BUCKETS = {
@@ -77,14 +77,18 @@ def compare_table(result: dict[str, Any]) -> Table:
         n = pair["a"]["n"]
         table.add_row(
             metric.en if n == result["n"] else f"{metric.en}\n({n} rows)",
-            rate_text(pair["a"], 1),
-            rate_text(pair["b"], 1),
-            f"{100 * pair['difference']:+.1f}",
+            *_rates(pair),
             str(pair["only_a"]),
             str(pair["only_b"]),
             f"{pair['p_value']:.4f}",
         )
+        if key == "abstention":
+            table.add_row(METRICS["balanced"].en, *_rates(result["balanced"]), "–", "–", "–")
     return table
+
+
+def _rates(pair: dict[str, Any]) -> tuple[str, str, str]:
+    return rate_text(pair["a"], 1), rate_text(pair["b"], 1), f"{100 * pair['difference']:+.1f}"
 
 
 def bucket_table(metrics: dict[str, Any]) -> Table:
@@ -93,7 +97,7 @@ def bucket_table(metrics: dict[str, Any]) -> Table:
     buckets = metrics["tuned"]["slices"].get("bucket", {})
     probe = (metrics["probe"] or {}).get("by_bucket", {})
     mixed = any(row["balanced"]["value"] is not None for row in buckets.values())
-    keys = ("tool_name_accuracy", "json_validity", "exact_match", *(("must_call_exact", "abstention") if mixed else ()))
+    keys = ("tool_name_accuracy", "json_validity", "exact_match", *(BY_KIND if mixed else ()))
     table = Table(title="By bucket (tuned)", title_justify="left")
     table.add_column("bucket")
     for column in ("rows", *(METRICS[key].en_column for key in keys), "no-model probe"):
