@@ -8,7 +8,7 @@ import typer
 from eval.commands.compare import compare_runs
 from eval.commands.endpoint import endpoint
 from eval.commands.score import score_file
-from tooltune.cli import DEBUG, Debug, Lang, errors_as_lines
+from tooltune.cli import DEBUG, BaseModel, Debug, Lang, errors_as_lines
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -26,6 +26,7 @@ def run(
     base: Annotated[bool, typer.Option(help="evaluate the base model too")] = True,
     limit: Annotated[int | None, typer.Option(min=1, help="only so many rows, spread over the split")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="prompts at a time; what fits when left out")] = None,
+    model: BaseModel = None,
     lang: Lang = "ko",
     debug: Debug = DEBUG,
 ) -> None:
@@ -47,6 +48,7 @@ def run(
                     base=base,
                     limit=limit,
                     batch=batch,
+                    model=model,
                     lang=lang,
                     say=console.print,
                     tick=bar.tick,
