@@ -15,11 +15,10 @@ from typing import Annotated, Any
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
 from tooltune.config import Config
 from tooltune.errors import InputError, JobFailed
 from tooltune.files import write_json
-from tooltune.page.text import shown_json
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def profile_command(
         _, config = config_from(arguments, console.print)
         result = profile(config, arm, shape, steps=steps, warmup=warmup, say=console.print)
         if as_json:
-            typer.echo(shown_json(result, indent=2))
+            print_json(result)
         else:
             console.print(operator_table(result, top))
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines, new_app
+from tooltune.cli import DEBUG, Debug, errors_as_lines, new_app, print_json
 from tooltune.errors import InputError, JobFailed
 
 app = new_app()
@@ -50,11 +50,10 @@ def check(
     with errors_as_lines(debug):
         from data.check import check_files
         from data.load import to_stderr
-        from tooltune.page.text import shown_json
 
         report = check_files(files, tokenizer, say=to_stderr)
         if as_json:
-            print(shown_json(report.to_dict(), indent=2))
+            print_json(report.to_dict())
         else:
             from data.check.view import show
             from tooltune.console import Terminal

@@ -96,6 +96,10 @@ def read_splits(data: DataSection, test: Path | None = None) -> dict[str, list[R
     Raises:
         InputError: as `load_splits`.
     """
+    for path in (data.train, data.validation, test or data.test):
+        if path and not path.exists():
+            fix = "name it with data.train=FILE and the like; a run's place for it stands in its config.yaml"
+            raise InputError("no such file", where=str(path), fix=fix)
     train, validation, rows = load_splits(data.train, data.validation, test or data.test)
     parts = zip(SPLITS, (train[: data.limit], validation, rows), strict=True)
     return {

@@ -19,6 +19,11 @@ BOM = b"\xef\xbb\xbf"
 """What some editors put before a UTF-8 text."""
 
 
+def user_path(text: str | Path) -> Path:
+    """A path as people write it: a `~` in front is their home folder, which shells do not write out in `key=~/…`."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser raises where there is no such user)
+
+
 @contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` and rename it onto `path` when the block ends well.

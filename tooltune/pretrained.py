@@ -1,5 +1,6 @@
 """From a model's name to a local folder: a folder as it is, an embedded model, the hub's cache, or the hub."""
 
+import hashlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from typing import Any
 
 from tooltune.embedded import EMBEDDED, embedded, embedded_model
 from tooltune.errors import InputError
+from tooltune.files import user_path
 from tooltune.licence import PATTERNS
 
 __all__ = ["EMBEDDED", "check_files", "embedded", "load_tokenizer", "own_template", "resolve"]
@@ -17,6 +19,8 @@ _WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", *PATTERNS]
 _WEIGHTS = "*model*.safetensors"
 _MAX_HEADER = 100_000_000  # as the library has it
 _LOADED = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
+_SAMPLE = 256
+"""Bytes of each tensor that `weights_digest` looks at."""
 _SETTINGS = (
     *("config.json", "generation_config.json", "adapter_config.json"),
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
@@ -51,7 +55,7 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None, *, weights: 
     """
     if model := embedded(name):
         return embedded_model(model, say)
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if os.path.exists(folder):  # noqa: PTH110 - Path.exists raises where a name is too long
         return _checked(folder.resolve(), weights)
     looks_local = folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1 or "\\" in name
@@ -212,6 +216,22 @@ def _from_hub(name: str, say: Callable[[str], None], weights: bool) -> Path:
         )
     check_files(found, weights=weights)
     return found
+
+
+def weights_digest(folder: Path) -> str | None:
+    """What tells a model's weights from others, whatever folder and files they are in: SHA-256 over name, type, shape
+    and first bytes of every tensor, in order of name; None where there are no safetensors files."""
+    found = {}
+    for path in folder.glob(_WEIGHTS):
+        with path.open("rb") as f:
+            length = int.from_bytes(f.read(8), "little")
+            header = json.loads(f.read(length))
+            header.pop("__metadata__", None)
+            for name, tensor in header.items():
+                begin, end = tensor["data_offsets"]
+                f.seek(8 + length + begin)
+                found[name] = [tensor["dtype"], tensor["shape"], f.read(min(_SAMPLE, end - begin)).hex()]
+    return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest() if found else None
 
 
 def load_tokenizer(folder: Path, say: Callable[[str], None] = lambda _: None) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from tooltune.config import Config, checked, config_keys
 from tooltune.errors import InputError
-from tooltune.files import read_yaml
+from tooltune.files import read_yaml, user_path
 
 SHOWN = 20
 """Runs that a message names."""
@@ -84,6 +84,7 @@ class Manifest(Environment):
     """What a run's figures depend on, as `manifest.json` has it; the last keys come while it trains.
 
     Attributes:
+        weights: `weights_digest` of the base model; older runs have none.
         data: file → SHA-256.
         rows, dropped: by split, how many and which (id, tokens).
         tokens: of an epoch: of its rows, computed (shared prefixes once), supervised.
@@ -93,6 +94,7 @@ class Manifest(Environment):
     device: DeviceFacts
     model: str
     model_folder: str
+    weights: NotRequired[str | None]
     precision: str
     template: TemplateFacts
     data: dict[str, str]
@@ -140,7 +142,7 @@ class Run:
 
 def runs_dir() -> Path:
     """Where runs live: `$TOOLTUNE_RUNS`, else `runs/` in the current folder."""
-    return Path(os.environ.get("TOOLTUNE_RUNS") or "runs")
+    return user_path(os.environ.get("TOOLTUNE_RUNS") or "runs")
 
 
 def point_latest(folder: Path) -> None:

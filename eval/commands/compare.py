@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
 
 
 def compare_runs(
@@ -21,12 +21,11 @@ def compare_runs(
         from eval.tables import compare_table
         from tooltune.console import Terminal
         from tooltune.metrics import COMPARED
-        from tooltune.page.text import shown_json
 
         (name_a, scores_a), (name_b, scores_b) = two_sides(a, b, split)
         result = {"a": name_a, "b": name_b, **compare(scores_a, scores_b)}
         if json_out:
-            print(shown_json(result, indent=2))
+            print_json(result)
             return
         console = Terminal()
         console.print(compare_table(result))

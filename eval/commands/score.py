@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
 
 
 def score_file(
@@ -21,12 +21,11 @@ def score_file(
         from eval.scoring import score
         from eval.tables import apart_table, rates_table
         from tooltune.console import Terminal
-        from tooltune.page.text import shown_json
 
         samples = read_outputs(file, read_tools(tools) if tools else None)
         result = score(samples, family=family)
         if json_out:
-            print(shown_json(result, indent=2))
+            print_json(result)
             return
         console = Terminal()
         title = f"{file.name}, {result['n']} rows, read as {family}"

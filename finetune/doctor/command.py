@@ -1,11 +1,10 @@
 """`python -m finetune doctor`."""
 
-import json
 from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines
+from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines, print_json
 
 
 def doctor(
@@ -24,7 +23,7 @@ def doctor(
         findings = examine(gather())
         language = lang or system_language()
         if as_json:
-            typer.echo(json.dumps(show.as_json(findings, language), indent=1, ensure_ascii=False))
+            print_json(show.as_json(findings, language))
         else:
             show.print_report(Terminal(markup=True), findings, language)
     if any(f.state == "fault" for f in findings):

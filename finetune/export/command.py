@@ -30,7 +30,9 @@ def export_command(
         Target, typer.Option(help="merged (transformers, vLLM), gguf, or the adapter alone as GGUF")
     ] = "gguf",
     dtype: Annotated[str, typer.Option("--type", help="of a GGUF's matrices: bf16, f16 or q8_0")] = "bf16",
-    base: Annotated[str | None, typer.Option(help="the 16-bit base model, if not the run's own model.name")] = None,
+    base: Annotated[
+        str | None, typer.Option("--model", "--base", help="the 16-bit base model, if not the run's own model.name")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="a folder that does not exist yet [RUN/export/…]")] = None,
     rows: Annotated[int, typer.Option(min=1, help="rows whose prompts are compared, spread over the split")] = 50,
     proof: Annotated[bool, typer.Option(help="compare the prompts; a GGUF's needs the extra `llama`")] = True,

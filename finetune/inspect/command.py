@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from finetune.arguments import config_from
-from tooltune.cli import DEBUG, Debug, Lang, TerminalLang, errors_as_lines
+from tooltune.cli import DEBUG, BaseModel, Debug, Lang, TerminalLang, errors_as_lines
 
 
 def preview_command(
@@ -49,6 +49,7 @@ def explain_command(
     row: Annotated[str | None, typer.Option(help="the row's id; the first of the split when left out")] = None,
     adapter: Annotated[str, typer.Option(help="best, last, or base (the model before training)")] = "best",
     split: Annotated[str, typer.Option(help="validation, train or test")] = "validation",
+    model: BaseModel = None,
     html: Annotated[Path | None, typer.Option(help="write a page instead of printing")] = None,
     lang: Lang = "ko",
     debug: Debug = DEBUG,
@@ -68,8 +69,8 @@ def explain_command(
         folder = find_run(run)
         subject = read_subject(folder, row, adapter=adapter, split=split)
         with quiet(folder / "log.txt") as console:
-            model = load_weights(subject, console.print)
-            explained = explain(model, subject.tokenizer, subject.example)
+            weights = load_weights(subject, console.print, model)
+            explained = explain(weights, subject.tokenizer, subject.example)
             if html:
                 to_html(explained, subject, html, lang=lang)
                 console.print(f"Written: {html}")
