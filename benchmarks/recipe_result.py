@@ -1,6 +1,6 @@
 """The result of `benchmarks recipe`: what stands in its file, and how arms' events become rows and a verdict."""
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from benchmarks.results import Measured, Status
 from benchmarks.watch import Ended
@@ -68,28 +68,9 @@ class RecipeResult(Measured):
 
 
 def unmeasured(name: str, config: Config) -> ArmRow:
-    """The row of an arm before it has run."""
-    return {
-        "arm": name,
-        "status": "skipped",
-        "reason": "not run",
-        "reached": False,
-        "seconds_to_target": None,
-        "seconds_with_setup": None,
-        "samples_to_target": None,
-        "seconds": None,
-        "samples": 0,
-        "load_seconds": None,
-        "warm_up_seconds": None,
-        "peak_memory_gib": None,
-        "samples_per_second": None,
-        "tokens_per_sample": None,
-        "computed_per_sample": None,
-        "tokens_per_second": None,
-        "supervised": None,
-        "curve": [],
-        "config": config.model_dump(mode="json"),
-    }
+    """The row of an arm before it has run: every other figure is None."""
+    known = {"arm": name, "status": "skipped", "reason": "not run", "reached": False, "samples": 0, "curve": []}
+    return cast(ArmRow, dict.fromkeys(ArmRow.__annotations__) | known | {"config": config.model_dump(mode="json")})
 
 
 def fill(row: ArmRow, events: list[Event], ended: Ended) -> None:

@@ -13,13 +13,11 @@ import yaml
 Language = Literal["ko", "en"]
 LANGUAGES: tuple[Language, ...] = ("ko", "en")
 """In the order in which a `words.yaml` has them."""
-Words = Mapping[str, Sequence[str]]
-"""Key → [Korean, English]; `{…}` in them are filled in by the code."""
 
 
 @cache
 def read_words(path: Path) -> dict[str, list[str]]:
-    """Key → [Korean, English], as a `words.yaml` has them."""
+    """Key → [Korean, English], as a `words.yaml` has them; `{…}` in them are filled in by the code."""
     read: dict[str, list[str]] = yaml.safe_load(path.read_text(encoding="utf-8"))
     return read
 

@@ -55,7 +55,7 @@ def verdict_word(word: str, lang: Language) -> str:
 
 def _value(value: Any, lang: Language) -> Any:
     if isinstance(value, Mapping):
-        names = {m.key: m.ko_column if lang == "ko" else m.en_column for m in HEADLINE}
+        names = {m.key: m.column(lang) for m in HEADLINE}
         return ", ".join(f"{names[key]} {a:.0%} → {b:.0%}" for key, (a, b) in value.items())
     if not isinstance(value, Sequence) or isinstance(value, str):
         return value

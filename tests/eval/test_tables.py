@@ -7,6 +7,7 @@ from rich.console import Console
 from eval.parsed import Parsed, ToolCall
 from eval.scoring import Sample, compare, score
 from eval.tables import bucket_table, compare_table, rates_table
+from eval.words import bucket_name
 
 TOOLS = [{"type": "function", "function": {"name": "undo", "parameters": {"type": "object", "properties": {}}}}]
 
@@ -36,6 +37,11 @@ def test_the_kinds_of_rows_have_their_rates_and_balanced_no_interval():
     assert cells(table, "Must-call Exact")[1:] == ["0.0% (0.0–8.8)", "75.0% (59.8–85.8)"]
     assert cells(table, "Abstention")[1:] == ["100.0% (72.2–100.0)", "50.0% (23.7–76.3)"]
     assert cells(table, "Balanced")[1:] == ["0.0%", "60.0%"]  # 2·3/4·1/2 / (5/4)
+
+
+def test_a_bucket_says_what_it_holds_and_an_unknown_one_its_name():
+    assert (str(bucket_name("T2")), bucket_name("T2").text("ko")) == ("T2 unseen phrasing", "T2 처음 보는 표현")
+    assert str(bucket_name("mine {0}")).strip() == "mine {0}"
 
 
 def test_two_models_are_compared_on_each_kind_of_rows():
