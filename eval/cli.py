@@ -26,6 +26,9 @@ def run(
     base: Annotated[bool, typer.Option(help="evaluate the base model too")] = True,
     limit: Annotated[int | None, typer.Option(min=1, help="only so many rows, spread over the split")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="prompts at a time; what fits when left out")] = None,
+    constrained: Annotated[
+        bool, typer.Option(help="hold calls to the tools' schemas while they are written (extra `constrained`)")
+    ] = False,
     lang: Lang = "ko",
     debug: Debug = DEBUG,
 ) -> None:
@@ -47,6 +50,7 @@ def run(
                     base=base,
                     limit=limit,
                     batch=batch,
+                    constrained=constrained,
                     lang=lang,
                     say=console.print,
                     tick=bar.tick,
