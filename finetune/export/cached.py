@@ -5,16 +5,19 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from eval.trained import read_trained
+from data.load import evenly_spaced, read_splits
+from eval.trained import Trained, read_trained
+from finetune.export.call_proof import calling, context_for, prove_calls
 from finetune.export.command import new_folder, prove, write
 from finetune.export.gguf_model import TYPES
-from finetune.export.llama_cpp import library
+from finetune.export.llama_cpp import library, serving
 from finetune.export.weights import Adapter, Base
 from tooltune.errors import InputError
 from tooltune.files import dump_json, file_digest
 from tooltune.pretrained import resolve
 
-PROVEN_ROWS = 50
+PROVEN_ROWS, READ_ROWS = 50, 10
+"""Rows whose prompts, and whose calls, are compared."""
 
 
 def gguf_of(run: Path, kind: str = "bf16", *, say: Callable[[str], None] = print) -> Path:
@@ -47,8 +50,18 @@ def gguf_of(run: Path, kind: str = "bf16", *, say: Callable[[str], None] = print
             shutil.rmtree(old)
         say(f"Writing {file.name} of {run.name} (once) …")
         with new_folder(folder, base.size) as making:
-            prove(trained, write("gguf", kind, base, adapter, making, run.name), PROVEN_ROWS, say)
+            made = write("gguf", kind, base, adapter, making, run.name)
+            prove(trained, made, PROVEN_ROWS, say)
+            _prove_calls(trained, made, say)
     return file
+
+
+def _prove_calls(trained: Trained, file: Path, say: Callable[[str], None]) -> None:
+    splits = read_splits(trained.config.data)
+    if records := evenly_spaced(calling(splits["test"] or splits["validation"]), READ_ROWS):
+        with serving(file, context=context_for(trained, records)) as url:
+            prove_calls(trained, records, url)
+        say(f"Proof: llama.cpp reads the calls of {len(records)} rows as they were trained")
 
 
 def _digest(base: Base, adapter: Adapter) -> str:
