@@ -1,6 +1,6 @@
 # tooltune. `make` alone lists the targets; each sets up what it needs and does nothing twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup train eval bench preview data plan doctor report test test-slow test-all lint lock clean
+.PHONY: help setup train eval bench preview data plan doctor report chat test test-slow test-all lint lock clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
@@ -53,6 +53,9 @@ doctor: $(READY) ## driver, card, 4-bit, libraries, memory, disk: fine, or what 
 
 report: $(READY) ## a run's page and pictures; two runs: ARGS="RUN OTHER"
 	@$(BIN)/python -m finetune report $(ARGS)
+
+chat: $(READY) ## type requests at a run's model: its calls are carried out
+	@$(BIN)/python -m finetune chat $(ARGS)
 
 test: $(READY) ## the quick tests, a few minutes; ARGS="tests/eval -k parse"
 	@$(BIN)/python -m pytest $(WORKERS) -m "not slow" $(ARGS)

@@ -1,4 +1,5 @@
-"""A domain: tools whose calls can be carried out, so that calls are compared by what they do (Execution Accuracy).
+"""A domain: tools whose calls can be carried out. So calls are compared by what they do (Execution Accuracy), and a
+chat has something to work on.
 
 A domain is the user's own code, and trusted: it runs in this process. What a model wrote is not: it reaches a domain as
 parsed calls of tools that the row offers, their arguments checked against the schemas, and never as code.
@@ -38,7 +39,7 @@ class Refused(Exception):
 
 @runtime_checkable
 class Domain(Protocol):
-    """What Execution Accuracy asks of a domain. Inherit from it and write the first three."""
+    """What Execution Accuracy and the chat ask of a domain. Inherit from it and write the first three."""
 
     def tools(self) -> list[dict[str, Any]]:
         """Every tool that `execute` knows, as an OpenAI function schema."""
@@ -61,6 +62,42 @@ class Domain(Protocol):
     def same_in_sum(self, state: Any, other: Any) -> bool:
         """The same more leniently, where effects add up: two loads of 5 kN are one of 10 kN."""
         return self.same(state, other)
+
+    def live(self, record: Record) -> "Live":
+        """The state that the record starts with, for a chat. One that answers questions has a `Live` of its own.
+
+        Raises:
+            Refused: the record has none.
+        """
+        return Live(self, record)
+
+
+class Live:
+    """A state in a chat: calls change it one after another. This is what `Domain.execute` alone can tell of it."""
+
+    def __init__(self, domain: Domain, record: Record) -> None:
+        self.domain, self.record = domain, record
+        self.done: list[Call] = []
+        self.state = domain.execute(record, [])
+
+    def carry_out(self, call: Call) -> dict[str, Any]:
+        """What the tool turn says of a call: `{"ok": true, …}` with what was asked for, or `{"ok": false, "error"}`,
+        and the state is as it was."""
+        try:
+            self.state = self.domain.execute(self.record, [*self.done, call])
+        except Refused as e:
+            return {"ok": False, "error": str(e)}
+        self.done.append(call)
+        return {"ok": True}
+
+    def system(self) -> str:
+        """The system turn of rows that start with the state as it is now; empty where they have none."""
+        first = self.record.messages[0]
+        return str(first["content"]) if first["role"] == "system" else ""
+
+    def shown(self) -> str:
+        """The state as people read it, in lines: those that a call changes are shown after it."""
+        return str(self.state)
 
 
 def load_domain(name: str | None, where: str = "data.domain") -> Domain | None:

@@ -28,6 +28,9 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="only so many rows, spread over the split")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="prompts at a time; what fits when left out")] = None,
     model: BaseModel = None,
+    constrained: Annotated[
+        bool, typer.Option(help="hold calls to the tools' schemas while they are written (extra `constrained`)")
+    ] = False,
     lang: Annotated[
         Language | None,
         typer.Option(help="of the terminal and of the page as it opens; the system's and ko if left out"),
@@ -56,6 +59,7 @@ def run(
                     limit=limit,
                     batch=batch,
                     model=model,
+                    constrained=constrained,
                     lang=lang or "ko",
                     say=console.print,
                     tick=bar.tick,

@@ -8,6 +8,7 @@ import typer
 
 from finetune.arguments import config_from, named
 from finetune.ask import ask_command
+from finetune.chat.command import chat_command
 from finetune.doctor.command import doctor
 from finetune.export.command import export_command
 from finetune.inspect.command import explain_command, preview_command
@@ -79,6 +80,7 @@ def record(
 
 
 app.command("ask")(ask_command)
+app.command("chat")(chat_command)
 app.command()(plan)
 app.command()(doctor)
 app.command("runs")(runs_command)

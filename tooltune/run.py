@@ -162,7 +162,8 @@ def find_run(name: str | None = None) -> Path:
     Raises:
         InputError: there is no such run, or it never began.
     """
-    folder = _newest() if name is None or name == "latest" else _named(name)
+    latest = name is None or name == "latest" or Path(name) == runs_dir() / "latest"
+    folder = _newest() if latest else _named(str(name))
     if not (folder / "config.yaml").is_file():
         if (folder / "manifest.json").is_file():
             raise InputError("this file of the run is missing", where=str(folder / "config.yaml"), fix=MEND)

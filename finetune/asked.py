@@ -1,0 +1,81 @@
+"""A run's model ready to be asked on the command line: what `ask` and `chat` begin with."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from data.load import read_splits
+from data.record import Record
+from eval.asking import Decoding, Model
+from eval.trained import Trained, load_tuned, prepare, read_trained
+from finetune.context import Context, read_context
+from finetune.llama_answers import llama_cpp
+from tooltune.console import quiet
+from tooltune.page.text import visible
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A loaded model, what stands before its requests, and where to write.
+
+    Attributes:
+        splits: the run's rows.
+        console: standard output, for answers alone.
+        say: a line to standard error.
+    """
+
+    model: Model
+    context: Context
+    splits: dict[str, list[Record]]
+    console: Console
+    say: Callable[[str], None]
+
+
+@contextmanager
+def asking(
+    folder: Path,
+    row: str | None = None,
+    tools: Path | None = None,
+    *,
+    base: str | None = None,
+    usual: str = "validation",
+    llama: bool = False,
+) -> Iterator[Asked]:
+    """Load a run's model to ask it under the context of a row or a file of tools; the libraries' noise goes to its log.
+
+    Args:
+        base: where the run's base model is now, if it moved.
+        usual: the split that the context is from where neither is given.
+        llama: through llama.cpp, not through transformers.
+
+    Raises:
+        InputError: the run cannot be asked, or there is no such context.
+        NoRoom: memory does not suffice.
+    """
+    trained = read_trained(folder, base)
+    # standard error goes to the log
+    heard = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
+    with heard as notes, quiet(folder / "log.txt") as console:
+
+        def say(line: str) -> None:
+            print(visible(line), file=notes, flush=True)
+
+        splits = read_splits(trained.config.data)
+        context = read_context(trained, splits, row, tools, usual=usual)
+        say(f"{folder.name}, {context.described()}")
+        say("Loading the model (seconds to a minute, once) …")
+        with llama_cpp(trained, say) if llama else _transformers(trained, say) as writer:
+            model = Model(trained, writer)
+            model.read(context.system, context.tools)
+            yield Asked(model, context, splits, console, say)
+
+
+@contextmanager
+def _transformers(trained: Trained, say: Callable[[str], None]) -> Iterator[Decoding]:
+    prepare(trained)
+    yield Decoding(trained, load_tuned(trained, say), say)
