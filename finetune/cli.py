@@ -15,6 +15,7 @@ from finetune.inspect.command import explain_command, preview_command
 from finetune.memory.command import plan
 from finetune.report.command import report_command
 from finetune.runs_table import runs_command
+from finetune.serve import serve_command
 from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines, new_app
 from tooltune.errors import InputError
 
@@ -88,3 +89,4 @@ app.command("preview")(preview_command)
 app.command("explain")(explain_command)
 app.command("report")(report_command)
 app.command("export")(export_command)
+app.command("serve")(serve_command)

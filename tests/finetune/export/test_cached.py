@@ -14,8 +14,7 @@ from eval.trained import read_trained
 from finetune.export.cached import gguf_of
 from finetune.export.call_proof import calling, context_for, prove_calls
 from finetune.export.llama_cpp import serving
-from tests.finetune.export.test_export_command import give_a_merge
-from tests.tiny import TINY, finetune
+from tests.finetune.tiny_run import make_run
 from tooltune.errors import InputError, JobFailed
 
 pytestmark = pytest.mark.slow
@@ -23,12 +22,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run of the tiny model, four steps long."""
-    cwd = tmp_path_factory.mktemp("cached")
-    model = [f"model.name={tiny_model}", "model.backend=hf", "train.max_steps=4"]
-    finetune(cwd, "train", "cpu", "name=tiny", *TINY, *model)
-    give_a_merge(cwd / "runs" / "tiny" / "best")
-    return cwd / "runs" / "tiny"
+    return make_run(tmp_path_factory.mktemp("cached") / "tiny", tiny_model)
 
 
 def test_made_once_and_again_when_the_run_changes(run: Path, tmp_path: Path) -> None:
