@@ -41,7 +41,7 @@ def prepare(config: Config, splits: tuple[list[Record], list[Record]], say: Any)
     from eval.roundtrip import check_roundtrip, choose_template
 
     train_rows, validation = splits
-    folder = resolve(config.model.name, say)
+    folder = resolve(config.model.name, say, weights=False)  # they were looked at before
     tokenizer = load_tokenizer(folder, say)
     template = choose_template(tokenizer, config.data.tools_style, preference=config.data.template)
     origin = phrase(f"origin.{template.origin}")
