@@ -13,7 +13,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an e
 DEBUG = False
 Lang = Annotated[Literal["ko", "en"], typer.Option(help="the language that the page opens in")]
 TerminalLang = Annotated[
-    Literal["ko", "en"] | None, typer.Option(help="language of the report; the system's when left out")
+    Literal["ko", "en"] | None, typer.Option(help="of what it says here; the system's when left out")
 ]
 
 
