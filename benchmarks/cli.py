@@ -121,9 +121,9 @@ app.command("record")(record_command)
 def _start(arguments: list[str] | None, json: bool) -> tuple[Any, "Console"]:
     """The base config, and the console."""
     from finetune.arguments import config_from
-    from tooltune.console import terminal
+    from tooltune.console import Terminal
 
-    console = terminal(stderr=json)
+    console = Terminal(stderr=json)
     _, config = config_from(arguments, console.print)
     return config, console
 

@@ -55,7 +55,7 @@ def generate_command(
     with errors_as_lines(debug):
         from benchmarks.report import finish
         from benchmarks.this_machine import machine
-        from tooltune.console import progress, quiet, terminal
+        from tooltune.console import Terminal, progress, quiet
 
         sizes = batch_sizes(batches)
         here = machine()
@@ -68,7 +68,7 @@ def generate_command(
         result = as_result(asked, here, arms, repeats)
         path = result_path(out, here["device"]["name"], "generate")
         save(result, path)
-        finish(result, path, terminal(), as_json=json)
+        finish(result, path, Terminal(), as_json=json)
 
 
 def batch_sizes(text: str) -> list[int]:

@@ -116,9 +116,9 @@ def recipe_command(
     with errors_as_lines(debug):
         from benchmarks.report import finish
         from finetune.arguments import config_from
-        from tooltune.console import terminal
+        from tooltune.console import Terminal
 
-        console = terminal(stderr=as_json)
+        console = Terminal(stderr=as_json)
         options = RecipeOptions(target, samples, cap * 60, literal, out)
         _, config = config_from(arguments, console.print)
         result, path = recipe(config, options, console)

@@ -2,7 +2,6 @@
 
 import difflib
 import hashlib
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -11,6 +10,7 @@ from data.formats.reading import read_file
 from data.record import Record
 from data.tools import with_visible_tools
 from tooltune.config import DataSection
+from tooltune.console import say
 from tooltune.errors import InputError
 from tooltune.files import dump_json
 
@@ -20,7 +20,7 @@ SPLITS = ("train", "validation", "test")
 
 def to_stderr(line: str) -> None:
     """Say a line where it does not mix with a command's output."""
-    print(line, file=sys.stderr)
+    say(line, stderr=True)
 
 
 def load_records(path: Path, say: Callable[[str], None] = to_stderr) -> list[Record]:
@@ -96,6 +96,10 @@ def read_splits(data: DataSection, test: Path | None = None) -> dict[str, list[R
     Raises:
         InputError: as `load_splits`.
     """
+    for path in (data.train, data.validation, test or data.test):
+        if path and not path.exists():
+            fix = "name it with data.train=FILE and the like; a run's place for it stands in its config.yaml"
+            raise InputError("no such file", where=str(path), fix=fix)
     train, validation, rows = load_splits(data.train, data.validation, test or data.test)
     parts = zip(SPLITS, (train[: data.limit], validation, rows), strict=True)
     return {

@@ -8,7 +8,7 @@ import typer
 from eval.commands.compare import compare_runs
 from eval.commands.endpoint import endpoint
 from eval.commands.score import score_file
-from tooltune.cli import DEBUG, Debug, errors_as_lines, new_app
+from tooltune.cli import DEBUG, BaseModel, Debug, errors_as_lines, new_app
 from tooltune.words import Language
 
 app = new_app()
@@ -27,6 +27,7 @@ def run(
     base: Annotated[bool, typer.Option(help="evaluate the base model too")] = True,
     limit: Annotated[int | None, typer.Option(min=1, help="only so many rows, spread over the split")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="prompts at a time; what fits when left out")] = None,
+    model: BaseModel = None,
     lang: Annotated[
         Language | None,
         typer.Option(help="of the terminal and of the page as it opens; the system's and ko if left out"),
@@ -54,6 +55,7 @@ def run(
                     base=base,
                     limit=limit,
                     batch=batch,
+                    model=model,
                     lang=lang or "ko",
                     say=console.print,
                     tick=bar.tick,

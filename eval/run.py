@@ -47,6 +47,7 @@ def evaluate_run(
     base: bool = True,
     limit: int | None = None,
     batch: int | None = None,
+    model: str | None = None,
     lang: str = "ko",
     say: Say,
     tick: Tick,
@@ -56,6 +57,7 @@ def evaluate_run(
     Args:
         data: a file of rows to take the place of the test split; its evaluation is named by `file_name`.
         batch: prompts at a time; None: `usual_batch`.
+        model: where the run's base model is now; None: where it was.
         limit: only so many rows, spread over the split; what they give is kept apart from the whole split's figures.
         lang: the language that the report opens in, ko or en.
         tick: told after each batch, for a progress bar.
@@ -67,7 +69,7 @@ def evaluate_run(
         InputError: the run has no best adapter, its split no rows, or the file holds rows that trained.
         NoRoom: the model, or one prompt, does not fit in memory.
     """
-    trained = read_trained(run)
+    trained = read_trained(run, model)
     prepare(trained)
     if data and split != "test":
         raise InputError("both a split and a file were given", where="--data", fix="leave out --split")
@@ -82,7 +84,7 @@ def evaluate_run(
     config, template = trained.config, trained.template
     domain = load_domain(config.data.domain)
     settings = Settings(
-        model=config.model.name,
+        model=trained.manifest["model"] if "weights" in trained.manifest else config.model.name,
         adapter=None,
         template=template.source,
         split=split,

@@ -79,14 +79,18 @@ def compare_table(result: dict[str, Any]) -> Table:
         n = pair["a"]["n"]
         table.add_row(
             metric.en if n == result["n"] else f"{metric.en}\n({n} rows)",
-            rate_text(pair["a"], 1),
-            rate_text(pair["b"], 1),
-            f"{100 * pair['difference']:+.1f}",
+            *_rates(pair),
             str(pair["only_a"]),
             str(pair["only_b"]),
             f"{pair['p_value']:.4f}",
         )
+        if key == "abstention":
+            table.add_row(METRICS["balanced"].en, *_rates(result["balanced"]), "–", "–", "–")
     return table
+
+
+def _rates(pair: dict[str, Any]) -> tuple[str, str, str]:
+    return rate_text(pair["a"], 1), rate_text(pair["b"], 1), f"{100 * pair['difference']:+.1f}"
 
 
 def bucket_table(metrics: dict[str, Any], lang: Language = "en") -> Table:
@@ -95,7 +99,7 @@ def bucket_table(metrics: dict[str, Any], lang: Language = "en") -> Table:
     buckets = metrics["tuned"]["slices"].get("bucket", {})
     probe = (metrics["probe"] or {}).get("by_bucket", {})
     mixed = any(row["balanced"]["value"] is not None for row in buckets.values())
-    keys = ("tool_name_accuracy", "json_validity", "exact_match", *(("must_call_exact", "abstention") if mixed else ()))
+    keys = ("tool_name_accuracy", "json_validity", "exact_match", *(BY_KIND if mixed else ()))
     title, bucket, rows, no_model = (
         phrase(f"buckets.{name}").text(lang) for name in ("title", "bucket", "rows", "probe")
     )

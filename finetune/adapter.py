@@ -9,7 +9,7 @@ from finetune.rows import Prepared
 from finetune.runs import adapter_digest, last_checkpoint, tensors_digest
 from tooltune.config import Config
 from tooltune.errors import JobFailed
-from tooltune.files import write_json
+from tooltune.files import user_path, write_json
 from tooltune.licence import copy_licence
 from tooltune.pretrained import embedded
 
@@ -48,7 +48,7 @@ def _save_adapter(config: Config, checkpoint: Path, folder: Path, prepared: Prep
     temporary.mkdir()
     shutil.copy(checkpoint / "adapter_model.safetensors", temporary)
     adapter = json.loads((checkpoint / "adapter_config.json").read_text(encoding="utf-8"))
-    local = embedded(config.model.name) is not None or Path(config.model.name).exists()
+    local = embedded(config.model.name) is not None or user_path(config.model.name).exists()
     adapter["base_model_name_or_path"] = str(prepared.folder) if local else config.model.name
     adapter["inference_mode"] = True
     write_json(temporary / "adapter_config.json", adapter)

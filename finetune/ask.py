@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from data.record import Record
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, BaseModel, Debug, errors_as_lines, json_for
+from tooltune.console import input_lines
 from tooltune.errors import InputError
 from tooltune.files import dump_json
+from tooltune.page.text import visible
 
 if TYPE_CHECKING:
     from eval.generate import Output
@@ -31,6 +33,7 @@ def ask_command(
     ] = None,
     row: Annotated[str | None, typer.Option(help="ask with the system turn and the tools of this row")] = None,
     tools: Annotated[Path | None, typer.Option(help="ask with the tools of this file, a JSON list of schemas")] = None,
+    model: BaseModel = None,
     as_json: Annotated[bool, typer.Option("--json", help="an answer is one line of JSON")] = False,
     debug: Debug = DEBUG,
 ) -> None:
@@ -40,23 +43,26 @@ def ask_command(
         from tooltune.console import quiet
 
         folder, requests = run_and_requests(arguments or [])
-        trained = read_trained(folder)
-        heard = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")  # standard error goes to the log
+        trained = read_trained(folder, model)
+        encoding = sys.stdout.encoding
+        # standard error goes to the log
+        heard = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
         with heard as notes, quiet(folder / "log.txt") as console:
 
             def say(line: str) -> None:
-                print(line, file=notes, flush=True)  # answers alone go to standard output
+                print(visible(line), file=notes, flush=True)  # answers alone go to standard output
 
             prepare(trained)
             context = read_context(trained, row, tools)
             say(f"{folder.name}, {context.described()}")
             say("Loading the model (seconds to a minute, once) …")
-            model = load_tuned(trained, say)
-            kept = read_ahead(trained, model, context)
+            tuned = load_tuned(trained, say)
+            kept = read_ahead(trained, tuned, context)
             for together in [requests] if requests else ([line] for line in _typed(say)):
-                for answer in ask(trained, model, context, together, say, kept):
-                    said = dump_json(answer.to_dict()) if as_json else "\n".join(answer.lines(len(requests) > 1))
-                    console.out(said, highlight=False)
+                for answer in ask(trained, tuned, context, together, say, kept):
+                    lines = answer.lines(len(requests) > 1)
+                    said = json_for(encoding, answer.to_dict()) if as_json else "\n".join(lines)
+                    console.out(said)
 
 
 def run_and_requests(arguments: Sequence[str]) -> tuple[Path, list[str]]:
@@ -260,6 +266,6 @@ def _typed(say: Callable[[str], None]) -> Iterator[str]:
     """The lines of standard input that hold something."""
     if sys.stdin.isatty():
         say("Type a request and Enter; Ctrl-D ends.")
-    for line in sys.stdin:
+    for line in input_lines():
         if line.strip():
             yield line.strip()

@@ -21,11 +21,11 @@ from tooltune.console import progress
 from tooltune.cuda import lends_main_memory
 from tooltune.errors import JobFailed
 from tooltune.files import dump_json, read_jsonl, write_jsonl
-from tooltune.metrics import HEADLINE, METRICS
+from tooltune.metrics import BY_KIND, HEADLINE, METRICS
 from tooltune.words import Language
 
 TOOL_METRICS = tuple(metric.key for metric in HEADLINE)
-NOTED = ("tool_name_accuracy", "json_validity", "must_call_exact", "abstention")
+NOTED = ("tool_name_accuracy", "json_validity", *BY_KIND)
 """What the line of an evaluation says besides its loss."""
 
 

@@ -12,6 +12,7 @@ from tooltune.config import Config
 from tooltune.cuda import GIB
 from tooltune.errors import InputError
 from tooltune.files import file_digest
+from tooltune.pretrained import weights_digest
 from tooltune.run import Manifest
 
 
@@ -36,6 +37,7 @@ def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared
         "device": {"kind": device.kind, "name": device.name, "memory_gib": round(device.memory_gib, 1)},
         "model": config.model.name,
         "model_folder": prepared.folder.name,
+        "weights": weights_digest(prepared.folder),
         "precision": dtype,
         "template": {"origin": prepared.template.origin, "family": prepared.template.family},
         "data": {str(path): file_digest(path) for path in files if path},
@@ -52,15 +54,18 @@ def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared
 
 
 def refuse_mismatch(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """A resumed run must be the same run.
+    """A resumed run must be the same run; its model and data may lie elsewhere.
 
     Raises:
         InputError: with the first field that differs.
     """
-    for field in ("model", "precision", "data", "rows", "effective_batch", "steps", "seed", "lora", "packages"):
-        if before[field] != now[field]:
+    # by what is in them: `model` and the keys of `data` only say where they were
+    model = "weights" if before.get("weights") else "model"
+    for field in (model, "precision", "data", "rows", "effective_batch", "steps", "seed", "lora", "packages"):
+        was, is_now = before[field], now[field]
+        if (list(was.values()) != list(is_now.values())) if field == "data" else was != is_now:
             raise InputError(
-                f"{field} was {before[field]} when the run began and is {now[field]} now",
+                f"{field} was {was} when the run began and is {is_now} now",
                 where="resume",
                 fix="put it back, or start a new run",
             )

@@ -21,7 +21,7 @@ from tooltune.metrics import BY_KIND, METRICS, Metric, rate_text, whole_percent
 from tooltune.words import Language, Phrase
 
 MEASURED = ROOT / "docs" / "measured"
-HEADLINE = ("must_call_exact", "abstention", "tool_name_accuracy", "json_validity", "execution_accuracy")
+HEADLINE = (*BY_KIND, "tool_name_accuracy", "json_validity", "execution_accuracy")
 """What the README shows of a run; docs/results.md shows all."""
 EPOCH_RATES = ("tool_name_accuracy", "json_validity", "parameter_accuracy", *BY_KIND, "hallucination_rate")
 """Columns of the table of epochs, those that were measured."""

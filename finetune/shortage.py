@@ -69,7 +69,8 @@ def _with_less_memory(session: RunSession, where: str, said: str) -> Config:
     from transformers import AutoConfig
 
     config = session.config
-    whole = AutoConfig.from_pretrained(resolve(config.model.name, session.say), local_files_only=True)
+    folder = resolve(config.model.name, session.say)
+    whole = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     shape, device = whole.get_text_config(), detect()
     dtype, _ = precision(config.model.dtype, device, config.model.backend, whole.model_type)
     change = next_change(

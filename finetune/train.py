@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -227,6 +228,9 @@ def _go_back_to(
         callbacks.recorder.forget_after(0, evaluated=False)
         return
     state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    if best := state["best_model_checkpoint"]:  # where it lay when it was written; the run may have moved
+        state["best_model_checkpoint"] = str(checkpoint.with_name(re.split(r"[/\\]", best)[-1]))
+        write_json(checkpoint / "trainer_state.json", state)
     step = state["global_step"]
     evaluated = any(event["step"] == step and "eval_loss" in event for event in state["log_history"])
     trainer.resumed_epoch = state["epoch"]

@@ -7,7 +7,7 @@ import difflib
 import sys
 from importlib import import_module
 
-from tooltune.cli import start, with_default
+from tooltune.cli import printable, start, with_default
 
 GROUPS = {
     "eval": ("eval.cli", "run", "generate on a split, parse, score, report; also score, compare, endpoint"),
@@ -37,6 +37,7 @@ def main(words: list[str] | None = None) -> None:
     Args:
         words: None: those of the command line.
     """
+    printable()
     name, *rest = (sys.argv[1:] if words is None else words) or ["--help"]
     if name in GROUPS:
         module, default, _ = GROUPS[name]

@@ -9,10 +9,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import yaml
+
 from tooltune.errors import InputError
 
+MAX_YAML = 1_000_000
+"""Characters of a YAML file."""
 BOM = b"\xef\xbb\xbf"
 """What some editors put before a UTF-8 text."""
+
+
+def user_path(text: str | Path) -> Path:
+    """A path as people write it: a `~` in front is their home folder, which shells do not write out in `key=~/…`."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser raises where there is no such user)
 
 
 @contextmanager
@@ -125,6 +134,30 @@ def read_jsonl(path: str | Path, *, torn: Callable[[str], None] | None = None) -
             torn(f"{path}:{number}: the last line was cut off while it was written; it is left out")
         else:
             yield number, value
+
+
+def read_yaml(text: str) -> Any:
+    """The value that a YAML text spells. Aliases (`*name`) are refused: a kilobyte of them can stand for terabytes.
+
+    Raises:
+        ValueError: it is no YAML, is longer than `MAX_YAML`, or has an alias; in one line.
+    """
+    if len(text) > MAX_YAML:
+        raise ValueError(f"{len(text):,} characters are more than the {MAX_YAML:,} that are read")
+    try:
+        return yaml.load(text, Loader=_WithoutAliases)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as e:
+        # PyYAML takes 2024-13-45 for a date and 0x_ for a number, and Python then raises
+        raise ValueError(" ".join(str(e).split())) from None
+
+
+class _WithoutAliases(yaml.SafeLoader):
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias (*name), which is not read")
+        return super().compose_node(parent, index)
 
 
 def _no_json(e: Exception, where: str) -> InputError:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, cast
 
-import yaml
-
 from tooltune.config import Config, checked, config_keys
 from tooltune.errors import InputError
+from tooltune.files import read_yaml, user_path
 
 SHOWN = 20
 """Runs that a message names."""
@@ -85,6 +84,7 @@ class Manifest(Environment):
     """What a run's figures depend on, as `manifest.json` has it; the last keys come while it trains.
 
     Attributes:
+        weights: `weights_digest` of the base model; older runs have none.
         data: file → SHA-256.
         rows, dropped: by split, how many and which (id, tokens).
         tokens: of an epoch: of its rows, computed (shared prefixes once), supervised.
@@ -94,6 +94,7 @@ class Manifest(Environment):
     device: DeviceFacts
     model: str
     model_folder: str
+    weights: NotRequired[str | None]
     precision: str
     template: TemplateFacts
     data: dict[str, str]
@@ -141,7 +142,7 @@ class Run:
 
 def runs_dir() -> Path:
     """Where runs live: `$TOOLTUNE_RUNS`, else `runs/` in the current folder."""
-    return Path(os.environ.get("TOOLTUNE_RUNS") or "runs")
+    return user_path(os.environ.get("TOOLTUNE_RUNS") or "runs")
 
 
 def point_latest(folder: Path) -> None:
@@ -171,7 +172,7 @@ def find_run(name: str | None = None) -> Path:
 
 
 def _named(name: str) -> Path:
-    return Path(name) if Path(name).is_dir() else runs_dir() / name
+    return Path(name) if os.path.isdir(name) else runs_dir() / name  # noqa: PTH112 - Path.is_dir raises at long names
 
 
 def _newest() -> Path:
@@ -206,11 +207,11 @@ def read_config(folder: Path, overrides: list[str] | None = None) -> Config:
     """
     path = folder / "config.yaml"
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("this file of the run is missing", where=str(path), fix=MEND) from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:
-        raise InputError(f"the file is broken ({' '.join(str(e).split())})", where=str(path), fix=MEND) from None
+    except (OSError, ValueError) as e:
+        raise InputError(f"the file is broken ({e})", where=str(path), fix=MEND) from None
     if not isinstance(values, dict) or not isinstance(values.get("model"), dict):
         raise InputError(
             "the file is empty" if not values else "this is not the config of a run", where=str(path), fix=MEND

@@ -31,9 +31,9 @@ def main(
     """Try and measure on a GPU everything that needs one. Ctrl-C ends the step and keeps its files."""
     with errors_as_lines(debug):
         from benchmarks.gpu.run import run_steps
-        from tooltune.console import terminal
+        from tooltune.console import Terminal
 
-        failed = run_steps(LONGER if longer else STEPS, steps or [], out, minutes, rehearse, terminal())
+        failed = run_steps(LONGER if longer else STEPS, steps or [], out, minutes, rehearse, Terminal())
     if failed:
         raise typer.Exit(1)
 

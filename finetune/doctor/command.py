@@ -1,11 +1,10 @@
 """`python -m finetune doctor`."""
 
-import json
 from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines
+from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines, print_json
 
 
 def doctor(
@@ -15,18 +14,17 @@ def doctor(
 ) -> None:
     """Look whether this machine can train, and say what mends it. Exit code 0 without faults, 1 with."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
         from finetune.doctor import show
         from finetune.doctor.examine import examine
         from finetune.doctor.facts import gather
+        from tooltune.console import Terminal
         from tooltune.words import system_language
 
         findings = examine(gather())
         language = lang or system_language()
         if as_json:
-            typer.echo(json.dumps(show.as_json(findings, language), indent=1, ensure_ascii=False))
+            print_json(show.as_json(findings, language))
         else:
-            show.print_report(Console(highlight=False), findings, language)
+            show.print_report(Terminal(markup=True), findings, language)
     if any(f.state == "fault" for f in findings):
         raise typer.Exit(1)

@@ -30,7 +30,9 @@ def export_command(
         Target, typer.Option(help="merged (transformers, vLLM), gguf, or the adapter alone as GGUF")
     ] = "gguf",
     dtype: Annotated[str, typer.Option("--type", help="of a GGUF's matrices: bf16, f16 or q8_0")] = "bf16",
-    base: Annotated[str | None, typer.Option(help="the 16-bit base model, if not the run's own model.name")] = None,
+    base: Annotated[
+        str | None, typer.Option("--model", "--base", help="the 16-bit base model, if not the run's own model.name")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="a folder that does not exist yet [RUN/export/…]")] = None,
     rows: Annotated[int, typer.Option(min=1, help="rows whose prompts are compared, spread over the split")] = 50,
     proof: Annotated[bool, typer.Option(help="compare the prompts; a GGUF's needs the extra `llama`")] = True,
@@ -92,11 +94,9 @@ def new_folder(folder: Path, size: int) -> Iterator[Path]:
 
 def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path, name: str) -> Path:
     """Write the export; returns the file or folder that programs load."""
-    from rich.console import Console
-
     from finetune.export.gguf_model import write_gguf, write_lora_gguf
     from finetune.export.merged import write_merged
-    from tooltune.console import progress
+    from tooltune.console import Terminal, progress
     from tooltune.licence import copy_licence
 
     if to == "merged":
@@ -108,7 +108,7 @@ def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path
         shutil.copyfile(adapter.folder / TEMPLATE, folder / TEMPLATE)
         write_lora_gguf(base, adapter, folder / "adapter.gguf", name)
         return folder / "adapter.gguf"
-    with progress(Console()) as bar:
+    with progress(Terminal()) as bar:
         task = bar.add_task("tensors", total=sum(map(len, base.files.values())), note="")
         file = folder / f"model-{dtype}.gguf"
         write_gguf(base, adapter, file, dtype, name, lambda done: bar.update(task, completed=done))

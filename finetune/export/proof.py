@@ -71,7 +71,7 @@ def transformers_prompt(folder: Path) -> Prompt:
     """What vLLM and plain transformers build from a folder's tokenizer and chat template."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
     def prompt(record: Record) -> list[int]:
         asked = request(record)

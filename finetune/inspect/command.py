@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from finetune.arguments import config_from
-from tooltune.cli import DEBUG, Debug, Lang, TerminalLang, errors_as_lines
+from tooltune.cli import DEBUG, BaseModel, Debug, Lang, TerminalLang, errors_as_lines
 
 
 def preview_command(
@@ -20,12 +20,11 @@ def preview_command(
 ) -> None:
     """Show rows as the model sees them, each token coloured by what it is to the loss."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
         from data.load import evenly_spaced
         from finetune.inspect.preview import show, to_html, to_terminal
         from finetune.inspect.words import say
         from finetune.rows import describe_rows, prepare, read_rows
+        from tooltune.console import Terminal
         from tooltune.files import writable
         from tooltune.words import system_language
 
@@ -42,7 +41,7 @@ def preview_command(
             to_html(shown, facts, html)
             typer.echo(say("written", path=html).text(language))
         else:
-            to_terminal(shown, facts, Console(highlight=False), language)
+            to_terminal(shown, facts, Terminal(), language)
 
 
 def explain_command(
@@ -50,6 +49,7 @@ def explain_command(
     row: Annotated[str | None, typer.Option(help="the row's id; the first of the split when left out")] = None,
     adapter: Annotated[str, typer.Option(help="best, last, or base (the model before training)")] = "best",
     split: Annotated[str, typer.Option(help="validation, train or test")] = "validation",
+    model: BaseModel = None,
     html: Annotated[Path | None, typer.Option(help="write a page instead of printing")] = None,
     lang: Lang = "ko",
     debug: Debug = DEBUG,
@@ -69,8 +69,8 @@ def explain_command(
         folder = find_run(run)
         subject = read_subject(folder, row, adapter=adapter, split=split)
         with quiet(folder / "log.txt") as console:
-            model = load_weights(subject, console.print)
-            explained = explain(model, subject.tokenizer, subject.example)
+            weights = load_weights(subject, console.print, model)
+            explained = explain(weights, subject.tokenizer, subject.example)
             if html:
                 to_html(explained, subject, html, lang=lang)
                 console.print(f"Written: {html}")

@@ -45,7 +45,7 @@ def show(example: Example, tokenizer: Any) -> Shown:
 def to_terminal(rows: list[Shown], facts: list[Any], console: Console, lang: Language = "en") -> None:
     """Print the facts (phrases, or lines in English), the legend, and each row with its tokens coloured by role."""
     for fact in facts:
-        console.print(in_language(fact, lang), markup=False)
+        console.print(in_language(fact, lang))
     legend = Text(say("legend").text(lang))
     for role, style in STYLES.items():
         legend.append(say(f"legend.{role.name.lower()}").text(lang), style=style)
@@ -53,7 +53,7 @@ def to_terminal(rows: list[Shown], facts: list[Any], console: Console, lang: Lan
     console.print(legend)
     for row in rows:
         title = say("legend.row", row=row.id, tokens=row.tokens, trained=row.supervised)
-        console.rule(title.text(lang), align="left")
+        console.rule(Text(title.text(lang)), align="left")
         text = Text()
         for piece in row.pieces:
             text.append(piece.shown(), style=STYLES[piece.role])

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from finetune.memory.advice import Advice
@@ -182,7 +183,7 @@ def print_runs(console: Console, runs: list[Finished]) -> None:
     for run in runs[-LAST:]:
         sizes = [run.planned, run.allocated, run.reserved, run.expected]
         planned, allocated, reserved, expected = (f"{size:.2f} GiB" for size in sizes)
-        table.add_row(run.name, planned, allocated, f"{run.error:+.1%}", reserved, expected)
+        table.add_row(escape(run.name), planned, allocated, f"{run.error:+.1%}", reserved, expected)
     console.print(table)
 
 
@@ -205,7 +206,8 @@ def print_rows(console: Console, rows: Rows, plan: Plan, budget: float, *, packe
         soft_wrap=True,
     )
     if not rows.own:
-        console.print(f"[dim]In tokens of {rows.tokenizer.name}: the model's tokenizer is not on this machine[/dim]")
+        whose = escape(rows.tokenizer.name)
+        console.print(f"[dim]In tokens of {whose}: the model's tokenizer is not on this machine[/dim]")
     verdict = plan.verdict(budget)
     console.print(
         f"With these rows (longest {rows.longest:,} tokens, {rows.labelled:.0%} of the computed ones trained on): must "

@@ -137,6 +137,33 @@ def test_the_servers_calls_and_the_raw_text_side_by_side(served, data):
     assert json.loads(compared.stdout)["exact_match"]["only_b"] == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "attempted"),
+    [
+        ('<tool_call>\n{"name": "add_load", "arguments": {"node": 1}}\n</tool_call>', True),
+        ("[TOOL_CALLS] [", True),
+        ('{"name": "add_load", "arguments": {"node": 1}}', True),
+        ("<|tool_call_start|>[add_load(node=1)]<|tool_call_end|>", True),
+        ("Which node?", False),
+        ("The tag is `<tool_call>`.", False),
+        (None, False),
+    ],
+)
+def test_a_call_that_the_server_left_in_the_text_is_no_refusal(content, attempted):
+    parsed = read_message({"content": content})
+    assert (parsed.attempted, parsed.json_valid, parsed.format_ok) == (attempted, not attempted, not attempted)
+    assert parsed.calls == [] and parsed.problems == (["call_as_text"] if attempted else [])
+
+
+def test_calls_as_text_are_told_with_the_way_out(served, data):
+    text = '<tool_call>{"name": "add_load", "arguments": {"node": 0}}</tool_call>'
+    served.reply = lambda body: completion({"content": text})
+    done, out = run(served, data, "--limit", 3)
+    said = " ".join(done.stdout.split())
+    assert done.exit_code == 0 and "3 answers hold a call as text" in said and "pass --raw" in said
+    assert rates(out / "server.json") == 0
+
+
 def test_without_raw_there_is_one_request_a_row_and_json_on_request(served, data):
     done, out = run(served, data, "--json", "--limit", 3)
     found = json.loads(done.stdout)

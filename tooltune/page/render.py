@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
 from tooltune.page.text import script_json, visible
@@ -49,7 +50,7 @@ def render(
     before = "".join((HERE / name).read_text(encoding="utf-8") for name in ("switches.js", *own))
     scripts = [] if script is None else [*filter(None, [library]), before + script]
     style = "".join(path.read_text(encoding="utf-8") for path in sheets)
-    environment = Environment(
+    environment = SandboxedEnvironment(
         loader=ChoiceLoader([FileSystemLoader(folder), FileSystemLoader(HERE)]),
         autoescape=True,
         undefined=StrictUndefined,
