@@ -19,7 +19,7 @@ DEBUG = False
 BaseModel = Annotated[str | None, typer.Option("--model", help="where the run's base model is now, if it moved")]
 Lang = Annotated[Literal["ko", "en"], typer.Option(help="the language that the page opens in")]
 TerminalLang = Annotated[
-    Literal["ko", "en"] | None, typer.Option(help="language of the report; the system's when left out")
+    Literal["ko", "en"] | None, typer.Option(help="of what it says here; the system's when left out")
 ]
 
 

@@ -278,4 +278,4 @@ def _print(answer: PlanAnswer, options: PlanOptions) -> None:
         free = phrase("plan.free", free=show.amount(answer.card.free), total=show.amount(answer.card.total))
         verdict = phrase(f"verdict.{first.verdict(answer.card.free)}")
         said = phrase("plan.machine", card=answer.card.name, free=free, verdict=verdict)
-        console.print(said.text(options.lang))
+        console.print(said.text(options.lang), markup=False)
