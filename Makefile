@@ -1,6 +1,6 @@
 # tooltune. `make` alone lists the targets; each sets up what it needs and does nothing twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup train eval bench preview data plan doctor report chat serve test test-slow test-all lint lock clean
+.PHONY: help setup train eval bench preview data plan doctor report chat serve test test-slow test-all lint audit lock clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
@@ -76,8 +76,11 @@ test-slow: $(READY) ## the tests that train or evaluate for long
 test-all: $(READY) ## every test that needs no GPU
 	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
-lint: $(READY) ## format check, lint, types
+lint: $(READY) ## format check, lint (bandit's rules among it), types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+audit: $(READY) ## look the locked packages up in PyPI's list of vulnerabilities (needs the network)
+	@$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.txt $(ARGS)
 
 lock: $(READY) ## resolve again what pyproject.toml asks for: uv.lock and requirements.txt
 	@"$(UV)" lock $(ARGS)

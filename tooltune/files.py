@@ -145,7 +145,7 @@ def read_yaml(text: str) -> Any:
     if len(text) > MAX_YAML:
         raise ValueError(f"{len(text):,} characters are more than the {MAX_YAML:,} that are read")
     try:
-        return yaml.load(text, Loader=_WithoutAliases)
+        return yaml.load(text, Loader=_WithoutAliases)  # noqa: S506 - a SafeLoader
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as e:
