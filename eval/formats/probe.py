@@ -48,7 +48,9 @@ def written_calls(chat_template: str) -> Iterator[tuple[list[ToolCall], str]]:
         except raised():
             continue
         pairs = enumerate(zip(prompt, whole, strict=False))
-        written = whole[next((i for i, (a, b) in pairs if a != b), len(prompt)) :]
+        start = next((i for i, (a, b) in pairs if a != b), len(prompt))
+        tag = whole.rfind("<", 0, start)  # both may go on with a tag: "<think>" and "<function …>"
+        written = whole[tag if tag > whole.rfind(">", 0, start) else start :]
         if "look_up" in written and written not in seen:
             seen.add(written)
             yield calls, written
