@@ -20,7 +20,7 @@ from tooltune.page.text import visible
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReadyModel:
     """A loaded model, what stands before its requests, and where to write.
 
     Attributes:
@@ -45,7 +45,7 @@ def asking(
     base: str | None = None,
     usual: str = "validation",
     llama: bool = False,
-) -> Iterator[Asked]:
+) -> Iterator[ReadyModel]:
     """Load a run's model to ask it under the context of a row or a file of tools; the libraries' noise goes to its log.
 
     Args:
@@ -72,7 +72,7 @@ def asking(
         with llama_cpp(trained, say) if llama else _transformers(trained, say) as writer:
             model = Model(trained, writer)
             model.read(context.system, context.tools)
-            yield Asked(model, context, splits, console, say)
+            yield ReadyModel(model, context, splits, console, say)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from tooltune.errors import InputError
 from tooltune.files import dump_json
 
 if TYPE_CHECKING:
-    from finetune.chat.dialogue import Chat, Step
+    from finetune.chat.dialogue import Chat, ChatStep
     from finetune.chat.slash import View
 
 
@@ -100,7 +100,7 @@ def typed(show: Callable[..., None], *, interactive: bool) -> Iterator[str]:
             yield line
 
 
-def _told(step: "Step", raw: bool) -> Iterator[str]:
+def _told(step: "ChatStep", raw: bool) -> Iterator[str]:
     answer = step.answer
     if raw:
         yield f"  raw: {answer.output}"

@@ -56,7 +56,7 @@ class Exchange:
 
 
 @dataclass(frozen=True)
-class Step:
+class ChatStep:
     """An answer, and the result of each of its calls; none where they were not carried out."""
 
     answer: Answer
@@ -87,20 +87,20 @@ class Chat:
                 f"the row has no state to work on: {e}", where=start.id, fix="--row names another; or --no-execute"
             ) from None
 
-    def request(self, text: str) -> Iterator[Step]:
+    def request(self, text: str) -> Iterator[ChatStep]:
         """Ask; each answer as it comes, its calls carried out. There is more than one where the model answers to
         results."""
         exchange = Exchange([{"role": "user", "content": text}])
         for _ in range(MOST_STEPS):
             answer = self.ask(self._shown(exchange), self.start.tools)
             if not answer.valid or not (answer.calls or answer.text):
-                yield Step(answer, [])
+                yield ChatStep(answer, [])
                 return
             if len(exchange.turns) == 1:
                 self.exchanges.append(exchange)
             exchange.turns.append(_assistant(answer))
             results = [self._carry_out(self.live, exchange, call) for call in answer.accepted] if self.live else []
-            yield Step(answer, results)
+            yield ChatStep(answer, results)
             if not (results and self.habits.answers_results):
                 return
 

@@ -177,6 +177,7 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     model.mkdir()
     for name in ("config.json", "tokenizer.json"):
         (model / name).write_text("{}", encoding="utf-8")  # never read
+    (model / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")  # without tensors
     config = load_config("cpu", [f"model.name={model}"])
     here = {"device": {"kind": "cpu", "name": "Processor"}, "environment": {}}
     monkeypatch.setattr("benchmarks.this_machine.machine", lambda: here)
