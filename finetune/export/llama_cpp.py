@@ -11,8 +11,11 @@ from eval.endpoint.client import error_text, post_json
 from tooltune.errors import InputError, JobFailed
 
 
-def library() -> Any:
+def library(otherwise: str = "; or --no-proof") -> Any:
     """The package.
+
+    Args:
+        otherwise: what can be done without it, for the error.
 
     Raises:
         InputError: it is not installed.
@@ -21,7 +24,7 @@ def library() -> Any:
         import xllamacpp
     except ModuleNotFoundError:
         raise InputError(
-            "llama.cpp is not installed", where="xllamacpp", fix='pip install -e ".[llama]"; or --no-proof'
+            "llama.cpp is not installed", where="xllamacpp", fix=f'pip install -e ".[llama]"{otherwise}'
         ) from None
     return xllamacpp
 
