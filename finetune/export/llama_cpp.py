@@ -16,8 +16,11 @@ WARNINGS = 2
 """llama.cpp's level of messages."""
 
 
-def library() -> Any:
+def library(otherwise: str = "; or --no-proof") -> Any:
     """The package.
+
+    Args:
+        otherwise: what can be done without it, for the error.
 
     Raises:
         InputError: it is not installed.
@@ -26,7 +29,7 @@ def library() -> Any:
         import xllamacpp
     except ModuleNotFoundError:
         raise InputError(
-            "llama.cpp is not installed", where="xllamacpp", fix='pip install -e ".[llama]"; or --no-proof'
+            "llama.cpp is not installed", where="xllamacpp", fix=f'pip install -e ".[llama]"{otherwise}'
         ) from None
     return xllamacpp
 
