@@ -44,7 +44,7 @@ def record(run: Path) -> list[Path]:
     whole = took if took and not took.parts else None
     measured = {
         "preset": _preset(run),
-        "config": history.config.model_dump(mode="json") | {"name": None},
+        "config": history.config.portable() | {"name": None},
         "device": manifest["device"],
         "packages": manifest["packages"],
         "git_commit": manifest["git_commit"],

@@ -251,16 +251,19 @@ class Config(Section):
         return Config.model_validate(whole)
 
     def save(self, path: Path) -> None:
-        """Write the config so that `finetune train PATH` runs it again, from whatever folder: paths are absolute, or
-        relative to the project's folder if they lie in it."""
+        """Write the config so that `finetune train PATH` runs it again, from whatever folder."""
+        with atomic_write(path) as f:
+            yaml.safe_dump(self.portable(), f, sort_keys=False, allow_unicode=True)
+
+    def portable(self) -> dict[str, Any]:
+        """The values as files keep them: paths are absolute, or relative to the project's folder if they lie in it."""
         values = self.model_dump(mode="json")
         for key in ("train", "validation", "test"):
             if values["data"][key]:
                 values["data"][key] = _from_anywhere(values["data"][key])
         if not embedded(self.model.name) and user_path(self.model.name).is_dir():
             values["model"]["name"] = str(user_path(self.model.name).absolute())
-        with atomic_write(path) as f:
-            yaml.safe_dump(values, f, sort_keys=False, allow_unicode=True)
+        return values
 
 
 def _from_anywhere(path: str) -> str:

@@ -10,7 +10,7 @@ from eval.formats import families
 from eval.formats.probe import written_calls
 from eval.outputs import read_outputs
 from eval.parse import detect_family, parse_tool_calls
-from eval.scoring import Sample, score_sample
+from eval.scoring import Sample, score, score_sample
 
 CASES = Path(__file__).parent / "cases"
 FIELDS = ("expected_calls", "attempted", "json_valid", "format_ok", "truncated")
@@ -177,6 +177,12 @@ def test_a_tool_that_declares_no_parameters_has_no_unknown_argument() -> None:
         tool = {"type": "function", "function": {"name": "lamp", "description": "x", **parameters}}
         verdict = score_sample(Sample("s", gold, [tool], output), parse_tool_calls(output, tools=[tool]))
         assert verdict.strict.exact_match and verdict.unknown_arguments == unknown
+
+
+def test_a_right_call_of_a_tool_without_declared_parameters_is_no_hallucination() -> None:
+    path = CASES.parents[1] / "fixtures" / "cases" / "rows" / "score-right-call-is-hallucination.jsonl"
+    headline = score(read_outputs(path))["headline"]
+    assert headline["exact_match"]["value"] == 1 and headline["hallucination_rate"]["value"] == 0
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,7 @@ def test_a_saved_config_finds_its_files_from_any_folder(tmp_path: Path, monkeypa
     kept = yaml.safe_load((there / "config.yaml").read_text(encoding="utf-8"))["data"]
     assert kept["test"] == "data/structural/test.jsonl", "it moves with the project"
     assert load_config("cpu").data.train.is_file(), "a preset's rows are found too"
+    assert again.portable()["data"] == kept
 
 
 def test_a_file_of_the_current_folder_goes_before_the_projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
