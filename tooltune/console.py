@@ -15,7 +15,7 @@ from rich.segment import Segment
 
 from tooltune.errors import InputError
 from tooltune.files import BOM
-from tooltune.page.text import visible
+from tooltune.page.text import one_line, visible
 
 
 class Terminal(Console):
@@ -68,8 +68,8 @@ def quiet(log: Path) -> Iterator[Console]:
 
 
 def say(line: str, *, stderr: bool = False) -> None:
-    """Print a line that may hold text of models or rows."""
-    print(visible(line), file=sys.stderr if stderr else sys.stdout, flush=True)
+    """Print one line, which may hold text of models or rows."""
+    print(one_line(line), file=sys.stderr if stderr else sys.stdout, flush=True)
 
 
 @contextmanager
