@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from tooltune.errors import InputError, JobFailed
+from tooltune.files import disk_fault
 
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 DEBUG = False
@@ -39,5 +40,8 @@ def errors_as_lines(debug: bool) -> Iterator[None]:
         if debug:
             raise
         detail = str(e).splitlines()[0] if str(e) else ""
-        print(f"error: {type(e).__name__}: {detail}\n→ this should not happen; --debug shows where", file=sys.stderr)
+        lines = [f"{type(e).__name__}: {detail}", "→ this should not happen; --debug shows where"]
+        if isinstance(e, OSError) and (full := disk_fault(e)):
+            lines = full.lines()
+        print("error: " + "\n".join(lines), file=sys.stderr)
         raise typer.Exit(1) from None

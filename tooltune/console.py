@@ -28,12 +28,14 @@ def quiet(log: Path) -> Iterator[Console]:
             # On a pipe (CI, a log file) rich would wrap at 80 columns and break figures apart.
             yield Console(file=stream, width=None if os.isatty(heard) else 120, highlight=False)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(heard, 1)
-        os.dup2(errors, 2)
-        os.close(heard)
-        os.close(errors)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:  # the log's disk may be full, and the error is to be heard
+            os.dup2(heard, 1)
+            os.dup2(errors, 2)
+            os.close(heard)
+            os.close(errors)
 
 
 def terminal(*, stderr: bool = False) -> Console:
