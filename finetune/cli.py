@@ -34,6 +34,9 @@ def train(
     resume: Annotated[
         str | None, typer.Option(help="resume this run (a name, a folder, or 'latest') from its last checkpoint")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="resume although settings, data, model or versions have changed")
+    ] = False,
     debug: Debug = DEBUG,
 ) -> None:
     """Train. Without a preset: 6gb where there is CUDA, cpu where there is none."""
@@ -51,12 +54,12 @@ def train(
                     fix="leave it out: a run is resumed with its own config.yaml",
                 )
             folder = find_run(resume)
-            run_training(read_config(folder, overrides), folder.name, resume=folder)
+            run_training(read_config(folder, overrides), folder.name, resume=folder, force=force)
             return
         source, config = config_from(arguments, typer.echo)
         if source == "cpu" and named(arguments)[0] is None:
             typer.echo("  A longer run learns more (about an hour on a CPU): make train ARGS=cpu-long")
-        run_training(config, Path(source).stem)
+        run_training(config, Path(source).stem, force=force)
 
 
 @app.command()

@@ -9,12 +9,15 @@ from typing import Any
 
 from rich.console import Console
 
+from finetune.checkpoints import SUMS, last_checkpoint, put_back, step_of
 from finetune.interrupts import Interrupts
-from finetune.runs import create_run, hold
+from finetune.runs import create_run, cut_off, hold
 from tooltune.config import Config
 from tooltune.console import quiet
 from tooltune.errors import InputError
 from tooltune.run import read_manifest
+
+ANEW = "start a new run: another name=…, or delete the folder"
 
 
 @dataclass
@@ -23,15 +26,19 @@ class RunSession:
 
     Attributes:
         config: as the last shortage of memory has left it.
+        force: go on even if something has changed that the run depends on.
         console: the terminal, past the libraries' noise.
         recoveries: what was changed after each shortage of memory, as it stands in the manifest.
+        forced: what had changed when the run was gone on with by force, as it stands in the manifest.
         longest: tokens of the longest training row; 0 until rows are rendered.
     """
 
     folder: Path
     config: Config
     resumed: bool
+    force: bool = False
     recoveries: list[dict[str, Any]] = field(default_factory=list)
+    forced: list[dict[str, Any]] = field(default_factory=list)
     longest: int = 0
     console: Console = field(init=False)
     interrupts: Interrupts = field(init=False)
@@ -45,25 +52,63 @@ class RunSession:
 
 
 @contextmanager
-def open_session(config: Config, preset: str, resume: Path | None) -> Iterator[RunSession]:
-    """Make or reopen a run's folder, hold it for this process, and take over the terminal and Ctrl-C.
+def open_session(config: Config, preset: str, resume: Path | None, *, force: bool = False) -> Iterator[RunSession]:
+    """Make or reopen a run's folder, hold it for this process, and take over the terminal, Ctrl-C and SIGTERM.
 
-    A new folder is removed again when the run is stopped before its first step.
+    A new folder is removed again when the run is stopped before its first step. One of the config's name that was cut
+    off is gone on with, with the settings that shortages of memory have changed.
 
     Args:
         preset: names the folder when the config does not.
         resume: the folder of a run to go on with.
+        force: go on even if something has changed that the run depends on.
 
     Raises:
         InputError: the folder cannot be made, or another process trains in it.
     """
-    session = RunSession(resume or create_run(config.name, preset), config, resumed=resume is not None)
+    cut = None if resume else cut_off(config.name)
+    resumed = resume or cut
+    session = RunSession(resumed or create_run(config.name, preset), config, resumed=resumed is not None, force=force)
+    with hold(session.folder):
+        try:
+            with quiet(session.folder / "log.txt") as session.console, session.interrupts:
+                if resumed:
+                    _reopen(session, of_this_name=cut is not None)
+                elif config.name is None and cut_off("latest"):
+                    session.say("The newest run has not come to its end: RESUME=1 make train goes on with it")
+                with _saying_how_to_go_on(session):
+                    yield session
+        except (InputError, KeyboardInterrupt):
+            if not (session.resumed or session.interrupts.begun):
+                shutil.rmtree(session.folder, ignore_errors=True)
+            raise
+
+
+def _reopen(session: RunSession, *, of_this_name: bool) -> None:
+    """See what an earlier process has left in the run's folder."""
+    put_back(session.folder)
+    if not (session.folder / "manifest.json").is_file():
+        return
+    manifest = read_manifest(session.folder)
+    if "model_sha256" not in manifest:
+        raise InputError(
+            f"an older version began this run: its checkpoints have no {SUMS}", where=str(session.folder), fix=ANEW
+        )
+    session.recoveries, session.forced = manifest["recoveries"], manifest["forced"]
+    if of_this_name:
+        session.say(f"{session.folder} was cut off: going on with it")
+        for recovery in session.recoveries:
+            session.config = session.config.changed(recovery["change"])
+
+
+@contextmanager
+def _saying_how_to_go_on(session: RunSession) -> Iterator[None]:
     try:
-        with hold(session.folder), quiet(session.folder / "log.txt") as session.console, session.interrupts:
-            if resume and (resume / "manifest.json").is_file():
-                session.recoveries = read_manifest(resume)["recoveries"]
-            yield session
-    except (InputError, KeyboardInterrupt):
-        if not (session.resumed or session.interrupts.begun):
-            shutil.rmtree(session.folder, ignore_errors=True)
+        yield
+    except KeyboardInterrupt:
+        if session.interrupts.begun:
+            checkpoint = last_checkpoint(session.folder)
+            at = f"step {step_of(checkpoint)}" if checkpoint else "the beginning, for there is no checkpoint yet"
+            session.say(f"Stopped. RESUME=1 make train goes on from {at}")
+            session.say(f"  or: python -m finetune train --resume {session.folder}")
         raise
