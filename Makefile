@@ -1,6 +1,6 @@
 # tooltune. `make` alone lists the targets; each sets up what it needs and does nothing twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup train eval bench preview data plan doctor report chat serve test test-slow test-all lint audit lock clean
+.PHONY: help setup train eval bench preview data plan doctor report chat serve test test-slow test-reliability test-all lint audit lock clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
@@ -15,7 +15,7 @@ WORKERS ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo 'Options go in ARGS: make train ARGS="cpu train.epochs=2 data.train=mine.jsonl"; RESUME=1 make train resumes.'
 
 setup: $(READY) ## make .venv and install the locked packages (once)
@@ -72,6 +72,9 @@ test: $(READY) ## the quick tests, a few minutes; ARGS="tests/eval -k parse"
 
 test-slow: $(READY) ## the tests that train or evaluate for long
 	@$(BIN)/python -m pytest $(WORKERS) -m slow $(ARGS)
+
+test-reliability: $(READY) ## kills, broken files, full disks, Ctrl-C, NaN (docs/reliability.md)
+	@$(BIN)/python -m pytest $(WORKERS) tests/reliability $(ARGS)
 
 test-all: $(READY) ## every test that needs no GPU
 	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)

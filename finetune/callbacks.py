@@ -20,7 +20,7 @@ from finetune.words import phrase
 from tooltune.console import progress
 from tooltune.cuda import lends_main_memory
 from tooltune.errors import JobFailed
-from tooltune.files import dump_json, read_jsonl, write_jsonl
+from tooltune.files import append_jsonl, read_jsonl, write_jsonl
 from tooltune.metrics import BY_KIND, HEADLINE, METRICS
 from tooltune.words import Language
 
@@ -85,15 +85,9 @@ class Recorder(TrainerCallback):
             event |= self.monitor.read()
         if "train_runtime" in logs:
             event["global_step"] = state.global_step
-        with self.events.open("a", encoding="utf-8") as f:
-            f.write(dump_json({k: _json_number(v) for k, v in event.items()}) + "\n")
+        append_jsonl(self.events, {k: _json_number(v) for k, v in event.items()})
         for tracker in self.trackers:
             tracker.log(named(event), state.global_step)
-        # With float16 the loss scaler meets infinities and skips their steps.
-        if not args.fp16 and not math.isfinite(logs.get("grad_norm", 0.0)):
-            raise JobFailed(
-                f"grad_norm is {logs['grad_norm']} at step {state.global_step}", "lower train.learning_rate"
-            )
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **kwargs: Any) -> None:
         if not math.isfinite(metrics["eval_loss"]):
@@ -203,15 +197,15 @@ class PageWriter(TrainerCallback):
             self.write()
 
 
-class LateEvaluation(TrainerCallback):
-    """A resumed run first makes the evaluation that its checkpoint did not live to see."""
+class TakeUp(TrainerCallback):
+    """A resumed run first gets back what its checkpoint has, and makes the evaluation that it did not live to see."""
 
     def __init__(self) -> None:
-        self.missing: Callable[[], None] | None = None
+        self.steps: list[Callable[[], None]] = []
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.missing:
-            self.missing()
+        for step in self.steps:
+            step()
 
 
 class ProgressLine(TrainerCallback):
@@ -232,7 +226,10 @@ class ProgressLine(TrainerCallback):
         self.bar.update(self.task, completed=state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
-        if "grad_norm" not in logs or self.task is None:
+        if "skipped" in logs:
+            rows = ", ".join(logs["rows"])
+            self.console.print(f"  step {logs['step']} was left out: {logs['skipped']}; rows {rows}", markup=False)
+        if "learning_rate" not in logs or self.task is None:
             return
         note = f"loss {logs['loss']:.3f}"
         share = f"  MFU {logs['mfu']:.0%}" if "mfu" in logs else ""

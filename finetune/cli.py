@@ -36,6 +36,9 @@ def train(
     resume: Annotated[
         str | None, typer.Option(help="resume this run (a name, a folder, or 'latest') from its last checkpoint")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="resume although settings, data, model or versions have changed")
+    ] = False,
     lang: TerminalLang = None,
     debug: Debug = DEBUG,
 ) -> None:
@@ -56,12 +59,12 @@ def train(
                     fix="leave it out: a run is resumed with its own config.yaml",
                 )
             folder = find_run(resume)
-            run_training(read_config(folder, overrides), folder.name, resume=folder, lang=language)
+            run_training(read_config(folder, overrides), folder.name, resume=folder, force=force, lang=language)
             return
         source, config = config_from(arguments, typer.echo)
         if source == "cpu" and named(arguments)[0] is None:
             typer.echo("  A longer run learns more (about an hour on a CPU): make train ARGS=cpu-long")
-        run_training(config, Path(source).stem, lang=language)
+        run_training(config, Path(source).stem, force=force, lang=language)
 
 
 @app.command()

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from eval.shortage import is_shortage, release
+from finetune.checkpoints import last_checkpoint, step_of
 from finetune.device import detect, precision
 from finetune.packing import most_tokens, shares_prefixes
 from finetune.run_session import RunSession
-from finetune.runs import last_checkpoint, step_of
 from tooltune.config import Config
 from tooltune.errors import JobFailed
 from tooltune.pretrained import resolve

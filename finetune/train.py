@@ -12,15 +12,16 @@ from typing import Any
 from data.domain import load_domain
 from data.record import Record
 from finetune.adapter import keep_best
+from finetune.checkpoints import last_checkpoint, remove_after, step_of
 from finetune.device import GIB, Device, detect, family_of, precision
 from finetune.diagnose import verdicts
 from finetune.generation_metrics import scorer
 from finetune.length import Length, run_length
-from finetune.manifest import make_manifest, refuse_mismatch
+from finetune.manifest import changes, make_manifest, refuse
 from finetune.packing import Packing, make_packing
 from finetune.rows import Prepared, describe_rows, prepare, read_rows
 from finetune.run_session import RunSession, open_session
-from finetune.runs import adapter_digest, last_checkpoint, step_of
+from finetune.runs import adapter_digest
 from finetune.shortage import phase, recover
 from finetune.summary import tell, write_pages
 from finetune.trackers import check_trackers
@@ -29,20 +30,27 @@ from tooltune.config import Config
 from tooltune.cuda import prepare_process
 from tooltune.files import read_jsonl, write_json, write_jsonl
 from tooltune.pretrained import resolve
-from tooltune.run import PlannedMemory, point_latest, read_manifest
+from tooltune.run import Manifest, PlannedMemory, point_latest, read_config, read_manifest
 from tooltune.words import Language
 
+MEASURED_ANEW = ("planned_memory", "matmul_gflops", "matmul_dtype")
+"""Fields of the manifest that are of the process that goes on with a run."""
 
-def train(config: Config, preset: str, *, resume: Path | None = None, lang: Language = "en") -> Path:
+
+def train(
+    config: Config, preset: str, *, resume: Path | None = None, force: bool = False, lang: Language = "en"
+) -> Path:
     """Run a whole fine-tuning and return its folder.
 
     Args:
         preset: names the folder when the config does not.
-        resume: a run folder to go on with, from its last checkpoint.
+        resume: a run folder to go on with, from its last whole checkpoint; a run of the config's name that was cut
+            off is gone on with unasked.
+        force: go on even if something has changed that the run depends on; the manifest records it.
         lang: what the run says in the terminal is in this language.
 
     Raises:
-        InputError: rows, config or model are wrong. Nothing is left behind.
+        InputError: rows, config or model are wrong, or not those of the run so far. Nothing is left behind.
         JobFailed: training could not go on; checkpoints and figures up to then stay.
         KeyboardInterrupt: stopped by the user, with a checkpoint.
     """
@@ -51,16 +59,17 @@ def train(config: Config, preset: str, *, resume: Path | None = None, lang: Lang
     load_domain(config.data.domain)  # only an evaluation uses it; a wrong name is told before the run
     records = read_rows(config)
     resolve(config.model.name, print)  # here a download shows its bar; later the libraries' noise is kept away
-    with open_session(config, preset, resume, lang) as session:
+    with open_session(config, preset, resume, force=force, lang=lang) as session:
         return recover(session, lambda: fine_tune(session, records))
 
 
 def fine_tune(session: RunSession, records: tuple[list[Record], list[Record]]) -> Path:
     """One attempt at a run, from its last checkpoint if there is one, to its last page; returns its folder."""
-    started, checkpoint = time.time(), last_checkpoint(session.folder)
+    started, checkpoint = time.time(), last_checkpoint(session.folder, session.say)
     machine = _start(session)
     rows = _render(session, records, machine)
     manifest = make_manifest(session.config, machine.device, machine.dtype, rows.prepared, rows.length)
+    _see_that_it_is_the_same(session, manifest, checkpoint)
     _tell_plan(session, manifest["planned_memory"])
     loaded, meter = _load(session, rows, machine)
     _write_down(session, manifest | {"attention": loaded.attention} | meter.facts, rows, checkpoint)
@@ -103,7 +112,7 @@ class RunCallbacks:
 
     recorder: Any
     progress: Any
-    late_evaluation: Any
+    take_up: Any
 
 
 def _start(session: RunSession) -> Machine:
@@ -133,6 +142,22 @@ def _render(session: RunSession, records: tuple[list[Record], list[Record]], mac
     return RunRows(prepared, packing, length)
 
 
+def _see_that_it_is_the_same(session: RunSession, manifest: Manifest, checkpoint: Path | None) -> None:
+    """A run that goes on depends on the same things as before, or is forced to, which is noted.
+
+    Raises:
+        InputError: with the first field that has changed.
+    """
+    if not checkpoint:
+        return
+    changed = changes(read_manifest(session.folder), manifest, read_config(session.folder), session.config)
+    if changed and not session.force:
+        raise refuse(changed[0])
+    for change in changed:
+        session.say(phrase("run.forced", **change))
+        session.forced.append({"step": step_of(checkpoint), **change})
+
+
 def _load(session: RunSession, rows: RunRows, machine: Machine) -> tuple[Any, Any]:
     """The model with its adapter, and the meter of its pace, whose ceiling is measured while there is room."""
     from finetune.models import load
@@ -148,14 +173,15 @@ def _load(session: RunSession, rows: RunRows, machine: Machine) -> tuple[Any, An
 
 
 def _write_down(session: RunSession, manifest: dict[str, Any], rows: RunRows, checkpoint: Path | None) -> None:
-    """The run's recipe, environment and rows; a resumed run must match what stands there."""
+    """The run's environment, recipe and rows."""
     folder, packing = session.folder, rows.packing
     if checkpoint:
-        before = read_manifest(folder)
-        refuse_mismatch(before, manifest)
-        manifest = before | {key: manifest[key] for key in ("planned_memory", "matmul_gflops", "matmul_dtype")}
+        ended = ("best", "peak_memory", "wall_seconds")
+        before = {key: value for key, value in read_manifest(folder).items() if key not in ended}
+        now = manifest if session.forced else {key: manifest[key] for key in MEASURED_ANEW}
+        manifest = before | now
+    write_json(folder / "manifest.json", manifest | {"recoveries": session.recoveries, "forced": session.forced})
     session.config.save(folder / "config.yaml")
-    write_json(folder / "manifest.json", manifest | {"recoveries": session.recoveries})
     table: list[dict[str, Any]] = [{"id": e.id, "tokens": len(e.input_ids)} for e in rows.prepared.train.examples]
     for row, family in zip(table, packing.families if packing else [], strict=False):
         row["family"] = family
@@ -168,12 +194,12 @@ def _build(session: RunSession, rows: RunRows, machine: Machine, loaded: Any, me
 
     from finetune.callbacks import (
         HandBack,
-        LateEvaluation,
         PageWriter,
         ProgressLine,
         Recorder,
         SpillWarning,
         StopOnInterrupt,
+        TakeUp,
     )
     from finetune.system import SystemMonitor
     from finetune.trackers import open_trackers
@@ -181,14 +207,14 @@ def _build(session: RunSession, rows: RunRows, machine: Machine, loaded: Any, me
 
     config, folder, say, device, prepared = session.config, session.folder, session.say, machine.device, rows.prepared
     recorder = Recorder(folder, SystemMonitor(device), open_trackers(config, folder), meter)
-    named = RunCallbacks(recorder, ProgressLine(session.console, session.lang), LateEvaluation())
+    named = RunCallbacks(recorder, ProgressLine(session.console, session.lang), TakeUp())
     callbacks = [
         recorder,
         PageWriter(lambda: write_pages(folder, say)),
         SpillWarning(session.console, device),
         named.progress,
         StopOnInterrupt(session.interrupts),
-        named.late_evaluation,
+        named.take_up,
     ]
     if device.kind == "cpu":
         callbacks.append(HandBack())
@@ -204,6 +230,7 @@ def _build(session: RunSession, rows: RunRows, machine: Machine, loaded: Any, me
         packing=rows.packing,
         scorer=scorer(config, loaded.dtype, device, prepared, prepared.scored, say),
         tally=meter.tally,
+        evaluating=session.interrupts.stop_at_once,
     )
     checkpoints = str(folder / "checkpoints")
     warmup = rows.length.warmup_steps
@@ -224,6 +251,7 @@ def _go_back_to(
     checkpoint: Path | None, session: RunSession, trainer: Any, callbacks: RunCallbacks, length: Length
 ) -> None:
     """Drop what was recorded after the checkpoint, and make up for an evaluation that it did not live to see."""
+    remove_after(session.folder, step_of(checkpoint) if checkpoint else 0)
     if not checkpoint:
         callbacks.recorder.forget_after(0, evaluated=False)
         return
@@ -235,15 +263,15 @@ def _go_back_to(
     evaluated = any(event["step"] == step and "eval_loss" in event for event in state["log_history"])
     trainer.resumed_epoch = state["epoch"]
     callbacks.recorder.forget_after(step, evaluated=evaluated)
+    callbacks.take_up.steps.append(lambda: trainer.take_up(checkpoint))
     if not evaluated and _is_evaluation_step(session.config, length, step):
-        callbacks.late_evaluation.missing = lambda: trainer.evaluate_late(str(checkpoint))
+        callbacks.take_up.steps.append(lambda: trainer.evaluate_late(str(checkpoint)))
     session.say(phrase("run.resumed", step=step, epoch=state["epoch"]))
 
 
 def _is_evaluation_step(config: Config, length: Length, step: int) -> bool:
-    if config.eval.every == "epoch":
-        return step % length.steps_per_epoch == 0 or step == length.steps
-    return step % config.eval.every == 0
+    every = length.steps_per_epoch if config.eval.every == "epoch" else config.eval.every
+    return step % every == 0 or step == length.steps
 
 
 def _fit(session: RunSession, trainer: Any, checkpoint: Path | None) -> None:
@@ -251,15 +279,19 @@ def _fit(session: RunSession, trainer: Any, checkpoint: Path | None) -> None:
 
     Raises:
         OutOfMemory: see `ToolTrainer.fit`.
-        KeyboardInterrupt: stopped by the user, with a checkpoint.
+        NotFinite: see `ToolTrainer.fit`.
+        KeyboardInterrupt: stopped by the user, with a checkpoint and, unless it was to be at once, its pages.
     """
-    with session.interrupts.finish_steps():
-        point_latest(session.folder)
-        trainer.fit(checkpoint)
-    if session.interrupts.pressed:
-        session.say(phrase("run.stopped", step=trainer.state.global_step))
-        session.say(phrase("run.resume_with", folder=session.folder))
-        raise KeyboardInterrupt
+    interrupts = session.interrupts
+    try:
+        with interrupts.finish_steps():
+            point_latest(session.folder)
+            trainer.fit(checkpoint)
+        interrupts.check()
+    except KeyboardInterrupt:
+        if interrupts.begun and not interrupts.twice:
+            write_pages(session.folder, session.say)
+        raise
 
 
 def _finish(session: RunSession, trainer: Any, best: Path, seconds: float) -> None:
@@ -275,7 +307,6 @@ def _finish(session: RunSession, trainer: Any, best: Path, seconds: float) -> No
             "sha256": adapter_digest(run / "best"),
         },
         "peak_memory": peak_memory(trainer.job.device),
-        "wall_seconds": round(seconds, 1),
     }
     write_json(run / "manifest.json", manifest)
     table = [row for _, row in read_jsonl(run / "epochs.jsonl")]
@@ -283,6 +314,7 @@ def _finish(session: RunSession, trainer: Any, best: Path, seconds: float) -> No
         row |= {"verdict": word, "best": row["step"] == manifest["best"]["step"]}
     write_jsonl(run / "epochs.jsonl", table)
     write_pages(run, session.say, pictures=True)
+    write_json(run / "manifest.json", manifest | {"wall_seconds": round(seconds, 1)})  # `runs.cut_off` looks for it
     tell(run, session.console, session.lang)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from tooltune.errors import InputError, JobFailed
-from tooltune.files import user_path
+from tooltune.files import disk_fault, user_path
 from tooltune.page.text import shown_json
 
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
@@ -107,7 +107,10 @@ def errors_as_lines(debug: bool) -> Iterator[None]:
         if debug:
             raise
         detail = str(e).splitlines()[0] if str(e) else ""
-        _tell(f"{type(e).__name__}: {detail}", "→ this should not happen; --debug shows where")
+        lines = [f"{type(e).__name__}: {detail}", "→ this should not happen; --debug shows where"]
+        if isinstance(e, OSError) and (full := disk_fault(e)):
+            lines = full.lines()
+        _tell(*lines)
         raise typer.Exit(1) from None
 
 

@@ -127,6 +127,9 @@ class TrainSection(Section):
     optimizer: Literal["adamw_8bit", "paged_adamw_8bit", "adamw_torch"]
     """8-bit optimizers need a GPU; on a CPU adamw_torch is taken, and said."""
     max_grad_norm: Annotated[float, Field(gt=0)]
+    on_nan: Literal["stop", "skip"]
+    """At a step whose loss or gradient is NaN or infinite. stop: the run ends before it and names its rows. skip: the
+    step changes no weight, and its rows are noted."""
     gradient_checkpointing: Annotated[Literal["unsloth", "on", "off"], BeforeValidator(_switch)]
     """unsloth: recompute, and keep layer inputs in host memory on a GPU. Off is faster and takes more memory."""
     group_by_length: bool

@@ -59,12 +59,14 @@ def quiet(log: Path) -> Iterator[Console]:
         ):
             yield Terminal(file=stream)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(heard, 1)
-        os.dup2(errors, 2)
-        os.close(heard)
-        os.close(errors)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:  # the log's disk may be full, and the error is to be heard
+            os.dup2(heard, 1)
+            os.dup2(errors, 2)
+            os.close(heard)
+            os.close(errors)
 
 
 def say(line: str, *, stderr: bool = False) -> None:

@@ -1,5 +1,6 @@
 """Reading and writing files so that nothing is half written and every fault has a place."""
 
+import errno
 import hashlib
 import json
 import os
@@ -11,12 +12,30 @@ from typing import IO, Any
 
 import yaml
 
-from tooltune.errors import InputError
+from tooltune.errors import InputError, JobFailed
 
 MAX_YAML = 1_000_000
 """Characters of a YAML file."""
 BOM = b"\xef\xbb\xbf"
 """What some editors put before a UTF-8 text."""
+
+FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EROFS: "it is read-only"}
+"""Faults of a disk that come in the middle of a job, when the place itself was right."""
+
+
+def disk_fault(e: OSError, where: Path | str | None = None) -> JobFailed | None:
+    """What to tell of a disk that takes no more; None where the error is another.
+
+    Args:
+        where: what was being written; None: as the error says, which seldom does.
+    """
+    if e.errno not in FULL:
+        return None
+    place = str(where or e.filename or "")
+    return JobFailed(
+        f"{place}{': ' if place else ''}cannot be written: {FULL[e.errno]}",
+        "make room and run the same command again: it goes on from what is there",
+    )
 
 
 def user_path(text: str | Path) -> Path:
@@ -32,6 +51,7 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
     Raises:
         InputError: nothing can be written there.
+        JobFailed: the disk is full.
     """
     path = Path(path)
     with _told(path):
@@ -47,8 +67,10 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         Path(name).chmod(0o644)
         with _told(path):
             Path(name).replace(path)
-    except BaseException:
+    except BaseException as e:
         Path(name).unlink(missing_ok=True)
+        if isinstance(e, OSError) and (full := disk_fault(e, path)):
+            raise full from e
         raise
 
 
@@ -74,6 +96,8 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as e:
+        if full := disk_fault(e, path):
+            raise full from None
         fix = "name another place, where you may write"
         raise InputError(f"cannot be written ({e.strerror or e})", where=str(path), fix=fix) from None
 
@@ -100,6 +124,14 @@ def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
     with atomic_write(path) as f:
         for row in rows:
             f.write(dump_json(row) + "\n")
+
+
+def append_jsonl(path: str | Path, row: Any) -> None:
+    """Write one more line, which is on the disk afterwards; a kill in the middle leaves a torn one (`read_jsonl`)."""
+    with Path(path).open("a", encoding="utf-8", newline="\n") as f:
+        f.write(dump_json(row) + "\n")
+        f.flush()
+        os.fsync(f.fileno())
 
 
 def read_jsonl(path: str | Path, *, torn: Callable[[str], None] | None = None) -> Iterator[tuple[int, Any]]:

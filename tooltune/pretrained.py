@@ -20,7 +20,7 @@ _WEIGHTS = "*model*.safetensors"
 _MAX_HEADER = 100_000_000  # as the library has it
 _LOADED = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
 _SAMPLE = 256
-"""Bytes of each tensor that `weights_digest` looks at."""
+"""Bytes at each end of a tensor that `weights_digest` looks at."""
 _SETTINGS = (
     *("config.json", "generation_config.json", "adapter_config.json"),
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
@@ -220,7 +220,7 @@ def _from_hub(name: str, say: Callable[[str], None], weights: bool) -> Path:
 
 def weights_digest(folder: Path) -> str | None:
     """What tells a model's weights from others, whatever folder and files they are in: SHA-256 over name, type, shape
-    and first bytes of every tensor, in order of name; None where there are no safetensors files."""
+    and first and last bytes of every tensor, in order of name; None where there are no safetensors files."""
     found = {}
     for path in folder.glob(_WEIGHTS):
         with path.open("rb") as f:
@@ -229,8 +229,11 @@ def weights_digest(folder: Path) -> str | None:
             header.pop("__metadata__", None)
             for name, tensor in header.items():
                 begin, end = tensor["data_offsets"]
-                f.seek(8 + length + begin)
-                found[name] = [tensor["dtype"], tensor["shape"], f.read(min(_SAMPLE, end - begin)).hex()]
+                samples = []
+                for start in (begin, max(begin, end - _SAMPLE)):
+                    f.seek(8 + length + start)
+                    samples.append(f.read(min(_SAMPLE, end - start)).hex())
+                found[name] = [tensor["dtype"], tensor["shape"], *samples]
     return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest() if found else None
 
 

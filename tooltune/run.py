@@ -20,6 +20,7 @@ ASSUMED: dict[str, Any] = {
     "model.fast_matmul": False,
     "train.share_prefix": "off",
     "train.pass_tokens": 2048,
+    "train.on_nan": "stop",
     "loss": {"role_weights": {"name": 1, "arguments": 1, "format": 1, "text": 1}},
     "memory.recoveries": 0,
     "eval.generate_batch": 16,
@@ -88,13 +89,18 @@ class Manifest(Environment):
         data: file → SHA-256.
         rows, dropped: by split, how many and which (id, tokens).
         tokens: of an epoch: of its rows, computed (shared prefixes once), supervised.
+        model_files_sha256, code_sha256: of the base model's other files (config, tokenizer) and of this repository's
+            code (`finetune.manifest`).
         recoveries: step, phase, change and message of each time that memory ran out.
+        forced: step, field, was and now of what had changed when the run was gone on with by `--force`.
     """
 
     device: DeviceFacts
     model: str
     model_folder: str
     weights: NotRequired[str | None]
+    model_files_sha256: NotRequired[str]
+    code_sha256: NotRequired[str]
     precision: str
     template: TemplateFacts
     data: dict[str, str]
@@ -111,6 +117,7 @@ class Manifest(Environment):
     matmul_gflops: NotRequired[float]
     matmul_dtype: NotRequired[str]
     recoveries: NotRequired[list[dict[str, Any]]]
+    forced: NotRequired[list[dict[str, Any]]]
     best: NotRequired[Best]
     peak_memory: NotRequired[PeakMemory]
     wall_seconds: NotRequired[float]

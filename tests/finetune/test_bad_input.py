@@ -118,6 +118,7 @@ def test_hub_model_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_run_name_that_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = tmp_path / "runs" / "taken"
     taken.mkdir(parents=True)
+    (taken / "notes.txt").touch()
     error = refuse(tmp_path, monkeypatch, "name=taken", clean=False)
     assert "a folder of this name exists" in error and "delete it" in error
     (taken / "config.yaml").touch()

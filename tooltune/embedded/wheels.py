@@ -113,7 +113,7 @@ def _download(wheel: Wheel, folder: Path, by_hand: str, tick: Callable[[int], No
     """
     temporary = folder / f".fetching-{wheel.file}"
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
+    temporary.mkdir(exist_ok=True)  # pip lives on when the process that started it is killed
     log, environment = temporary / "pip.log", {**os.environ, "TMPDIR": str(temporary)}
     options = ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check", "--no-input"]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(temporary), wheel.requirement]
