@@ -65,7 +65,6 @@ def load_unsloth(folder: Path, config: Config, dtype: str, *, max_length: int) -
         load_in_4bit=model.load_in_4bit,
         use_gradient_checkpointing=checkpointing(config.train.gradient_checkpointing),
         local_files_only=True,
-        trust_remote_code=False,
         **chosen,
     )
     return loaded
