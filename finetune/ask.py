@@ -24,6 +24,9 @@ def ask_command(
     row: Annotated[str | None, typer.Option(help="ask with the system turn and the tools of this row")] = None,
     tools: Annotated[Path | None, typer.Option(help="ask with the tools of this file, a JSON list of schemas")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="an answer is one line of JSON")] = False,
+    constrained: Annotated[
+        bool, typer.Option(help="hold calls to the tools' schemas while they are written (extra `constrained`)")
+    ] = False,
     debug: Debug = DEBUG,
 ) -> None:
     """Ask a run's model: the calls it answers with, and whether they fit the tools that it was offered."""
@@ -32,7 +35,7 @@ def ask_command(
         from tooltune.page.text import visible
 
         folder, requests = run_and_requests(arguments or [])
-        with asking(folder, row, tools) as asked:
+        with asking(folder, row, tools, constrained=constrained) as asked:
             context = asked.context
             for together in [requests] if requests else ([line] for line in _typed(asked.say)):
                 answers = asked.model.answers([context.conversation(request) for request in together], context.tools)

@@ -24,7 +24,7 @@ class LlamaCpp:
         """Read what the next prompts begin with."""
         self._complete(tokens, 0)
 
-    def write(self, prompts: Sequence[list[int]]) -> list[Output]:
+    def write(self, prompts: Sequence[list[int]], tools: list[dict[str, Any]]) -> list[Output]:
         """The greedy answers, one after another."""
         return [self._complete(prompt, self.limit) for prompt in prompts]
 
