@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from data.domain import Call, Domain, Live, domain_of, own_names
+from data.domain import Call, Domain, Live, Refused, domain_of, own_names
 from data.record import Record, tool_call
 from data.render import whole_numbers
 from eval.judged import Answer
 from eval.parsed import ToolCall
+from tooltune.errors import InputError
 from tooltune.files import dump_json
 
 Turns = list[dict[str, Any]]
@@ -71,12 +72,20 @@ class Chat:
     Args:
         start: a row whose system turn and tools stand before the conversation, and whose state it starts with.
         domain: what carries calls out; None: they are shown only.
+
+    Raises:
+        InputError: the domain refuses the state that the row starts with.
     """
 
     def __init__(self, ask: Ask, start: Record, habits: Habits, domain: Domain | None = None) -> None:
         self.ask, self.start, self.habits, self.domain = ask, start, habits, domain
         self.exchanges: list[Exchange] = []
-        self.live = domain.live(start) if domain else None
+        try:
+            self.live = domain.live(start) if domain else None
+        except Refused as e:
+            raise InputError(
+                f"the row has no state to work on: {e}", where=start.id, fix="--row names another; or --no-execute"
+            ) from None
 
     def request(self, text: str) -> Iterator[Step]:
         """Ask; each answer as it comes, its calls carried out. There is more than one where the model answers to

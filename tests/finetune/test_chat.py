@@ -184,6 +184,12 @@ def test_calls_are_carried_out_where_a_domain_knows_all_tools() -> None:
     assert domain_for(ROW, Thermostat()) is None
 
 
+def test_a_row_without_a_state_is_refused() -> None:
+    with pytest.raises(InputError, match="no frame") as e:
+        chat_with(start=replace(ROW, meta={}))
+    assert e.value.where == ROW.id and "--no-execute" in e.value.fix
+
+
 def test_without_a_domain_calls_are_shown() -> None:
     chat = chat_with(LOAD, LOAD, domain=None)
     (first, _) = said(chat, "one", "two")
