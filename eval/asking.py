@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from data.load import to_stderr
 from data.record import Record
 from data.render import render_prompt
+from eval.constrained import Constraint, vocabulary_of
 from eval.cpu_decoding import decodes
 from eval.generate import Output, begin, generate, saying, usual_batch
 from eval.judged import Answer, judge
@@ -28,8 +29,11 @@ class Writer(Protocol):
         """Read what the next prompts begin with, so that their answers come sooner."""
         ...
 
-    def write(self, prompts: Sequence[list[int]]) -> list[Output]:
+    def write(self, prompts: Sequence[list[int]], tools: Tools) -> list[Output]:
         """The greedy answers to prompts (token ids), in their order.
+
+        Args:
+            tools: those that every prompt offers.
 
         Raises:
             JobFailed: there is none, for memory or whatever it runs on.
@@ -84,7 +88,8 @@ class Model:
         prompts = [prompt_of(self.trained, messages, tools) for messages in conversations]
         self.read(conversations[0][:1], tools)
         family = self.trained.template.family
-        return [judge(o.text, tools, family, cut=o.tokens if o.truncated else None) for o in self.writer.write(prompts)]
+        outputs = self.writer.write(prompts, tools)
+        return [judge(o.text, tools, family, cut=o.tokens if o.truncated else None) for o in outputs]
 
     def read(self, messages: Messages, tools: Tools) -> None:
         """Read the system turn (the first of `messages`, if it is one) and the tools ahead of the conversations that
@@ -109,10 +114,15 @@ def prompt_of(trained: Trained, messages: Messages, tools: Tools) -> list[int]:
 
 
 class Decoding:
-    """transformers, or `eval.cpu_decoding` without a GPU."""
+    """transformers, or `eval.cpu_decoding` without a GPU.
 
-    def __init__(self, trained: Trained, model: Any, say: Callable[[str], None]) -> None:
+    Args:
+        constrained: hold calls to the tools' schemas while they are written (`eval.constrained`).
+    """
+
+    def __init__(self, trained: Trained, model: Any, say: Callable[[str], None], *, constrained: bool = False) -> None:
         self.model, self.tokenizer, self.say = model, trained.tokenizer, say
+        self.family, self.constrained = trained.template.family, constrained
         self.limit = trained.config.eval.max_new_tokens
         self.begun: list[int] = []
         self.kept: Beginning | None = None
@@ -123,7 +133,7 @@ class Decoding:
             self.kept = begin(self.model, tokens)
             self.begun = tokens
 
-    def write(self, prompts: Sequence[list[int]]) -> list[Output]:
+    def write(self, prompts: Sequence[list[int]], tools: Tools) -> list[Output]:
         """The greedy answers, side by side on a CPU."""
         # padding, which a GPU's batches have, would have to be checked first (`safe_batch`)
         batch = usual_batch(self.model, prompts, max_new_tokens=self.limit) if decodes(self.model) else 1
@@ -135,4 +145,8 @@ class Decoding:
             batch=batch,
             shrunk=saying(self.say),
             kept=self.kept,
+            restrict=self._constraint([tools] * len(prompts)) if self.constrained else None,
         )
+
+    def _constraint(self, tools: Sequence[Tools]) -> Constraint:
+        return Constraint(self.tokenizer, vocabulary_of(self.model), self.family, tools)

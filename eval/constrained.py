@@ -6,6 +6,7 @@ the family writes it; from there on the tool's name and its arguments are held t
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from data.render import whole_numbers
@@ -40,14 +41,10 @@ class Constraint:
     """
 
     def __init__(self, tokenizer: Any, vocabulary: int, family: str, tools: Sequence[list[dict[str, Any]]]) -> None:
-        xgrammar = library()
         check(family, [*{dump_json(tool): tool for offered in tools for tool in offered}.values()])
         kinds = {dump_json(offered): structural_tag(family, offered) for offered in tools}
         self._tags = [kinds[dump_json(offered)] for offered in tools]
-        info = xgrammar.TokenizerInfo.from_huggingface(
-            tokenizer, vocab_size=vocabulary, stop_token_ids=[tokenizer.eos_token_id]
-        )
-        self._compiler = xgrammar.GrammarCompiler(info, cache_limit_bytes=CACHE)
+        self._compiler = _compiler(tokenizer, vocabulary, tokenizer.eos_token_id)
         self._matchers: dict[int, tuple[Any, int]] = {}  # of the answers being written, with the tokens they have read
 
     def __call__(self, logits: Any, prompts: Sequence[int], answers: Sequence[list[int]]) -> None:
@@ -79,6 +76,13 @@ class Constraint:
             if not matcher.is_terminated():
                 matcher.accept_token(token)
         return matcher, len(answer)
+
+
+@lru_cache(maxsize=1)
+def _compiler(tokenizer: Any, vocabulary: int, end: int) -> Any:
+    """Kept, with its grammars: reading a vocabulary of 262,144 takes seconds."""
+    info = library().TokenizerInfo.from_huggingface(tokenizer, vocab_size=vocabulary, stop_token_ids=[end])
+    return library().GrammarCompiler(info, cache_limit_bytes=CACHE)
 
 
 def vocabulary_of(model: Any) -> int:

@@ -25,6 +25,9 @@ def ask_command(
     tools: Annotated[Path | None, typer.Option(help="ask with the tools of this file, a JSON list of schemas")] = None,
     model: BaseModel = None,
     as_json: Annotated[bool, typer.Option("--json", help="an answer is one line of JSON")] = False,
+    constrained: Annotated[
+        bool, typer.Option(help="hold calls to the tools' schemas while they are written (extra `constrained`)")
+    ] = False,
     debug: Debug = DEBUG,
 ) -> None:
     """Ask a run's model: the calls it answers with, and whether they fit the tools that it was offered."""
@@ -34,7 +37,7 @@ def ask_command(
 
         folder, requests = run_and_requests(arguments or [])
         encoding = sys.stdout.encoding
-        with asking(folder, row, tools, base=model) as asked:
+        with asking(folder, row, tools, base=model, constrained=constrained) as asked:
             context = asked.context
             for together in [requests] if requests else ([line] for line in _typed(asked.say)):
                 answers = asked.model.answers([context.conversation(request) for request in together], context.tools)

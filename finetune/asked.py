@@ -12,6 +12,7 @@ from rich.console import Console
 from data.load import read_splits
 from data.record import Record
 from eval.asking import Decoding, Model
+from eval.constrained import library
 from eval.trained import Trained, load_tuned, prepare, read_trained
 from finetune.context import Context, read_context
 from finetune.llama_answers import llama_cpp
@@ -45,6 +46,7 @@ def asking(
     base: str | None = None,
     usual: str = "validation",
     llama: bool = False,
+    constrained: bool = False,
 ) -> Iterator[ReadyModel]:
     """Load a run's model to ask it under the context of a row or a file of tools; the libraries' noise goes to its log.
 
@@ -52,11 +54,14 @@ def asking(
         base: where the run's base model is now, if it moved.
         usual: the split that the context is from where neither is given.
         llama: through llama.cpp, not through transformers.
+        constrained: hold calls to the tools' schemas while they are written; by transformers.
 
     Raises:
-        InputError: the run cannot be asked, or there is no such context.
+        InputError: the run cannot be asked, there is no such context, or xgrammar is not installed where it is needed.
         NoRoom: memory does not suffice.
     """
+    if constrained:
+        library()  # before the model is loaded
     trained = read_trained(folder, base)
     # standard error goes to the log
     heard = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
@@ -69,13 +74,13 @@ def asking(
         context = read_context(trained, splits, row, tools, usual=usual)
         say(f"{folder.name}, {context.described()}")
         say("Loading the model (seconds to a minute, once) …")
-        with llama_cpp(trained, say) if llama else _transformers(trained, say) as writer:
+        with llama_cpp(trained, say) if llama else _transformers(trained, say, constrained) as writer:
             model = Model(trained, writer)
             model.read(context.system, context.tools)
             yield ReadyModel(model, context, splits, console, say)
 
 
 @contextmanager
-def _transformers(trained: Trained, say: Callable[[str], None]) -> Iterator[Decoding]:
+def _transformers(trained: Trained, say: Callable[[str], None], constrained: bool) -> Iterator[Decoding]:
     prepare(trained)
-    yield Decoding(trained, load_tuned(trained, say), say)
+    yield Decoding(trained, load_tuned(trained, say), say, constrained=constrained)

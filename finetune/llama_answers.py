@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from eval.generate import Output
-from eval.trained import Trained
+from eval.trained import MANIFEST, Trained
 from finetune.export.cached import gguf_of
 from finetune.export.llama_cpp import post, serving
+from tooltune.run import read_manifest
 
 CONTEXT = 8192
 """Tokens of a prompt and its answer."""
@@ -24,7 +25,7 @@ class LlamaCpp:
         """Read what the next prompts begin with."""
         self._complete(tokens, 0)
 
-    def write(self, prompts: Sequence[list[int]]) -> list[Output]:
+    def write(self, prompts: Sequence[list[int]], tools: list[dict[str, Any]]) -> list[Output]:
         """The greedy answers, one after another."""
         return [self._complete(prompt, self.limit) for prompt in prompts]
 
@@ -49,7 +50,9 @@ def llama_cpp(trained: Trained, say: Callable[[str], None]) -> Iterator[LlamaCpp
 
 
 def has_gguf(run: Path) -> bool:
-    """Whether a GGUF of a run has been made, and llama.cpp is installed to load it."""
+    """Whether a GGUF of a run that trained without a GPU has been made, and llama.cpp is installed to load it."""
     from importlib.util import find_spec
 
-    return find_spec("xllamacpp") is not None and any((run / "export" / "llama.cpp").glob("*/*.gguf"))
+    on_cpu = read_manifest(run, MANIFEST)["device"]["kind"] == "cpu"
+    made = any((run / "export" / "llama.cpp").glob("*/*.gguf"))
+    return on_cpu and made and find_spec("xllamacpp") is not None

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from data.load import read_splits
 from data.record import Record
 from data.render import render_prompt
 from eval.asking import Decoding, Model, prompt_of
+from eval.constrained import Constraint
 from eval.trained import Trained, read_trained
 from finetune.ask import run_and_requests
 from finetune.context import Context, fullest, read_context, usual_line
@@ -143,6 +145,23 @@ def test_a_program_gets_the_answers_of_the_command(trained: Path, monkeypatch: p
     assert model(context.conversation("되돌려"), []) == []
     with pytest.raises(InputError, match="offered twice"):
         model(context.conversation("되돌려"), [TOOL, TOOL])
+
+
+@pytest.mark.slow
+def test_constrained_answers_are_held_to_the_tools(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the package it is refused before a model is loaded."""
+    from eval.trained import load_tuned
+
+    if not find_spec("xgrammar"):
+        said = ask(trained, "run", "힘", "--constrained", expect=2).stderr
+        assert "xgrammar is not installed" in said and "Loading" not in said
+        return
+    run = read_trained(trained / "runs" / "run")
+    weights, told = load_tuned(run, pytest.fail), []
+    monkeypatch.setattr("eval.asking.generate", lambda *a, restrict, **more: told.append(restrict) or [])
+    for constrained in (False, True):
+        Decoding(run, weights, pytest.fail, constrained=constrained).write([[1, 2], [3]], [TOOL])
+    assert told[0] is None and isinstance(told[1], Constraint)
 
 
 @pytest.mark.slow
