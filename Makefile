@@ -1,12 +1,13 @@
 # tooltune. `make` alone lists the targets; each sets up what it needs and does nothing twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup train eval bench preview data plan doctor report test test-slow test-all lint lock clean
+.PHONY: help setup train eval bench preview data plan doctor report export test test-slow test-all lint lock clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LLAMA := $(VENV)/.llama
 # What is installed is what uv.lock names, by hash. pip does it from requirements.txt where there is no uv (or UV= says so).
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 UV ?= $(or $(shell command -v uv),$(BIN)/uv)
@@ -53,6 +54,15 @@ doctor: $(READY) ## driver, card, 4-bit, libraries, memory, disk: fine, or what 
 
 report: $(READY) ## a run's page and pictures; two runs: ARGS="RUN OTHER"
 	@$(BIN)/python -m finetune report $(ARGS)
+
+$(LLAMA): $(READY)
+	@echo "Installing llama.cpp into $(VENV) (34 MB, once) …"
+	@test -x "$(UV)" && UV_PROJECT_ENVIRONMENT=$(VENV) "$(UV)" sync --quiet --frozen --inexact --extra dev --extra structural \
+		--extra llama || $(PIP) --editable ".[llama]"
+	@touch $@
+
+export: $(LLAMA) ## a run for llama.cpp, Ollama, vLLM or transformers, proven; ARGS="RUN --to ollama"
+	@$(BIN)/python -m finetune export $(ARGS)
 
 test: $(READY) ## the quick tests, a few minutes; ARGS="tests/eval -k parse"
 	@$(BIN)/python -m pytest $(WORKERS) -m "not slow" $(ARGS)

@@ -24,7 +24,7 @@ FINETUNE = {
     "runs": "all runs in a table",
     "report": "a run's page and pictures",
     "ask": "type requests at a run's model, see its calls",
-    "export": "a run as a merged model or GGUF, with the proof of its prompts",
+    "export": "a run for llama.cpp, Ollama, vLLM or transformers, with the proof of its prompts",
     "explain": "the probability of each right token of a row",
     "record": "put a run's figures into the documents",
 }
