@@ -1,6 +1,6 @@
 # tooltune. `make` alone lists the targets; each sets up what it needs and does nothing twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup train eval bench preview data plan doctor report chat serve test test-slow test-reliability test-all lint audit lock clean
+.PHONY: help setup train eval bench preview data plan doctor report export chat serve test test-slow test-reliability test-all lint audit lock clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
@@ -63,6 +63,9 @@ $(LLAMA): $(READY)
 	@test -x "$(UV)" && UV_PROJECT_ENVIRONMENT=$(VENV) "$(UV)" sync --quiet --frozen --inexact --extra dev --extra structural \
 		--extra llama || $(PIP) --editable ".[llama]"
 	@touch $@
+
+export: $(LLAMA) ## a run for llama.cpp, Ollama, vLLM or transformers, proven; ARGS="RUN --to ollama"
+	@$(BIN)/python -m finetune export $(ARGS)
 
 serve: $(LLAMA) ## a run's model for programs: OpenAI's API with tools, by llama.cpp
 	@$(BIN)/python -m finetune serve $(ARGS)

@@ -25,7 +25,7 @@ FINETUNE = {
     "report": "a run's page and pictures",
     "ask": "type requests at a run's model, see its calls",
     "chat": "requests whose calls are carried out on the data's domain",
-    "export": "a run as a merged model or GGUF, with the proof of its prompts",
+    "export": "a run for llama.cpp, Ollama, vLLM or transformers, with the proof of its prompts",
     "serve": "a run behind OpenAI's chat completions, by llama.cpp's server",
     "explain": "the probability of each right token of a row",
     "record": "put a run's figures into the documents",
