@@ -1,12 +1,13 @@
 # tooltune. `make` alone lists the targets; each sets up what it needs and does nothing twice.
 .DEFAULT_GOAL := help
-.PHONY: help setup train eval bench preview data plan doctor report test test-slow test-all lint lock clean
+.PHONY: help setup train eval bench preview data plan doctor report export chat serve test test-slow test-reliability test-all lint audit lock clean
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LLAMA := $(VENV)/.llama
 # What is installed is what uv.lock names, by hash. pip does it from requirements.txt where there is no uv (or UV= says so).
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 UV ?= $(or $(shell command -v uv),$(BIN)/uv)
@@ -14,7 +15,7 @@ WORKERS ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo 'Options go in ARGS: make train ARGS="cpu train.epochs=2 data.train=mine.jsonl"; RESUME=1 make train resumes.'
 
 setup: $(READY) ## make .venv and install the locked packages (once)
@@ -54,17 +55,38 @@ doctor: $(READY) ## driver, card, 4-bit, libraries, memory, disk: fine, or what 
 report: $(READY) ## a run's page and pictures; two runs: ARGS="RUN OTHER"
 	@$(BIN)/python -m finetune report $(ARGS)
 
+chat: $(READY) ## type requests at a run's model: its calls are carried out
+	@$(BIN)/python -m finetune chat $(ARGS)
+
+$(LLAMA): $(READY)
+	@echo "Installing llama.cpp into $(VENV) (34 MB, once) …"
+	@test -x "$(UV)" && UV_PROJECT_ENVIRONMENT=$(VENV) "$(UV)" sync --quiet --frozen --inexact --extra dev --extra structural \
+		--extra llama || $(PIP) --editable ".[llama]"
+	@touch $@
+
+export: $(LLAMA) ## a run for llama.cpp, Ollama, vLLM or transformers, proven; ARGS="RUN --to ollama"
+	@$(BIN)/python -m finetune export $(ARGS)
+
+serve: $(LLAMA) ## a run's model for programs: OpenAI's API with tools, by llama.cpp
+	@$(BIN)/python -m finetune serve $(ARGS)
+
 test: $(READY) ## the quick tests, a few minutes; ARGS="tests/eval -k parse"
 	@$(BIN)/python -m pytest $(WORKERS) -m "not slow" $(ARGS)
 
 test-slow: $(READY) ## the tests that train or evaluate for long
 	@$(BIN)/python -m pytest $(WORKERS) -m slow $(ARGS)
 
+test-reliability: $(READY) ## kills, broken files, full disks, Ctrl-C, NaN (docs/reliability.md)
+	@$(BIN)/python -m pytest $(WORKERS) tests/reliability $(ARGS)
+
 test-all: $(READY) ## every test that needs no GPU
 	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
-lint: $(READY) ## format check, lint, types
+lint: $(READY) ## format check, lint (bandit's rules among it), types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+audit: $(READY) ## look the locked packages up in PyPI's list of vulnerabilities (needs the network)
+	@$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.txt $(ARGS)
 
 lock: $(READY) ## resolve again what pyproject.toml asks for: uv.lock and requirements.txt
 	@"$(UV)" lock $(ARGS)

@@ -13,12 +13,12 @@ from benchmarks.publish import record_command
 from benchmarks.recipe import recipe_command
 from benchmarks.results import RESULTS
 from benchmarks.rows import rows_command
-from tooltune.cli import DEBUG, Debug, errors_as_lines, with_default
+from tooltune.cli import DEBUG, Debug, errors_as_lines, new_app, start, with_default
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 Arguments = Annotated[
     list[str] | None,
@@ -121,9 +121,9 @@ app.command("record")(record_command)
 def _start(arguments: list[str] | None, json: bool) -> tuple[Any, "Console"]:
     """The base config, and the console."""
     from finetune.arguments import config_from
-    from tooltune.console import terminal
+    from tooltune.console import Terminal
 
-    console = terminal(stderr=json)
+    console = Terminal(stderr=json)
     _, config = config_from(arguments, console.print)
     return config, console
 
@@ -138,4 +138,4 @@ def _finish(result: Any, path: Path, console: "Console", json: bool) -> None:
 
 def run() -> None:
     """The app; `train` may be left out."""
-    app(with_default(app, sys.argv[1:], "train"))
+    start(app, "python -m benchmarks", with_default(app, sys.argv[1:], "train"))

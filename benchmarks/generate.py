@@ -55,7 +55,7 @@ def generate_command(
     with errors_as_lines(debug):
         from benchmarks.report import finish
         from benchmarks.this_machine import machine
-        from tooltune.console import progress, quiet, terminal
+        from tooltune.console import Terminal, progress, quiet
 
         sizes = batch_sizes(batches)
         here = machine()
@@ -68,7 +68,7 @@ def generate_command(
         result = as_result(asked, here, arms, repeats)
         path = result_path(out, here["device"]["name"], "generate")
         save(result, path)
-        finish(result, path, terminal(), as_json=json)
+        finish(result, path, Terminal(), as_json=json)
 
 
 def batch_sizes(text: str) -> list[int]:
@@ -182,7 +182,7 @@ def measure(
 
 def as_result(asked: GenerationTask, here: dict[str, Any], arms: list[dict[str, Any]], repeats: int) -> dict[str, Any]:
     """The result of kind "generate"; the ratio's low and high are of the worst and best pair of repeats."""
-    from benchmarks.report.verdict import verdict
+    from benchmarks.report.verdict import told
 
     single, *batched = arms
     result = {
@@ -198,7 +198,7 @@ def as_result(asked: GenerationTask, here: dict[str, Any], arms: list[dict[str, 
         "arms": arms,
         "speedup": [_ratio(arm, single) for arm in batched if arm["status"] == single["status"] == "ok"],
     }
-    return result | {"verdict": verdict(result).headline.text("en")}
+    return result | {"verdict": told(result)}
 
 
 def _timed(

@@ -137,13 +137,13 @@ def length(config: Config, options: LengthOptions, console: Console) -> tuple[Le
                 result["arms"].append(row)
                 setup = setup_of(arm, job)
                 if isinstance(setup, ArmSetup):
-                    find(job, row, setup, examples, most, GRAIN[device], console.print, lambda: _write(result, path))
+                    find(job, row, setup, examples, most, GRAIN[device], console.print, lambda: save(result, path))
                 else:
                     row["reason"] = setup
             result["complete"] = True
         except KeyboardInterrupt:
             pass  # the arm's row says it
-        _write(result, path)
+        save(result, path)
     return result, path
 
 
@@ -204,12 +204,3 @@ def _tried(tokens: int, run: ArmRun) -> Tried:
         "peak_reserved_gib": run.get("peak_reserved_gib"),
         "peak_rss_gib": run.get("peak_rss_gib"),
     }
-
-
-def _write(result: LengthResult, path: Path) -> None:
-    found = [
-        f"{a['arm']} {a['longest'] or 0:,}{' or more' if a['capped'] else ''}" for a in result["arms"] if a["tried"]
-    ]
-    label = " (emulated)" if result["emulated"] else ""
-    result["verdict"] = f"longest sequence in {result['budget_gib']:g} GiB{label}: {', '.join(found)} tokens"
-    save(result, path)

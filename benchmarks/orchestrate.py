@@ -236,7 +236,7 @@ def _add(row: ArmResult, run: ArmRun, repeat: int) -> None:
 def _write(result: TrainResult, baselines: list[str], path: Path) -> None:
     for shape in result["shapes"]:
         gate.compare(shape, baselines)
-    result["valid"], result["verdict"] = gate.judge(result)
+    result["valid"] = gate.valid(result)
     save(result, path)
 
 

@@ -51,14 +51,14 @@ def parse_command(
     with errors_as_lines(debug):
         from benchmarks.report import finish
         from benchmarks.this_machine import machine
-        from tooltune.console import terminal
+        from tooltune.console import Terminal
 
         here = machine()
         result = measure(load_records(ROWS), here, family=family, repeats=repeats, seconds=seconds)
         path = result_path(out, here["device"]["name"], "parse") if out else None
         if path:
             save(result, path)
-        finish(result, path, terminal(), as_json=json)
+        finish(result, path, Terminal(), as_json=json)
 
 
 def measure(
@@ -95,9 +95,9 @@ def measure(
         "promise": PROMISE if PROMISE["family"] in names else None,
         "arms": arms,
     }
-    from benchmarks.report.verdict import verdict
+    from benchmarks.report.verdict import told
 
-    return result | {"verdict": verdict(result).headline.text("en")}
+    return result | {"verdict": told(result)}
 
 
 def renderable() -> list[str]:

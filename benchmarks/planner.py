@@ -143,7 +143,6 @@ def planner(
                 write_shapes(wanted, read_examples(base, console.print), base, warmup=1, steps=STEPS, work=job.work)
                 for case in _cases(job, name, chosen, wanted, options.budget_gib, console.print):
                     result["arms"].append(case)
-                    result["verdict"] = judge(result["arms"])
                     save(result, path)
                     console.print(f"  {case['arm']}: {_said(case)}")
         result["complete"] = True
@@ -227,17 +226,6 @@ def compare(
         "reserved_gib": run.get("peak_reserved_gib"),
         "error": round(planned / allocated - 1, 4) if allocated else None,
     }
-
-
-def judge(cases: list[Case]) -> str:
-    """One line on all cases."""
-    errors = [case["error"] for case in cases if case["error"] is not None]
-    if not errors:
-        return f"none of {len(cases)} cases trained"
-    within = sum(abs(error) <= LIMIT for error in errors)
-    return (
-        f"{within} of {len(errors)} plans within {LIMIT:.0%} of the allocator: {min(errors):+.1%} to {max(errors):+.1%}"
-    )
 
 
 def _said(case: Case) -> str:

@@ -15,10 +15,10 @@ from typing import Annotated, Any
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
 from tooltune.config import Config
 from tooltune.errors import InputError, JobFailed
-from tooltune.files import dump_json, write_json
+from tooltune.files import write_json
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,13 @@ def profile_command(
     """The operators that one arm's training steps spend their time in."""
     with errors_as_lines(debug):
         from finetune.arguments import config_from
-        from tooltune.console import terminal
+        from tooltune.console import Terminal
 
-        console = terminal(stderr=as_json)
+        console = Terminal(stderr=as_json)
         _, config = config_from(arguments, console.print)
         result = profile(config, arm, shape, steps=steps, warmup=warmup, say=console.print)
         if as_json:
-            typer.echo(dump_json(result, indent=2))
+            print_json(result)
         else:
             console.print(operator_table(result, top))
 

@@ -13,9 +13,10 @@ import typer
 from benchmarks.report import write_report
 from benchmarks.report.markdown import block
 from benchmarks.results import RESULTS
-from tooltune.blocks import Language, fill_blocks, renew_pages, shown_in_both
+from tooltune.blocks import fill_blocks, renew_pages, shown_in_both
 from tooltune.cli import DEBUG, Debug, errors_as_lines
 from tooltune.errors import InputError
+from tooltune.words import Language
 
 KIND = "bench"
 

@@ -46,7 +46,6 @@ from benchmarks.recipe_result import (
     ArmRow,
     Event,
     RecipeResult,
-    explained,
     fill,
     settle,
     unmeasured,
@@ -117,14 +116,13 @@ def recipe_command(
     with errors_as_lines(debug):
         from benchmarks.report import finish
         from finetune.arguments import config_from
-        from tooltune.console import terminal
+        from tooltune.console import Terminal
 
-        console = terminal(stderr=as_json)
+        console = Terminal(stderr=as_json)
         options = RecipeOptions(target, samples, cap * 60, literal, out)
         _, config = config_from(arguments, console.print)
         result, path = recipe(config, options, console)
-        factors = [explained(result["factors"]) + "."] if result["factors"] else []
-        finish(dict(result), path, console, as_json=as_json, more=[*factors, *result["settings"]["notes"]])
+        finish(dict(result), path, console, as_json=as_json, more=result["settings"]["notes"])
 
 
 def arm_command(task: Path, events: Path) -> list[str]:

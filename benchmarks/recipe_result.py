@@ -1,6 +1,6 @@
 """The result of `benchmarks recipe`: what stands in its file, and how arms' events become rows and a verdict."""
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from benchmarks.results import Measured, Status
 from benchmarks.watch import Ended
@@ -68,28 +68,9 @@ class RecipeResult(Measured):
 
 
 def unmeasured(name: str, config: Config) -> ArmRow:
-    """The row of an arm before it has run."""
-    return {
-        "arm": name,
-        "status": "skipped",
-        "reason": "not run",
-        "reached": False,
-        "seconds_to_target": None,
-        "seconds_with_setup": None,
-        "samples_to_target": None,
-        "seconds": None,
-        "samples": 0,
-        "load_seconds": None,
-        "warm_up_seconds": None,
-        "peak_memory_gib": None,
-        "samples_per_second": None,
-        "tokens_per_sample": None,
-        "computed_per_sample": None,
-        "tokens_per_second": None,
-        "supervised": None,
-        "curve": [],
-        "config": config.model_dump(mode="json"),
-    }
+    """The row of an arm before it has run: every other figure is None."""
+    known = {"arm": name, "status": "skipped", "reason": "not run", "reached": False, "samples": 0, "curve": []}
+    return cast(ArmRow, dict.fromkeys(ArmRow.__annotations__) | known | {"config": config.model_dump(mode="json")})
 
 
 def fill(row: ArmRow, events: list[Event], ended: Ended) -> None:
@@ -115,7 +96,7 @@ def fill(row: ArmRow, events: list[Event], ended: Ended) -> None:
 
 
 def settle(result: RecipeResult) -> None:
-    """Say for each arm when it reached the target, and the ratio, its factors and the verdict of the whole."""
+    """Say for each arm when it reached the target, and the ratio and its factors."""
     target = result["target_loss"]
     for row in result["arms"]:
         point = next((p for p in row["curve"] if target is not None and p[2] <= target), None)
@@ -127,7 +108,6 @@ def settle(result: RecipeResult) -> None:
     plain, preset = result["arms"][0], result["arms"][-1]
     result["ratio"], result["at_least"] = _ratio(plain, preset)
     result["factors"] = _factors(plain, preset)
-    result["verdict"] = _verdict(result, plain, preset)
 
 
 def _ratio(plain: ArmRow, preset: ArmRow) -> tuple[float | None, bool]:
@@ -162,41 +142,3 @@ def _saved(row: ArmRow) -> float:
     """Tokens of the rows to each that is computed."""
     assert row["tokens_per_sample"] and row["computed_per_sample"]
     return row["tokens_per_sample"] / row["computed_per_sample"]
-
-
-def _verdict(result: RecipeResult, plain: ArmRow, preset: ArmRow) -> str:
-    """One line: the answer, or why there is none."""
-    broken = next((row for row in (preset, plain) if row["status"] not in ("ok", "interrupted")), None)
-    ratio, target = result["ratio"], result["target_loss"]
-    if ratio is None:
-        if broken:
-            return f"No ratio: {broken['arm']} {broken['status']} ({broken['reason']})"
-        late = next((row["arm"] for row in (preset, plain) if not row["reached"]), None)
-        if late is None:
-            return f"No ratio: the target {target:.4f} is not below the loss before training"
-        return f"No ratio: {late} was stopped before it reached " + (f"{target:.4f}" if target else "a target")
-    seconds = preset["seconds_to_target"]
-    if result["at_least"]:
-        low = min(point[2] for point in plain["curve"])
-        return (
-            f"{PRESET} reaches validation loss {target:.4f} at least {ratio:.1f}× sooner than {PLAIN}: "
-            f"{seconds:.0f} s; {PLAIN} was stopped after {plain['seconds']:.0f} s at {low:.4f}"
-        )
-    theirs = f"{seconds:.0f} s against {plain['seconds_to_target']:.0f} s"
-    if ratio < 1:
-        return f"{PRESET} reaches validation loss {target:.4f} later than {PLAIN} ({ratio:.2f}×): {theirs}"
-    return f"{PRESET} reaches validation loss {target:.4f} {ratio:.1f}× sooner than {PLAIN}: {theirs}"
-
-
-def explained(factors: Factors) -> str:
-    """What sets the arms apart, in one line.
-
-    The factors multiply to the ratio only where plain arrived, and `samples` is there: not to a lower bound of it.
-    """
-    samples = f", and the target takes {factors['samples']:.2f}× fewer samples" if factors["samples"] else ""
-    part = factors["shared_prefix"]
-    shared = f" ({part:.2f}× of it since a prefix that rows share is computed once)" if part != 1 else ""
-    return (
-        f"A sample has {factors['tokens_per_sample']:.2f}× fewer tokens, "
-        f"tokens go through {factors['tokens_per_second']:.2f}× faster{shared}{samples}"
-    )

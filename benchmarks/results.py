@@ -194,5 +194,8 @@ def result_path(folder: Path, device_name: str, kind: str = "") -> Path:
 
 
 def save(result: Any, path: Path) -> None:
-    """Write the result so that a reader never sees half of it."""
+    """Write the result, its verdict with it, so that a reader never sees half of it."""
+    from benchmarks.report.verdict import told
+
+    result["verdict"] = told(result)
     write_json(path, result)

@@ -98,9 +98,9 @@ def rows_command(
     with errors_as_lines(debug):
         from benchmarks.report import finish
         from finetune.arguments import config_from
-        from tooltune.console import terminal
+        from tooltune.console import Terminal
 
-        console = terminal(stderr=as_json)
+        console = Terminal(stderr=as_json)
         if docs:
             from benchmarks.rows_docs import write_docs
 
@@ -223,10 +223,7 @@ def _measure_all(work: RowsWork, result: RowsResult, path: Path) -> None:
 
 
 def _settle(result: RowsResult, path: Path, *, complete: bool) -> None:
-    from benchmarks.report.verdict import verdict
-
     result["complete"] = complete
-    result["verdict"] = verdict(dict(result)).headline.text("en")
     save(result, path)
 
 
@@ -290,6 +287,6 @@ def _said(point: RowsPoint, minutes: float) -> str:
     rates, seconds = point["rates"], (point["train_seconds"] or 0) + (point["evaluate_seconds"] or 0)
     return (
         f"  {point['arm']}: tool name {rate_cell(rates['tool_name_accuracy'])}, must-call exact "
-        f"{rate_cell(rates['must_call_exact'])}, abstention {rate_cell(rates['abstention'])}; "
-        f"{seconds / 60:.1f} min{eta}"
+        f"{rate_cell(rates['must_call_exact'])}, abstention {rate_cell(rates['abstention'])}, balanced "
+        f"{rate_cell(rates['balanced'])}; {seconds / 60:.1f} min{eta}"
     )

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from benchmarks.results import Measured, Status
 from tooltune.config import Config
@@ -96,23 +96,10 @@ def plan(config: Config, sizes: list[int], modes: list[str]) -> list[RowsPoint]:
 
 
 def unmeasured(rows: int, steps: int, modes: list[str]) -> RowsPoint:
-    """A point before it has run."""
-    return {
-        "arm": f"{rows:,} rows, {steps:,} steps",
-        "rows": rows,
-        "steps": steps,
-        "modes": modes,
-        "run": f"rows-{rows}-steps-{steps}",
-        "status": "skipped",
-        "reason": "not run",
-        "rows_trained": None,
-        "epochs": None,
-        "eval_loss": None,
-        "rates": None,
-        "train_seconds": None,
-        "evaluate_seconds": None,
-        "peak_memory_gib": None,
-    }
+    """A point before it has run: every figure is None."""
+    names = {"arm": f"{rows:,} rows, {steps:,} steps", "run": f"rows-{rows}-steps-{steps}"}
+    known = names | {"rows": rows, "steps": steps, "modes": modes, "status": "skipped", "reason": "not run"}
+    return cast(RowsPoint, dict.fromkeys(RowsPoint.__annotations__) | known)
 
 
 def earlier(new: RowsResult, folder: Path) -> tuple[RowsResult, Path] | None:

@@ -1,5 +1,6 @@
 """Waiting for a worker: how long, how much memory, and what its end means."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -39,7 +40,7 @@ def run_watched(
     """Run a command to its end, or end it: after `timeout_s`, above `limit_gib` of its own memory, or on Ctrl-C.
 
     Args:
-        log: gets its output.
+        log: gets its output, UTF-8.
         limit_gib: of the process and its children together; None: whatever the system allows.
         tick: called a few times a second.
         env: the process's environment; None: this one's.
@@ -49,7 +50,12 @@ def run_watched(
     """
     with log.open("ab") as sink:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT, env=env, **APART
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env={**(os.environ if env is None else env), "PYTHONIOENCODING": "utf-8:replace"},
+            **APART,
         )
         try:
             return _wait(process, timeout_s, limit_gib, tick, log)

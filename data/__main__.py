@@ -1,6 +1,7 @@
 """`python -m data`."""
 
 from data.commands import app
+from tooltune.cli import start
 
 if __name__ == "__main__":
-    app()
+    start(app, "python -m data")

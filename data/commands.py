@@ -1,15 +1,14 @@
 """The command line of `python -m data`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, new_app, print_json
 from tooltune.errors import InputError, JobFailed
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 
 @app.callback()
@@ -50,18 +49,16 @@ def check(
     errors."""
     with errors_as_lines(debug):
         from data.check import check_files
-        from tooltune.files import dump_json
+        from data.load import to_stderr
 
-        report = check_files(files, tokenizer, say=lambda line: print(line, file=sys.stderr))
+        report = check_files(files, tokenizer, say=to_stderr)
         if as_json:
-            print(dump_json(report.to_dict(), indent=2))
+            print_json(report.to_dict())
         else:
-            from rich.console import Console
-
             from data.check.view import show
+            from tooltune.console import Terminal
 
-            # On a pipe rich would wrap at 80 columns and break file:line apart.
-            show(report, Console(width=None if sys.stdout.isatty() else 140, highlight=False))
+            show(report, Terminal(width=140, markup=True))
     if report.errors:
         raise typer.Exit(2)
 
@@ -77,18 +74,20 @@ def convert(
     """Convert a file to records; rows that cannot be read go to <file>.rejected.jsonl with the reason."""
     with errors_as_lines(debug):
         from data.convert import convert as run
+        from tooltune.console import say
+        from tooltune.page.text import one_line
 
         if to != "records":
             raise InputError(f"{to!r} is not a format that can be written", where="--to", fix="write --to records")
         done = run(file, out, strict=strict)
         loaded = done.loaded
-        print(f"{file}: {loaded.format}, {loaded.rows} rows → {done.out} ({len(loaded.records)} records)")
+        say(f"{file}: {loaded.format}, {loaded.rows} rows → {done.out} ({len(loaded.records)} records)")
         for line in loaded.lines():
-            print(line)
+            say(line)
         if done.aside:
-            print(f"{len(loaded.rejected)} rejected → {done.aside} (line, reason, row); the first:")
+            say(f"{len(loaded.rejected)} rejected → {done.aside} (line, reason, row); the first:")
             for entry in loaded.rejected[:3]:
-                print(f"  {entry.error}")
+                say(f"  {one_line(str(entry.error))}")
 
 
 def _build(out: Path | None, limit: int, seed: int | None) -> None:

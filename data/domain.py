@@ -1,4 +1,5 @@
-"""A domain: tools whose calls can be carried out, so that calls are compared by what they do (Execution Accuracy).
+"""A domain: tools whose calls can be carried out. So calls are compared by what they do (Execution Accuracy), and a
+chat has something to work on.
 
 A domain is the user's own code, and trusted: it runs in this process. What a model wrote is not: it reaches a domain as
 parsed calls of tools that the row offers, their arguments checked against the schemas, and never as code.
@@ -38,7 +39,7 @@ class Refused(Exception):
 
 @runtime_checkable
 class Domain(Protocol):
-    """What Execution Accuracy asks of a domain. Inherit from it and write the first three."""
+    """What Execution Accuracy and the chat ask of a domain. Inherit from it and write the first three."""
 
     def tools(self) -> list[dict[str, Any]]:
         """Every tool that `execute` knows, as an OpenAI function schema."""
@@ -62,11 +63,50 @@ class Domain(Protocol):
         """The same more leniently, where effects add up: two loads of 5 kN are one of 10 kN."""
         return self.same(state, other)
 
+    def live(self, record: Record) -> "Live":
+        """The state that the record starts with, for a chat. One that answers questions has a `Live` of its own.
 
-def load_domain(name: str | None) -> Domain | None:
+        Raises:
+            Refused: the record has none.
+        """
+        return Live(self, record)
+
+
+class Live:
+    """A state in a chat: calls change it one after another. This is what `Domain.execute` alone can tell of it."""
+
+    def __init__(self, domain: Domain, record: Record) -> None:
+        self.domain, self.record = domain, record
+        self.done: list[Call] = []
+        self.state = domain.execute(record, [])
+
+    def carry_out(self, call: Call) -> dict[str, Any]:
+        """What the tool turn says of a call: `{"ok": true, …}` with what was asked for, or `{"ok": false, "error"}`,
+        and the state is as it was."""
+        try:
+            self.state = self.domain.execute(self.record, [*self.done, call])
+        except Refused as e:
+            return {"ok": False, "error": str(e)}
+        self.done.append(call)
+        return {"ok": True}
+
+    def system(self) -> str:
+        """The system turn of rows that start with the state as it is now; empty where they have none."""
+        first = self.record.messages[0]
+        return str(first["content"]) if first["role"] == "system" else ""
+
+    def shown(self) -> str:
+        """The state as people read it, in lines: those that a call changes are shown after it."""
+        return str(self.state)
+
+
+def load_domain(name: str | None, where: str = "data.domain") -> Domain | None:
     """The domain that a config's `data.domain` names, `module:object` or an installed one; None for None.
 
     Modules of the current folder are found too.
+
+    Args:
+        where: the name was given, for the errors.
 
     Raises:
         InputError: there is none, or it is not a domain.
@@ -78,13 +118,13 @@ def load_domain(name: str | None) -> Domain | None:
         if domain := _installed(name):
             return domain
         known = ", ".join(sorted(entry_points(group=GROUP).names)) or "none"
-        raise InputError(f"no domain {name!r}", where="data.domain", fix=f"installed: {known}; or write module:object")
+        raise InputError(f"no domain {name!r}", where=where, fix=f"installed: {known}; or write module:object")
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     try:
-        return _checked(getattr(import_module(module), attribute), name)
+        return _checked(getattr(import_module(module), attribute), name, where)
     except (ImportError, AttributeError) as e:
-        raise InputError(f"the domain {name!r} cannot be imported ({e})", where="data.domain") from e
+        raise InputError(f"the domain {name!r} cannot be imported ({e})", where=where) from e
 
 
 def domain_of(record: Record, chosen: Domain | None = None) -> Domain | None:
@@ -134,10 +174,10 @@ def _installed(name: str) -> Domain | None:
     return _checked(next(iter(found)).load(), name) if found else None
 
 
-def _checked(found: Any, name: str) -> Domain:
+def _checked(found: Any, name: str, where: str = GROUP) -> Domain:
     domain = found() if isinstance(found, type) else found
     if not isinstance(domain, Domain):
-        raise InputError(f"{name!r} is not a domain", where="data.domain", fix="inherit from data.domain.Domain")
+        raise InputError(f"{name!r} is not a domain", where=where, fix="inherit from data.domain.Domain")
     return domain
 
 

@@ -2,7 +2,6 @@
 
 import difflib
 import hashlib
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TypeVar
 
 from data.formats.reading import Rejected, read_file
 from data.record import Record
+from tooltune.console import say
 from tooltune.errors import InputError
 from tooltune.files import dump_json
 
@@ -19,7 +19,7 @@ SPLITS = ("train", "validation", "test")
 
 def to_stderr(line: str) -> None:
     """Say a line where it does not mix with a command's output."""
-    print(line, file=sys.stderr)
+    say(line, stderr=True)
 
 
 def load_records(path: Path, say: Callable[[str], None] = to_stderr) -> list[Record]:

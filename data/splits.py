@@ -5,20 +5,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from data.cache import code_digest, kept
 from data.formats.companion_files import companions
 from data.load import SPLITS, stream_splits, to_stderr
 from data.record import Record
 from data.stored import RecordWriter, StoredRecords
 from data.tools import with_visible_tools
-from tooltune.config import Data
-from tooltune.console import ticking
+from tooltune.config import DataSection
+from tooltune.console import Terminal, ticking
+from tooltune.errors import InputError
 from tooltune.files import dump_json, file_digest, read_jsonl
 
 
-def read_splits(data: Data, test: Path | None = None) -> dict[str, StoredRecords]:
+def read_splits(data: DataSection, test: Path | None = None) -> dict[str, StoredRecords]:
     """The rows of a run, by split, with their tools as the model sees them; under `train` those that train.
 
     Args:
@@ -28,13 +27,17 @@ def read_splits(data: Data, test: Path | None = None) -> dict[str, StoredRecords
         InputError: as `stream_splits`.
     """
     files = {"train": data.train, "validation": data.validation, "test": test or data.test}
+    for path in files.values():
+        if path and not path.exists():
+            fix = "name it with data.train=FILE and the like; a run's place for it stands in its config.yaml"
+            raise InputError("no such file", where=str(path), fix=fix)
     folder = kept("records", _facts(data, files), lambda new: _write(new, data, files))
     for _, line in read_jsonl(folder / "said.jsonl"):
         to_stderr(line)
     return {name: StoredRecords(folder / f"{name}.jsonl") for name in SPLITS}
 
 
-def _facts(data: Data, files: dict[str, Path | None]) -> dict[str, Any]:
+def _facts(data: DataSection, files: dict[str, Path | None]) -> dict[str, Any]:
     """All that decides what the rows are."""
     there = [path for path in files.values() if path and path.is_file()]  # what is missing is told when it is read
     beside = sorted({found for path in there for found in companions(path)})
@@ -47,13 +50,13 @@ def _facts(data: Data, files: dict[str, Path | None]) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, data: Data, files: dict[str, Path | None]) -> None:
+def _write(folder: Path, data: DataSection, files: dict[str, Path | None]) -> None:
     """Read the files into one of records for each split, and what was said of them."""
     said: list[str] = []
     with ExitStack() as stack:
         writers = {name: stack.enter_context(RecordWriter(folder / f"{name}.jsonl")) for name in SPLITS}
         total = sum(map(_lines, filter(None, files.values())))
-        tick = stack.enter_context(ticking(Console(stderr=True), "reading rows", total))
+        tick = stack.enter_context(ticking(Terminal(stderr=True), "reading rows", total))
 
         def put(split: str, record: Record) -> None:
             tick()

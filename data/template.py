@@ -6,6 +6,10 @@ very prompt that was trained, begin token and signatures included. That is why s
 """
 
 import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +19,8 @@ from tooltune.errors import InputError
 
 TEMPLATES = Path(__file__).parent / "templates"
 ToolsStyle = Literal["json", "signature"]
+SECONDS = 10
+"""Of processor time for one conversation; the longest take hundredths."""
 
 
 @dataclass(frozen=True)
@@ -80,15 +86,23 @@ def signature(function: dict[str, Any], *, details: bool = False) -> str:
 
     Args:
         details: with defaults, and a line more for each parameter that has a description.
+
+    Raises:
+        InputError: the schema is none.
     """
-    return str(_macros().signature(function, details))
+    try:
+        with bounded():
+            return str(_macros().signature(function, details))
+    except raised() as e:
+        raise InputError(f"the schema of {function.get('name')!r} cannot be written as a signature: {e}") from e
 
 
 @cache
 def _macros() -> Any:
-    from jinja2 import Environment
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-    environment = Environment(trim_blocks=True, lstrip_blocks=True)  # as transformers compiles a chat template
+    # As transformers compiles a chat template; prompts are no HTML.
+    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, autoescape=False)
     environment.filters["tojson"] = lambda value: json.dumps(value, ensure_ascii=False)
     return environment.from_string((TEMPLATES / "signature.jinja").read_text(encoding="utf-8")).module
 
@@ -117,21 +131,19 @@ def apply(
         where: whose conversation it is, for the error: a row's id.
 
     Raises:
-        InputError: the template raises on it.
+        InputError: the template raises on it, or comes to no end.
     """
-    from jinja2 import TemplateError
-
     try:
-        text: str = tokenizer.apply_chat_template(
-            messages,
-            tools=tools or None,
-            chat_template=template.source,
-            tokenize=False,
-            add_generation_prompt=generation_prompt,
-            enable_thinking=False,
-        )
-    except (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError) as e:
-        # A template is a program: a row that its author did not think of makes it raise whatever Python raises.
+        with bounded():
+            text: str = tokenizer.apply_chat_template(
+                messages,
+                tools=tools or None,
+                chat_template=template.source,
+                tokenize=False,
+                add_generation_prompt=generation_prompt,
+                enable_thinking=False,
+            )
+    except raised() as e:
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise InputError(
             f"the {whose(template)} chat template cannot write this row: {reason}",
@@ -139,6 +151,38 @@ def apply(
             fix=way_out(template),
         ) from e
     return text
+
+
+def raised() -> tuple[type[Exception], ...]:
+    """What a template raises. It is a program: what its author did not think of makes it raise whatever Python does."""
+    from jinja2 import TemplateError
+
+    python = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
+    return (TemplateError, *python, TimeoutError)
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Stop a template that takes `SECONDS` of processor time: jinja2's sandbox keeps it from files and commands, not
+    from loops. Where signals cannot do that, on Windows and beside the main thread, nothing is stopped.
+
+    Raises:
+        TimeoutError: it took so long.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        raise TimeoutError(f"it takes more than {SECONDS} seconds")
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 def whose(template: Template) -> str:

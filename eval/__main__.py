@@ -1,6 +1,7 @@
 """`python -m eval`."""
 
 from eval.cli import app
+from tooltune.cli import start
 
 if __name__ == "__main__":
-    app()
+    start(app, "python -m eval")

@@ -8,9 +8,10 @@ import typer
 from eval.commands.compare import compare_runs
 from eval.commands.endpoint import endpoint
 from eval.commands.score import score_file
-from tooltune.cli import DEBUG, Debug, Lang, errors_as_lines
+from tooltune.cli import DEBUG, BaseModel, Debug, errors_as_lines, new_app
+from tooltune.words import Language
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 
 @app.callback()
@@ -26,19 +27,29 @@ def run(
     base: Annotated[bool, typer.Option(help="evaluate the base model too")] = True,
     limit: Annotated[int | None, typer.Option(min=1, help="only so many rows, spread over the split")] = None,
     batch: Annotated[int | None, typer.Option(min=1, help="prompts at a time; what fits when left out")] = None,
-    lang: Lang = "ko",
+    model: BaseModel = None,
+    constrained: Annotated[
+        bool, typer.Option(help="hold calls to the tools' schemas while they are written (extra `constrained`)")
+    ] = False,
+    lang: Annotated[
+        Language | None,
+        typer.Option(help="of the terminal and of the page as it opens; the system's and ko if left out"),
+    ] = None,
     debug: Debug = DEBUG,
 ) -> None:
     """Generate on a split or a file with a run's best adapter and its base model, parse, score and report."""
     with errors_as_lines(debug):
         from eval.run import evaluate_run, evaluation_folder
         from eval.tables import bucket_table, headline_table
+        from eval.words import phrase
         from tooltune.console import quiet
         from tooltune.run import find_run
+        from tooltune.words import system_language
 
+        language = lang or system_language()
         folder = find_run(run)
         with quiet(folder / "log.txt") as console:
-            bar = _Bars(console)
+            bar = _Bars(console, language)
             try:
                 metrics = evaluate_run(
                     folder,
@@ -47,31 +58,31 @@ def run(
                     base=base,
                     limit=limit,
                     batch=batch,
-                    lang=lang,
+                    model=model,
+                    constrained=constrained,
+                    lang=lang or "ko",
                     say=console.print,
                     tick=bar.tick,
                 )
             finally:
                 bar.stop()
-            console.print(headline_table(metrics))
+            console.print(headline_table(metrics, language))
             if "bucket" in metrics["tuned"]["slices"]:
-                console.print(bucket_table(metrics))
+                console.print(bucket_table(metrics, language))
             scored, whole = metrics["rows"]["scored"], metrics["rows"]["of"]
             if scored < whole:
-                console.print(
-                    f"Only {scored} of {whole} rows: a sample, not a result. The run's figures are unchanged."
-                )
+                console.print(phrase("sample", scored=scored, of=whole).text(language))
             where = evaluation_folder(folder, metrics["split"], **metrics["rows"])
-            console.print(f"Every answer, with what is wrong in it: {where / 'report.html'}")
+            console.print(phrase("report", path=where / "report.html").text(language))
 
 
 class _Bars:
     """One progress bar a model."""
 
-    def __init__(self, console: Any) -> None:
+    def __init__(self, console: Any, lang: Language) -> None:
         from tooltune.console import progress
 
-        self.console = console
+        self.console, self.lang = console, lang
         self.bar = progress(console)
         self.bar.start()
         self.tasks: dict[str, Any] = {}
@@ -80,7 +91,9 @@ class _Bars:
         if name not in self.tasks:
             self.tasks[name] = self.bar.add_task(f"{name:5}", total=of, note="")
             if not self.console.is_terminal:
-                self.console.print(f"Generating with the {name} model, {of} rows …")
+                from eval.words import phrase
+
+                self.console.print(phrase(f"generating.{name}", of=of).text(self.lang))
         self.bar.update(self.tasks[name], completed=done)
 
     def stop(self) -> None:

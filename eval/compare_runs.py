@@ -33,6 +33,11 @@ def two_sides(a: str, b: str | None, split: str = "test") -> tuple[Named, Named]
     return ("base", _side(first, "base")), ("tuned", _tuned(first))
 
 
+def tuned_scores(where: str, split: str) -> dict[str, Any]:
+    """The scores of the tuned model of an evaluation, with its `execution`; arguments and errors as `two_sides`."""
+    return _tuned(_read(where, split)[0])
+
+
 def verdict(pair: dict[str, Any], a: str, b: str) -> str:
     """What one paired comparison (see `scoring.compare`) says, in a sentence or two."""
     apart = pair["only_a"] + pair["only_b"]

@@ -18,6 +18,10 @@ from eval.slots import PromptRead, Slots
 TOGETHER = 2048
 """New tokens of prompts in one call, unless one alone has more: the weights are read once for so many."""
 
+Restrict = Callable[[Any, Sequence[int], Sequence[list[int]]], None]
+"""Rules out tokens: given logits [answers, vocabulary], the number of each answer's prompt, and the answers until now,
+it sets those of tokens that may not come next to minus infinity."""
+
 _NAME = "tooltune_slots"
 
 
@@ -49,6 +53,7 @@ def decode(
     slots: int,
     done: Callable[[int, list[int]], None],
     kept: Beginning | None = None,
+    restrict: Restrict | None = None,
 ) -> None:
     """Write each prompt's greedy answer, up to the token `end` or `max_new_tokens`, in the order of `reading_order`.
 
@@ -57,11 +62,12 @@ def decode(
         slots: answers that are written side by side.
         done: told a prompt's number and the tokens of its answer (with the end token) as soon as it has ended.
         kept: what the model has read before.
+        restrict: asked before each token; None: every token may come.
     """
     kept = kept or Beginning()
     with _attending(model):
         cache = Slots(min(slots, len(prompts)), max(map(len, [kept.tokens, *prompts])), kept.layers)
-        _decode(model, prompts, end, max_new_tokens, cache, done, kept.tokens)
+        _decode(model, prompts, end, max_new_tokens, cache, done, kept.tokens, restrict)
 
 
 def read_beginning(model: Any, tokens: list[int]) -> Beginning:
@@ -106,6 +112,7 @@ def _decode(
     cache: Slots,
     done: Callable[[int, list[int]], None],
     before: list[int],
+    restrict: Restrict | None,
 ) -> None:
     """As `decode`, after the prompt `before` was read."""
     waiting = reading_order(prompts)[::-1]  # taken from the end
@@ -142,6 +149,8 @@ def _decode(
     while waiting or asked:
         steps, new = [answer[-1] for answer in answers], list[int]()
         logits = _call(model, cache, steps, read(new), new)
+        if restrict:
+            restrict(logits, asked, answers)
         for slot, token in reversed(list(enumerate(_greedy(logits).tolist()))):
             write(slot, token)  # a slot that moves down has been written already
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from eval.cpu_decoding import decode, decodes, read_beginning, slots_that_fit
+from eval.cpu_decoding import Restrict, decode, decodes, read_beginning, slots_that_fit
 from eval.load import compute_device
 from eval.memory import MOST, rows_for, tokens_kept
 from eval.prefixes import Beginning, batches, common_tokens, prefixes_hold, read_by_transformers
@@ -45,6 +45,7 @@ def generate(
     done: Callable[[int, Output], None] = lambda i, output: None,
     shrunk: Shrunk | None = None,
     kept: Beginning | None = None,
+    restrict: Restrict | None = None,
 ) -> list[Output]:
     """Greedy answers to `prompts` (token ids), in their order.
 
@@ -60,6 +61,7 @@ def generate(
         done: told each prompt's number and output when it, or its batch, is finished.
         shrunk: `saying`, or a function like it; None: a shortage of memory is the caller's.
         kept: what the model has read before, of `begin`.
+        restrict: rules out tokens, for example those that break a call's schema (`eval.constrained`).
 
     Raises:
         NoRoom: memory ran out with a single prompt.
@@ -70,7 +72,7 @@ def generate(
         outputs[i] = _read(tokenizer, new)
         done(i, outputs[i])
 
-    _answer(model, tokenizer, prompts, max_new_tokens, batch, ended, shrunk, kept)
+    _answer(model, tokenizer, prompts, max_new_tokens, batch, ended, shrunk, kept, restrict)
     return [outputs[i] for i in range(len(prompts))]
 
 
@@ -152,6 +154,7 @@ def _answer(
     ended: Callable[[int, list[int]], None],
     shrunk: Shrunk | None,
     kept: Beginning | None = None,
+    restrict: Restrict | None = None,
 ) -> None:
     """Tell `ended` each prompt's number and new tokens, up to the end token; halve the batch where memory runs out."""
     left = dict(enumerate(prompts))
@@ -163,7 +166,7 @@ def _answer(
     while left:
         batch = min(batch, len(left))
         try:
-            _ask(model, tokenizer, dict(left), max_new_tokens, batch, answered, kept)
+            _ask(model, tokenizer, dict(left), max_new_tokens, batch, answered, kept, restrict)
         except Exception as e:
             if shrunk is None or batch == 1 or not is_shortage(e):
                 raise
@@ -183,6 +186,7 @@ def _ask(
     batch: int,
     ended: Callable[[int, list[int]], None],
     kept: Beginning | None,
+    restrict: Restrict | None,
 ) -> None:
     """Ask every prompt, `batch` at a time."""
     numbers, texts = list(prompts), list(prompts.values())
@@ -196,13 +200,22 @@ def _ask(
                 slots=batch,
                 done=lambda k, new: ended(numbers[k], new),
                 kept=kept,
+                restrict=_renumbered(restrict, numbers),
             )
         return
     for part in batches(texts, batch, shared=batch > 1 and prefixes_hold(model)):
         asked = [texts[k] for k in part]
-        sequences = _run(model, tokenizer, asked, max_new_tokens, scores=False, kept=kept).sequences
+        told = _renumbered(restrict, [numbers[k] for k in part])
+        sequences = _run(model, tokenizer, asked, max_new_tokens, scores=False, kept=kept, restrict=told).sequences
         for k, row in zip(part, sequences[:, max(map(len, asked)) :].tolist(), strict=True):
             ended(numbers[k], _until(row, tokenizer.eos_token_id))
+
+
+def _renumbered(restrict: Restrict | None, numbers: Sequence[int]) -> Restrict | None:
+    """As `restrict`, for who counts the prompts from 0: `numbers` has the number of each."""
+    if restrict is None:
+        return None
+    return lambda logits, places, answers: restrict(logits, [numbers[place] for place in places], answers)
 
 
 def _drop_decode_buffers(model: Any) -> None:
@@ -220,6 +233,7 @@ def _run(
     *,
     scores: bool = True,
     kept: Beginning | None = None,
+    restrict: Restrict | None = None,
 ) -> Any:
     """transformers' generation output: `sequences` [rows, longest + new] and, a step, `scores` [rows, vocabulary].
 
@@ -246,10 +260,21 @@ def _run(
     )
     device = compute_device(model)
     with _one_at_least(len(prompts), longest, max_new_tokens), torch.no_grad():
-        past = _begun(model, prompts, kept)
+        more = _begun(model, prompts, kept) | (_processors(restrict, longest) if restrict else {})
         return model.generate(
-            input_ids=ids.to(device), attention_mask=mask.to(device), generation_config=config, **past
+            input_ids=ids.to(device), attention_mask=mask.to(device), generation_config=config, **more
         )
+
+
+def _processors(restrict: Restrict, start: int) -> dict[str, Any]:
+    """The argument of `generate` that asks `restrict` before each token; answers start behind `start` tokens."""
+    from transformers import LogitsProcessorList
+
+    def process(ids: Any, scores: Any) -> Any:
+        restrict(scores, range(len(ids)), ids[:, start:].tolist())
+        return scores
+
+    return {"logits_processor": LogitsProcessorList([process])}
 
 
 @contextmanager

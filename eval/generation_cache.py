@@ -38,14 +38,14 @@ def read_kept(path: Path, settings: dict[str, Any]) -> Kept:
     Raises:
         InputError: the file holds something else.
     """
-    whole = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
-    if not whole:
-        return Kept()
     try:
+        whole = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+        if not whole:
+            return Kept()
         head, *rows = [json.loads(line) for line in whole]
-        before = head["settings"]
-        kept = {row["id"]: row for row in rows}
-    except (ValueError, KeyError, TypeError):
+        before = dict(head["settings"])
+        kept = {row["id"]: dict(row) for row in rows}
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         raise InputError("these are not the answers of an evaluation", where=str(path), fix="remove the file") from None
     changed = sorted(key for key in before.keys() | settings.keys() if before.get(key) != settings.get(key))
     return Kept({}, changed) if changed else Kept(kept)

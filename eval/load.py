@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from eval.shortage import is_shortage
+from tooltune.errors import InputError
 from tooltune.pretrained import check_files
 
 
@@ -56,6 +58,8 @@ def load_base(base: Path, *, dtype: str, load_in_4bit: bool, device: str, **chos
         quantization_config=quantization if load_in_4bit else None,
         device_map={"": 0 if device == "cuda" else "cpu"},
         local_files_only=True,
+        trust_remote_code=False,
+        use_safetensors=True,
         **chosen,
     )
     for module in model.modules():
@@ -100,10 +104,18 @@ def add_adapter(model: Any, adapter: Path, *, device: str) -> Any:
     """Put a LoRA adapter on a loaded base; on a CPU it is merged into the (unquantised) weights, which is faster.
 
     Raises:
-        InputError: a file of the adapter is cut off.
+        InputError: a file of the adapter is cut off, or the adapter is not one of this model.
     """
     from peft import PeftModel
+    from safetensors import SafetensorError
 
     check_files(adapter)
-    model = PeftModel.from_pretrained(model, adapter)
+    try:
+        model = PeftModel.from_pretrained(model, adapter)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, SafetensorError) as e:
+        # peft builds what adapter_config.json says, and raises whatever a wrong value in it makes Python raise
+        if is_shortage(e):
+            raise
+        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise InputError(f"the adapter cannot be loaded: {reason}", where=str(adapter)) from e
     return model.merge_and_unload() if device == "cpu" else model

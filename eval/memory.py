@@ -24,7 +24,7 @@ WASTE = 1.15
 the stock allocator is 1.128 (finetune/memory/overheads.py)."""
 
 
-class Shape(Protocol):
+class DecoderShape(Protocol):
     """Widths of a decoder with a gated MLP: hidden H, intermediate I, all queries Q, all keys KV; layers L, words V."""
 
     @property
@@ -53,17 +53,19 @@ class Decoder:
     vocab: int
 
 
-def cache(shape: Shape, tokens: int, element: int) -> int:
+def cache(shape: DecoderShape, tokens: int, element: int) -> int:
     """Keys and values of every layer, 2·L·KV·e a token; a layer with a window is counted as if it had none."""
     return 2 * shape.layers * shape.kv * element * tokens
 
 
-def forward(shape: Shape, tokens: int, element: int) -> int:
+def forward(shape: DecoderShape, tokens: int, element: int) -> int:
     """One layer's tensors in a forward pass without gradients: e·tokens·(3I + 6H + 2Q)."""
     return element * tokens * (3 * shape.intermediate + 6 * shape.hidden + 2 * shape.q)
 
 
-def answering(shape: Shape, rows: int, prompt: int, new: int, *, element: int, four_bit: bool, shared: int = 0) -> int:
+def answering(
+    shape: DecoderShape, rows: int, prompt: int, new: int, *, element: int, four_bit: bool, shared: int = 0
+) -> int:
     """The peak of answering `rows` prompts side by side, on top of the weights: the higher of reading and writing.
 
     Reading: the cache of the prompts, one layer's tensors, and where rows are padded a mask, rows·prompt²·(1 + e).
@@ -95,7 +97,7 @@ def answering(shape: Shape, rows: int, prompt: int, new: int, *, element: int, f
 
 
 def rows_that_fit(
-    shape: Shape, prompt: int, new: int, free: float, *, element: int, four_bit: bool, shared: int = 0
+    shape: DecoderShape, prompt: int, new: int, free: float, *, element: int, four_bit: bool, shared: int = 0
 ) -> int:
     """How many prompts to answer at a time in `free` bytes, at most `MOST`; 0 where not one fits for certain.
 

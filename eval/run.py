@@ -12,6 +12,7 @@ from data.lookup import lookup
 from data.record import Record
 from data.render import align_end_token, render, render_prompt
 from data.splits import read_splits
+from eval.constrained import Constraint, library, vocabulary_of
 from eval.execution import execution_accuracy
 from eval.generate import Output, generate, safe_batch, saying, usual_batch
 from eval.generation_cache import begin, fresh, question_digest, read_kept
@@ -38,6 +39,7 @@ class Settings:
     max_new_tokens: int
     dtype: str
     load_in_4bit: bool
+    constrained: bool | None = None  # None, not false: evaluations from before there was this go on too
 
 
 def evaluate_run(
@@ -48,6 +50,8 @@ def evaluate_run(
     base: bool = True,
     limit: int | None = None,
     batch: int | None = None,
+    model: str | None = None,
+    constrained: bool = False,
     lang: str = "ko",
     say: Say,
     tick: Tick,
@@ -57,7 +61,9 @@ def evaluate_run(
     Args:
         data: a file of rows to take the place of the test split; its evaluation is named by `file_name`.
         batch: prompts at a time; None: `usual_batch`.
+        model: where the run's base model is now; None: where it was.
         limit: only so many rows, spread over the split; what they give is kept apart from the whole split's figures.
+        constrained: hold calls to the offered tools' schemas while they are written (`eval.constrained`).
         lang: the language that the report opens in, ko or en.
         tick: told after each batch, for a progress bar.
 
@@ -68,13 +74,16 @@ def evaluate_run(
         InputError: the run has no best adapter, its split no rows, or the file holds rows that trained.
         NoRoom: the model, or one prompt, does not fit in memory.
     """
-    trained = read_trained(run)
+    if constrained:
+        library()  # before a model is loaded
+    trained = read_trained(run, model)
     prepare(trained)
     if data and split != "test":
         raise InputError("both a split and a file were given", where="--data", fix="leave out --split")
     splits = read_splits(trained.config.data, data)
     whole = rows_of(splits, split)
-    split = file_name(data) if data else split
+    probe = split != "train"
+    split = (file_name(data) if data else split) + ("-constrained" if constrained else "")
     records = evenly_spaced(whole, limit)
     rows = {"scored": len(records), "of": len(whole)}
     folder = evaluation_folder(run, split, **rows)
@@ -83,7 +92,7 @@ def evaluate_run(
     config, template = trained.config, trained.template
     domain = load_domain(config.data.domain)
     settings = Settings(
-        model=config.model.name,
+        model=trained.manifest["model"] if "weights" in trained.manifest else config.model.name,
         adapter=None,
         template=template.source,
         split=split,
@@ -92,6 +101,7 @@ def evaluate_run(
         max_new_tokens=config.eval.max_new_tokens,
         dtype=trained.dtype,
         load_in_4bit=config.model.load_in_4bit,
+        constrained=constrained or None,
     )
     answer = _Answering(trained, records, folder, batch, say, tick)
     seconds: dict[str, float] = {}
@@ -112,12 +122,13 @@ def evaluate_run(
         "rows": rows,
         "model": config.model.name,
         "family": template.family,
-        "settings": {k: v for k, v in asdict(settings).items() if k not in ("template", "adapter")},
+        "settings": {k: v for k, v in asdict(settings).items() if k not in ("template", "adapter")}
+        | {"constrained": constrained},
         "tuned": results["tuned"],
         "base": results.get("base"),
         "compare": compare(*(results[m] | {"execution": executed[m]} for m in ("base", "tuned"))) if base else None,
         "execution": executed if executed["tuned"] else None,
-        "probe": _probe(splits["train"], records) if split != "train" else None,
+        "probe": _probe(splits["train"], records) if probe else None,
         "seconds": seconds,
     }
     write_json(folder / "metrics.json", metrics)
@@ -144,6 +155,7 @@ class _Answering:
     ) -> None:
         self.trained, self.records, self.folder = trained, records, folder
         self.batch, self.say, self.tick = batch, say, tick
+        self.tools = {r.id: r.tools for r in records}
         self.prompts = {r.id: render_prompt(r, trained.tokenizer, trained.template) for r in records}
         self.questions = {i: question_digest(prompt) for i, prompt in self.prompts.items()}
         self.model: Any = None
@@ -173,6 +185,7 @@ class _Answering:
         wanted = self.batch or usual_batch(self.model, prompts, max_new_tokens=settings.max_new_tokens)
         tokenizer = self.trained.tokenizer
         batch = safe_batch(self.model, tokenizer, prompts, batch=wanted, warn=self.say)
+        restrict = self._constraint(missing) if settings.constrained else None
         begin(path, asdict(settings), answered.values())
         with path.open("a", encoding="utf-8", newline="\n") as f:
 
@@ -190,8 +203,14 @@ class _Answering:
                 batch=batch,
                 done=done,
                 shrunk=saying(self.say),
+                restrict=restrict,
             )
         return outputs
+
+    def _constraint(self, asked: Sequence[str]) -> Constraint:
+        tools = [self.tools[i] for i in asked]
+        trained = self.trained
+        return Constraint(trained.tokenizer, vocabulary_of(self.model), trained.template.family, tools)
 
 
 def _check(records: Sequence[Record], trained: Trained) -> None:

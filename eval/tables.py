@@ -4,27 +4,27 @@ from typing import Any
 
 from rich.table import Table
 
-from tooltune.metrics import COMPARED, HEADLINE, METRICS, rate_text, whole_percent
-
-NOTES = {"must_call_exact": "a call is due", "abstention": "none is due", "balanced": "harmonic mean"}
-BUCKETS = {
-    "T1": "same kind of sentence",
-    "T2": "unseen phrasing",
-    "T3": "unseen combination",
-    "T4": "unseen tools",
-    "T5": "no call is right",
-}
+from eval.words import bucket_name, phrase
+from tooltune.metrics import BY_KIND, COMPARED, HEADLINE, METRICS, rate_text, whole_percent
+from tooltune.words import Language
 
 
-def headline_table(metrics: dict[str, Any]) -> Table:
+def headline_table(metrics: dict[str, Any], lang: Language = "en") -> Table:
     """The headline metrics with 95 % intervals, base beside tuned; then execution, on the rows it can ask."""
     tuned, base = metrics["tuned"], metrics["base"]
-    columns = {name: m["headline"] for name, m in (("base", base), ("tuned", tuned)) if m}
-    return rates_table(f"{metrics['run']} on {metrics['split']}, {tuned['n']} rows", columns, metrics.get("execution"))
+    title = phrase("table.title", run=metrics["run"], split=metrics["split"], n=tuned["n"])
+    models = {"base": base, "tuned": tuned}
+    columns = {phrase(f"table.{name}").text(lang): m["headline"] for name, m in models.items() if m}
+    done = metrics.get("execution") or {}
+    executed = {phrase(f"table.{name}").text(lang): found for name, found in done.items()}
+    return rates_table(title.text(lang), columns, executed, lang)
 
 
 def rates_table(
-    title: str, columns: dict[str, dict[str, Any]], executed: dict[str, dict[str, Any]] | None = None
+    title: str,
+    columns: dict[str, dict[str, Any]],
+    executed: dict[str, dict[str, Any]] | None = None,
+    lang: Language = "en",
 ) -> Table:
     """The headline metrics, a column for each result; one that a result does not have is a dash.
 
@@ -36,13 +36,15 @@ def rates_table(
     for name in columns:
         table.add_column(name, justify="right")
     for metric in HEADLINE:
-        label = f"{metric.en} ({NOTES[metric.key]})" if metric.key in NOTES else metric.en
+        label = metric.name(lang)
+        if metric.key in BY_KIND:
+            label = phrase(f"note.{metric.key}", metric=label).text(lang)
         figures = [rate_text(rates[metric.key], 1) if metric.key in rates else "–" for rates in columns.values()]
         table.add_row(label, *figures)
     if executed:
         rates = [executed[name]["strict"] for name in columns]
-        label = f"{METRICS['execution'].en} ({rates[0]['n']} rows)"
-        table.add_row(label, *[rate_text(rate, 1) for rate in rates])
+        executions = phrase("table.executed", metric=METRICS["execution"].name(lang), n=rates[0]["n"])
+        table.add_row(executions.text(lang), *[rate_text(rate, 1) for rate in rates])
     return table
 
 
@@ -77,29 +79,35 @@ def compare_table(result: dict[str, Any]) -> Table:
         n = pair["a"]["n"]
         table.add_row(
             metric.en if n == result["n"] else f"{metric.en}\n({n} rows)",
-            rate_text(pair["a"], 1),
-            rate_text(pair["b"], 1),
-            f"{100 * pair['difference']:+.1f}",
+            *_rates(pair),
             str(pair["only_a"]),
             str(pair["only_b"]),
             f"{pair['p_value']:.4f}",
         )
+        if key == "abstention":
+            table.add_row(METRICS["balanced"].en, *_rates(result["balanced"]), "–", "–", "–")
     return table
 
 
-def bucket_table(metrics: dict[str, Any]) -> Table:
+def _rates(pair: dict[str, Any]) -> tuple[str, str, str]:
+    return rate_text(pair["a"], 1), rate_text(pair["b"], 1), f"{100 * pair['difference']:+.1f}"
+
+
+def bucket_table(metrics: dict[str, Any], lang: Language = "en") -> Table:
     """Tool names, JSON and exact match by bucket, with the no-model probe beside them; where a bucket has rows with a
     call and rows without, these apart too."""
     buckets = metrics["tuned"]["slices"].get("bucket", {})
     probe = (metrics["probe"] or {}).get("by_bucket", {})
     mixed = any(row["balanced"]["value"] is not None for row in buckets.values())
-    keys = ("tool_name_accuracy", "json_validity", "exact_match", *(("must_call_exact", "abstention") if mixed else ()))
-    table = Table(title="By bucket (tuned)", title_justify="left")
-    table.add_column("bucket")
-    for column in ("rows", *(METRICS[key].en_column for key in keys), "no-model probe"):
+    keys = ("tool_name_accuracy", "json_validity", "exact_match", *(BY_KIND if mixed else ()))
+    title, bucket, rows, no_model = (
+        phrase(f"buckets.{name}").text(lang) for name in ("title", "bucket", "rows", "probe")
+    )
+    table = Table(title=title, title_justify="left")
+    table.add_column(bucket)
+    for column in (rows, *(METRICS[key].column(lang) for key in keys), no_model):
         table.add_column(column, justify="right")
     for name, row in sorted(buckets.items()):
         rates = [whole_percent(row[key]["value"]) for key in keys]
-        label = f"{name} {BUCKETS.get(name, '')}"
-        table.add_row(label, str(row["n"]), *rates, whole_percent(probe.get(name)))
+        table.add_row(bucket_name(name).text(lang), str(row["n"]), *rates, whole_percent(probe.get(name)))
     return table

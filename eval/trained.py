@@ -13,7 +13,7 @@ from eval.load import add_adapter, decoding_dtype, load_model
 from eval.shortage import NoRoom, is_shortage
 from tooltune.cuda import prepare_process
 from tooltune.errors import InputError
-from tooltune.pretrained import load_tokenizer, resolve
+from tooltune.pretrained import load_tokenizer, resolve, weights_digest
 from tooltune.run import Run, read_config, read_manifest
 
 MANIFEST = ("device.kind", "precision", "template.family", "template.origin", "best.sha256")
@@ -67,13 +67,16 @@ class Trained(Run):
         return with_visible_tools(record, max_tools=data.max_tools, descriptions=data.descriptions)
 
 
-def read_trained(run: Path) -> Trained:
+def read_trained(run: Path, model: str | None = None) -> Trained:
     """A run that has a best adapter.
+
+    Args:
+        model: where its base model is now; None: where it was.
 
     Raises:
         InputError: it has none, or one of its files is missing or broken.
     """
-    config = read_config(run)
+    config = read_config(run, [f"model.name={model}"] if model else None)
     if not (run / "best" / "adapter_model.safetensors").is_file():
         raise InputError("the run has no best/ adapter", where=str(run), fix="let it finish: RESUME=1 make train")
     return Trained(run, config, read_manifest(run, MANIFEST))
@@ -92,14 +95,32 @@ def prepare(trained: Trained) -> None:
         backend.start_unsloth()
 
 
+def base_folder(run: Run, say: Callable[[str], None]) -> Path:
+    """The folder of a run's base model, with the weights that the run was trained on.
+
+    Raises:
+        InputError: it cannot be had, or has other weights.
+    """
+    base = resolve(run.config.model.name, say)
+    known = run.manifest.get("weights")
+    if known and known != weights_digest(base):
+        raise InputError(
+            "these are other weights than the run was trained on",
+            where=str(base),
+            fix="name its base model: --model PATH",
+        )
+    return base
+
+
 def load_base(trained: Trained, say: Callable[[str], None]) -> Any:
     """The run's base model to ask; `say` is told where it has to be fetched or converted first.
 
     Raises:
+        InputError: its weights are not those that the run was trained on.
         NoRoom: memory does not suffice for it.
     """
     model = trained.config.model
-    base = resolve(model.name, say)
+    base = base_folder(trained, say)
     try:
         if trained.swapped:
             tokens = backend.context_length(base)

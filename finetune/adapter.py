@@ -5,11 +5,12 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from finetune.checkpoints import ADAPTER, fault, last_checkpoint
 from finetune.rows import Prepared
-from finetune.runs import adapter_digest, last_checkpoint, tensors_digest
+from finetune.runs import adapter_digest, tensors_digest
 from tooltune.config import Config
 from tooltune.errors import JobFailed
-from tooltune.files import write_json
+from tooltune.files import user_path, write_json
 from tooltune.licence import copy_licence
 from tooltune.pretrained import embedded
 
@@ -18,13 +19,15 @@ def keep_best(config: Config, run: Path, trainer: Any, prepared: Prepared) -> Pa
     """Write `best/` (the restored best adapter, proven by digest) and `last/`, loadable by plain peft + transformers.
 
     Raises:
-        JobFailed: the trainer did not restore what the best checkpoint holds.
+        JobFailed: the best checkpoint's files have changed, or the trainer did not restore what they hold.
     """
     from peft import get_peft_model_state_dict
 
     best_checkpoint = trainer.state.best_model_checkpoint
     if best_checkpoint is None:
         raise JobFailed("no evaluation gave a best checkpoint", "see metrics.jsonl")
+    if found := fault(Path(best_checkpoint), ADAPTER):
+        raise JobFailed(f"{best_checkpoint}: {found}", "run the same command again: it goes on from before it")
     wanted = adapter_digest(Path(best_checkpoint))
     restored = tensors_digest(get_peft_model_state_dict(trainer.model))
     if restored != wanted:
@@ -48,7 +51,7 @@ def _save_adapter(config: Config, checkpoint: Path, folder: Path, prepared: Prep
     temporary.mkdir()
     shutil.copy(checkpoint / "adapter_model.safetensors", temporary)
     adapter = json.loads((checkpoint / "adapter_config.json").read_text(encoding="utf-8"))
-    local = embedded(config.model.name) is not None or Path(config.model.name).exists()
+    local = embedded(config.model.name) is not None or user_path(config.model.name).exists()
     adapter["base_model_name_or_path"] = str(prepared.folder) if local else config.model.name
     adapter["inference_mode"] = True
     write_json(temporary / "adapter_config.json", adapter)

@@ -10,7 +10,7 @@ from torch.utils.data import Sampler
 
 from data.render import IGNORED, Example
 from data.stored import StoredExamples
-from tooltune.config import Train
+from tooltune.config import TrainSection
 from tooltune.launch import processes, rank
 
 
@@ -86,7 +86,7 @@ class ShareOfSteps(Sampler[list[int]]):
                 yield rows[start : start + size]
 
 
-def epoch_order(train: Train, lengths: Sequence[int], families: Sequence[int] | None) -> EpochOrder:
+def epoch_order(train: TrainSection, lengths: Sequence[int], families: Sequence[int] | None) -> EpochOrder:
     """The order of a run's rows, from its settings; `families` (`shared_prefix.kin`) where prefixes are shared."""
     batch = train.micro_batch * train.accumulation
     return EpochOrder(lengths, batch, seed=train.seed, group=train.group_by_length, kin=families)

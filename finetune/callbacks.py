@@ -17,14 +17,16 @@ from finetune.rate import Meter
 from finetune.system import SystemMonitor
 from finetune.together import summed
 from finetune.trackers import Tracker, named
+from finetune.words import phrase
 from tooltune.console import progress
 from tooltune.cuda import lends_main_memory
 from tooltune.errors import JobFailed
-from tooltune.files import dump_json, read_jsonl, write_jsonl
-from tooltune.metrics import HEADLINE, METRICS
+from tooltune.files import append_jsonl, read_jsonl, write_jsonl
+from tooltune.metrics import BY_KIND, HEADLINE, METRICS
+from tooltune.words import Language
 
 TOOL_METRICS = tuple(metric.key for metric in HEADLINE)
-NOTED = ("tool_name_accuracy", "json_validity", "must_call_exact", "abstention")
+NOTED = ("tool_name_accuracy", "json_validity", *BY_KIND)
 """What the line of an evaluation says besides its loss."""
 
 
@@ -84,15 +86,9 @@ class Recorder(TrainerCallback):
             event |= self.monitor.read()
         if "train_runtime" in logs:
             event["global_step"] = state.global_step
-        with self.events.open("a", encoding="utf-8") as f:
-            f.write(dump_json({k: _json_number(v) for k, v in event.items()}) + "\n")
+        append_jsonl(self.events, {k: _json_number(v) for k, v in event.items()})
         for tracker in self.trackers:
             tracker.log(named(event), state.global_step)
-        # With float16 the loss scaler meets infinities and skips their steps.
-        if not args.fp16 and not math.isfinite(logs.get("grad_norm", 0.0)):
-            raise JobFailed(
-                f"grad_norm is {logs['grad_norm']} at step {state.global_step}", "lower train.learning_rate"
-            )
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **kwargs: Any) -> None:
         if not math.isfinite(metrics["eval_loss"]):
@@ -202,22 +198,22 @@ class PageWriter(TrainerCallback):
             self.write()
 
 
-class LateEvaluation(TrainerCallback):
-    """A resumed run first makes the evaluation that its checkpoint did not live to see."""
+class TakeUp(TrainerCallback):
+    """A resumed run first gets back what its checkpoint has, and makes the evaluation that it did not live to see."""
 
     def __init__(self) -> None:
-        self.missing: Callable[[], None] | None = None
+        self.steps: list[Callable[[], None]] = []
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.missing:
-            self.missing()
+        for step in self.steps:
+            step()
 
 
 class ProgressLine(TrainerCallback):
     """A bar with ETA in a terminal; one line each logging step elsewhere; one line an evaluation."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, lang: Language = "en") -> None:
+        self.console, self.lang = console, lang
         self.bar = progress(console)
         self.task: Any = None
         self.started, self.first_step = 0.0, 0
@@ -231,7 +227,10 @@ class ProgressLine(TrainerCallback):
         self.bar.update(self.task, completed=state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
-        if "grad_norm" not in logs or self.task is None:
+        if "skipped" in logs:
+            rows = ", ".join(logs["rows"])
+            self.console.print(f"  step {logs['step']} was left out: {logs['skipped']}; rows {rows}", markup=False)
+        if "learning_rate" not in logs or self.task is None:
             return
         note = f"loss {logs['loss']:.3f}"
         share = f"  MFU {logs['mfu']:.0%}" if "mfu" in logs else ""
@@ -249,12 +248,13 @@ class ProgressLine(TrainerCallback):
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **kwargs: Any) -> None:
         if state.global_step == 0:
             return
-        rates = {METRICS[key].en_column: metrics.get(f"eval_{key}") for key in NOTED}
+        rates = {METRICS[key].column(self.lang): metrics.get(f"eval_{key}") for key in NOTED}
         parts = [
             f"eval_loss {metrics['eval_loss']:.4f}",
             *(f"{label} {rate:.0%}" for label, rate in rates.items() if rate is not None),
         ]
-        self.console.print(f"  evaluation at step {state.global_step}, epoch {state.epoch:.2f}: {', '.join(parts)}")
+        said = phrase("evaluation", step=state.global_step, epoch=state.epoch, figures=", ".join(parts))
+        self.console.print(said.text(self.lang))
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.close()

@@ -8,16 +8,18 @@ import typer
 
 from finetune.arguments import config_from, named
 from finetune.ask import ask_command
+from finetune.chat.command import chat_command
 from finetune.doctor.command import doctor
 from finetune.export.command import export_command
 from finetune.inspect.command import explain_command, preview_command
 from finetune.memory.command import plan
 from finetune.report.command import report_command
 from finetune.runs_table import runs_command
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from finetune.serve import serve_command
+from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines, new_app
 from tooltune.errors import InputError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 
 @app.callback()
@@ -34,13 +36,19 @@ def train(
     resume: Annotated[
         str | None, typer.Option(help="resume this run (a name, a folder, or 'latest') from its last checkpoint")
     ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="resume although settings, data, model or versions have changed")
+    ] = False,
+    lang: TerminalLang = None,
     debug: Debug = DEBUG,
 ) -> None:
     """Train. Without a preset: 6gb where there is CUDA, cpu where there is none."""
     with errors_as_lines(debug):
         from finetune.train import train as run_training
         from tooltune.run import find_run, read_config
+        from tooltune.words import system_language
 
+        language = lang or system_language()
         resume = resume or ("latest" if os.environ.get("RESUME", "0") not in ("", "0") else None)
         if resume:
             source, overrides = named(arguments)
@@ -51,12 +59,12 @@ def train(
                     fix="leave it out: a run is resumed with its own config.yaml",
                 )
             folder = find_run(resume)
-            run_training(read_config(folder, overrides), folder.name, resume=folder)
+            run_training(read_config(folder, overrides), folder.name, resume=folder, force=force, lang=language)
             return
         source, config = config_from(arguments, typer.echo)
         if source == "cpu" and named(arguments)[0] is None:
             typer.echo("  A longer run learns more (about an hour on a CPU): make train ARGS=cpu-long")
-        run_training(config, Path(source).stem)
+        run_training(config, Path(source).stem, force=force, lang=language)
 
 
 @app.command()
@@ -76,6 +84,7 @@ def record(
 
 
 app.command("ask")(ask_command)
+app.command("chat")(chat_command)
 app.command()(plan)
 app.command()(doctor)
 app.command("runs")(runs_command)
@@ -83,3 +92,4 @@ app.command("preview")(preview_command)
 app.command("explain")(explain_command)
 app.command("report")(report_command)
 app.command("export")(export_command)
+app.command("serve")(serve_command)

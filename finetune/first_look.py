@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -14,10 +15,11 @@ from finetune.losses import scaled_weights
 from finetune.shared_prefix import computed_tokens
 from finetune.shortage import phase
 from finetune.trainer import Scorer, ToolTrainer
+from finetune.words import phrase
 from tooltune.errors import JobFailed
 
 
-def first_look(trainer: ToolTrainer, length: Length, scorer: Scorer | None, say: Callable[[str], None]) -> None:
+def first_look(trainer: ToolTrainer, length: Length, scorer: Scorer | None, say: Callable[[Any], None]) -> None:
     """Make the step and the evaluation, and say how long the run should take.
 
     Args:
@@ -27,7 +29,7 @@ def first_look(trainer: ToolTrainer, length: Length, scorer: Scorer | None, say:
         JobFailed: a gradient or the evaluation loss is not finite.
     """
     started = time.perf_counter()
-    say("Checking: one step on the longest rows, one evaluation …")
+    say(phrase("check.start"))
     with phase("probe"):
         seconds = probe(trainer)
     validation = trainer.job.validation
@@ -35,9 +37,9 @@ def first_look(trainer: ToolTrainer, length: Length, scorer: Scorer | None, say:
     loss = trainer.evaluate_rows(longest, scorer)["eval_loss"]
     if not math.isfinite(loss):
         raise JobFailed(f"eval_loss is {loss} before training", "try another model.dtype")
-    say(f"  fine, in {time.perf_counter() - started:.0f} s; eval_loss of the longest rows {loss:.3f}")
+    say(phrase("check.fine", seconds=time.perf_counter() - started, loss=loss))
     minutes = seconds * trainer.args.gradient_accumulation_steps * length.steps / 60
-    say(f"  {length.steps} steps should take about {max(1, round(minutes))} min, not counting evaluations")
+    say(phrase("check.minutes", steps=length.steps, minutes=max(1, round(minutes))))
 
 
 def probe(trainer: ToolTrainer) -> float:

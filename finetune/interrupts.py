@@ -1,53 +1,60 @@
-"""Ctrl-C during a run: it ends at once before the first step, and after the current step while training."""
+"""Ctrl-C and SIGTERM during a run: it ends at once before the first step, and after the current step while training."""
 
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
+STOPPED_BY = (signal.SIGINT, signal.SIGTERM)
+"""Ctrl-C, and what a machine that shuts down or a scheduler that needs it sends."""
+
 
 class Interrupts:
-    """Owns SIGINT inside its `with` block.
+    """Owns SIGINT and SIGTERM inside its `with` block.
+
+    SIGTERM is as one Ctrl-C, however often it comes; a second Ctrl-C stops at once.
 
     Args:
         say: prints a line.
         resumed: whether the run goes on from a checkpoint.
 
     Attributes:
-        pressed: whether Ctrl-C was pressed. A library that is being imported may swallow the exception: see `check`.
+        pressed: whether one came. A library that is being imported may swallow the exception: see `check`.
+        twice: whether a second Ctrl-C asked not to wait.
         begun: whether the first step was reached; before that there is nothing to keep.
     """
 
     def __init__(self, say: Callable[[str], None], *, resumed: bool) -> None:
         self.say, self.resumed = say, resumed
-        self.pressed = self.begun = False
+        self.pressed = self.twice = self.begun = False
         self._finishes_steps = False
 
     def __enter__(self) -> Self:
-        self._before = signal.signal(signal.SIGINT, self._press)
+        self._before = {number: signal.signal(number, self._press) for number in STOPPED_BY}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
         if kind is KeyboardInterrupt and not self.begun:
             done = "nothing was changed" if self.resumed else "nothing was trained"
             self.say(f"Stopped before the first step; {done}")
 
     def check(self) -> None:
-        """Stop now if Ctrl-C was pressed and the exception was swallowed.
+        """Stop now if one came and the exception was swallowed.
 
         Raises:
-            KeyboardInterrupt: it was.
+            KeyboardInterrupt: it did.
         """
         if self.pressed:
             raise KeyboardInterrupt
 
     @contextmanager
     def finish_steps(self) -> Iterator[None]:
-        """Around training: the first Ctrl-C only sets `pressed`, so that the step can finish; the second stops at once.
+        """Around training: the first one only sets `pressed`, so that the step can finish.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C was pressed before.
+            KeyboardInterrupt: one came before.
         """
         self._finishes_steps = True
         try:
@@ -57,8 +64,25 @@ class Interrupts:
         finally:
             self._finishes_steps = False
 
+    @contextmanager
+    def stop_at_once(self) -> Iterator[None]:
+        """Around what takes long while training, when a checkpoint is written: it need not be finished.
+
+        Raises:
+            KeyboardInterrupt: one came before, or comes.
+        """
+        finishes, self._finishes_steps = self._finishes_steps, False
+        try:
+            self.check()
+            yield
+        finally:
+            self._finishes_steps = finishes
+
     def _press(self, number: int, frame: Any) -> None:
         again, self.pressed = self.pressed, True
-        if again or not self._finishes_steps:
-            raise KeyboardInterrupt
-        self.say("Stopping after this step, with a checkpoint (press Ctrl-C again to stop at once) …")
+        self.twice = again and number == signal.SIGINT
+        if self._finishes_steps and not self.twice:
+            if not again:
+                self.say("Stopping after this step, with a checkpoint (press Ctrl-C again to stop at once) …")
+            return
+        raise KeyboardInterrupt

@@ -46,6 +46,46 @@ def save_checkpoint(trainer: Any) -> None:
     trainer._save_checkpoint(trainer.model, trial=None)
 
 
+def unlogged_loss(trainer: Any) -> tuple[Any, int]:
+    """The sum of the losses since the last logged step (a scalar tensor), and that step; no checkpoint of the library
+    has them."""
+    return trainer._tr_loss.clone(), trainer._globalstep_last_logged
+
+
+def restore_unlogged_loss(trainer: Any, loss: float, step: int) -> None:
+    """Let a resumed run log the mean that it would have logged; called when training begins, which sets them to 0."""
+    trainer._tr_loss += loss
+    trainer._globalstep_last_logged = step
+
+
+def look_at_gradients(trainer: Any, look: Callable[[Any], None]) -> None:
+    """Call `look` with the norm of each step's gradient, before the optimizer makes the step."""
+    norm = trainer._get_grad_norm
+
+    def looked_at(*args: Any, **kwargs: Any) -> Any:
+        found = norm(*args, **kwargs)
+        look(found)
+        return found
+
+    trainer._get_grad_norm = looked_at
+
+
+def end_where_over(trainer: Any) -> None:
+    """Make no step when all are made or an evaluation has ended the run; a resumed Trainer makes one, then looks."""
+    from transformers import EarlyStoppingCallback
+
+    run = trainer._run_epoch
+
+    def run_if_needed(*args: Any, **kwargs: Any) -> None:
+        callbacks = trainer.callback_handler.callbacks
+        patience = [c for c in callbacks if isinstance(c, EarlyStoppingCallback)]
+        ended = any(c.early_stopping_patience_counter >= c.early_stopping_patience for c in patience)
+        if not ended and trainer.state.global_step < trainer.state.max_steps:
+            run(*args, **kwargs)
+
+    trainer._run_epoch = run_if_needed
+
+
 def restore_random_state(trainer: Any, checkpoint: str) -> None:
     """The random state that a checkpoint was saved with."""
     trainer._load_rng_state(checkpoint)

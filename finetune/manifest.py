@@ -1,6 +1,8 @@
 """What the figures of a run depend on, and what a resumed run must share with the one it goes on from."""
 
+import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from finetune.device import Device
@@ -12,7 +14,21 @@ from tooltune.config import Config
 from tooltune.cuda import GIB
 from tooltune.errors import InputError
 from tooltune.files import file_digest
+from tooltune.pretrained import weights_digest
 from tooltune.run import Manifest
+
+DECIDING = (
+    *("weights", "model_files_sha256", "precision", "data", "rows", "effective_batch", "steps"),
+    *("python", "packages", "code_sha256"),
+)
+"""Fields of the manifest that decide what is learnt, besides the settings."""
+FREE = {
+    *("train.micro_batch", "train.accumulation", "train.pass_tokens", "train.gradient_checkpointing", "train.on_nan"),
+    *("eval.micro_batch", "eval.generate_batch", "data.test", "data.domain"),
+    *("model.name", "data.train", "data.validation"),  # known by what is in them
+}
+"""Settings that may change while a run goes on; rows per step stay (`effective_batch`)."""
+MODEL_FILES = (".json", ".jinja", ".model", ".txt")
 
 
 def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared, length: Length) -> Manifest:
@@ -33,9 +49,12 @@ def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared
         "cuda": software["cuda"],
         "driver": software["driver"],
         "git_commit": software["git_commit"],
+        "code_sha256": code_digest(),
         "device": {"kind": device.kind, "name": device.name, "memory_gib": round(device.memory_gib, 1)},
         "model": config.model.name,
         "model_folder": prepared.folder.name,
+        "weights": weights_digest(prepared.folder),
+        "model_files_sha256": files_digest(prepared.folder),
         "precision": dtype,
         "template": {"origin": prepared.template.origin, "family": prepared.template.family},
         "data": {str(path): file_digest(path) for path in files if path},
@@ -51,16 +70,65 @@ def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared
     }
 
 
-def refuse_mismatch(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """A resumed run must be the same run.
+def changes(before: Mapping[str, Any], now: Mapping[str, Any], was: Config, config: Config) -> list[dict[str, Any]]:
+    """What has changed that alters a run: `field`, `was` and `now` of each; settings that save memory do not count,
+    nor does where model and rows lie.
 
-    Raises:
-        InputError: with the first field that differs.
+    Args:
+        before, now: manifests.
+        was, config: the settings of the run so far, and those that it is to go on with.
     """
-    for field in ("model", "precision", "data", "rows", "effective_batch", "steps", "seed", "lora", "packages"):
-        if before[field] != now[field]:
-            raise InputError(
-                f"{field} was {before[field]} when the run began and is {now[field]} now",
-                where="resume",
-                fix="put it back, or start a new run",
-            )
+    old, new = _deciding(was), _deciding(config)
+    pairs = [(key, old[key], new[key]) for key in new]
+    pairs += [(field, before[field], now[field]) for field in DECIDING if field != "data"]
+    pairs.append(("data", _placed(before["data"], now["data"]), now["data"]))
+    return [{"field": field, "was": a, "now": b} for field, a, b in pairs if a != b]
+
+
+def refuse(changed: dict[str, Any]) -> InputError:
+    """A resumed run must be the same run."""
+    field, was, now = changed["field"], changed["was"], changed["now"]
+    if isinstance(was, dict) and isinstance(now, dict):  # the first entry that differs says it
+        key = next(key for key in sorted({*was, *now}) if was.get(key) != now.get(key))
+        field, was, now = f"{field}: {key}", was.get(key), now.get(key)
+    return InputError(
+        f"{field} was {was} when the run began and is {now} now",
+        where="resume",
+        fix="put it back, start a new run, or go on all the same with --force, which the manifest records",
+    )
+
+
+def _placed(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """The digests of files under the names that these have now."""
+    return dict(zip(now, was.values(), strict=True)) if len(was) == len(now) else dict(was)
+
+
+def _deciding(config: Config) -> dict[str, Any]:
+    """The settings that decide what is learnt, by dotted key."""
+    whole = config.model_dump(mode="json")
+    kept: dict[str, Any] = {}
+    for section, values in whole.items():
+        if section not in ("name", "memory", "report"):
+            kept |= {f"{section}.{key}": value for key, value in values.items() if f"{section}.{key}" not in FREE}
+    kept["train.optimizer"] = kept["train.optimizer"].removeprefix("paged_")
+    return kept
+
+
+def code_digest() -> str:
+    """SHA-256 over the code that a run is made with, uncommitted changes with it; pages and documents do not count."""
+    root, digest = Path(__file__).resolve().parents[1], hashlib.sha256()
+    for package in ("tooltune", "data", "eval", "finetune"):
+        for path in sorted((root / package).rglob("*.py")):
+            name = path.relative_to(root)
+            if "report" not in name.parts and "page" not in name.parts:
+                digest.update(f"{name.as_posix()}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def files_digest(folder: Path) -> str:
+    """SHA-256 over a model's files besides its weights: config, tokenizer, template."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*")):
+        if path.is_file() and path.suffix in MODEL_FILES:
+            digest.update(f"{path.name}\n".encode() + path.read_bytes())
+    return digest.hexdigest()

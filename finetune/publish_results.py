@@ -9,64 +9,22 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from finetune.diagnose import Language, verdict_word, verdicts
+from eval.words import bucket_name
+from finetune.diagnose import verdict_word, verdicts
 from finetune.history import read_history
 from finetune.report.trained import trained
+from finetune.words import phrase
 from tooltune.blocks import ROOT, fill_blocks, renew_pages
 from tooltune.errors import InputError
 from tooltune.files import write_json
-from tooltune.metrics import BY_KIND, METRICS, names, rate_text, whole_percent
+from tooltune.metrics import BY_KIND, METRICS, Metric, rate_text, whole_percent
+from tooltune.words import Language, Phrase
 
 MEASURED = ROOT / "docs" / "measured"
-HEADLINE = ("must_call_exact", "abstention", "tool_name_accuracy", "json_validity", "execution_accuracy")
+HEADLINE = (*BY_KIND, "tool_name_accuracy", "json_validity", "execution_accuracy")
 """What the README shows of a run; docs/results.md shows all."""
 EPOCH_RATES = ("tool_name_accuracy", "json_validity", "parameter_accuracy", *BY_KIND, "hallucination_rate")
 """Columns of the table of epochs, those that were measured."""
-
-
-def _metric_names(language: Language) -> dict[str, str]:
-    """Key → name of each metric; that of executed calls has a key of its own in `docs/measured/`."""
-    found = {key: both[("ko", "en").index(language)] for key, both in names().items()}
-    return found | {"execution_accuracy": found["execution"]}
-
-
-WORDS = {
-    "en": {
-        "head": "| | base model | after training |\n|---|---|---|",
-        "bucket_head": "| test bucket | rows | tool name | JSON | exact match | no-model probe |\n"
-        "|---|---|---|---|---|---|",
-        "epoch_head": "| epoch | train loss | val loss | {rates} | verdict |",
-        "worse": "worse",
-        "line": "{device}: {rows} rows, {steps} steps{time}, peak memory {memory} GiB",
-        "time": " in {minutes:.1f} min ({rate} samples/s with its evaluations)",
-        "parts": " in {minutes:.1f} min of steps ({rate} samples/s; trained in parts, evaluations apart)",
-        "evaluated": "; evaluation of {n} rows: base {base:.0f} s, tuned {tuned:.0f} s",
-        "evaluated_tuned": "; evaluation of {n} rows: {tuned:.0f} s, the base model not asked",
-        **_metric_names("en"),
-        "T1": "T1 same kind of sentence",
-        "T2": "T2 unseen phrasing",
-        "T3": "T3 unseen combination",
-        "T4": "T4 unseen tools",
-        "T5": "T5 no call is right",
-    },
-    "ko": {
-        "head": "| | 학습 전 | 학습 후 |\n|---|---|---|",
-        "bucket_head": "| 시험 묶음 | 문항 | 도구 이름 | JSON | 완전 일치 | 모델 없이 |\n|---|---|---|---|---|---|",
-        "epoch_head": "| epoch | 학습 loss | 검증 loss | {rates} | 판정 |",
-        "worse": "나빠짐",
-        "line": "{device}: {rows}행, {steps}스텝{time}, 최대 메모리 {memory} GiB",
-        "time": "({minutes:.1f}분, 평가 포함 초당 {rate}행)",
-        "parts": "(스텝만 {minutes:.1f}분, 초당 {rate}행; 나누어 한 학습이라 평가 시간은 뺌)",
-        "evaluated": "; {n}문항 평가에 학습 전 모델 {base:.0f}초, 학습한 모델 {tuned:.0f}초",
-        "evaluated_tuned": "; {n}문항 평가에 {tuned:.0f}초, 학습 전 모델에는 묻지 않음",
-        **_metric_names("ko"),
-        "T1": "T1 같은 종류의 문장",
-        "T2": "T2 처음 보는 표현",
-        "T3": "T3 처음 보는 조합",
-        "T4": "T4 처음 보는 도구",
-        "T5": "T5 호출하지 않는 것이 정답",
-    },
-}
 
 
 def record(run: Path) -> list[Path]:
@@ -86,7 +44,7 @@ def record(run: Path) -> list[Path]:
     whole = took if took and not took.parts else None
     measured = {
         "preset": _preset(run),
-        "config": history.config.model_dump(mode="json") | {"name": None},
+        "config": history.config.portable() | {"name": None},
         "device": manifest["device"],
         "packages": manifest["packages"],
         "git_commit": manifest["git_commit"],
@@ -142,75 +100,83 @@ def filled(text: str, language: Language) -> str:
 
 def headline(evaluation: dict[str, Any], language: Language) -> str:
     """Markdown: the figures of the README's short table, base beside tuned."""
-    words = WORDS[language]
-    return "\n".join([words["head"], *_metric_lines(evaluation, words, HEADLINE)])
+    return "\n".join([_said("head", language), *_metric_lines(evaluation, language, HEADLINE)])
 
 
 def tables(measured: dict[str, Any], language: Language) -> str:
     """Markdown: one line on the run, base beside tuned and the test's buckets where it was evaluated, the epochs."""
-    words = WORDS[language]
     memory = measured["peak_memory"]
-    line = words["line"].format(
+    line = phrase(
+        "measured.line",
         device=measured["device"]["name"],
         rows=measured["rows"]["train"],
         steps=measured["steps"],
-        time=_time(measured, words),
+        time=_time(measured),
         memory=memory["gpu_reserved_gib"] or memory["rss_gib"],
-    )
+    ).text(language)
     scores: list[str] = []
     if evaluation := measured["evaluation"]:
         asked = "evaluated" if "base" in evaluation["seconds"] else "evaluated_tuned"
-        line += words[asked].format(n=evaluation["n"], **evaluation["seconds"])
-        scores = [*_scores(evaluation, words), ""]
+        line += _said(asked, language, n=evaluation["n"], **evaluation["seconds"])
+        scores = [*_scores(evaluation, language), ""]
     return "\n".join([f"{line}.", "", *scores, *_epochs(measured["epochs"], language)])
 
 
-def _time(measured: dict[str, Any], words: dict[str, str]) -> str:
+def _said(key: str, language: Language, **values: Any) -> str:
+    return phrase(f"measured.{key}", **values).text(language)
+
+
+def _time(measured: dict[str, Any]) -> Phrase | str:
     if seconds := measured["train_runtime"]:
-        return words["time"].format(minutes=seconds / 60, rate=measured["train_samples_per_second"])
+        return phrase("measured.time", minutes=seconds / 60, rate=measured["train_samples_per_second"])
     if parts := measured.get("parts"):
-        return words["parts"].format(minutes=parts["step_seconds"] / 60, rate=parts["samples_per_second"])
+        return phrase("measured.parts", minutes=parts["step_seconds"] / 60, rate=parts["samples_per_second"])
     return ""
 
 
-def _scores(evaluation: dict[str, Any], words: dict[str, str]) -> list[str]:
+def _scores(evaluation: dict[str, Any], language: Language) -> list[str]:
     shares = evaluation["probe"]["by_bucket"]
     rates = ("tool_name_accuracy", "json_validity", "exact_match")
     buckets = [
-        f"| {words[name]} | {row['n']} | {' | '.join(whole_percent(row[key]['value']) for key in rates)} "
-        f"| {shares[name]:.0%} |"
+        f"| {bucket_name(name).text(language)} | {row['n']} "
+        f"| {' | '.join(whole_percent(row[key]['value']) for key in rates)} | {shares[name]:.0%} |"
         for name, row in sorted(evaluation["buckets"].items())
     ]
-    metrics = _metric_lines(evaluation, words, evaluation["headline"]["tuned"])
-    return [words["head"], *metrics, "", words["bucket_head"], *buckets]
+    metrics = _metric_lines(evaluation, language, evaluation["headline"]["tuned"])
+    return [_said("head", language), *metrics, "", _said("bucket_head", language), *buckets]
 
 
-def _metric_lines(evaluation: dict[str, Any], words: dict[str, str], keys: Iterable[str]) -> list[str]:
+def _metric_lines(evaluation: dict[str, Any], language: Language, keys: Iterable[str]) -> list[str]:
     """A row for each figure that was measured."""
     tuned = evaluation["headline"]["tuned"]
     base = evaluation["headline"].get("base") or {key: {"value": None} for key in tuned}
     return [
-        f"| {words[key]} | {rate_text(base[key])} | {_after(key, base[key], tuned[key], words)} |"
+        f"| {_metric(key).name(language)} | {rate_text(base[key])} | {_after(key, base[key], tuned[key], language)} |"
         for key in keys
         if key in tuned
     ]
 
 
+def _metric(key: str) -> Metric:
+    """A metric; that of executed calls has a key of its own in `docs/measured/`."""
+    return METRICS["execution" if key == "execution_accuracy" else key]
+
+
 def _epochs(table: list[dict[str, Any]], language: Language) -> list[str]:
     rates = [key for key in EPOCH_RATES if any(key in row for row in table)]
-    columns = [METRICS[key].ko_column if language == "ko" else METRICS[key].en_column for key in rates]
+    columns = " | ".join(METRICS[key].column(language) for key in rates)
     rows = [
         f"| {row['epoch']:g} | {row['train_loss']:.3f} | {row['eval_loss']:.3f} | "
         + " | ".join(whole_percent(row.get(key)) for key in rates)
         + f" | {verdict_word(word, language)}{' ★' if row['best'] else ''} |"
         for row, word in zip(table, verdicts(table), strict=True)
     ]
-    return [WORDS[language]["epoch_head"].format(rates=" | ".join(columns)), "|---" * (4 + len(rates)) + "|", *rows]
+    return [_said("epoch_head", language, rates=columns), "|---" * (4 + len(rates)) + "|", *rows]
 
 
-def _after(key: str, base: dict[str, Any], tuned: dict[str, Any], words: dict[str, str]) -> str:
+def _after(key: str, base: dict[str, Any], tuned: dict[str, Any], language: Language) -> str:
     """The rate after training, bold where it is better than before; where it is worse, that is said."""
     if None in (base["value"], tuned["value"]) or base["value"] == tuned["value"]:
         return rate_text(tuned)
-    better = (tuned["value"] < base["value"]) == (key in METRICS and METRICS[key].lower)
-    return f"**{rate_text(tuned)}**" if better else f"{rate_text(tuned)}, {words['worse']}"
+    better = (tuned["value"] < base["value"]) == _metric(key).lower
+    return f"**{rate_text(tuned)}**" if better else f"{rate_text(tuned)}, {_said('worse', language)}"

@@ -164,7 +164,8 @@ def measure_ceiling(config: Config, folder: Path, dtype: str, device: Device) ->
     from transformers import AutoConfig
 
     try:
-        hidden = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config().hidden_size
+        whole = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        hidden = whole.get_text_config().hidden_size
     except ValueError as e:
         reason = str(e).splitlines()[0]
         raise InputError(f"the model cannot be loaded: {reason}", where=str(folder), fix="choose another model") from e

@@ -17,10 +17,12 @@ from data.render import IGNORED, Example, Rendered, align_end_token, render_all,
 from data.splits import read_splits
 from data.stored import ExampleWriter, StoredExamples, StoredRecords
 from data.template import Template
+from finetune.words import phrase
 from tooltune.config import Config
-from tooltune.console import ticking
+from tooltune.console import Terminal, ticking
 from tooltune.files import file_digest, write_json
 from tooltune.pretrained import load_tokenizer, resolve
+from tooltune.words import Language, Phrase
 
 Splits = tuple[Sequence[Record], Sequence[Record]]
 """Training and validation records."""
@@ -45,24 +47,27 @@ def read_rows(config: Config) -> tuple[StoredRecords, StoredRecords]:
     return splits["train"], splits["validation"]
 
 
-def prepare(config: Config, splits: Splits, say: Any, console: Console | None = None) -> Prepared:
+def prepare(
+    config: Config, splits: Splits, say: Any, console: Console | None = None, lang: Language = "en"
+) -> Prepared:
     """Model folder, tokenizer, template and rendered rows, every row checked to come back through the parser.
 
     Where both splits are those of files (`read_rows`), their rendered rows stay on disk too, for the next start.
 
     Args:
-        console: where a bar shows how far rendering has come.
+        console, lang: where a bar shows how far rendering has come, and in which language.
     """
     from eval.roundtrip import check_turn, choose_template
 
     train_rows, validation = splits
-    folder = resolve(config.model.name, say)
+    folder = resolve(config.model.name, say, weights=False)  # they were looked at before
     tokenizer = load_tokenizer(folder, say)
     template = choose_template(tokenizer, config.data.tools_style, preference=config.data.template)
-    say(f"Chat template: {template.origin} ({template.family}); {template.reason}")
+    origin = phrase(f"origin.{template.origin}")
+    say(phrase("rows.template", origin=origin, family=template.family, reason=template.reason))
     how: dict[str, Any] = {"max_length": config.data.max_length, "too_long": config.data.too_long, "check": check_turn}
     if isinstance(train_rows, StoredRecords) and isinstance(validation, StoredRecords):
-        train, valid = _on_disk(train_rows, validation, folder, tokenizer, template, how, console)
+        train, valid = _on_disk(train_rows, validation, folder, tokenizer, template, how, console, lang)
     else:
         train, valid = (render_all(rows, tokenizer, template, **how) for rows in splits)
     align_end_token(tokenizer, train.examples)
@@ -82,6 +87,7 @@ def _on_disk(
     template: Template,
     how: dict[str, Any],
     console: Console | None,
+    lang: Language,
 ) -> tuple[Rendered, Rendered]:
     """The rendered rows of two splits, from the cache where they are there."""
     splits = {"train": train, "validation": validation}
@@ -96,7 +102,8 @@ def _on_disk(
 
     def write(new: Path) -> None:
         dropped = {}
-        with ticking(console or Console(stderr=True), "rendering rows", len(train) + len(validation)) as tick:
+        what = phrase("rows.rendering").text(lang)
+        with ticking(console or Terminal(stderr=True), what, len(train) + len(validation)) as tick:
             for name, rows in splits.items():
                 with ExampleWriter(new / f"{name}.arrow") as writer:
                     dropped[name] = stream_examples(_told(rows, tick), tokenizer, template, writer.add, **how)
@@ -122,23 +129,19 @@ def _tokenizer_files(model: Path) -> list[Path]:
     return sorted(path for path in model.iterdir() if path.suffix in (".json", ".txt", ".model", ".jinja", ".tiktoken"))
 
 
-def cut_answers(examples: Sequence[Example], most: int) -> str | None:
+def cut_answers(examples: Sequence[Example], most: int) -> Phrase | None:
     """What to say where right answers have more than `most` tokens: generation would cut them off."""
     lengths = [sum(1 for _ in takewhile(lambda label: label != IGNORED, reversed(e.labels))) for e in examples]
     long = [n for n in lengths if n > most]
     if not long:
         return None
-    return (
-        f"{len(long)} of {len(lengths)} right answers in validation are longer than eval.max_new_tokens={most} and can "
-        f"only count as wrong; eval.max_new_tokens={max(long)} holds them all"
-    )
+    return phrase("rows.cut_answers", n=len(long), of=len(lengths), most=most, longest=max(long))
 
 
-def describe_rows(name: str, rendered: Rendered, max_length: int) -> str:
-    """One line on a rendered split, dropped rows included."""
+def describe_rows(split: str, rendered: Rendered, max_length: int) -> Phrase:
+    """One line on a rendered split ("train" or "validation"), dropped rows included."""
     lengths = sorted(len(e.input_ids) for e in rendered.examples)
-    line = f"{name}: {len(lengths)} rows, median {lengths[len(lengths) // 2]} tokens, longest {lengths[-1]}"
-    if rendered.dropped:
-        some = ", ".join(f"{row} ({n})" for row, n in rendered.dropped[:3])
-        line += f"; {len(rendered.dropped)} longer than {max_length} tokens were left out: {some}"
-    return line
+    some = ", ".join(f"{row} ({n})" for row, n in rendered.dropped[:3])
+    dropped = phrase("rows.dropped", n=len(rendered.dropped), most=max_length, some=some) if some else ""
+    figures = {"rows": len(lengths), "median": lengths[len(lengths) // 2], "longest": lengths[-1]}
+    return phrase("rows.split", split=phrase(f"split.{split}"), dropped=dropped, **figures)

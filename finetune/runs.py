@@ -12,14 +12,25 @@ from pathlib import Path
 from typing import Any
 
 from tooltune.errors import InputError
-from tooltune.run import Environment, runs_dir
+from tooltune.run import Environment, read_manifest, runs_dir
 
 PACKAGES = ("torch", "unsloth", "unsloth_zoo", "transformers", "trl", "peft", "datasets", "bitsandbytes", "accelerate")
 NEEDED_BYTES = 500 * 1024**2
+LOCK = "training.lock"
+BEFORE_TRAINING = ("log.txt", LOCK, ".manifest.json.")
+"""What the names in a run's folder begin with that was killed while it loaded."""
+
+
+def cut_off(name: str | None) -> Path | None:
+    """The folder of the run of this name, if it began to train and did not come to its end."""
+    if name is None or not (runs_dir() / name / "manifest.json").is_file():
+        return None
+    folder = runs_dir() / name
+    return None if "wall_seconds" in read_manifest(folder) else folder  # which is written last
 
 
 def create_run(name: str | None, preset: str) -> Path:
-    """Make a new run folder; `runs/latest` names it only when it begins to train.
+    """Make a new run folder, or take one in which nothing was trained; `runs/latest` names it only when it begins.
 
     Raises:
         InputError: the name is taken, or the disk is too full for checkpoints.
@@ -42,6 +53,8 @@ def create_run(name: str | None, preset: str) -> Path:
     try:
         folder.mkdir()
     except FileExistsError:
+        if folder.is_dir() and all(path.name.startswith(BEFORE_TRAINING) for path in folder.iterdir()):
+            return folder
         begun = (folder / "config.yaml").is_file()
         way = (
             f"go on with it: python -m finetune train --resume {folder}" if begun else "delete it: nothing was trained"
@@ -58,41 +71,29 @@ def create_run(name: str | None, preset: str) -> Path:
 
 @contextmanager
 def hold(run: Path) -> Iterator[None]:
-    """Keep a run's folder for this process while it trains; what a process that is gone left there does not count.
+    """Keep a run's folder for this process while it trains; a process that is gone holds nothing.
 
     Raises:
-        InputError: another process trains this run.
+        InputError: another process trains this run, or nothing can be written in its folder.
     """
-    import psutil
+    from filelock import FileLock, Timeout
 
-    path = run / "training.pid"
-    me = psutil.Process()
+    lock = FileLock(run / LOCK)
     try:
-        pid, started = path.read_text(encoding="utf-8").split()
-        other = psutil.Process(int(pid))
-        alive = other.status() != psutil.STATUS_ZOMBIE and abs(other.create_time() - float(started)) < 2
-        if alive and other != me:  # a process's number is given again, with the time when it began it is its own
-            raise InputError(
-                f"this run is being trained by process {pid}", where=str(run), fix="wait for it, or stop it with Ctrl-C"
-            )
-    except (FileNotFoundError, ValueError, psutil.Error):
-        pass
-    path.write_text(f"{me.pid} {me.create_time()}\n", encoding="utf-8")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(
+            "this run is being trained by another process", where=str(run), fix="wait for it, or stop it with Ctrl-C"
+        ) from None
+    except OSError as e:
+        fix = "name another place, where you may write"
+        raise InputError(
+            f"nothing can be written in the run's folder ({e.strerror})", where=str(run), fix=fix
+        ) from None
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
-
-
-def last_checkpoint(folder: Path) -> Path | None:
-    """The newest whole checkpoint of a run; one that was cut while it was written has no trainer_state.json."""
-    found = [p for p in (folder / "checkpoints").glob("checkpoint-*") if (p / "trainer_state.json").is_file()]
-    return max(found, key=step_of, default=None)
-
-
-def step_of(checkpoint: Path) -> int:
-    """The optimizer step that a checkpoint's folder is named after."""
-    return int(checkpoint.name.rsplit("-", 1)[1])
+        lock.release()
 
 
 def adapter_digest(folder: Path) -> str:

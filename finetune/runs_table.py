@@ -8,15 +8,14 @@ from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from finetune.diagnose import best_row
 from finetune.history import History, read_history
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
+from tooltune.console import Terminal
 from tooltune.errors import InputError
-from tooltune.files import dump_json
 from tooltune.metrics import BY_KIND, whole_percent
 from tooltune.run import peak_gib, runs_dir
 
@@ -152,7 +151,7 @@ def _memory(history: History) -> float | None:
 def runs_table(rows: list[RunRow], *, narrow: bool = False) -> Table:
     """The rows as a table for the terminal; where that is narrow, without data, speed and memory."""
     left = ["run"] if narrow else ["run", "data"]
-    figures = ["epochs", "best", "val\nloss", "name", "must\ncall", "no\ncall", "time"]
+    figures = ["epochs", "best", "val\nloss", "must\ncall", "no\ncall", "bal.", "time"]
     figures += [] if narrow else ["rows/s", "MFU", "GiB"]
     table = Table(title=Text(f"Runs in {runs_dir()}"), title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
     for column in left:
@@ -171,7 +170,7 @@ def runs_table(rows: list[RunRow], *, narrow: bool = False) -> Table:
             f"{row.epochs:.3g} / {row.epochs_planned:.3g}",
             _number(row.best_epoch, "g"),
             _number(row.eval_loss, ".3f"),
-            *(whole_percent(rate) for rate in (row.tool_name_accuracy, row.must_call_exact, row.abstention)),
+            *map(whole_percent, (row.must_call_exact, row.abstention, row.balanced)),
             _time(row.seconds),
             *([] if narrow else speed),
             row.state if row.state == "finished" else f"{row.state}, {row.step} of {row.steps} steps",
@@ -188,13 +187,13 @@ def runs_command(
     with errors_as_lines(debug):
         rows = list_runs(runs_dir(), sort)
         if as_json:
-            typer.echo(dump_json([asdict(row) for row in rows], indent=2))
+            print_json([asdict(row) for row in rows])
         else:
-            console = Console(highlight=False)
+            console = Terminal()
             console.print(runs_table(rows, narrow=console.width < WIDE))
             for row in rows:
                 if row.problem:
-                    console.print(f"{row.name}: {row.problem}", markup=False)
+                    console.print(f"{row.name}: {row.problem}")
 
 
 def _data(row: RunRow) -> str:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from eval.shortage import is_shortage, release
+from finetune.checkpoints import last_checkpoint, step_of
 from finetune.device import detect, precision
 from finetune.packing import most_tokens, shares_prefixes
 from finetune.run_session import RunSession
-from finetune.runs import last_checkpoint, step_of
 from tooltune.config import Config
 from tooltune.errors import JobFailed
 from tooltune.launch import processes
@@ -70,7 +70,8 @@ def _with_less_memory(session: RunSession, where: str, said: str) -> Config:
     from transformers import AutoConfig
 
     config = session.config
-    whole = AutoConfig.from_pretrained(resolve(config.model.name, session.say), local_files_only=True)
+    folder = resolve(config.model.name, session.say)
+    whole = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     shape, device = whole.get_text_config(), detect()
     dtype, _ = precision(config.model.dtype, device, config.model.backend, whole.model_type)
     change = next_change(

@@ -1,7 +1,7 @@
 """What a run shows for itself: its pages while it trains, and its closing words in the terminal."""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -11,7 +11,9 @@ from finetune.diagnose import RunFinding, findings
 from finetune.history import History, read_history
 from finetune.rate import flops_text
 from finetune.table import epoch_table
+from finetune.words import phrase
 from tooltune.run import peak_gib
+from tooltune.words import Language, Phrase
 
 SIGNS = {"fault": ("✗", "red"), "warning": ("!", "yellow"), "good": ("✓", "green"), "note": ("·", "cyan")}
 SHOWN = 5
@@ -34,47 +36,48 @@ def write_pages(run: Path, say: Callable[[str], None], *, pictures: bool = False
         say(f"The report page could not be written ({type(e).__name__}: {e}); the run is not affected")
 
 
-def tell(run: Path, console: Console) -> None:
+def tell(run: Path, console: Console, lang: Language = "en") -> None:
     """Print the run's closing words."""
     history = read_history(run)
-    console.print(epoch_table(history.epochs))
+    console.print(epoch_table(history.epochs, lang))
     for finding in findings(history)[:SHOWN]:
-        console.print(line(finding))
+        console.print(line(finding, lang))
+    for said in closing(run, history):
+        console.print(said.text(lang))
+
+
+def closing(run: Path, history: History) -> Iterator[Phrase]:
+    """Time, pace, memory, and where everything is."""
     end, manifest = history.end, history.manifest
     assert end is not None  # the trainer logs it last
-    memory = manifest["peak_memory"]
-    console.print(
-        f"Trained in {end['train_runtime'] / 60:.1f} min, {end['train_samples_per_second']} samples/s; "
-        f"peak memory {peak_gib(manifest)} GiB"
-    )
-    if text := pace_text(history):
-        console.print(text)
-    plan = manifest["planned_memory"]
+    took = {"minutes": end["train_runtime"] / 60, "rate": end["train_samples_per_second"]}
+    yield phrase("end.trained", **took, gib=peak_gib(manifest))
+    if found := pace_text(history):
+        yield found
+    memory, plan = manifest["peak_memory"], manifest["planned_memory"]
     if plan:
-        console.print(
-            f"GPU tensors {memory['gpu_allocated_gib']:.2f} GiB (planned {plan['tensors_gib']:.2f}), "
-            f"reserved {memory['gpu_reserved_gib']:.2f} (expected in use {plan['expected_gib']:.2f})"
-        )
+        sizes = {"allocated": memory["gpu_allocated_gib"], "reserved": memory["gpu_reserved_gib"]}
+        yield phrase("end.planned", **sizes, planned=plan["tensors_gib"], expected=plan["expected_gib"])
     best = manifest["best"]
-    console.print(f"Best: step {best['step']} ({best['metric']} {best['value']:.4f}), in {run / 'best'}")
-    console.print(f"Report: {run / 'report.html'}")
-    console.print("Next: make eval")
+    yield phrase("end.best", step=best["step"], metric=best["metric"], value=best["value"], folder=run / "best")
+    yield phrase("end.report", path=run / "report.html")
+    yield phrase("end.next")
 
 
-def pace_text(history: History) -> str | None:
+def pace_text(history: History) -> Phrase | None:
     """Tokens a second and the share of the machine's matmul rate in the training steps; None of a run without them."""
     from finetune.report.trained import pace
 
     found = pace(history)
     if found is None:
         return None
-    again = "" if found.hfu is None else f" ({found.hfu:.0%} with what is recomputed)"
+    again = "" if found.hfu is None else phrase("end.again", hfu=found.hfu)
     of = flops_text(history.manifest["matmul_gflops"])
-    return f"In its steps {found.tokens_per_second:,.0f} tokens/s, MFU {found.mfu:.0%}{again} of {of}"
+    return phrase("end.pace", tokens=found.tokens_per_second, mfu=found.mfu, again=again, of=of)
 
 
-def line(finding: RunFinding) -> Text:
+def line(finding: RunFinding, lang: Language) -> Text:
     """Sign, title and advice of a finding, as text: row ids in it may look like markup."""
     sign, colour = SIGNS[finding.level]
-    words = finding.text("en")
+    words = finding.text(lang)
     return Text.assemble((f"{sign} {words.title}. ", colour), words.advice)

@@ -128,6 +128,16 @@ def summed(values: list[float]) -> list[float]:
     return total.tolist()  # type: ignore[no-any-return]
 
 
+def mean(value: float) -> float:
+    """The mean over the processes of a figure."""
+    return summed([value])[0] / processes()
+
+
+def wait() -> None:
+    """Go on when all have come here."""
+    summed([0.0])
+
+
 def average_gradients(model: Any) -> None:
     """Replace the gradients of what is trained by their mean over the processes."""
     import torch

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tooltune.config import Config, Report
+from tooltune.config import Config, ReportSection
 from tooltune.errors import InputError
 
 PROJECT = "tooltune"
@@ -38,7 +38,7 @@ def named(event: dict[str, Any]) -> dict[str, float]:
     return {_name(key): value for key, value in numbers.items()}
 
 
-def check_trackers(report: Report) -> None:
+def check_trackers(report: ReportSection) -> None:
     """Before anything is loaded: are the wanted trackers installed?
 
     Raises:

@@ -2,61 +2,76 @@
 
 import json
 import math
+import re
 import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.domain import load_domain
 from finetune.adapter import keep_best
+from finetune.checkpoints import last_checkpoint, remove_after, step_of
 from finetune.device import GIB, Device, detect, family_of, precision
 from finetune.diagnose import verdicts
 from finetune.generation_metrics import scorer
 from finetune.length import Length, run_length
-from finetune.manifest import make_manifest, refuse_mismatch
+from finetune.manifest import changes, make_manifest, refuse
 from finetune.packing import Packing, make_packing
 from finetune.rows import Prepared, Splits, describe_rows, prepare, read_rows
 from finetune.run_session import RunSession, open_session
-from finetune.runs import adapter_digest, last_checkpoint, step_of
+from finetune.runs import adapter_digest
 from finetune.shortage import phase, recover
 from finetune.summary import tell, write_pages
-from finetune.together import joined, refuse_unsupported
+from finetune.together import joined, of_first, refuse_unsupported, wait
 from finetune.trackers import check_trackers
+from finetune.words import phrase
 from tooltune.config import Config
 from tooltune.cuda import prepare_process
 from tooltune.files import read_jsonl, write_json, write_jsonl
 from tooltune.launch import is_first
 from tooltune.pretrained import resolve
-from tooltune.run import PlannedMemory, point_latest, read_manifest
+from tooltune.run import Manifest, PlannedMemory, point_latest, read_config, read_manifest
+from tooltune.words import Language
+
+MEASURED_ANEW = ("planned_memory", "matmul_gflops", "matmul_dtype")
+"""Fields of the manifest that are of the process that goes on with a run."""
 
 
-def train(config: Config, preset: str, *, resume: Path | None = None) -> Path:
+def train(
+    config: Config, preset: str, *, resume: Path | None = None, force: bool = False, lang: Language = "en"
+) -> Path:
     """Run a whole fine-tuning and return its folder.
 
     Args:
         preset: names the folder when the config does not.
-        resume: a run folder to go on with, from its last checkpoint.
+        resume: a run folder to go on with, from its last whole checkpoint; a run of the config's name that was cut
+            off is gone on with unasked.
+        force: go on even if something has changed that the run depends on; the manifest records it.
+        lang: what the run says in the terminal is in this language.
 
     Raises:
-        InputError: rows, config or model are wrong. Nothing is left behind.
+        InputError: rows, config or model are wrong, or not those of the run so far. Nothing is left behind.
         JobFailed: training could not go on; checkpoints and figures up to then stay.
         KeyboardInterrupt: stopped by the user, with a checkpoint.
     """
     refuse_unsupported(config)
     prepare_process()
     check_trackers(config.report)
+    load_domain(config.data.domain)  # only an evaluation uses it; a wrong name is told before the run
     records = read_rows(config)
     resolve(config.model.name, print)  # here a download shows its bar; later the libraries' noise is kept away
-    with joined(), open_session(config, preset, resume) as session:
+    with joined(), open_session(config, preset, resume, force=force, lang=lang) as session:
         return recover(session, lambda: fine_tune(session, records))
 
 
 def fine_tune(session: RunSession, records: Splits) -> Path:
     """One attempt at a run, from its last checkpoint if there is one, to its last page; returns its folder."""
-    started, checkpoint = time.time(), last_checkpoint(session.folder)
+    started, checkpoint = time.time(), of_first(lambda: last_checkpoint(session.folder, session.say))
     machine = _start(session)
     rows = _render(session, records, machine)
     manifest = make_manifest(session.config, machine.device, machine.dtype, rows.prepared, rows.length)
+    _see_that_it_is_the_same(session, manifest, checkpoint)
     _tell_plan(session, manifest["planned_memory"])
     loaded, meter = _load(session, rows, machine)
     _write_down(session, manifest | {"attention": loaded.attention} | meter.facts, rows, checkpoint)
@@ -101,7 +116,7 @@ class RunCallbacks:
 
     recorder: Any
     progress: Any
-    late_evaluation: Any
+    take_up: Any
 
 
 def _start(session: RunSession) -> Machine:
@@ -111,11 +126,10 @@ def _start(session: RunSession) -> Machine:
     config, say, device = session.config, session.say, detect()
     family = family_of(resolve(config.model.name, say))
     dtype, reason = precision(config.model.dtype, device, config.model.backend, family)
-    say(f"Run {session.folder}\nDevice: {device.name}, {device.memory_gib:.0f} GiB; precision {dtype} ({reason})")
-    if config.memory.budget_gb and device.kind == "cpu":
-        say("memory.budget_gb has no effect on a processor: it bounds a card's memory")
-    elif config.memory.budget_gb:
-        say(f"Budget: {config.memory.budget_gb:g} GiB of the card (emulated; its speed is not that of a smaller card)")
+    known = {"device": device.name, "memory": device.memory_gib, "dtype": dtype, "reason": reason}
+    say(phrase("run.start", folder=session.folder, **known))
+    if gib := config.memory.budget_gb:
+        say(phrase("run.no_budget") if device.kind == "cpu" else phrase("run.budget", gib=gib))
     prepare_backend(config, device)
     session.interrupts.check()
     return Machine(device, dtype, family)
@@ -124,12 +138,28 @@ def _start(session: RunSession) -> Machine:
 def _render(session: RunSession, records: Splits, machine: Machine) -> RunRows:
     """Render and check the rows, and count the steps that they make."""
     config = session.config
-    prepared = prepare(config, records, session.say, session.console)
+    prepared = prepare(config, records, session.say, session.console, session.lang)
     packing = make_packing(config, machine.device, machine.dtype, machine.family, prepared.train.examples)
     length = run_length(config, prepared.train.examples, packing)
     session.longest = length.longest
     _tell_rows(config, prepared, length, session.say)
     return RunRows(prepared, packing, length)
+
+
+def _see_that_it_is_the_same(session: RunSession, manifest: Manifest, checkpoint: Path | None) -> None:
+    """A run that goes on depends on the same things as before, or is forced to, which is noted.
+
+    Raises:
+        InputError: with the first field that has changed.
+    """
+    if not checkpoint:
+        return
+    changed = changes(read_manifest(session.folder), manifest, read_config(session.folder), session.config)
+    if changed and not session.force:
+        raise refuse(changed[0])
+    for change in changed:
+        session.say(phrase("run.forced", **change))
+        session.forced.append({"step": step_of(checkpoint), **change})
 
 
 def _load(session: RunSession, rows: RunRows, machine: Machine) -> tuple[Any, Any]:
@@ -138,7 +168,7 @@ def _load(session: RunSession, rows: RunRows, machine: Machine) -> tuple[Any, An
     from finetune.rate import make_meter, measure_ceiling
 
     config, folder = session.config, rows.prepared.folder
-    session.say(f"Loading {config.model.name} with {config.model.backend} …")
+    session.say(phrase("run.loading", model=config.model.name, backend=config.model.backend))
     with phase("load"):
         ceiling = measure_ceiling(config, folder, machine.dtype, machine.device)
         loaded = load(config, folder, machine.dtype, machine.device, session.say)
@@ -147,16 +177,17 @@ def _load(session: RunSession, rows: RunRows, machine: Machine) -> tuple[Any, An
 
 
 def _write_down(session: RunSession, manifest: dict[str, Any], rows: RunRows, checkpoint: Path | None) -> None:
-    """The run's recipe, environment and rows; a resumed run must match what stands there."""
+    """The run's environment, recipe and rows."""
     folder, packing = session.folder, rows.packing
     if checkpoint:
-        before = read_manifest(folder)
-        refuse_mismatch(before, manifest)
-        manifest = before | {key: manifest[key] for key in ("planned_memory", "matmul_gflops", "matmul_dtype")}
+        ended = ("best", "peak_memory", "wall_seconds")
+        before = {key: value for key, value in read_manifest(folder).items() if key not in ended}
+        now = manifest if session.forced else {key: manifest[key] for key in MEASURED_ANEW}
+        manifest = before | now
     if not is_first():
         return
+    write_json(folder / "manifest.json", manifest | {"recoveries": session.recoveries, "forced": session.forced})
     session.config.save(folder / "config.yaml")
-    write_json(folder / "manifest.json", manifest | {"recoveries": session.recoveries})
     table: list[dict[str, Any]] = [{"id": e.id, "tokens": len(e.input_ids)} for e in rows.prepared.train.examples]
     for row, family in zip(table, packing.families if packing else [], strict=False):
         row["family"] = family
@@ -169,12 +200,12 @@ def _build(session: RunSession, rows: RunRows, machine: Machine, loaded: Any, me
 
     from finetune.callbacks import (
         HandBack,
-        LateEvaluation,
         PageWriter,
         ProgressLine,
         Recorder,
         SpillWarning,
         StopOnInterrupt,
+        TakeUp,
     )
     from finetune.system import SystemMonitor
     from finetune.trackers import open_trackers
@@ -182,13 +213,13 @@ def _build(session: RunSession, rows: RunRows, machine: Machine, loaded: Any, me
 
     config, folder, say, device, prepared = session.config, session.folder, session.say, machine.device, rows.prepared
     recorder = Recorder(folder, SystemMonitor(device), open_trackers(config, folder) if is_first() else [], meter)
-    named = RunCallbacks(recorder, ProgressLine(session.console), LateEvaluation())
+    named = RunCallbacks(recorder, ProgressLine(session.console, session.lang), TakeUp())
     callbacks = [recorder, PageWriter(lambda: write_pages(folder, say))] if is_first() else []
     callbacks += [
         SpillWarning(session.console, device),
         named.progress,
         StopOnInterrupt(session.interrupts),
-        named.late_evaluation,
+        named.take_up,
     ]
     if device.kind == "cpu":
         callbacks.append(HandBack())
@@ -204,6 +235,7 @@ def _build(session: RunSession, rows: RunRows, machine: Machine, loaded: Any, me
         packing=rows.packing,
         scorer=scorer(config, loaded.dtype, device, prepared, prepared.scored, say),
         tally=meter.tally,
+        evaluating=session.interrupts.stop_at_once,
     )
     checkpoints = str(folder / "checkpoints")
     warmup = rows.length.warmup_steps
@@ -225,23 +257,30 @@ def _go_back_to(
 ) -> None:
     """Drop what was recorded after the checkpoint, and make up for an evaluation that it did not live to see."""
     forget = callbacks.recorder.forget_after if is_first() else lambda step, evaluated: None
+    if is_first():
+        remove_after(session.folder, step_of(checkpoint) if checkpoint else 0)
     if not checkpoint:
         forget(0, evaluated=False)
         return
     state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    best = state["best_model_checkpoint"]
+    if best and is_first():  # where it lay when it was written; the run may have moved
+        state["best_model_checkpoint"] = str(checkpoint.with_name(re.split(r"[/\\]", best)[-1]))
+        write_json(checkpoint / "trainer_state.json", state)
     step = state["global_step"]
     evaluated = any(event["step"] == step and "eval_loss" in event for event in state["log_history"])
     trainer.resumed_epoch = state["epoch"]
     forget(step, evaluated=evaluated)
+    callbacks.take_up.steps.append(lambda: trainer.take_up(checkpoint))
     if not evaluated and _is_evaluation_step(session.config, length, step):
-        callbacks.late_evaluation.missing = lambda: trainer.evaluate_late(str(checkpoint))
-    session.say(f"Resuming from step {step}, epoch {state['epoch']:.2f}")
+        callbacks.take_up.steps.append(lambda: trainer.evaluate_late(str(checkpoint)))
+    session.say(phrase("run.resumed", step=step, epoch=state["epoch"]))
+    wait()
 
 
 def _is_evaluation_step(config: Config, length: Length, step: int) -> bool:
-    if config.eval.every == "epoch":
-        return step % length.steps_per_epoch == 0 or step == length.steps
-    return step % config.eval.every == 0
+    every = length.steps_per_epoch if config.eval.every == "epoch" else config.eval.every
+    return step % every == 0 or step == length.steps
 
 
 def _fit(session: RunSession, trainer: Any, checkpoint: Path | None) -> None:
@@ -249,15 +288,20 @@ def _fit(session: RunSession, trainer: Any, checkpoint: Path | None) -> None:
 
     Raises:
         OutOfMemory: see `ToolTrainer.fit`.
-        KeyboardInterrupt: stopped by the user, with a checkpoint.
+        NotFinite: see `ToolTrainer.fit`.
+        KeyboardInterrupt: stopped by the user, with a checkpoint and, unless it was to be at once, its pages.
     """
-    with session.interrupts.finish_steps():
-        point_latest(session.folder)
-        trainer.fit(checkpoint)
-    if session.interrupts.pressed:
-        session.say(f"Stopped at step {trainer.state.global_step}, checkpoint saved. Resume with: RESUME=1 make train")
-        session.say(f"  or: python -m finetune train --resume {session.folder}")
-        raise KeyboardInterrupt
+    interrupts = session.interrupts
+    try:
+        with interrupts.finish_steps():
+            if is_first():
+                point_latest(session.folder)
+            trainer.fit(checkpoint)
+        interrupts.check()
+    except KeyboardInterrupt:
+        if is_first() and interrupts.begun and not interrupts.twice:
+            write_pages(session.folder, session.say)
+        raise
 
 
 def _finish(session: RunSession, trainer: Any, best: Path, seconds: float) -> None:
@@ -273,7 +317,6 @@ def _finish(session: RunSession, trainer: Any, best: Path, seconds: float) -> No
             "sha256": adapter_digest(run / "best"),
         },
         "peak_memory": peak_memory(trainer.job.device),
-        "wall_seconds": round(seconds, 1),
     }
     write_json(run / "manifest.json", manifest)
     table = [row for _, row in read_jsonl(run / "epochs.jsonl")]
@@ -281,24 +324,26 @@ def _finish(session: RunSession, trainer: Any, best: Path, seconds: float) -> No
         row |= {"verdict": word, "best": row["step"] == manifest["best"]["step"]}
     write_jsonl(run / "epochs.jsonl", table)
     write_pages(run, session.say, pictures=True)
-    tell(run, session.console)
+    write_json(run / "manifest.json", manifest | {"wall_seconds": round(seconds, 1)})  # `runs.cut_off` looks for it
+    tell(run, session.console, session.lang)
 
 
 def _tell_rows(config: Config, prepared: Prepared, length: Length, say: Any) -> None:
     say(describe_rows("train", prepared.train, config.data.max_length))
     say(describe_rows("validation", prepared.validation, config.data.max_length))
     t = config.train
-    share = length.supervised / length.tokens
-    rows = f"{len(prepared.train.examples)} rows"
-    batch = f"(micro-batch {t.micro_batch} × accumulation {t.accumulation})"
-    if t.max_steps:
-        steps = f"{length.steps} steps (train.max_steps), an epoch being {length.steps_per_epoch} = {rows} / {batch}"
-    else:
-        steps = f"{length.steps} steps = {rows} × {t.epochs:g} epochs / {batch}"
-    say(f"{steps}; {length.tokens:,} tokens an epoch, {share:.0%} supervised")
+    steps = phrase(
+        "run.max_steps" if t.max_steps else "run.steps",
+        steps=length.steps,
+        per_epoch=length.steps_per_epoch,
+        rows=phrase("run.rows", n=len(prepared.train.examples)),
+        epochs=t.epochs,
+        micro_batch=t.micro_batch,
+        accumulation=t.accumulation,
+    )
+    say(phrase("run.tokens", steps=steps, tokens=length.tokens, share=length.supervised / length.tokens))
     if length.computed < length.tokens:
-        fewer = length.tokens / length.computed
-        say(f"The start that rows share is read once: {length.computed:,} tokens are computed, {fewer:.1f} times fewer")
+        say(phrase("run.shared", computed=length.computed, fewer=length.tokens / length.computed))
 
 
 def _tell_plan(session: RunSession, plan: PlannedMemory | None) -> None:
@@ -312,10 +357,7 @@ def _tell_plan(session: RunSession, plan: PlannedMemory | None) -> None:
         return
     free = min(card.free / GIB, session.config.memory.budget_gb or math.inf)
     session.say(
-        f"Memory: {plan['expected_gib']:.1f} GiB expected at the peak ({plan['peak_phase']}), {free:.1f} GiB are free"
+        phrase("run.memory", expected=plan["expected_gib"], phase=phrase(f"phase.{plan['peak_phase']}"), free=free)
     )
     if free < plan["gate_gib"]:
-        session.say(
-            f"  Tight: {plan['gate_gib']:.1f} GiB should be free. Close other programs that use the card, or see "
-            "`make plan`; if memory runs out, the run changes a setting and continues"
-        )
+        session.say(phrase("run.tight", gate=plan["gate_gib"]))

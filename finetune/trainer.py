@@ -3,10 +3,11 @@
 Unsloth must be imported before this module, which imports transformers.
 """
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,20 @@ from data.render import IGNORED, Example
 from finetune.attention import ordinary_attention
 from finetune.batching import EpochOrder, ShareOfSteps, collate, epoch_order, to_dataset
 from finetune.callbacks import mean_loss
+from finetune.checkpoints import UNLOGGED, prune, written_whole
 from finetune.device import Device, hand_back_freed_memory
+from finetune.finite import NotFinite, fault_of_step, refuse_odd_weights
 from finetune.library_internals import (
+    end_where_over,
     keep_no_random_state,
+    look_at_gradients,
     note_if_best,
     own_loader,
     restore_random_state,
+    restore_unlogged_loss,
     save_checkpoint,
     save_inside,
+    unlogged_loss,
     use_row_order,
 )
 from finetune.losses import evaluation_loss, scaled_weights, training_loss
@@ -34,9 +41,9 @@ from finetune.processor import products
 from finetune.rate import Tally
 from finetune.shared_prefix import pack
 from finetune.shortage import OutOfMemory, phase
-from finetune.together import average_gradients, share_of_step
+from finetune.together import average_gradients, gathered, mean, share_of_step, wait
 from tooltune.config import Config
-from tooltune.errors import JobFailed
+from tooltune.files import write_json
 from tooltune.launch import is_first, processes
 
 Scorer = Callable[[Any], dict[str, float]]
@@ -50,6 +57,7 @@ class TrainingJob:
         packing: `make_packing` of `train`, with which the model was loaded as well.
         scorer: called with the model (in evaluation mode) at each evaluation; its metrics enter the log as `eval_…`.
         tally: counts what each batch computes.
+        evaluating: entered for each evaluation, when the checkpoint of its step is written.
     """
 
     config: Config
@@ -61,6 +69,7 @@ class TrainingJob:
     packing: Packing | None
     scorer: Scorer | None = None
     tally: Tally | None = None
+    evaluating: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
     def effective_batch(self) -> int:
@@ -102,6 +111,9 @@ class ToolTrainer(Trainer):
     Attributes:
         uses_trl: whether TRL's SFTTrainer is under it.
         resumed_epoch: where a resumed run starts, in epochs.
+        last_loss: the loss of the last micro-batch where it was finite.
+        odd_loss: that of the step that is being made, where it is not.
+        begun, unlogged: the finished steps when a step began, and `unlogged_loss` then.
     """
 
     uses_trl = False
@@ -109,43 +121,105 @@ class ToolTrainer(Trainer):
     def __init__(self, job: TrainingJob, *, own_loss: bool, **settings: Any) -> None:
         self.job, self.own_loss = job, own_loss
         self.resumed_epoch = 0.0
+        self.odd_loss: float | None = None
+        self.begun, self.unlogged = -1, (torch.zeros(()), 0)
         super().__init__(**settings)
         if own_loss:  # it divides by the items of the step itself, so nothing is divided after it
             self.model_accepts_loss_kwargs = True
+        self.last_loss = torch.zeros((), device=self.args.device)
         use_row_order(self, job.row_order())
-        save_inside(self, partial(phase, "save"))
+        save_inside(self, self.saving)
         if not is_first():
             keep_no_random_state(self)
+        look_at_gradients(self, self.check_step)
+        end_where_over(self)
 
     def fit(self, checkpoint: Path | None) -> None:
         """Train, from a checkpoint if there is one.
 
         Raises:
             OutOfMemory: memory ran out; the last finished step is kept before the model is given up.
+            NotFinite: a loss or a gradient is not; the last finished step is kept.
         """
         try:
             with phase("optimizer"):
                 self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         except OutOfMemory as e:
             # An optimizer that stopped halfway has changed some weights: only older checkpoints are whole then.
-            if e.phase == "step" and self.state.global_step:
-                self.model.zero_grad(set_to_none=True)
-                save_checkpoint(self)
+            # Of several processes the others have room, and wait for this one in the step.
+            if e.phase == "step" and self.state.global_step and processes() == 1:
+                self._keep_last_step()
+            raise
+        except NotFinite as e:
+            if self.state.global_step:
+                self._keep_last_step()
+            self.log(e.logs)
             raise
 
+    def _keep_last_step(self) -> None:
+        self.model.zero_grad(set_to_none=True)
+        save_checkpoint(self)
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Around the writing of a checkpoint: it is whole or not there, and those before it are pruned after it.
+
+        Of several processes the first writes it, and all go on when it is there.
+
+        Raises:
+            JobFailed: a weight is not finite, or the disk takes no more. The checkpoints before it stay.
+        """
+        step, checkpoints = self.state.global_step, Path(self.args.output_dir)
+        refuse_odd_weights(self.model, step)
+        folder = checkpoints / f"checkpoint-{step}"
+        loss, logged = self.unlogged if self.begun == step else unlogged_loss(self)
+        unlogged = {"loss": mean(loss.item()), "step": logged}
+        if is_first():
+            with phase("save"), written_whole(folder):
+                yield
+                write_json(folder / UNLOGGED, unlogged)
+            prune(checkpoints)
+        else:
+            yield  # in which the library writes nothing
+        wait()
+
+    def take_up(self, checkpoint: Path) -> None:
+        """Called when training begins from a checkpoint: what the library does not bring back."""
+        restore_unlogged_loss(self, **json.loads((checkpoint / UNLOGGED).read_text(encoding="utf-8")))
+        if best := self.state.best_global_step:  # the run's folder may have been moved or copied
+            self.state.best_model_checkpoint = str(checkpoint.with_name(f"checkpoint-{best}"))
+
+    def check_step(self, norm: Any) -> None:
+        """Before the optimizer's step: stop at a loss or a gradient that is not finite, or leave the step out.
+
+        Raises:
+            NotFinite: `train.on_nan` is stop.
+        """
+        odd = [loss for loss in gathered([self.odd_loss]) if loss is not None]  # of any process
+        loss, self.odd_loss, norm = odd[0] if odd else None, None, float(norm)
+        what = fault_of_step(loss, norm, fp16=self.args.fp16)
+        if not what:
+            return
+        step, rows = self.state.global_step + 1, self._rows_of_step()
+        if self.job.config.train.on_nan == "stop":
+            logs = {"step": step, "loss": mean(self.last_loss.item()) if loss is None else loss, "grad_norm": norm}
+            raise NotFinite(f"{what} at step {step}, rows {', '.join(rows)}", logs)
+        self.model.zero_grad(set_to_none=True)
+        noted: dict[str, Any] = {"step": step, "skipped": what, "rows": rows}
+        self.log(noted)
+
     def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        if self.begun != self.state.global_step:
+            self.begun, self.unlogged = self.state.global_step, unlogged_loss(self)
         with phase("step"):
             loss = super().training_step(*args, **kwargs)
-        if not loss.isfinite():
-            step, rows = self.state.global_step + 1, ", ".join(self._rows_of_step())
-            self.log({"step": step, "loss": loss.item()})
-            raise JobFailed(
-                f"the loss is {loss.item()} at step {step}, rows {rows}",
-                "look at these rows; if they are sound, lower train.learning_rate",
-            )
-        if processes() > 1 and self.accelerator.sync_gradients:
-            average_gradients(self.model)
-        return loss
+            if processes() > 1 and self.accelerator.sync_gradients:
+                average_gradients(self.model)
+        if loss.isfinite():
+            self.last_loss = loss
+        else:
+            self.odd_loss = loss.item()
+        return self.last_loss  # in the logged mean, a step that is left out counts as the one before
 
     def get_train_dataloader(self) -> Any:
         if processes() == 1:
@@ -174,7 +248,8 @@ class ToolTrainer(Trainer):
     def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> Any:
         if self.is_in_train:  # what was learnt is safe before anything else is tried with it
             save_checkpoint(self)
-        metrics = self.evaluate_rows(self.job.validation, self.job.scorer)
+        with self.job.evaluating():
+            metrics = self.evaluate_rows(self.job.validation, self.job.scorer)
         self.log(metrics)
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
@@ -345,7 +420,7 @@ def _arguments(job: TrainingJob, output_dir: str, warmup_steps: int) -> dict[str
         "logging_first_step": True,
         "logging_nan_inf_filter": False,  # a NaN must be seen
         **strategy,
-        "save_total_limit": 2,
+        "save_total_limit": None,  # `checkpoints.prune`, which removes nothing before the new one is whole
         "load_best_model_at_end": True,
         "metric_for_best_model": best_by if best_by == "eval_loss" else f"eval_{best_by}",
         "greater_is_better": best_by != "eval_loss",

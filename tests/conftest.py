@@ -9,6 +9,7 @@ import pytest
 
 from tests import tiny
 
+os.environ["LC_ALL"] = "C.UTF-8"  # commands speak the system's language, and the tests read English
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; torch reads it once, when it is imported
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

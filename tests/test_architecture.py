@@ -43,6 +43,16 @@ def test_unsloth_is_imported_by_the_loaders_alone() -> None:
     assert files == [Path("eval/backend.py"), Path("finetune/models.py")]
 
 
+def test_no_class_name_is_used_twice() -> None:
+    places: dict[str, list[str]] = {}
+    for package in ORDER:
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(f"{path.relative_to(ROOT)}:{node.lineno}")
+    assert not {name: found for name, found in places.items() if len(found) > 1}
+
+
 @pytest.mark.parametrize("module", ["finetune.cli", "eval.cli", "data.commands", "benchmarks.cli"])
 def test_help_needs_no_heavy_library(module: str) -> None:
     code = (

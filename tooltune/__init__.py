@@ -1,6 +1,6 @@
 """What the packages share, and the public face.
 
-    from tooltune import Record, Run, load_records, parse_tool_calls, score
+    from tooltune import Model, Record, Run, load_records, parse_tool_calls, score
 
 Names of higher packages are imported when they are first asked for: `import tooltune` itself loads nothing.
 """
@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from data.load import load_records
     from data.record import Record
     from data.render import render
+    from eval.asking import Model
     from eval.parse import parse_tool_calls
     from eval.scoring import score
     from tooltune.config import Config
     from tooltune.run import Run
 
-__all__ = ["Config", "Record", "Run", "load_records", "parse_tool_calls", "render", "score"]
+__all__ = ["Config", "Model", "Record", "Run", "load_records", "parse_tool_calls", "render", "score"]
 
 _HOMES = {
     "Config": "tooltune.config",
+    "Model": "eval.asking",
     "Record": "data.record",
     "Run": "tooltune.run",
     "load_records": "data.load",

@@ -7,7 +7,7 @@ import difflib
 import sys
 from importlib import import_module
 
-from tooltune.cli import with_default
+from tooltune.cli import printable, start, with_default
 
 GROUPS = {
     "eval": ("eval.cli", "run", "generate on a split, parse, score, report; also score, compare, endpoint"),
@@ -24,7 +24,9 @@ FINETUNE = {
     "runs": "all runs in a table",
     "report": "a run's page and pictures",
     "ask": "type requests at a run's model, see its calls",
-    "export": "a run as a merged model or GGUF, with the proof of its prompts",
+    "chat": "requests whose calls are carried out on the data's domain",
+    "export": "a run for llama.cpp, Ollama, vLLM or transformers, with the proof of its prompts",
+    "serve": "a run behind OpenAI's chat completions, by llama.cpp's server",
     "explain": "the probability of each right token of a row",
     "record": "put a run's figures into the documents",
 }
@@ -37,13 +39,14 @@ def main(words: list[str] | None = None) -> None:
     Args:
         words: None: those of the command line.
     """
+    printable()
     name, *rest = (sys.argv[1:] if words is None else words) or ["--help"]
     if name in GROUPS:
         module, default, _ = GROUPS[name]
         app = import_module(module).app
-        app(with_default(app, rest, default), prog_name=f"tooltune {name}")
+        start(app, f"tooltune {name}", with_default(app, rest, default))
     elif name in FINETUNE:
-        import_module("finetune.cli").app([name, *rest], prog_name="tooltune")
+        start(import_module("finetune.cli").app, "tooltune", [name, *rest])
     elif name in ("--help", "-h"):
         print(help_text())
     else:

@@ -6,12 +6,11 @@ A block begins with `<!-- KIND: NAME -->` and ends with the next `<!-- end -->`.
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Literal
 
 from tooltune.files import atomic_write
+from tooltune.words import Language
 
 ROOT = Path(__file__).resolve().parent.parent
-Language = Literal["en", "ko"]
 PAGES: dict[Language, tuple[Path, ...]] = {
     "en": (ROOT / "README.md", ROOT / "docs" / "results.md"),
     "ko": (ROOT / "README.ko.md", ROOT / "docs" / "results.ko.md"),

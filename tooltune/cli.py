@@ -1,23 +1,91 @@
-"""What the command lines of all packages share: errors as one or two lines, and exit codes."""
+"""What the command lines of all packages share: their start, JSON output, errors as one or two lines, exit codes."""
 
+import io
+import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from tooltune.errors import InputError, JobFailed
+from tooltune.files import disk_fault, user_path
+from tooltune.page.text import shown_json
 
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 DEBUG = False
+BaseModel = Annotated[str | None, typer.Option("--model", help="where the run's base model is now, if it moved")]
 Lang = Annotated[Literal["ko", "en"], typer.Option(help="the language that the page opens in")]
+TerminalLang = Annotated[
+    Literal["ko", "en"] | None, typer.Option(help="of what it says here; the system's when left out")
+]
+
+
+def new_app() -> typer.Typer:
+    """An app for a package's commands, to be run by `start`."""
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def start(app: typer.Typer, called: str, words: list[str] | None = None) -> NoReturn:
+    """Run an app and leave with its exit code: help without words, and a wrong option as lines like any other error.
+
+    Args:
+        called: how it is called: `python -m eval`.
+        words: None: those of the command line.
+    """
+    printable()
+    given = sys.argv[1:] if words is None else words
+    at_home = [_at_home(word) for word in given] or ["--help"]
+    try:
+        # None is left to typer, which expands patterns of files on Windows.
+        code = app(words if at_home == given else at_home, prog_name=called, standalone_mode=False)
+    except typer.TyperException as e:
+        command = f"{called} {given[0]}" if given[0] in _names(app) else called
+        said = " ".join(e.format_message().split()).removesuffix(".").replace("Value error, ", "")
+        wrong = InputError(said[0].lower() + said[1:], where=command, fix=f"{command} --help says what it takes")
+        print("error: " + "\n".join(wrong.lines()), file=sys.stderr)
+        code = e.exit_code
+    sys.exit(code)
+
+
+def _names(app: typer.Typer) -> set[str]:
+    return {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+
+
+def printable() -> None:
+    """Have "?" written for what standard output and standard error cannot say in their encoding (cp949, cp1252), where
+    Python would raise an error after the work is done."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _at_home(word: str) -> str:
+    """`~/FILE` and `--option=~/FILE` with the home folder written out, which cmd.exe and PowerShell never do, and other
+    shells not behind `=`."""
+    option, separator, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{option}{separator}{user_path(value)}" if re.match(r"~[\\/]", value) else word
+
+
+def print_json(value: Any) -> None:
+    """Write a value to standard output as JSON, indented."""
+    print(json_for(sys.stdout.encoding, value, indent=2))
+
+
+def json_for(encoding: str, value: Any, *, indent: int | None = None) -> str:
+    """JSON for a stream, control characters as escapes: with literal Hangul in UTF-8, in another encoding (cp949) as
+    ASCII, which loses nothing."""
+    text = shown_json(value, indent)
+    if encoding.lower().startswith("utf"):
+        return text
+    return re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
 
 
 def with_default(app: typer.Typer, words: list[str], default: str) -> list[str]:
     """A command line whose subcommand may be left out: `default` (empty: none) is put before it."""
-    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    given = words and words[0] in (*names, "--help")
+    given = words and words[0] in (*_names(app), "--help")
     return words if given or not default else [default, *words]
 
 
@@ -29,7 +97,7 @@ def errors_as_lines(debug: bool) -> Iterator[None]:
     except (InputError, JobFailed) as e:
         if debug:
             raise
-        print("error: " + "\n".join(e.lines()), file=sys.stderr)
+        _tell(*e.lines())
         raise typer.Exit(2 if isinstance(e, InputError) else 1) from None
     except KeyboardInterrupt:
         if debug:
@@ -39,5 +107,15 @@ def errors_as_lines(debug: bool) -> Iterator[None]:
         if debug:
             raise
         detail = str(e).splitlines()[0] if str(e) else ""
-        print(f"error: {type(e).__name__}: {detail}\n→ this should not happen; --debug shows where", file=sys.stderr)
+        lines = [f"{type(e).__name__}: {detail}", "→ this should not happen; --debug shows where"]
+        if isinstance(e, OSError) and (full := disk_fault(e)):
+            lines = full.lines()
+        _tell(*lines)
         raise typer.Exit(1) from None
+
+
+def _tell(*lines: str) -> None:
+    """An error, which may quote a row or a model."""
+    from tooltune.page.text import one_line  # jinja2 comes with it
+
+    print("error: " + "\n".join(one_line(line) for line in lines), file=sys.stderr)

@@ -5,18 +5,26 @@ backends get every value explicitly, because Unsloth rewrites a dozen of the tra
 """
 
 import difflib
+import os
 import re
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from tooltune.embedded import embedded
 from tooltune.errors import InputError
-from tooltune.files import atomic_write
+from tooltune.files import atomic_write, read_yaml, user_path
 
-PRESETS = Path(__file__).resolve().parent.parent / "finetune" / "presets"
+ROOT = Path(__file__).resolve().parent.parent
+PRESETS = ROOT / "finetune" / "presets"
+
+_SHORT = reprlib.Repr()  # of a value in an error
+_SHORT.maxstring = _SHORT.maxother = 200
 
 START = "start from a preset: finetune/presets/cpu.yaml"
 
@@ -30,13 +38,24 @@ def _switch(value: Any) -> Any:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
+def _file(value: Any) -> Any:
+    """A file as it is found from the current folder; the presets' own data lies in the project's folder."""
+    if not isinstance(value, str | Path):
+        return value
+    path = user_path(value)
+    return ROOT / path if not path.exists() and (ROOT / path).exists() else path
+
+
+File = Annotated[Path, BeforeValidator(_file)]
+
+
 class Section(BaseModel):
     """A group of settings: unknown keys are errors, values are checked when they are set."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Model(Section):
+class ModelSection(Section):
     """What is fine-tuned, and with which library."""
 
     name: str
@@ -55,7 +74,7 @@ class Model(Section):
     """Build the model's shape with random weights, no download: for benchmarks."""
 
 
-class Lora(Section):
+class LoraSection(Section):
     """The adapter. Dropout 0 keeps Unsloth's fused kernels."""
 
     r: Positive
@@ -65,13 +84,13 @@ class Lora(Section):
     """Names of linear modules; all-linear: all but the LM head."""
 
 
-class Data(Section):
+class DataSection(Section):
     """Where rows come from, and how they are shown to the model."""
 
-    train: Path
-    validation: Path | None
+    train: File
+    validation: File | None
     """None: `train` is split 80/10/10 by a stable hash of each row's id."""
-    test: Path | None
+    test: File | None
     domain: str | None = None
     """What carries calls out for Execution Accuracy, `module:object` or an installed one; None: what each row says
     (data/domain.py)."""
@@ -90,7 +109,7 @@ class Data(Section):
     """Take only the first rows of the training split; None: all."""
 
 
-class Train(Section):
+class TrainSection(Section):
     """How the adapter is optimised."""
 
     epochs: Annotated[float, Field(gt=0)]
@@ -108,6 +127,9 @@ class Train(Section):
     optimizer: Literal["adamw_8bit", "paged_adamw_8bit", "adamw_torch"]
     """8-bit optimizers need a GPU; on a CPU adamw_torch is taken, and said."""
     max_grad_norm: Annotated[float, Field(gt=0)]
+    on_nan: Literal["stop", "skip"]
+    """At a step whose loss or gradient is NaN or infinite. stop: the run ends before it and names its rows. skip: the
+    step changes no weight, and its rows are noted."""
     gradient_checkpointing: Annotated[Literal["unsloth", "on", "off"], BeforeValidator(_switch)]
     """unsloth: recompute, and keep layer inputs in host memory on a GPU. Off is faster and takes more memory."""
     group_by_length: bool
@@ -137,13 +159,13 @@ class RoleWeights(Section):
     """Of answers in words."""
 
 
-class Loss(Section):
+class LossSection(Section):
     """What is minimised. Evaluation losses are never weighted, so that runs stay comparable."""
 
     role_weights: RoleWeights
 
 
-class Memory(Section):
+class MemorySection(Section):
     """The card's memory: how much may be used, what waits in main memory, what is tried when it runs out."""
 
     card_gb: Annotated[float, Field(ge=0.5, le=1024)] | None = None
@@ -158,7 +180,7 @@ class Memory(Section):
     """How often a run that is out of memory may change a setting and go on, the effective batch kept; 0: it stops."""
 
 
-class Eval(Section):
+class EvalSection(Section):
     """How progress is measured while training."""
 
     every: Literal["epoch"] | Positive
@@ -175,7 +197,7 @@ class Eval(Section):
     max_new_tokens: Positive
 
 
-class Report(Section):
+class ReportSection(Section):
     """Where figures go besides the run folder."""
 
     tensorboard: bool
@@ -190,14 +212,14 @@ class Config(Section):
 
     name: str | None = None
     """The run folder's name; None: preset and time."""
-    model: Model
-    lora: Lora
-    data: Data
-    train: Train
-    loss: Loss
-    memory: Memory
-    eval: Eval
-    report: Report
+    model: ModelSection
+    lora: LoraSection
+    data: DataSection
+    train: TrainSection
+    loss: LossSection
+    memory: MemorySection
+    eval: EvalSection
+    report: ReportSection
 
     @field_validator("name", mode="before")
     @classmethod
@@ -232,9 +254,24 @@ class Config(Section):
         return Config.model_validate(whole)
 
     def save(self, path: Path) -> None:
-        """Write the config so that `finetune train PATH` runs it again."""
+        """Write the config so that `finetune train PATH` runs it again, from whatever folder."""
         with atomic_write(path) as f:
-            yaml.safe_dump(self.model_dump(mode="json"), f, sort_keys=False, allow_unicode=True)
+            yaml.safe_dump(self.portable(), f, sort_keys=False, allow_unicode=True)
+
+    def portable(self) -> dict[str, Any]:
+        """The values as files keep them: paths are absolute, or relative to the project's folder if they lie in it."""
+        values = self.model_dump(mode="json")
+        for key in ("train", "validation", "test"):
+            if values["data"][key]:
+                values["data"][key] = _from_anywhere(values["data"][key])
+        if not embedded(self.model.name) and user_path(self.model.name).is_dir():
+            values["model"]["name"] = str(user_path(self.model.name).absolute())
+        return values
+
+
+def _from_anywhere(path: str) -> str:
+    whole = Path(path).absolute()
+    return whole.relative_to(ROOT).as_posix() if whole.is_relative_to(ROOT) else str(whole)
 
 
 def preset_names() -> list[str]:
@@ -249,15 +286,15 @@ def load_config(source: str, overrides: list[str] | None = None) -> Config:
         InputError: no such preset or file, not YAML, an unknown key (with a suggestion), or a value out of range.
     """
     path = PRESETS / f"{source}.yaml" if source in preset_names() else Path(source)
-    if not path.is_file():
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises where a name is too long
         raise InputError(
             f"{source!r} is neither a preset nor a file",
             fix=f"presets: {', '.join(preset_names())}{_did_you_mean(source, preset_names())}",
         )
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as e:
-        raise InputError(f"not a YAML file: {' '.join(str(e).split())}", where=str(path)) from None
+        values = read_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise InputError(f"not a YAML file: {e}", where=str(path)) from None
     if not isinstance(values, dict):
         what = "the file is empty" if values is None else "this is no mapping of sections"
         raise InputError(f"{what}; a config file holds every section", where=str(path), fix=START)
@@ -290,12 +327,32 @@ def _override(values: dict[str, Any], override: str) -> str:
         target = target[section]
     if key not in config_keys():
         raise InputError(f"unknown config key{_did_you_mean(key, config_keys())}", where=key)
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        value = text
-    target[leaf] = value  # YAML reads 2e-4 as text; pydantic makes it the number
+    target[leaf] = _value(text, _kinds(key))
     return key
+
+
+def _kinds(key: str) -> tuple[Any, ...]:
+    """The types that a key may have."""
+    section: type[BaseModel] = Config
+    *sections, leaf = key.split(".")
+    for name in sections:
+        section = section.model_fields[name].annotation  # type: ignore[assignment]
+    annotation = section.model_fields[leaf].annotation
+    return annotation, *get_args(annotation)
+
+
+def _value(text: str, kinds: tuple[Any, ...]) -> Any:
+    """An override's text for a key of these types. Pydantic makes numbers and truth values of it; a name or path stays
+    as it was written (`010`, `on`, `a #1.jsonl`), which YAML would read otherwise."""
+    nothing = text.strip().lower() in ("null", "none", "~") and NoneType in kinds
+    if nothing or not text:
+        return None
+    if text.startswith("[") and any(get_origin(kind) is list for kind in kinds):
+        try:
+            return read_yaml(text)
+        except ValueError:
+            return text
+    return text
 
 
 def config_keys(section: type[BaseModel] = Config, prefix: str = "", *, required: bool = False) -> list[str]:
@@ -337,8 +394,8 @@ def _explain(error: ValidationError, path: Path, overridden: list[str]) -> Input
             f"this {kind} is missing", where=where, fix="copy it from a preset: finetune/presets/cpu.yaml"
         )
     if first["type"] == "model_type":
-        return InputError(f"this section must hold keys (got {first['input']!r})", where=where, fix=START)
-    shown = f" (got {first['input']!r})" if key else ""
+        return InputError(f"this section must hold keys (got {_SHORT.repr(first['input'])})", where=where, fix=START)
+    shown = f" (got {_SHORT.repr(first['input'])})" if key else ""
     ways = [e["msg"].removeprefix("Value error, ") for e in errors if _key(e) == key]  # several where a key has kinds
     return InputError(", or ".join(way[0].lower() + way[1:] for way in ways) + shown, where=where)
 

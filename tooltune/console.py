@@ -1,21 +1,49 @@
-"""The terminal during a run: our lines and progress bars go to it, the libraries' noise goes to the run's log file."""
+"""The terminal: what is shown of models and rows is shown as text, during a run the libraries' noise goes to its log
+file; and what is typed or piped to a command."""
 
+import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.segment import Segment
+
+from tooltune.errors import InputError
+from tooltune.files import BOM
+from tooltune.page.text import one_line, visible
+
+
+class Terminal(Console):
+    """A console that no text can command: control and direction characters are written out, and neither rich's markup
+    nor its names of emoji are read, unless `markup` is asked for.
+
+    On a pipe (CI, a log file) rich would wrap at 80 columns and break figures apart: there it has `width` columns.
+    """
+
+    def __init__(self, *, width: int = 120, markup: bool = False, **options: Any) -> None:
+        stream = options.get("file") or (sys.stderr if options.get("stderr") else sys.stdout)
+        columns = None if stream.isatty() else width
+        super().__init__(width=columns, markup=markup, emoji=False, highlight=False, **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            plain = segment.control or segment.text.isprintable()
+            yield segment if plain else Segment(visible(segment.text), segment.style)
 
 
 @contextmanager
 def quiet(log: Path) -> Iterator[Console]:
     """Send everything written to stdout and stderr to `log`, native code's output too; yield a console that is heard.
 
-    The redirection is at the level of file descriptors, because CUDA, bitsandbytes and compilers write past Python.
+    The redirection is at the level of file descriptors, because CUDA, bitsandbytes and compilers write past Python. The
+    log is UTF-8 and the console has the encoding of standard output, "?" standing for what that cannot say.
     """
+    encoding = sys.stdout.encoding
     sys.stdout.flush()
     sys.stderr.flush()
     heard = os.dup(1)
@@ -24,23 +52,65 @@ def quiet(log: Path) -> Iterator[Console]:
         os.dup2(sink.fileno(), 1)
         os.dup2(sink.fileno(), 2)
     try:
-        with os.fdopen(os.dup(heard), "w", encoding="utf-8", errors="replace") as stream:
-            # On a pipe (CI, a log file) rich would wrap at 80 columns and break figures apart.
-            yield Console(file=stream, width=None if os.isatty(heard) else 120, highlight=False)
+        with (
+            _in_utf8(sys.stdout),
+            _in_utf8(sys.stderr),
+            os.fdopen(os.dup(heard), "w", encoding=encoding, errors="replace") as stream,
+        ):
+            yield Terminal(file=stream)
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os.dup2(heard, 1)
-        os.dup2(errors, 2)
-        os.close(heard)
-        os.close(errors)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:  # the log's disk may be full, and the error is to be heard
+            os.dup2(heard, 1)
+            os.dup2(errors, 2)
+            os.close(heard)
+            os.close(errors)
 
 
-def terminal(*, stderr: bool = False) -> Console:
-    """A console for a command's own output; on a pipe (CI, a log file) rich would wrap at 80 columns and break figures
-    apart."""
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, width=None if stream.isatty() else 120, highlight=False)
+def say(line: str, *, stderr: bool = False) -> None:
+    """Print one line, which may hold text of models or rows."""
+    print(one_line(line), file=sys.stderr if stderr else sys.stdout, flush=True)
+
+
+@contextmanager
+def _in_utf8(stream: TextIO) -> Iterator[None]:
+    """Have a standard stream write UTF-8 for a while, as log files are read."""
+    if not isinstance(stream, io.TextIOWrapper):
+        yield
+        return
+    before = stream.encoding, stream.errors
+    stream.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        yield
+    finally:
+        stream.reconfigure(encoding=before[0], errors=before[1])
+
+
+def input_lines() -> Iterator[str]:
+    """The lines of standard input. Those of a pipe are UTF-8 where they can be, else of the pipe's own encoding: on
+    Windows a file is in one or the other, whatever the system's is.
+
+    Raises:
+        InputError: a line is neither.
+    """
+    if sys.stdin.isatty():
+        yield from sys.stdin
+        return
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            yield _decoded(line.removeprefix(BOM), sys.stdin.encoding)
+        except UnicodeDecodeError:
+            what = f"neither UTF-8 nor {sys.stdin.encoding}"
+            raise InputError(what, where=f"standard input, line {number}", fix="save it as UTF-8") from None
+
+
+def _decoded(line: bytes, encoding: str) -> str:
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        return line.decode(encoding)
 
 
 def progress(console: Console) -> Progress:

@@ -1,5 +1,6 @@
 """Reading and writing files so that nothing is half written and every fault has a place."""
 
+import errno
 import hashlib
 import json
 import os
@@ -9,10 +10,37 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from tooltune.errors import InputError
+import yaml
 
+from tooltune.errors import InputError, JobFailed
+
+MAX_YAML = 1_000_000
+"""Characters of a YAML file."""
 BOM = b"\xef\xbb\xbf"
 """What some editors put before a UTF-8 text."""
+
+FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EROFS: "it is read-only"}
+"""Faults of a disk that come in the middle of a job, when the place itself was right."""
+
+
+def disk_fault(e: OSError, where: Path | str | None = None) -> JobFailed | None:
+    """What to tell of a disk that takes no more; None where the error is another.
+
+    Args:
+        where: what was being written; None: as the error says, which seldom does.
+    """
+    if e.errno not in FULL:
+        return None
+    place = str(where or e.filename or "")
+    return JobFailed(
+        f"{place}{': ' if place else ''}cannot be written: {FULL[e.errno]}",
+        "make room and run the same command again: it goes on from what is there",
+    )
+
+
+def user_path(text: str | Path) -> Path:
+    """A path as people write it: a `~` in front is their home folder, which shells do not write out in `key=~/…`."""
+    return Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser raises where there is no such user)
 
 
 @contextmanager
@@ -23,6 +51,7 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
 
     Raises:
         InputError: nothing can be written there.
+        JobFailed: the disk is full.
     """
     path = Path(path)
     with _told(path):
@@ -38,8 +67,10 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
         Path(name).chmod(0o644)
         with _told(path):
             Path(name).replace(path)
-    except BaseException:
+    except BaseException as e:
         Path(name).unlink(missing_ok=True)
+        if isinstance(e, OSError) and (full := disk_fault(e, path)):
+            raise full from e
         raise
 
 
@@ -65,6 +96,8 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as e:
+        if full := disk_fault(e, path):
+            raise full from None
         fix = "name another place, where you may write"
         raise InputError(f"cannot be written ({e.strerror or e})", where=str(path), fix=fix) from None
 
@@ -91,6 +124,14 @@ def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
     with atomic_write(path) as f:
         for row in rows:
             f.write(dump_json(row) + "\n")
+
+
+def append_jsonl(path: str | Path, row: Any) -> None:
+    """Write one more line, which is on the disk afterwards; a kill in the middle leaves a torn one (`read_jsonl`)."""
+    with Path(path).open("a", encoding="utf-8", newline="\n") as f:
+        f.write(dump_json(row) + "\n")
+        f.flush()
+        os.fsync(f.fileno())
 
 
 def read_jsonl(path: str | Path, *, torn: Callable[[str], None] | None = None) -> Iterator[tuple[int, Any]]:
@@ -125,6 +166,30 @@ def read_jsonl(path: str | Path, *, torn: Callable[[str], None] | None = None) -
             torn(f"{path}:{number}: the last line was cut off while it was written; it is left out")
         else:
             yield number, value
+
+
+def read_yaml(text: str) -> Any:
+    """The value that a YAML text spells. Aliases (`*name`) are refused: a kilobyte of them can stand for terabytes.
+
+    Raises:
+        ValueError: it is no YAML, is longer than `MAX_YAML`, or has an alias; in one line.
+    """
+    if len(text) > MAX_YAML:
+        raise ValueError(f"{len(text):,} characters are more than the {MAX_YAML:,} that are read")
+    try:
+        return yaml.load(text, Loader=_WithoutAliases)  # noqa: S506 - a SafeLoader
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as e:
+        # PyYAML takes 2024-13-45 for a date and 0x_ for a number, and Python then raises
+        raise ValueError(" ".join(str(e).split())) from None
+
+
+class _WithoutAliases(yaml.SafeLoader):
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias (*name), which is not read")
+        return super().compose_node(parent, index)
 
 
 def _no_json(e: Exception, where: str) -> InputError:

@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tooltune.words import Language
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -25,6 +27,14 @@ class Metric:
     ko_column: str
     en_column: str
     lower: bool = False
+
+    def name(self, lang: Language) -> str:
+        """Its name in a language."""
+        return self.ko if lang == "ko" else self.en
+
+    def column(self, lang: Language) -> str:
+        """The short one."""
+        return self.ko_column if lang == "ko" else self.en_column
 
 
 HEADLINE = (

@@ -1,5 +1,6 @@
 """From a model's name to a local folder: a folder as it is, an embedded model, the hub's cache, or the hub."""
 
+import hashlib
 import json
 import os
 import re
@@ -9,16 +10,21 @@ from typing import Any
 
 from tooltune.embedded import EMBEDDED, embedded, embedded_model
 from tooltune.errors import InputError
+from tooltune.files import user_path
 from tooltune.licence import PATTERNS
 
 __all__ = ["EMBEDDED", "check_files", "embedded", "load_tokenizer", "own_template", "resolve"]
 
 _WANTED = ["*.safetensors", "*.json", "*.jinja", "*.txt", "*.model", *PATTERNS]
 _WEIGHTS = "*model*.safetensors"
+_MAX_HEADER = 100_000_000  # as the library has it
+_LOADED = ("model.safetensors", "model.safetensors.index.json", "adapter_model.safetensors")
+_SAMPLE = 256
+"""Bytes at each end of a tensor that `weights_digest` looks at."""
 _SETTINGS = (
     *("config.json", "generation_config.json", "adapter_config.json"),
     *("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"),
-    *("model.safetensors.index.json", "pytorch_model.bin.index.json"),
+    "model.safetensors.index.json",
 )
 TURN_ENDS = ("<|im_end|>", "<end_of_turn>")
 TURN_STARTS = ("<|im_start|>", "<start_of_turn>")
@@ -49,8 +55,8 @@ def resolve(name: str, say: Callable[[str], None] = lambda _: None, *, weights: 
     """
     if model := embedded(name):
         return embedded_model(model, say)
-    folder = Path(name).expanduser()
-    if folder.exists():
+    folder = user_path(name)
+    if os.path.exists(folder):  # noqa: PTH110 - Path.exists raises where a name is too long
         return _checked(folder.resolve(), weights)
     looks_local = folder.is_absolute() or name.startswith((".", "~")) or name.count("/") != 1 or "\\" in name
     if looks_local:
@@ -80,13 +86,15 @@ def check_files(folder: Path, *, weights: bool = True) -> None:
     """Look at the heads of a model's or an adapter's files: none is a Git LFS pointer, safetensors files have the
     length that they state, and each that an index of weights names is there.
 
+    Weights are read from safetensors alone: the older formats (.bin, .pt, .ckpt) are pickles, which are programs.
+
     Raises:
-        InputError: the first file that is not whole.
+        InputError: the first file that is not whole, or no weights as safetensors.
     """
     files = [folder / name for name in _SETTINGS]
     files += [folder / "tokenizer.json"] if (folder / "tokenizer.json").exists() else sorted(folder.glob("*.model"))
     if weights:
-        files += sorted(folder.glob(_WEIGHTS)) or sorted(folder.glob("pytorch_model*.bin"))
+        files += sorted(folder.glob(_WEIGHTS))
     faults = [(path.name, fault) for path in files if path.exists() and (fault := _fault(path))]
     if weights and not faults:
         faults = [(name, "is missing") for name in _absent_weights(folder)]
@@ -96,6 +104,12 @@ def check_files(folder: Path, *, weights: bool = True) -> None:
             f"the model cannot be loaded: {name} {fault}",
             where=str(folder),
             fix="delete that file, if it is there, and fetch it again",
+        )
+    if weights and not any((folder / name).is_file() for name in _LOADED):
+        raise InputError(
+            "no weights as safetensors; other formats are pickles, which can run code when they are loaded",
+            where=str(folder),
+            fix="fetch the model's .safetensors files, or convert it: https://huggingface.co/spaces/safetensors/convert",
         )
 
 
@@ -111,9 +125,12 @@ def _fault(path: Path) -> str:
         if path.name in _SETTINGS:
             f.seek(0)
             try:
-                json.load(f)
-            except ValueError as e:
+                value = json.load(f)
+            except (ValueError, RecursionError) as e:
                 return f"is cut off or no JSON ({e})"
+            if not isinstance(value, dict):
+                return "is no JSON object"
+            return "names files that are not beside it" if not _beside(value.get("weight_map", {})) else ""
         if path.suffix != ".safetensors":
             return ""
         # https://huggingface.co/docs/safetensors: eight bytes with the length of the header, then the header, then data
@@ -121,23 +138,32 @@ def _fault(path: Path) -> str:
         f.seek(8)
         if len(head) < 8 or length > size - 8:
             return f"is cut off or no safetensors file ({size} bytes)"
+        if length > _MAX_HEADER:
+            return f"has a header of {length} bytes, which safetensors does not read"
         try:
             header = json.loads(f.read(length))
-        except ValueError:
+            ends = [int(t["data_offsets"][1]) for name, t in header.items() if name != "__metadata__"]
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError):
             return "has a broken header"
-    wanted = 8 + length + max((t["data_offsets"][1] for name, t in header.items() if name != "__metadata__"), default=0)
+    wanted = 8 + length + max(ends, default=0)
     return f"is cut off: {size} bytes of {wanted}" if size < wanted else ""
+
+
+def _beside(weight_map: Any) -> bool:
+    """Whether an index names plain files of its own folder."""
+    names = weight_map.values() if isinstance(weight_map, dict) else [None]
+    return all(isinstance(name, str) and name and not set(name) & set("/\\\0") and name != ".." for name in names)
 
 
 def _absent_weights(folder: Path) -> list[str]:
     """The files of weights that an index names and that are not there, or the index itself."""
-    if any((folder / name).is_file() for name in ("model.safetensors", "pytorch_model.bin")):
+    if (folder / "model.safetensors").is_file():
         return []
-    indexes = [folder / f"{name}.index.json" for name in ("model.safetensors", "pytorch_model.bin")]
-    if index := next((path for path in indexes if path.is_file()), None):
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
         names = set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values())
         return sorted(name for name in names if not (folder / name).is_file())
-    return [indexes[0].name] if any(folder.glob("model-*-of-*.safetensors")) else []
+    return [index.name] if any(folder.glob("model-*-of-*.safetensors")) else []
 
 
 def _is_whole(snapshot: Path, weights: bool) -> bool:
@@ -192,6 +218,25 @@ def _from_hub(name: str, say: Callable[[str], None], weights: bool) -> Path:
     return found
 
 
+def weights_digest(folder: Path) -> str | None:
+    """What tells a model's weights from others, whatever folder and files they are in: SHA-256 over name, type, shape
+    and first and last bytes of every tensor, in order of name; None where there are no safetensors files."""
+    found = {}
+    for path in folder.glob(_WEIGHTS):
+        with path.open("rb") as f:
+            length = int.from_bytes(f.read(8), "little")
+            header = json.loads(f.read(length))
+            header.pop("__metadata__", None)
+            for name, tensor in header.items():
+                begin, end = tensor["data_offsets"]
+                samples = []
+                for start in (begin, max(begin, end - _SAMPLE)):
+                    f.seek(8 + length + start)
+                    samples.append(f.read(min(_SAMPLE, end - start)).hex())
+                found[name] = [tensor["dtype"], tensor["shape"], *samples]
+    return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest() if found else None
+
+
 def load_tokenizer(folder: Path, say: Callable[[str], None] = lambda _: None) -> Any:
     """The tokenizer of a model folder, with a padding token that is not its end token, and one chat template.
 
@@ -205,7 +250,7 @@ def load_tokenizer(folder: Path, say: Callable[[str], None] = lambda _: None) ->
 
     check_files(folder, weights=False)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as e:  # tokenizers raises the bare class for a file that it cannot read
         reason = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise InputError(

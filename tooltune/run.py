@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, cast
 
-import yaml
-
 from tooltune.config import Config, checked, config_keys
 from tooltune.errors import InputError
+from tooltune.files import read_yaml, user_path
 
 SHOWN = 20
 """Runs that a message names."""
@@ -21,6 +20,7 @@ ASSUMED: dict[str, Any] = {
     "model.fast_matmul": False,
     "train.share_prefix": "off",
     "train.pass_tokens": 2048,
+    "train.on_nan": "stop",
     "loss": {"role_weights": {"name": 1, "arguments": 1, "format": 1, "text": 1}},
     "memory.recoveries": 0,
     "eval.generate_batch": 16,
@@ -85,15 +85,22 @@ class Manifest(Environment):
     """What a run's figures depend on, as `manifest.json` has it; the last keys come while it trains.
 
     Attributes:
+        weights: `weights_digest` of the base model; older runs have none.
         data: file → SHA-256.
         rows, dropped: by split, how many and which (id, tokens).
         tokens: of an epoch: of its rows, computed (shared prefixes once), supervised.
+        model_files_sha256, code_sha256: of the base model's other files (config, tokenizer) and of this repository's
+            code (`finetune.manifest`).
         recoveries: step, phase, change and message of each time that memory ran out.
+        forced: step, field, was and now of what had changed when the run was gone on with by `--force`.
     """
 
     device: DeviceFacts
     model: str
     model_folder: str
+    weights: NotRequired[str | None]
+    model_files_sha256: NotRequired[str]
+    code_sha256: NotRequired[str]
     precision: str
     template: TemplateFacts
     data: dict[str, str]
@@ -110,6 +117,7 @@ class Manifest(Environment):
     matmul_gflops: NotRequired[float]
     matmul_dtype: NotRequired[str]
     recoveries: NotRequired[list[dict[str, Any]]]
+    forced: NotRequired[list[dict[str, Any]]]
     best: NotRequired[Best]
     peak_memory: NotRequired[PeakMemory]
     wall_seconds: NotRequired[float]
@@ -117,7 +125,7 @@ class Manifest(Environment):
 
 @dataclass(frozen=True)
 class Run:
-    """A run that began to train. `data.load.read_splits(run.config.data)` has its rows.
+    """A run that began to train. `data.splits.read_splits(run.config.data)` has its rows.
 
     Attributes:
         config: its config.yaml.
@@ -141,7 +149,7 @@ class Run:
 
 def runs_dir() -> Path:
     """Where runs live: `$TOOLTUNE_RUNS`, else `runs/` in the current folder."""
-    return Path(os.environ.get("TOOLTUNE_RUNS") or "runs")
+    return user_path(os.environ.get("TOOLTUNE_RUNS") or "runs")
 
 
 def point_latest(folder: Path) -> None:
@@ -161,7 +169,8 @@ def find_run(name: str | None = None) -> Path:
     Raises:
         InputError: there is no such run, or it never began.
     """
-    folder = _newest() if name is None or name == "latest" else _named(name)
+    latest = name is None or name == "latest" or Path(name) == runs_dir() / "latest"
+    folder = _newest() if latest else _named(str(name))
     if not (folder / "config.yaml").is_file():
         if (folder / "manifest.json").is_file():
             raise InputError("this file of the run is missing", where=str(folder / "config.yaml"), fix=MEND)
@@ -171,7 +180,7 @@ def find_run(name: str | None = None) -> Path:
 
 
 def _named(name: str) -> Path:
-    return Path(name) if Path(name).is_dir() else runs_dir() / name
+    return Path(name) if os.path.isdir(name) else runs_dir() / name  # noqa: PTH112 - Path.is_dir raises at long names
 
 
 def _newest() -> Path:
@@ -206,11 +215,11 @@ def read_config(folder: Path, overrides: list[str] | None = None) -> Config:
     """
     path = folder / "config.yaml"
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = read_yaml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("this file of the run is missing", where=str(path), fix=MEND) from None
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:
-        raise InputError(f"the file is broken ({' '.join(str(e).split())})", where=str(path), fix=MEND) from None
+    except (OSError, ValueError) as e:
+        raise InputError(f"the file is broken ({e})", where=str(path), fix=MEND) from None
     if not isinstance(values, dict) or not isinstance(values.get("model"), dict):
         raise InputError(
             "the file is empty" if not values else "this is not the config of a run", where=str(path), fix=MEND

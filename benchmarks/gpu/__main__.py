@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from benchmarks.gpu.steps import LONGER, STEPS
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, new_app, start
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 
 
 @app.command()
@@ -31,12 +31,12 @@ def main(
     """Try and measure on a GPU everything that needs one. Ctrl-C ends the step and keeps its files."""
     with errors_as_lines(debug):
         from benchmarks.gpu.run import run_steps
-        from tooltune.console import terminal
+        from tooltune.console import Terminal
 
-        failed = run_steps(LONGER if longer else STEPS, steps or [], out, minutes, rehearse, terminal())
+        failed = run_steps(LONGER if longer else STEPS, steps or [], out, minutes, rehearse, Terminal())
     if failed:
         raise typer.Exit(1)
 
 
 if __name__ == "__main__":
-    app()
+    start(app, "python -m benchmarks.gpu")

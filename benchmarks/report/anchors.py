@@ -9,7 +9,8 @@ from typing import Any
 
 from benchmarks.report.numbers import figure
 from benchmarks.report.tables import Cell, Table, median, shape_name, summary_of
-from benchmarks.report.words import Phrase, say
+from benchmarks.report.words import say
+from tooltune.words import Phrase
 
 
 @dataclass(frozen=True)

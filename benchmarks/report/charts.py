@@ -19,9 +19,10 @@ from benchmarks.report.tables import (
     status_of,
     summary_of,
 )
-from benchmarks.report.words import LANGUAGES, Phrase, render, say
+from benchmarks.report.words import say
 from tooltune.page.curves import Band, Curve, CurvePanel, Level, Line, Region
 from tooltune.page.text import short
+from tooltune.words import LANGUAGES, Phrase, in_language
 
 KNOWN = {
     "hf-trainer": 0,
@@ -128,7 +129,7 @@ def curve_words(result: dict[str, Any]) -> dict[str, list[str]]:
         "level.budget": say("chart.level.budget", value="{value}"),
         "level.target": say("chart.level.target", value="{value}"),
     }
-    return {key: [render(cell, lang, short) for lang in LANGUAGES] for key, cell in found.items()}
+    return {key: [in_language(cell, lang, short) for lang in LANGUAGES] for key, cell in found.items()}
 
 
 def colours(names: list[str]) -> dict[str, int]:

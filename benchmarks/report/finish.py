@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 from benchmarks.report.terminal import table
+from tooltune.cli import print_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -47,11 +46,9 @@ def finish(
         path: of the result's file; None: nothing is kept.
         more: lines that follow the verdict.
     """
-    from tooltune.files import dump_json
-
     written = write_report(result, path) if path else []
     if as_json:
-        typer.echo(dump_json(result, indent=2))
+        print_json(result)
     else:
         console.print(table(result))
         console.print(result["verdict"], markup=False, soft_wrap=True)

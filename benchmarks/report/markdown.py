@@ -7,11 +7,12 @@ from typing import Any
 from benchmarks.report.anchors import anchors
 from benchmarks.report.tables import Table, machine_rate, tables, whole
 from benchmarks.report.verdict import verdict
-from benchmarks.report.words import render, say
+from benchmarks.report.words import say
 from tooltune.page.text import short
+from tooltune.words import Language, in_language
 
 
-def markdown(result: dict[str, Any], lang: str) -> str:
+def markdown(result: dict[str, Any], lang: Language) -> str:
     """The whole report: verdict, notes, every table."""
     result = whole(result)
     top = verdict(result)
@@ -30,7 +31,7 @@ def markdown(result: dict[str, Any], lang: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def block(result: dict[str, Any], lang: str) -> str:
+def block(result: dict[str, Any], lang: Language) -> str:
     """What a README shows of a result: one line on where it was measured, the first table, the verdict."""
     result = whole(result)
     top = verdict(result)
@@ -42,7 +43,7 @@ def block(result: dict[str, Any], lang: str) -> str:
     return "\n\n".join(parts)
 
 
-def line(result: dict[str, Any], lang: str) -> str:
+def line(result: dict[str, Any], lang: Language) -> str:
     """Device and its matmul rate, date, the versions that decide the figures, and how often it was repeated."""
     packages = result["environment"]["packages"]
     names = ("torch", "transformers", "trl", "unsloth")
@@ -55,7 +56,7 @@ def line(result: dict[str, Any], lang: str) -> str:
     return "; ".join(part for part in said if part) + "."
 
 
-def labels(result: dict[str, Any], lang: str) -> list[str]:
+def labels(result: dict[str, Any], lang: Language) -> list[str]:
     """What a reader must know before any figure: invalid, incomplete, an emulated budget."""
     found = []
     if not result["valid"]:
@@ -67,11 +68,11 @@ def labels(result: dict[str, Any], lang: str) -> list[str]:
     return found
 
 
-def markdown_table(table: Table, lang: str) -> str:
+def markdown_table(table: Table, lang: Language) -> str:
     """The table with its figures to the right."""
     head = "| " + " | ".join(name.text(lang, plain) for name, _ in table.columns) + " |"
     rule = "|" + "|".join("---:" if figures else "---" for _, figures in table.columns) + "|"
-    rows = ["| " + " | ".join(render(cell, lang, plain) for cell in row) + " |" for row in table.rows]
+    rows = ["| " + " | ".join(in_language(cell, lang, plain) for cell in row) + " |" for row in table.rows]
     return "\n".join([head, rule, *rows])
 
 
@@ -81,5 +82,5 @@ def plain(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|#~!$])", r"\\\1", escape(flat, quote=False))
 
 
-def _say(key: str, lang: str, **values: Any) -> str:
+def _say(key: str, lang: Language, **values: Any) -> str:
     return say(key, **values).text(lang, plain)

@@ -8,10 +8,11 @@ from benchmarks.report.anchors import anchors
 from benchmarks.report.charts import curve_words, groups
 from benchmarks.report.tables import arm_name, machine_rate, shape_name, status_of, tables
 from benchmarks.report.verdict import verdict
-from benchmarks.report.words import Phrase, say
+from benchmarks.report.words import say
 from tooltune.files import atomic_write
 from tooltune.page import render
 from tooltune.page.text import short
+from tooltune.words import Phrase
 
 HERE = Path(__file__).parent
 

@@ -8,11 +8,11 @@ from typing import Any
 from benchmarks.report.charts import Bars, ChartGroup, LineChart, curve_words, groups
 from benchmarks.report.tables import Cell
 from benchmarks.report.verdict import verdict
-from benchmarks.report.words import Phrase, render
 from tooltune.files import atomic_write, dump_json
 from tooltune.page.picture import BAD, INK, PAPER, RULE, SOFT, hangul_fonts
 from tooltune.page.plots import COLOURS, Word, draw_panel, draw_places, plain_axes
 from tooltune.page.text import short
+from tooltune.words import Phrase, in_language
 
 MANY = 12
 """Bars beyond which a chart is split in two."""
@@ -66,7 +66,7 @@ def _head(part: Any, result: dict[str, Any]) -> None:
     labels = [] if result["complete"] else ["incomplete"]
     if result["emulated"]:
         labels.append(f"emulated budget of {result['budget_gib']} GiB: not the speed of such a card")
-    part.text(0.03, 0.68, _clip(top.headline.text("en"), 90), fontsize=14, weight="bold", va="center",
+    part.text(0.03, 0.68, _clip(top.headline.text("en", short), 90), fontsize=14, weight="bold", va="center",
               color=BAD if top.tone == "bad" else INK)  # fmt: skip
     part.text(0.03, 0.34, " · ".join(labels), fontsize=10, color=COLOURS["c0"], weight="bold", va="center")
 
@@ -142,11 +142,11 @@ def _lines(axes: Any, chart: LineChart, word: Word) -> None:
 
 def _title(axes: Any, title: Phrase) -> None:
     axes.set_facecolor(PAPER)
-    axes.set_title(_clip(title.text("en"), 46), loc="left", fontsize=10.5, weight="bold")
+    axes.set_title(_clip(title.text("en", short), 46), loc="left", fontsize=10.5, weight="bold")
 
 
 def _text(cell: Cell) -> str:
-    return render(cell, "en", short)
+    return in_language(cell, "en", short)
 
 
 def _clip(text: str, most: int) -> str:

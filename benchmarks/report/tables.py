@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.report.numbers import figure, percent, signed, spread, times
-from benchmarks.report.words import Phrase, say
+from benchmarks.report.words import say
 from finetune.rate import flops_text
+from tooltune.words import Phrase
 
 Cell = str | Phrase
 Show = Callable[[dict[str, Any]], str]

@@ -6,18 +6,18 @@ from rich import table as rich_table
 from rich.text import Text
 
 from benchmarks.report.tables import tables, whole
-from benchmarks.report.words import render
 from tooltune.page.text import short
+from tooltune.words import Language, in_language
 
 
-def table(result: dict[str, Any], lang: str = "en") -> rich_table.Table:
+def table(result: dict[str, Any], lang: Language = "en") -> rich_table.Table:
     """The figures that answer the question; red where the run is invalid."""
     result = whole(result)
     first = tables(result)[0]
-    shown = rich_table.Table(title=first.title.text(lang), title_justify="left")
+    shown = rich_table.Table(title=first.title.text(lang, short), title_justify="left")
     for name, figures in first.columns:
         shown.add_column(name.text(lang), justify="right" if figures else "left")
     for row in first.rows:
         # Text, so that no bracket of an arm's name is read as markup.
-        shown.add_row(*(Text(render(cell, lang, short)) for cell in row), style=None if result["valid"] else "red")
+        shown.add_row(*(Text(in_language(cell, lang, short)) for cell in row), style=None if result["valid"] else "red")
     return shown

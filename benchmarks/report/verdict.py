@@ -5,7 +5,8 @@ from typing import Any
 
 from benchmarks.report.numbers import figure, percent, signed, times
 from benchmarks.report.tables import MODES, by_mode, longest_of, median, memory_key, shape_name, status_of
-from benchmarks.report.words import Phrase, say
+from benchmarks.report.words import say
+from tooltune.words import Phrase
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,13 @@ class ResultVerdict:
 def verdict(result: dict[str, Any]) -> ResultVerdict:
     """The verdict of a result of any kind."""
     return _VERDICTS[result["kind"]](result)
+
+
+def told(result: dict[str, Any]) -> str:
+    """The verdict with its facts in English, on one line: for the result's file and the terminal."""
+    top = verdict(result)
+    said = [say("headline.interrupted")] * (not result["complete"]) + [top.headline, *top.facts]
+    return " ".join(f"{phrase.text('en').rstrip('.')}." for phrase in said)
 
 
 def _train(result: dict[str, Any]) -> ResultVerdict:
@@ -64,7 +72,7 @@ def _compared(arm: str, against: str, rows: list[dict[str, Any]]) -> tuple[str, 
     if low <= 1 <= high:
         return "plain", say("headline.unclear", arm=arm, against=against, low=times(low), high=times(high))
     ratios = sorted(row["ratio"] for row in rows)
-    ratio = times(ratios[0]) if len(rows) == 1 else f"{times(ratios[0])}–{times(ratios[-1])}"
+    ratio = "–".join(dict.fromkeys((times(ratios[0]), times(ratios[-1]))))
     key = "headline.faster" if low > 1 else "headline.slower"
     return "good", say(key, arm=arm, against=against, ratio=ratio)
 
@@ -94,6 +102,8 @@ def _memory(result: dict[str, Any], shapes: list[dict[str, Any]], arm: str, agai
 def _parity(row: dict[str, Any]) -> Phrase:
     if row["max_difference"] is None:
         return say("fact.not_finite", arm=row["arm"], against=row["against"], steps=row["steps"])
+    if not row["passed"] and row["max_difference"] < row["limit"]:
+        return say("fact.other_work", arm=row["arm"], against=row["against"])
     return say(
         "fact.agree" if row["passed"] else "fact.differ",
         arm=row["arm"],
@@ -184,9 +194,11 @@ def _recipe(result: dict[str, Any]) -> ResultVerdict:
 
 def _factors(result: dict[str, Any]) -> list[Phrase]:
     """What sets the arms apart: parts of the ratio where both arrived, and no parts of a lower bound."""
-    factors = {name: times(value) for name, value in (result["factors"] or {}).items() if value}
+    factors: dict[str, Any] = {name: times(value) for name, value in (result["factors"] or {}).items() if value}
     if not factors:
         return []
+    part = factors.pop("shared_prefix", times(1))
+    factors["shared"] = say("fact.factors.shared", part=part) if part != times(1) else ""
     if "samples" in factors and not result["at_least"]:
         return [say("fact.factors.whole", **factors)]
     against = result["arms"][0]["arm"]

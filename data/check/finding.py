@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, overload
 
-from data.formats.keys import UNREAD_ROW, UNREAD_TURN, Loss
+from data.formats.keys import UNREAD_ROW, UNREAD_TURN, DataLoss
 from data.formats.reading import Loaded
 from data.record import Record
 
@@ -96,7 +96,7 @@ def rejections(files: Iterable[Loaded]) -> list[Finding]:
 
 def losses(files: Iterable[Loaded]) -> list[Finding]:
     """What records lost of their rows, each kind with its keys or places."""
-    found: dict[Loss, Counter[str]] = {}
+    found: dict[DataLoss, Counter[str]] = {}
     for file in files:
         for loss, counts in file.lost.items():
             for key, n in counts.items():

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from data.check.finding import Finding
 from data.check.report import CheckReport
+from tooltune.page.text import one_line
 
 SHOWN = 12
 """Tools that are listed."""
@@ -39,7 +40,14 @@ def _files(report: CheckReport) -> Table:
     for file in report.files:
         rejected = f"[red]{file['rejected']}[/]" if file["rejected"] else "0"
         numbers = [str(file[key]) for key in ("no_call", "one_call", "several_calls")]
-        row = [escape(file["path"]), file["format"], str(file["rows"]), str(file["records"]), rejected, *numbers]
+        row = [
+            escape(one_line(file["path"])),
+            file["format"],
+            str(file["rows"]),
+            str(file["records"]),
+            rejected,
+            *numbers,
+        ]
         table.add_row(*row)
     return table
 
@@ -85,9 +93,9 @@ def _shared(report: CheckReport, console: Console) -> None:
 
 def _finding(finding: Finding, console: Console) -> None:
     colour = _COLOUR[finding.level]
-    console.print(f"[{colour}]{finding.level}[/] {escape(finding.what)} [dim]× {finding.count}[/]")
+    console.print(f"[{colour}]{finding.level}[/] {escape(one_line(finding.what))} [dim]× {finding.count}[/]")
     for example in finding.examples:
-        console.print(f"    {escape(example)}", soft_wrap=True)
+        console.print(f"    {escape(one_line(example))}", soft_wrap=True)
     if finding.count > len(finding.examples) > 0:
         console.print(f"    [dim]… and {finding.count - len(finding.examples)} more[/]")
-    console.print(f"    → {escape(finding.fix)}", soft_wrap=True)
+    console.print(f"    → {escape(one_line(finding.fix))}", soft_wrap=True)

@@ -43,7 +43,7 @@ _ASIDE = "set such rows aside with `python -m data convert FILE --to records`"
 
 
 @dataclass(frozen=True)
-class Loss:
+class DataLoss:
     """One kind of thing that rows lose, or that is done to them.
 
     Attributes:
@@ -57,23 +57,25 @@ class Loss:
     fix: str
 
 
-UNREAD_ROW = Loss("note", "keys of rows that are not read", "what they say is not trained; rename them if it should be")
-UNREAD_TURN = Loss("warning", "keys of turns that are not read", "see that none of them says what is to be trained")
-MASKED = Loss("note", "answers marked as not to be trained", "they are read and carry no loss, as marked")
-CUT = Loss("note", "turns left out after the last answer that is trained", "nothing after it is trained")
-WEIGHT = Loss("warning", "weights other than 0 and 1, taken as 1", "set 0 to mask an answer, or repeat the row")
-NOT_ANSWERS = Loss("note", "turns that are no answers, marked as to be trained", "only answers are trained")
-THOUGHT = Loss(
+UNREAD_ROW = DataLoss(
+    "note", "keys of rows that are not read", "what they say is not trained; rename them if it should be"
+)
+UNREAD_TURN = DataLoss("warning", "keys of turns that are not read", "see that none of them says what is to be trained")
+MASKED = DataLoss("note", "answers marked as not to be trained", "they are read and carry no loss, as marked")
+CUT = DataLoss("note", "turns left out after the last answer that is trained", "nothing after it is trained")
+WEIGHT = DataLoss("warning", "weights other than 0 and 1, taken as 1", "set 0 to mask an answer, or repeat the row")
+NOT_ANSWERS = DataLoss("note", "turns that are no answers, marked as to be trained", "only answers are trained")
+THOUGHT = DataLoss(
     "warning",
     "turns with reasoning, lost unless the chat template writes it",
     "a template writes it that has `reasoning_content` and no thinking switch; the project's has not",
 )
-SYNTAX = Loss(
+SYNTAX = DataLoss(
     "note",
     "system texts whose sentences on tools and call syntax were taken out",
     "the chat template writes these anew; the rest of the text stays, and all of it is in meta.system",
 )
-CONTROL = Loss(
+CONTROL = DataLoss(
     "warning",
     "answers with a control token in their text",
     "a model stops where it writes its end token, so such an answer can never be given whole: rewrite it",
@@ -114,7 +116,7 @@ def is_preference(row: dict[str, Any]) -> bool:
     return any(row.get(key) is not None for key in ("chosen", "rejected", "chosen_messages", "rejected_messages"))
 
 
-def losses(row: dict[str, Any], format_name: str) -> Iterator[tuple[Loss, str]]:
+def losses(row: dict[str, Any], format_name: str) -> Iterator[tuple[DataLoss, str]]:
     """What a row loses that its keys tell: the kind, and the key where the kind is about keys."""
     for key in row.keys() - ROW[format_name].split():
         if _empty(row[key]) or (key in (*LABELS, *TRAINED) and row[key] in (True, 1)):

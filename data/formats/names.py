@@ -10,6 +10,7 @@ and are other letters.
 
 import re
 import unicodedata
+from collections import Counter
 from typing import Any
 
 MAX_NAME = 64
@@ -42,12 +43,16 @@ def make_legal(row: dict[str, Any]) -> None:
     """Rename, in place, the tools of a row that need it."""
     _compose(row)
     names: dict[str, str] = {}
+    taken, count = set[str](), Counter[str]()
     for old in sorted(
         {tool["function"]["name"] for tool in row["tools"]}, key=lambda name: (legal(name) != name, name)
     ):
-        names[old], n = legal(old), 2
-        while names[old] in [new for other, new in names.items() if other != old]:
-            names[old], n = f"{legal(old)[: MAX_NAME - 4]}_{n}", n + 1
+        new = stem = legal(old)
+        while new in taken:
+            count[stem] += 1
+            new = f"{stem[: MAX_NAME - 4]}_{count[stem] + 1}"
+        names[old] = new
+        taken.add(new)
     for tool in row["tools"]:
         tool["function"]["name"] = names[tool["function"]["name"]]
     for message in row["messages"]:

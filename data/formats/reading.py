@@ -12,7 +12,7 @@ from typing import Any
 
 from data.formats.companion_files import Beside
 from data.formats.detect import SAMPLE, detect
-from data.formats.keys import CONTROL, CUT, SYNTAX, Loss, losses, refuse_wrong
+from data.formats.keys import CONTROL, CUT, SYNTAX, DataLoss, losses, refuse_wrong
 from data.formats.names import make_legal
 from data.formats.rows import Row, rows_of
 from data.record import Record
@@ -59,7 +59,7 @@ class Loaded:
     rows: int = 0
     records: list[tuple[int, Record]] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    lost: dict[Loss, Counter[str]] = field(default_factory=dict)
+    lost: dict[DataLoss, Counter[str]] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
         """What the records lost, a line a kind."""
@@ -169,7 +169,7 @@ def _mendable(module: ModuleType, row: Row, beside: Beside) -> bool:
     return True
 
 
-def _lost_of(record: Record, made: dict[str, Any]) -> Iterator[tuple[Loss, str]]:
+def _lost_of(record: Record, made: dict[str, Any]) -> Iterator[tuple[DataLoss, str]]:
     """What only the finished record tells: texts taken out, turns left out, answers that end early."""
     if made.get("cut"):
         yield CUT, ""

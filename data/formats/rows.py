@@ -75,6 +75,7 @@ _OTHER = {
     b"\xff\xfe": "UTF-16, as PowerShell's > writes it",
     b"\xfe\xff": "UTF-16",
     b"%PDF": "a PDF, not text",
+    b"version https://git-lfs": "a Git LFS pointer, not the file (git lfs pull)",
 }
 """The first bytes of files that people give by mistake."""
 

@@ -32,17 +32,26 @@ _SENTENCES = [
 ]
 _KNOWN = re.compile("|".join(f"(?:{sentence})" for sentence in _SENTENCES), re.IGNORECASE)
 _EXAMPLE = re.compile(r"<tool_call>\s*\n.*?</tool_call>", re.DOTALL)
-_SCHEMA = re.compile(r"\{[^\n]*?['\"]FunctionCall['\"][^\n]*?\}(?=[ \t]*(?:For each|Each|\n|$))")
+_SCHEMA_NAME = re.compile(r"['\"]FunctionCall['\"]")
+_SCHEMA_END = re.compile(r"\}(?=[ \t]*(?:For each|Each|$))")
 _END = re.compile(r"(?<=[.!?])[ \t]+|(?<=:)[ \t]+(?=[A-Z])")
 _MARKS = " \t.:-"
 
 
 def own_words(text: str) -> str:
     """A system text without its sentences on the syntax of calls; empty where it has no others."""
-    text = _EXAMPLE.sub("", text)
-    text = _SCHEMA.sub("", text) if "FunctionCall" in text else text
-    lines = [_kept(line) for line in text.split("\n")]
+    closed, mark, rest = text.rpartition("</tool_call>")  # an example without an end would be looked for to the end
+    text = _EXAMPLE.sub("", closed + mark) + rest
+    lines = [_kept(_without_schema(line)) for line in text.split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def _without_schema(line: str) -> str:
+    """A line without the schema of a call that Hermes' system text has."""
+    start, name = line.find("{"), _SCHEMA_NAME.search(line)
+    if not name or not 0 <= start < name.start() or not (end := _SCHEMA_END.search(line, name.end())):
+        return line
+    return line[:start] + line[end.end() :]
 
 
 def _kept(line: str) -> str:

@@ -243,11 +243,15 @@ def _closing(text: str, start: int, tag: str) -> int:
     mark, pos = f"</{tag}>", _after_values(text, start)
     if pos > start or not _VALUE.match(text, start):
         return text.find(mark, pos)
-    quoted = re.compile(rf"""\"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|{re.escape(mark)}""", re.DOTALL)
-    ends = (found.start() for found in quoted.finditer(text, start) if found.group() == mark)
+    # a quotation mark that nothing closes is looked for once: it takes all that is left
+    string = r"""\"(?:[^"\\]|\\.)*+(?:"|\Z)|'(?:[^'\\]|\\.)*+(?:'|\Z)"""
+    quoted = re.compile(f"{string}|{re.escape(mark)}", re.DOTALL)
+    ends = (found.start() for found in quoted.finditer(text, start, start + MAX_DAMAGED) if found.group() == mark)
     return next(ends, text.find(mark, start))  # a Python literal, or damaged
 
 
+MAX_DAMAGED = 20_000
+"""Characters of a block that is no JSON in which its end is looked for outside of strings."""
 _VALUE = re.compile(r"[\s,]*(?=[{\[])")
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
 
 
 def compare_runs(
@@ -16,21 +16,19 @@ def compare_runs(
 ) -> None:
     """Compare two evaluations on the same rows, with McNemar's exact test."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
         from eval.compare_runs import two_sides, verdict
         from eval.scoring import compare
         from eval.tables import compare_table
-        from tooltune.files import dump_json
+        from tooltune.console import Terminal
         from tooltune.metrics import COMPARED
 
         (name_a, scores_a), (name_b, scores_b) = two_sides(a, b, split)
         result = {"a": name_a, "b": name_b, **compare(scores_a, scores_b)}
         if json_out:
-            print(dump_json(result, indent=2))
+            print_json(result)
             return
-        console = Console()
+        console = Terminal()
         console.print(compare_table(result))
         for key, metric in COMPARED.items():
             if key in result:
-                console.print(f"{metric.en}: {verdict(result[key], name_a, name_b)}", highlight=False)
+                console.print(f"{metric.en}: {verdict(result[key], name_a, name_b)}")

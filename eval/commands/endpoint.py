@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
 
 
 def endpoint(
@@ -21,6 +21,9 @@ def endpoint(
     limit: Annotated[int | None, typer.Option(min=1, help="only so many rows, spread over the file")] = None,
     max_tools: Annotated[int | None, typer.Option(min=1, help="offer at most so many tools a row")] = None,
     descriptions: Annotated[bool, typer.Option(help="with the tools' descriptions")] = True,
+    domain: Annotated[
+        str | None, typer.Option(help="what carries the calls out (Execution Accuracy): module:object, or installed")
+    ] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="the longest answer")] = 512,
     parallel: Annotated[int, typer.Option(min=1, max=64, help="requests at the same time")] = 4,
     timeout: Annotated[float, typer.Option(min=0.1, help="seconds for one answer")] = 120.0,
@@ -30,22 +33,22 @@ def endpoint(
 ) -> None:
     """Ask a server for every row, go on where a killed run stopped, and score its tool calls."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
+        from data.domain import load_domain
         from data.load import evenly_spaced, load_records
         from data.tools import with_visible_tools
-        from eval.endpoint.answers import Asked, collect, raw_sample, server_sample
+        from eval.endpoint.answers import CALL_AS_TEXT, Asked, collect, raw_sample, server_sample
         from eval.endpoint.client import Server
         from eval.execution import execution_accuracy
         from eval.parse import parse_tool_calls
         from eval.scoring import score
         from eval.tables import rates_table
-        from tooltune.console import progress
-        from tooltune.files import dump_json, writable, write_json
+        from tooltune.console import Terminal, progress
+        from tooltune.files import writable, write_json
         from tooltune.run import runs_dir
 
         server = Server(url, timeout=timeout, retries=retries)
-        parse_tool_calls("", family)  # a family that does not exist is told before anything is asked
+        parse_tool_calls("", family)  # a family or a domain that does not exist is told before anything is asked
+        carries_out = load_domain(domain, "--domain")
         records = [
             with_visible_tools(r, max_tools=max_tools, descriptions=descriptions)
             for r in evenly_spaced(load_records(data), limit)
@@ -53,8 +56,8 @@ def endpoint(
         folder = out or runs_dir() / f"endpoint-{re.sub(r'[^A-Za-z0-9.]+', '-', model).strip('-')}"
         writable(folder, folder=True)
         asked = Asked(model, str(data), max_tools, descriptions, max_tokens, raw)
-        console = Console(stderr=json_out)
-        console.print(f"Asking {model} at {server.endpoint}, {len(records)} rows …", highlight=False)
+        console = Terminal(stderr=json_out)
+        console.print(f"Asking {model} at {server.endpoint}, {len(records)} rows …")
         with progress(console) as bar:
             task = bar.add_task("answers", total=len(records), note="")
             answers = collect(
@@ -69,12 +72,16 @@ def endpoint(
         scores: dict[str, dict[str, Any]] = {}
         for name, sample in sides.items():
             samples = [sample(record, answers[record.id]) for record in records]
-            scores[name] = score(samples, family) | {"execution": execution_accuracy(records, samples, family)}
+            if unread := sum(s.parsed is not None and CALL_AS_TEXT in s.parsed.problems for s in samples):
+                way = "start it with its tool-call parser" + ("" if raw else ", or pass --raw to score the text")
+                console.print(f"{unread} answers hold a call as text, which the server did not read: {way}")
+            executed = execution_accuracy(records, samples, family, carries_out)
+            scores[name] = score(samples, family) | {"execution": executed}
             write_json(folder / f"{name}.json", scores[name])
         if json_out:
-            print(dump_json(scores, indent=2))
+            print_json(scores)
             return
         title = f"{model} on {data.name}, {len(records)} rows"
-        executed = {name: result["execution"] for name, result in scores.items() if result["execution"]}
-        console.print(rates_table(title, {name: result["headline"] for name, result in scores.items()}, executed))
+        executions = {name: result["execution"] for name, result in scores.items() if result["execution"]}
+        console.print(rates_table(title, {name: result["headline"] for name, result in scores.items()}, executions))
         console.print(f"In {folder}: generations.jsonl, {', '.join(f'{name}.json' for name in scores)}")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
 
 
 def score_file(
@@ -17,19 +17,17 @@ def score_file(
 ) -> None:
     """Score outputs of any model against their gold calls; the JSON can be given to `compare`."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
         from eval.outputs import read_outputs, read_tools
         from eval.scoring import score
         from eval.tables import apart_table, rates_table
-        from tooltune.files import dump_json
+        from tooltune.console import Terminal
 
         samples = read_outputs(file, read_tools(tools) if tools else None)
         result = score(samples, family=family)
         if json_out:
-            print(dump_json(result, indent=2))
+            print_json(result)
             return
-        console = Console()
+        console = Terminal()
         title = f"{file.name}, {result['n']} rows, read as {family}"
         rates = {"strict": result["headline"], "repaired": result["repaired"]}
         console.print(rates_table(title, rates))

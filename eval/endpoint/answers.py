@@ -18,12 +18,15 @@ from data.render import whole_numbers
 from eval.endpoint.client import Server
 from eval.formats.strict_json import Unreadable, strict_loads
 from eval.generation_cache import begin, fresh, question_digest, read_kept
+from eval.parse import parse_tool_calls
 from eval.parsed import Parsed, ToolCall
 from eval.scoring import Sample
 from tooltune.errors import InputError
 from tooltune.files import dump_json
 
 Answers = dict[str, dict[str, Any]]
+CALL_AS_TEXT = "call_as_text"
+"""The problem of an answer whose call the server's parser did not read."""
 _KEPT = ("content", "tool_calls", "reasoning_content", "reasoning")  # a server calls its thoughts one or the other
 
 
@@ -101,7 +104,8 @@ def read_message(message: dict[str, Any], truncated: bool = False) -> Parsed:
     """A message's `tool_calls` as a reading.
 
     Arguments come as JSON text; some servers send the object itself, or null or no text for none. Text that holds an
-    object in a string once more is read, as in a model's own output, with `format_ok` False.
+    object in a string once more is read, as in a model's own output, with `format_ok` False. A call that the server
+    left in the text is no call, as no client would get one, and no refusal either: it counts as attempted.
     """
     parsed = Parsed(json_valid=True, format_ok=True, truncated=truncated, text=_text(message).strip())
     listed = message.get("tool_calls")
@@ -124,6 +128,9 @@ def read_message(message: dict[str, Any], truncated: bool = False) -> Parsed:
         else:
             parsed.json_valid = parsed.format_ok = False
             parsed.problems.append("arguments_not_object" if isinstance(name, str) else "no_name")
+    if not parsed.attempted and parse_tool_calls(parsed.text).attempted:
+        parsed.attempted, parsed.json_valid, parsed.format_ok = True, False, False
+        parsed.problems.append(CALL_AS_TEXT)
     return parsed
 
 

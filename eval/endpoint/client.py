@@ -9,12 +9,14 @@ from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, ProxyHandler, Request, build_opener
 
 from tooltune.errors import InputError, JobFailed
 
 KEY = "TOOLTUNE_API_KEY"
 """The environment variable whose value goes along as bearer token, for servers that want one."""
+MAX_REPLY = 32 * 2**20
+"""Bytes of one reply."""
 _PATH = "/chat/completions"
 _PASSING = {408, 409, 425, 429, 500, 502, 503, 504}
 _LOCAL = {"localhost", "127.0.0.1", "::1"}
@@ -92,11 +94,20 @@ def post_json(url: str, body: dict[str, Any], timeout: float) -> bytes:
     headers = {"Content-Type": "application/json"}
     if key := os.environ.get(KEY):
         headers["Authorization"] = f"Bearer {key}"
-    request = Request(url, json.dumps(body).encode(), headers)
-    opener = build_opener(ProxyHandler({})) if urlsplit(url).hostname in _LOCAL else build_opener()
-    with opener.open(request, timeout=timeout) as reply:
-        content: bytes = reply.read()
+    request = Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - http or https, see `Server.endpoint`
+    direct = [ProxyHandler({})] if urlsplit(url).hostname in _LOCAL else []
+    with build_opener(_SameServer, *direct).open(request, timeout=timeout) as reply:
+        content: bytes = reply.read(MAX_REPLY + 1)
+    if len(content) > MAX_REPLY:
+        raise HTTPException(f"a reply of more than {MAX_REPLY:,} bytes")
     return content
+
+
+class _SameServer(HTTPRedirectHandler):
+    """Follows no redirection: the key would go along to whatever server it names."""
+
+    def redirect_request(self, *args: Any) -> None:
+        return None
 
 
 def _choice(content: bytes) -> dict[str, Any]:

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from jinja2 import TemplateError
-
+from data.template import bounded, raised
 from eval.parsed import ToolCall
 
 
@@ -25,7 +24,6 @@ TOOL = probe_tool(name="Its name.", depth="How deep.")
 _USER = {"role": "user", "content": "기둥 둘"}
 _RICH: list[dict[str, Any]] = [{"name": '기둥 "1"'}, {"name": "2", "depth": -1.5}]
 _PLAIN: list[dict[str, Any]] = [{"depth": 1}, {"depth": 2}]  # some templates write text without quotation marks
-_UNFIT = (TemplateError, TypeError, LookupError, ValueError, AttributeError)
 
 
 def written_calls(chat_template: str) -> Iterator[tuple[list[ToolCall], str]]:
@@ -34,18 +32,25 @@ def written_calls(chat_template: str) -> Iterator[tuple[list[ToolCall], str]]:
     Templates differ in what they take: two calls or one, arguments as an object or as JSON text, empty content or none.
     A form that the template refuses or in which it leaves the call out is left out.
     """
+    import transformers.utils.chat_template_utils  # noqa: F401 - seconds, which are none of the template's
+
     seen: set[str] = set()
     for values, count, as_text, content in product((_RICH, _PLAIN), (2, 1), (False, True), ("", None)):
         calls = [ToolCall("look_up", arguments) for arguments in values[:count]]
         wrapped = [_openai(call, i, as_text) for i, call in enumerate(calls)]
         answer = {"role": "assistant", "content": content, "tool_calls": wrapped}
         try:
-            prompt = _render(chat_template, [_USER], generation_prompt=True)
-            whole = _render(chat_template, [_USER, answer], generation_prompt=False)
-        except _UNFIT:
+            with bounded():
+                prompt = _render(chat_template, [_USER], generation_prompt=True)
+                whole = _render(chat_template, [_USER, answer], generation_prompt=False)
+        except TimeoutError:
+            return  # in every other form it would take as long
+        except raised():
             continue
         pairs = enumerate(zip(prompt, whole, strict=False))
-        written = whole[next((i for i, (a, b) in pairs if a != b), len(prompt)) :]
+        start = next((i for i, (a, b) in pairs if a != b), len(prompt))
+        tag = whole.rfind("<", 0, start)  # both may go on with a tag: "<think>" and "<function …>"
+        written = whole[tag if tag > whole.rfind(">", 0, start) else start :]
         if "look_up" in written and written not in seen:
             seen.add(written)
             yield calls, written
@@ -57,7 +62,7 @@ def _openai(call: ToolCall, index: int, as_text: bool) -> dict[str, Any]:
 
 
 def _render(chat_template: str, messages: list[dict[str, Any]], *, generation_prompt: bool) -> str:
-    from transformers.utils.chat_template_utils import render_jinja_template  # seconds to import, and rarely needed
+    from transformers.utils.chat_template_utils import render_jinja_template
 
     rendered, _ = render_jinja_template(
         [messages],

@@ -82,7 +82,7 @@ def function_body(grammar: Grammar, tools: Tools, *, json_native: bool = False, 
                 r.spend(len(r.text) - start)
                 if r.budget > 0 and not tags.search(r.text, start):
                     return NOTHING  # the tag is only mentioned
-            if r.text[start : start + 1] == "{":
+            if r.text[start : start + 1] in (("{", '"') if json_native else ("{",)):
                 after = _json_arguments(r, name, start, grammar)
                 native = json_native
             else:

@@ -9,7 +9,7 @@ from eval.report import figures
 from eval.report.samples import REASONS, sample_entries
 from eval.report.words import name_of, say, words
 from tooltune.files import atomic_write
-from tooltune.metrics import percent
+from tooltune.metrics import BY_KIND, percent
 from tooltune.page import render
 
 HERE = Path(__file__).parent
@@ -67,6 +67,7 @@ def write_report(
         probe=figures.probe_rate(metrics),
         compared=figures.compare_rows(metrics),
         slices=figures.slice_tables(metrics),
+        by_kind=BY_KIND,
         confusion=figures.confusion(metrics),
         apart=figures.apart_rows(metrics),
         more=figures.more_rows(metrics),

@@ -7,7 +7,8 @@ from typing import Any
 from markupsafe import Markup
 
 from tooltune.metrics import names
-from tooltune.page import read_words, sentence
+from tooltune.page import sentence
+from tooltune.words import read_words
 
 
 @cache

@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from eval.scoring.assign import best_pairs
-from eval.scoring.equality import equal, equal_key, without_defaults
+from eval.scoring.equality import equal, equal_key, in_order, without_defaults
 from eval.scoring.gold import AnyOf
 from eval.scoring.schema import Place
 
@@ -100,6 +100,8 @@ def _items(got: list[Any], want: list[Any], place: Place) -> Leaves:
 
 
 def _set_items(got: list[Any], want: list[Any], place: Place) -> Leaves:
+    if ordered := in_order(got, want):
+        return _items(*ordered, place)
     below = place.item(len(place.prefix))
     table = [[_agree(g, w, below) for g in got] for w in want]
     pairs = best_pairs([[cell.got_hits + cell.wanted_hits for cell in line] for line in table])

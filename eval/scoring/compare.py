@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from eval.scoring.stats import mcnemar, rate
+from eval.scoring.stats import harmonic_mean, mcnemar, rate
 from tooltune.errors import InputError
 
 
 def compare(scores_a: dict[str, Any], scores_b: dict[str, Any]) -> dict[str, Any]:
     """Paired comparison of two results of `score`, strict reading, for `exact_match` and `tool_name`; for
     `must_call_exact` and `abstention`, which are Exact Match of the samples whose gold has a call and of the others,
-    where there are both; and for `execution` where both carry the result of `execution_accuracy` under that key, made
+    where there are both, with `balanced`, their harmonic mean, which has no counts and no test; and for `execution`
+    where both carry the result of `execution_accuracy` under that key, made
     on the same samples.
 
     Each is `{"a", "b", "difference", "both", "only_a", "only_b", "neither", "p_value"}`: both rates, b minus
@@ -39,7 +40,10 @@ def compare(scores_a: dict[str, Any], scores_b: dict[str, Any]) -> dict[str, Any
     }
     due, none_due = ([exact[i] for i, row in a.items() if bool(row["gold"]) == called] for called in (True, False))
     if due and none_due:
-        result |= {"must_call_exact": _paired(due), "abstention": _paired(none_due)}
+        called, silent = _paired(due), _paired(none_due)
+        a_mean, b_mean = (harmonic_mean(called[run], silent[run]) for run in ("a", "b"))
+        mean = {"a": a_mean, "b": b_mean, "difference": b_mean["value"] - a_mean["value"]}
+        result |= {"must_call_exact": called, "abstention": silent, "balanced": mean}
     ran_a, ran_b = ((scores.get("execution") or {}).get("samples") or {} for scores in (scores_a, scores_b))
     if ran_a and ran_a.keys() == ran_b.keys():
         result["execution"] = _paired([(outcome == "strict", ran_b[i] == "strict") for i, outcome in ran_a.items()])

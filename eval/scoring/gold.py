@@ -138,3 +138,18 @@ def _bad_acceptable(where: str) -> InputError:
         where=where,
         fix='write {"f": {"name": ["a", "b"]}}',
     )
+
+
+def order_key(value: Any) -> tuple[Any, ...]:
+    """A hashable key that sorts any two values and tells different ones apart, of whatever types."""
+    if isinstance(value, dict):
+        return (5, tuple((k, order_key(v)) for k, v in sorted(value.items())))
+    if isinstance(value, list):
+        return (4, tuple(order_key(v) for v in value))
+    if isinstance(value, AnyOf):
+        return (6, tuple(order_key(v) for v in value.options), value.optional)
+    if isinstance(value, str):
+        return (3, value)
+    if isinstance(value, bool):
+        return (1, value)
+    return (2, value, type(value).__name__) if isinstance(value, (int, float)) else (0, type(value).__name__)

@@ -15,7 +15,7 @@ from eval.parsed import ToolCall
 from eval.scoring.agreement import Leaves, agree_arguments
 from eval.scoring.assign import best_pairs
 from eval.scoring.equality import equal, equal_key, without_defaults
-from eval.scoring.gold import AnyOf, GoldCall
+from eval.scoring.gold import GoldCall, order_key
 from eval.scoring.schema import FREE, Place
 
 _BIG = 1 << 40
@@ -63,14 +63,14 @@ def match_calls(gold: Sequence[GoldCall], got: Sequence[ToolCall], schemas: dict
 def _by_name(calls: Sequence[Any]) -> dict[str, list[Any]]:
     """Calls by name, each group in an order that depends on the arguments alone."""
     groups: dict[str, list[Any]] = defaultdict(list)
-    for call in sorted(calls, key=lambda c: _order(c.arguments)):
+    for call in sorted(calls, key=lambda c: order_key(c.arguments)):
         groups[call.name].append(call)
     return groups
 
 
 def _compare_all(gold: list[GoldCall], got: list[ToolCall], place: Place) -> list[list[tuple[int, bool, Leaves]]]:
     """For each gold call and prediction: equal parameters, all equal, agreement of leaves."""
-    keys = [_order(call.arguments) for call in got]
+    keys = [order_key(call.arguments) for call in got]
     distinct = dict(zip(keys, got, strict=True))  # a model in a loop repeats one call thousands of times
     lines = [{key: _compare(want, call, place) for key, call in distinct.items()} for want in gold]
     return [[line[key] for key in keys] for line in lines]
@@ -101,18 +101,3 @@ def _pair_rest(gold: list[GoldCall], got: list[ToolCall]) -> list[Pair]:
 
 def _shared(want: dict[str, Any], got: dict[str, Any]) -> int:
     return sum(key in want and equal(value, want[key], FREE) for key, value in got.items())
-
-
-def _order(value: Any) -> tuple[Any, ...]:
-    """A hashable key that sorts any two values and tells different ones apart, of whatever types."""
-    if isinstance(value, dict):
-        return (5, tuple((k, _order(v)) for k, v in sorted(value.items())))
-    if isinstance(value, list):
-        return (4, tuple(_order(v) for v in value))
-    if isinstance(value, AnyOf):
-        return (6, tuple(_order(v) for v in value.options), value.optional)
-    if isinstance(value, str):
-        return (3, value)
-    if isinstance(value, bool):
-        return (1, value)
-    return (2, value, type(value).__name__) if isinstance(value, (int, float)) else (0, type(value).__name__)

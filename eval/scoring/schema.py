@@ -7,9 +7,13 @@ allowed.
 `"uniqueItems": true` marks an array as set-like: its order carries no meaning and is ignored when values are compared.
 """
 
-import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
+
+import regex
+
+from data.bounded_schema import TooMuch, finds
 
 MISSING: Any = object()
 """Stands for "no value here"; None would be JSON's null."""
@@ -20,6 +24,7 @@ _ALIASES |= {"tuple": "array", "double": "number", "long": "integer"}
 _TYPES = {"null", "boolean", "integer", "number", "string", "array", "object"}
 _MAX_REFS = 32
 _MAX_KEY = 200
+_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -194,8 +199,10 @@ def _resolve(reference: Any, root: Any) -> Any:
     return node
 
 
+@lru_cache(maxsize=4096)
 def _finds(pattern: str, key: str) -> bool:
+    """False where the expression is none, or backtracks without end."""
     try:
-        return re.search(pattern, key[:_MAX_KEY]) is not None
-    except (re.error, TypeError):
+        return finds(pattern, key[:_MAX_KEY], _SECONDS)
+    except (regex.error, TypeError, RecursionError, TooMuch):
         return False

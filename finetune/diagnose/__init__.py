@@ -6,8 +6,8 @@ for finding in findings(read_history(run)):
 """
 
 from finetune.diagnose.rules import findings
-from finetune.diagnose.run_finding import Language, Level, RunFinding, Words, verdict_word
+from finetune.diagnose.run_finding import Level, RunFinding, Words, verdict_word
 from finetune.diagnose.series import best_row
 from finetune.diagnose.verdict import verdict, verdicts
 
-__all__ = ["Language", "Level", "RunFinding", "Words", "best_row", "findings", "verdict", "verdict_word", "verdicts"]
+__all__ = ["Level", "RunFinding", "Words", "best_row", "findings", "verdict", "verdict_word", "verdicts"]

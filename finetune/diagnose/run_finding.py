@@ -9,9 +9,9 @@ from typing import Any, Literal
 import yaml
 
 from tooltune.metrics import HEADLINE
+from tooltune.words import LANGUAGES, Language
 
 Level = Literal["good", "note", "warning", "fault"]
-Language = Literal["ko", "en"]
 
 NAMED_IDS = 8
 """Row ids that a sentence names before it says how many more there are."""
@@ -45,24 +45,21 @@ class RunFinding:
         """Title, meaning and advice, the figures filled in."""
         values = {name: _value(value, lang) for name, value in self.figures.items()}
         parts = _words()[self.rule]
-        return Words(*(parts[part][_AT[lang]].format(**values) for part in ("title", "meaning", "advice")))
+        return Words(*(parts[part][LANGUAGES.index(lang)].format(**values) for part in ("title", "meaning", "advice")))
 
 
 def verdict_word(word: str, lang: Language) -> str:
     """A word of the epoch table ("overfitting") in a language; as it is where the table knows no other."""
-    return str(_words()["verdicts"].get(word, [word, word])[_AT[lang]])
-
-
-_AT = {"ko": 0, "en": 1}
+    return str(_words()["verdicts"].get(word, [word, word])[LANGUAGES.index(lang)])
 
 
 def _value(value: Any, lang: Language) -> Any:
     if isinstance(value, Mapping):
-        names = {m.key: m.ko_column if lang == "ko" else m.en_column for m in HEADLINE}
+        names = {m.key: m.column(lang) for m in HEADLINE}
         return ", ".join(f"{names[key]} {a:.0%} → {b:.0%}" for key, (a, b) in value.items())
     if not isinstance(value, Sequence) or isinstance(value, str):
         return value
-    unknown, longer = (_words()[key][_AT[lang]] for key in ("unknown_rows", "more_rows"))
+    unknown, longer = (_words()[key][LANGUAGES.index(lang)] for key in ("unknown_rows", "more_rows"))
     if not value:
         return unknown
     named = ", ".join(map(str, value[:NAMED_IDS]))

@@ -1,25 +1,18 @@
-"""One line of the doctor's report, in both languages."""
+"""One line of the doctor's report."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
+
+from tooltune.words import Language, speaker
 
 State = Literal["fine", "note", "warning", "fault"]
-Language = Literal["en", "ko"]
 Group = Literal["card", "libraries", "machine"]
 
 
-@dataclass(frozen=True)
-class Text:
-    """The same sentence twice."""
-
-    en: str
-    ko: str
-
-    def __call__(self, language: Language) -> str:
-        return self.ko if language == "ko" else self.en
-
-
-NOTHING = Text("", "")
+WORDS = Path(__file__).with_name("words.yaml")
+say = speaker(WORDS)
 
 
 @dataclass(frozen=True)
@@ -30,12 +23,27 @@ class CheckResult:
         check: a short fixed name, for scripts and tests.
         state: fine; note: worth knowing, nothing to mend; warning: training works, but worse than it could or only
             perhaps; fault: training will not work.
-        says: what is the case, with its figures.
-        mend: what to do; empty where nothing is to be done.
+        case: what is the case, a key of `words.yaml`.
+        facts: the figures and names in it.
+        fix: what to do, a key of `words.yaml`; empty where nothing is to be done.
     """
 
     group: Group
     check: str
     state: State
-    says: Text
-    mend: Text = NOTHING
+    case: str
+    facts: Mapping[str, Any]
+    fix: str
+
+    def says(self, lang: Language) -> str:
+        """What is the case, in a language."""
+        return say(self.case, **self.facts).text(lang)
+
+    def mend(self, lang: Language) -> str:
+        """What to do about it; empty where nothing is to be done."""
+        return say(self.fix).text(lang) if self.fix else ""
+
+
+def found(group: Group, check: str, state: State, case: str, fix: str = "", **facts: Any) -> CheckResult:
+    """A result; `facts` fill in the words of its case."""
+    return CheckResult(group, check, state, case, facts, fix)

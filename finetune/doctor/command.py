@@ -1,33 +1,30 @@
 """`python -m finetune doctor`."""
 
-import json
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines, print_json
 
 
 def doctor(
-    lang: Annotated[
-        Literal["ko", "en"] | None, typer.Option(help="language of the report; the system's when left out")
-    ] = None,
+    lang: TerminalLang = None,
     as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False,
     debug: Debug = DEBUG,
 ) -> None:
     """Look whether this machine can train, and say what mends it. Exit code 0 without faults, 1 with."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
         from finetune.doctor import show
         from finetune.doctor.examine import examine
         from finetune.doctor.facts import gather
+        from tooltune.console import Terminal
+        from tooltune.words import system_language
 
         findings = examine(gather())
-        language = lang or show.system_language()
+        language = lang or system_language()
         if as_json:
-            typer.echo(json.dumps(show.as_json(findings, language), indent=1, ensure_ascii=False))
+            print_json(show.as_json(findings, language))
         else:
-            show.print_report(Console(highlight=False), findings, language)
+            show.print_report(Terminal(markup=True), findings, language)
     if any(f.state == "fault" for f in findings):
         raise typer.Exit(1)

@@ -1,122 +1,141 @@
 """`python -m finetune export`: a run as a model for other programs, which are proven to build the trained prompts."""
 
+import shlex
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from finetune.export.merged import TEMPLATE
+from finetune.export.room import check_memory, disk_needed, memory_needed, new_folder
 from tooltune.cli import DEBUG, Debug, errors_as_lines
 from tooltune.errors import InputError, JobFailed
-from tooltune.files import writable
 
 if TYPE_CHECKING:
+    from data.record import Record
     from eval.trained import Trained
     from finetune.export.proof import Prompt
     from finetune.export.weights import Adapter, Base
 
-Target = Literal["merged", "gguf", "lora-gguf"]
+__all__ = ["Target", "export_command", "new_folder", "prove", "write"]
+
+Target = Literal["merged", "gguf", "lora-gguf", "ollama", "vllm"]
 Say = Callable[[str], None]
-ROOM = 1.1
-"""Free disk that is asked for, as a multiple of what will be written."""
+BY_LLAMA_CPP = ("gguf", "ollama")
+SHARDED = ("merged", "vllm")
 
 
 def export_command(
     run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
     to: Annotated[
-        Target, typer.Option(help="merged (transformers, vLLM), gguf, or the adapter alone as GGUF")
+        Target, typer.Option(help="gguf, ollama, vllm, merged (transformers), or the adapter alone as GGUF")
     ] = "gguf",
-    dtype: Annotated[str, typer.Option("--type", help="of a GGUF's matrices: bf16, f16 or q8_0")] = "bf16",
-    base: Annotated[str | None, typer.Option(help="the 16-bit base model, if not the run's own model.name")] = None,
+    dtype: Annotated[str, typer.Option("--type", help="of a GGUF's matrices: bf16, f16, q8_0 or q4_k_m")] = "bf16",
+    base: Annotated[
+        str | None, typer.Option("--model", "--base", help="the 16-bit base model, if not the run's own model.name")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="a folder that does not exist yet [RUN/export/…]")] = None,
     rows: Annotated[int, typer.Option(min=1, help="rows whose prompts are compared, spread over the split")] = 50,
     proof: Annotated[bool, typer.Option(help="compare the prompts; a GGUF's needs the extra `llama`")] = True,
+    behaviour: Annotated[
+        bool, typer.Option("--behaviour", help="ask the export the split's rows too, and compare the answers")
+    ] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="of --behaviour: only so many rows")] = None,
     debug: Debug = DEBUG,
 ) -> None:
     """Write a run's model for other programs, and prove that they build the prompts that it was trained with."""
     with errors_as_lines(debug):
         from eval.trained import read_trained
-        from finetune.export.gguf_model import TYPES
+        from finetune.export.behaviour import ask, evaluated, show
+        from finetune.export.gguf_types import TYPES, llama_cpp_quantiser
         from finetune.export.llama_cpp import library
+        from finetune.export.model_card import card_facts, write_card
+        from finetune.export.vllm import tool_parser
         from finetune.export.weights import Adapter, Base
         from tooltune.pretrained import resolve
         from tooltune.run import find_run
 
         if dtype not in TYPES:
             raise InputError(f"unknown type {dtype!r}", where="--type", fix=f"one of {', '.join(TYPES)}")
+        if dtype != "bf16" and to not in BY_LLAMA_CPP:
+            raise InputError("only a GGUF has a type", where="--type", fix="--to gguf or --to ollama")
+        if behaviour and to == "lora-gguf":
+            raise InputError("the adapter alone answers nothing", where="--behaviour", fix="export --to gguf")
         trained = read_trained(find_run(run))
-        if proof and to == "gguf":
-            library()  # before minutes are spent on what could not be proven
-        model = Base(resolve(base or trained.config.model.name, typer.echo))
-        folder = out or trained.folder / "export" / (to if to != "gguf" else f"gguf-{dtype}")
-        with new_folder(folder, model.size) as making:
-            file = write(to, dtype, model, Adapter(trained.adapter), making, trained.folder.name)
+        # Before minutes are spent: what would fail after them.
+        if to == "vllm":
+            tool_parser(trained.template.family)
+        if to in BY_LLAMA_CPP and dtype == "q4_k_m":
+            llama_cpp_quantiser()
+        if to in BY_LLAMA_CPP and (proof or behaviour):
+            library()
+        before = evaluated(trained, limit) if behaviour else None
+        facts = card_facts(trained)
+        model, adapter = Base(resolve(base or trained.config.model.name, typer.echo)), Adapter(trained.adapter)
+        size = 2 * adapter.size if to == "lora-gguf" else disk_needed(model, dtype)
+        if to != "lora-gguf":
+            check_memory(memory_needed(model, adapter, sharded=to in SHARDED))
+        folder = out or trained.folder / "export" / (f"{to}-{dtype}" if to in BY_LLAMA_CPP else to)
+        found, proven = None, None
+        with new_folder(folder, size) as making:
+            file = write(to, dtype, model, adapter, making, trained.folder.name)
+            if to == "ollama":
+                write_modelfile(trained, file)
             if proof and to != "lora-gguf":
-                prove(trained, file, rows, typer.echo)
-        typer.echo(f"Written: {folder / file.name if file.is_file() else folder}")
-        typer.echo(how_to_use(to, folder, trained.template.family))
-
-
-@contextmanager
-def new_folder(folder: Path, size: int) -> Iterator[Path]:
-    """A folder that gets its name when the block ends well, so that a half written export is never found.
-
-    Args:
-        size: bytes that will be written, about.
-
-    Raises:
-        InputError: it exists already, or the disk has too little room.
-    """
-    if folder.exists():
-        raise InputError("this folder exists already", where=str(folder), fix="delete it, or give another --out")
-    making = folder.with_name(f".{folder.name}")
-    shutil.rmtree(making, ignore_errors=True)
-    writable(folder, folder=True)
-    making.mkdir(parents=True)
-    if (free := shutil.disk_usage(making).free) < ROOM * size:
-        making.rmdir()
-        raise InputError(
-            f"{free / 1e9:.1f} GB are free on the disk, the export needs {ROOM * size / 1e9:.1f} GB",
-            where=str(folder),
-            fix="free some space, or give --out on another disk",
-        )
-    try:
-        yield making
-        making.replace(folder)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+                proven = prove(trained, file, rows, typer.echo, to)
+            if before:
+                found = ask(trained, file, making / "behaviour", before, to, typer.echo)
+            inside = Path(file.name if file.is_file() else ".")
+            use = how_to_use(to, inside, trained.template.family)
+            write_card(making / "README.md", facts, to=to, use=use, proven=proven, found=found)
+        if found:
+            show(found, folder / "behaviour")
+        typer.echo(f"Written: {folder / inside}")
+        typer.echo(f"Use it: {how_to_use(to, folder / inside, trained.template.family)}")
+        if found and found.worse:
+            raise JobFailed(f"the export answers worse than the run: {found.worse}", "another --type rounds less")
 
 
 def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path, name: str) -> Path:
     """Write the export; returns the file or folder that programs load."""
-    from rich.console import Console
-
     from finetune.export.gguf_model import write_gguf, write_lora_gguf
     from finetune.export.merged import write_merged
-    from tooltune.console import progress
+    from tooltune.console import Terminal, progress
     from tooltune.licence import copy_licence
 
-    if to == "merged":
+    if to in SHARDED:
         typer.echo(f"Merging into {base.folder.name}'s own 16-bit weights …")
         write_merged(base, adapter, folder)
         return folder
     copy_licence(base.folder, folder)
+    copy_licence(adapter.folder, folder)
     if to == "lora-gguf":
         shutil.copyfile(adapter.folder / TEMPLATE, folder / TEMPLATE)
         write_lora_gguf(base, adapter, folder / "adapter.gguf", name)
         return folder / "adapter.gguf"
-    with progress(Console()) as bar:
-        task = bar.add_task("tensors", total=sum(map(len, base.files.values())), note="")
+    with progress(Terminal()) as bar:
+        task = bar.add_task("tensors", total=len(base.shapes), note="")
         file = folder / f"model-{dtype}.gguf"
         write_gguf(base, adapter, file, dtype, name, lambda done: bar.update(task, completed=done))
     return file
 
 
-def prove(trained: "Trained", file: Path, rows: int, say: Say) -> None:
-    """Compare the prompts that a program makes with this export with those that were trained.
+def write_modelfile(trained: "Trained", gguf: Path) -> None:
+    """Write Ollama's Modelfile beside the GGUF: room for the longest row and its answer, the trained end token."""
+    from finetune.export.ollama import modelfile
+
+    context = trained.manifest["longest_row"] + trained.config.eval.max_new_tokens
+    text = modelfile(gguf, context=-(-context // 256) * 256, end=trained.tokenizer.eos_token)
+    (gguf.parent / "Modelfile").write_text(text, encoding="utf-8", newline="\n")
+
+
+def prove(trained: "Trained", file: Path, rows: int, say: Say, to: Target = "gguf") -> str:
+    """Compare the prompts that a program makes with this export with those that were trained; returns what was found.
+
+    Args:
+        file: a GGUF, or a merged model's folder.
 
     Raises:
         JobFailed: one differs, with the first difference.
@@ -124,43 +143,60 @@ def prove(trained: "Trained", file: Path, rows: int, say: Say) -> None:
     from data.load import evenly_spaced
     from data.splits import read_splits
     from finetune.export.llama_cpp import serving
-    from finetune.export.proof import llama_cpp_prompt, prove_template, transformers_prompt
+    from finetune.export.proof import llama_cpp_prompt, transformers_prompt
 
     splits = read_splits(trained.config.data)
     records = evenly_spaced(splits["test"] or splits["validation"], rows)
-
-    def compared(target: "Prompt", who: str) -> None:
-        found = prove_template(records, trained.tokenizer, trained.template, target)
-        if found.first:
-            raise JobFailed(
-                f"{who} builds other prompts than were trained: {found.rows - found.equal} of {found.rows} rows; "
-                f"{found.first}",
-                "the model would be asked what it never learnt; --no-proof writes the export all the same",
-            )
-        say(f"Proof: {who} builds the trained prompt, token for token, for {found.equal} of {found.rows} rows")
-
     if file.is_dir():
-        compared(transformers_prompt(file), "the chat template in transformers and vLLM")
-        return
+        return _compared(trained, records, transformers_prompt(file), to, say)
     with serving(file, context=512) as url:  # prompts are written, none is answered
-        compared(llama_cpp_prompt(url), "llama.cpp")
+        return _compared(trained, records, llama_cpp_prompt(url), to, say)
 
 
-def how_to_use(to: Target, folder: Path, family: str) -> str:
+def _compared(trained: "Trained", records: list["Record"], prompt: "Prompt", to: Target, say: Say) -> str:
+    from finetune.export.proof import as_sent, prove_template
+
+    who, otherwise = {
+        "merged": ("transformers", ""),
+        "vllm": ("vLLM's chat template", ""),
+        "gguf": ("llama.cpp", ""),
+        "ollama": (
+            "Ollama",
+            "Ollama drops what its structs have no place for (additionalProperties, const, $ref, default, …): "
+            "serve the GGUF with llama-server, or train on schemas without; ",
+        ),
+    }[to]
+    sent = as_sent(to)
+    found = prove_template(records, trained.tokenizer, trained.template, lambda record: prompt(sent(record)))
+    if found.first:
+        raise JobFailed(
+            f"{who} builds other prompts than were trained: {found.rows - found.equal} of {found.rows} rows; "
+            f"{found.first}",
+            f"the model would be asked what it never learnt. {otherwise}--no-proof writes the export all the same",
+        )
+    said = f"{who} builds the trained prompt, token for token, for {found.equal} of {found.rows} rows"
+    say(f"Proof: {said}")
+    return said
+
+
+def how_to_use(to: Target, result: Path, family: str) -> str:
     """The command that serves the export.
 
     Args:
-        family: of its tool calls; vLLM has a parser of the same name for the project's own template (hermes).
+        result: the file or folder that programs load.
+        family: of its tool calls.
     """
-    if to == "merged":
-        parser = family if family == "hermes" else f"(vLLM's parser for {family})"
-        return (
-            f"Serve it: vllm serve {folder} --enable-auto-tool-choice --tool-call-parser {parser} "
-            f"--chat-template {folder / TEMPLATE}"
-        )
-    if to == "gguf":
-        return f"Serve it: llama-server --jinja -m {next(folder.glob('*.gguf'))}"
-    return (
-        f"Serve it: llama-server --jinja -m BASE.gguf --lora {folder / 'adapter.gguf'} "
-        f"--chat-template-file {folder / TEMPLATE}"
-    )
+    from finetune.export import vllm
+
+    quoted, template = shlex.quote(str(result)), shlex.quote(str(result.parent / TEMPLATE))
+    match to:
+        case "vllm":
+            return vllm.command(result, vllm.tool_parser(family))
+        case "merged":
+            return f"AutoModelForCausalLM.from_pretrained({str(result)!r})"
+        case "ollama":
+            return f"ollama create NAME -f {shlex.quote(str(result.parent / 'Modelfile'))}"
+        case "gguf":
+            return f"llama-server --jinja -m {quoted}"
+        case "lora-gguf":
+            return f"llama-server --jinja -m BASE.gguf --lora {quoted} --chat-template-file {template}"

@@ -6,20 +6,24 @@ besides is in `FAMILIES`. Whether it is right is not believed but proven (`finet
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from finetune.export.gguf_tokenizer import add_tokenizer
+from finetune.export.gguf_types import TYPES, kept_as, rounded
 from finetune.export.weights import Adapter, Base, merged_tensors
 from tooltune.errors import InputError
 
-TYPES = {"f16": "F16", "bf16": "BF16", "q8_0": "Q8_0"}
-"""What the matrices of a GGUF may be kept as; vectors stay float32."""
+__all__ = ["FAMILIES", "TYPES", "write_gguf", "write_lora_gguf"]
 
 
 @dataclass(frozen=True)
-class Family:
+class GgufFamily:
     """What llama.cpp wants otherwise than transformers.
 
     Attributes:
@@ -34,15 +38,15 @@ class Family:
 
 
 FAMILIES = {
-    "gemma3_text": Family("GEMMA3", norm_shift=1.0),
-    "llama": Family("LLAMA", interleaved=True),
-    "qwen2": Family("QWEN2"),
-    "qwen3": Family("QWEN3"),
+    "gemma3_text": GgufFamily("GEMMA3", norm_shift=1.0),
+    "llama": GgufFamily("LLAMA", interleaved=True),
+    "qwen2": GgufFamily("QWEN2"),
+    "qwen3": GgufFamily("QWEN3"),
 }
 
 
 def write_gguf(base: Base, adapter: Adapter, path: Path, kind: str, name: str, say: Callable[[int], None]) -> None:
-    """Write the merged model.
+    """Write the merged model, a tensor at a time: memory holds one of them, and the disk nothing but the file.
 
     Args:
         kind: of the matrices, a key of `TYPES`.
@@ -55,21 +59,30 @@ def write_gguf(base: Base, adapter: Adapter, path: Path, kind: str, name: str, s
     import gguf
 
     config, family = _read(base.folder)
-    writer = _writer(path, family, name)
-    _add_shape(writer, config)
-    writer.add_file_type(gguf.LlamaFileType[f"MOSTLY_{TYPES[kind]}"])
-    if kind == "q8_0":
-        writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
-    add_tokenizer(writer, adapter.folder, config["vocab_size"])
-    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[family.arch], config["num_hidden_layers"])
-    for done, (_, name, tensor) in enumerate(merged_tensors(base, adapter), 1):
-        if name == "lm_head.weight" and config.get("tie_word_embeddings"):
-            continue
-        values = _for_llama_cpp(tensor.float(), name, config, family)
-        wanted = gguf.GGMLQuantizationType[TYPES[kind] if values.ndim > 1 else "F32"]
-        writer.add_tensor(_gguf_name(names, name, base.folder), gguf.quantize(values, wanted), raw_dtype=wanted)
-        say(done)
-    _finish(writer)
+    layers = config["num_hidden_layers"]
+    tied = bool(config.get("tie_word_embeddings")) or "lm_head.weight" not in base.shapes
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[family.arch], layers)
+    with closing(_writer(path, family, name)) as writer:
+        _add_shape(writer, config)
+        writer.add_file_type(gguf.LlamaFileType[f"MOSTLY_{TYPES[kind]}"])
+        if kind.startswith("q"):
+            writer.add_quantization_version(gguf.GGML_QUANT_VERSION)
+        add_tokenizer(writer, adapter.folder, config["vocab_size"])
+        types = {}
+        for name, shape in base.shapes.items():
+            if name == "lm_head.weight" and tied:
+                continue
+            ours = _gguf_name(names, name, base.folder)
+            types[name] = wanted = kept_as(ours, shape, kind, layers=layers, tied=tied)
+            size = prod(gguf.quant_shape_to_byte_shape(shape, wanted))
+            writer.add_tensor_info(ours, shape, np.dtype(np.float32), size, raw_dtype=wanted)
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+        for done, (_, name, tensor) in enumerate(merged_tensors(base, adapter), 1):
+            if name in types:
+                writer.write_tensor_data(rounded(_for_llama_cpp(tensor.float(), name, config, family), types[name]))
+            say(done)
 
 
 def write_lora_gguf(base: Base, adapter: Adapter, path: Path, name: str) -> None:
@@ -81,19 +94,21 @@ def write_lora_gguf(base: Base, adapter: Adapter, path: Path, name: str) -> None
     import gguf
 
     config, family = _read(base.folder)
-    writer = _writer(path, family, name)
-    writer.add_type("adapter")
-    writer.add_string("adapter.type", "lora")
-    writer.add_float32("adapter.lora.alpha", adapter.scale * adapter.settings["r"])  # llama.cpp divides it by r
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[family.arch], config["num_hidden_layers"])
-    for module, lora in adapter.modules().items():
-        ours = _gguf_name(names, module, base.folder)
-        writer.add_tensor(f"{ours}.lora_a", lora.a.numpy())
-        writer.add_tensor(f"{ours}.lora_b", _for_llama_cpp(lora.b, module, config, family))
-    _finish(writer)
+    with closing(_writer(path, family, name)) as writer:
+        writer.add_type("adapter")
+        writer.add_string("adapter.type", "lora")
+        writer.add_float32("adapter.lora.alpha", adapter.scale * adapter.settings["r"])  # llama.cpp divides it by r
+        for module, lora in adapter.modules().items():
+            ours = _gguf_name(names, module, base.folder)
+            writer.add_tensor(f"{ours}.lora_a", lora.a.numpy())
+            writer.add_tensor(f"{ours}.lora_b", _for_llama_cpp(lora.b, module, config, family))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
 
 
-def _read(folder: Path) -> tuple[dict[str, Any], Family]:
+def _read(folder: Path) -> tuple[dict[str, Any], GgufFamily]:
     config: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if not (family := FAMILIES.get(config["model_type"])):
         raise InputError(
@@ -104,10 +119,10 @@ def _read(folder: Path) -> tuple[dict[str, Any], Family]:
     return config, family
 
 
-def _writer(path: Path, family: Family, name: str) -> Any:
+def _writer(path: Path, family: GgufFamily, name: str) -> Any:
     import gguf
 
-    writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[gguf.MODEL_ARCH[family.arch]], use_temp_file=True)
+    writer = gguf.GGUFWriter(path, gguf.MODEL_ARCH_NAMES[gguf.MODEL_ARCH[family.arch]])
     writer.add_name(name)
     return writer
 
@@ -149,7 +164,7 @@ def _rope_base(config: dict[str, Any]) -> float:
     return float(rope.get("rope_theta") or config["rope_theta"])
 
 
-def _for_llama_cpp(tensor: Any, name: str, config: dict[str, Any], family: Family) -> Any:
+def _for_llama_cpp(tensor: Any, name: str, config: dict[str, Any], family: GgufFamily) -> Any:
     """A tensor (or LoRA's B) in float32 as llama.cpp reads it, as numpy."""
     if family.norm_shift and name.endswith("norm.weight"):
         tensor = tensor + family.norm_shift
@@ -167,10 +182,3 @@ def _gguf_name(names: Any, name: str, folder: Path) -> str:
     if found is None:
         raise InputError(f"llama.cpp has no tensor for {name}", where=str(folder), fix="export --to merged")
     return str(found)
-
-
-def _finish(writer: Any) -> None:
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()

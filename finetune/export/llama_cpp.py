@@ -1,18 +1,26 @@
 """llama.cpp as a server on this machine's loopback, from the package xllamacpp (the extra `llama`)."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-from eval.endpoint.client import error_text, post_json
+from eval.endpoint.client import KEY, error_text, post_json
 from tooltune.errors import InputError, JobFailed
 
+WARNINGS = 2
+"""llama.cpp's level of messages."""
 
-def library() -> Any:
+
+def library(otherwise: str = "; or --no-proof") -> Any:
     """The package.
+
+    Args:
+        otherwise: what can be done without it, for the error.
 
     Raises:
         InputError: it is not installed.
@@ -21,18 +29,44 @@ def library() -> Any:
         import xllamacpp
     except ModuleNotFoundError:
         raise InputError(
-            "llama.cpp is not installed", where="xllamacpp", fix='pip install -e ".[llama]"; or --no-proof'
+            "llama.cpp is not installed", where="xllamacpp", fix=f'pip install -e ".[llama]"{otherwise}'
         ) from None
     return xllamacpp
 
 
+@dataclass(frozen=True)
+class Listen:
+    """Where a server listens, and to how many.
+
+    Attributes:
+        port: 0 for any that is free.
+        name: what it calls its model.
+        parallel: requests that are answered side by side.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    name: str = "model"
+    parallel: int = 1
+
+
 @contextmanager
-def serving(model: Path, *, lora: Path | None = None, context: int) -> Iterator[str]:
-    """Load a GGUF and answer on a free port of the loopback until the block ends; yields the address.
+def serving(
+    model: Path,
+    *,
+    lora: Path | None = None,
+    context: int,
+    listen: Listen = Listen(),
+) -> Iterator[str]:
+    """Load a GGUF and answer until the block ends, greedily unless a request says otherwise; yields the address.
+
+    Thinking is off, as in training (`data.template.apply`). The environment variable `KEY` sets a key to ask for. No
+    page of a browser is answered, for the one that asks may be anybody's.
 
     Args:
         lora: an adapter's GGUF, applied to the model.
         context: tokens of a prompt and its answer.
+        listen: a free port of the loopback when left out.
 
     Raises:
         InputError: xllamacpp is not installed.
@@ -41,8 +75,14 @@ def serving(model: Path, *, lora: Path | None = None, context: int) -> Iterator[
     xllamacpp = library()
     settings = xllamacpp.CommonParams()
     settings.model.path = str(model)
-    settings.n_ctx, settings.n_parallel = context, 1
-    settings.use_jinja, settings.warmup, settings.port = True, False, 0
+    settings.n_ctx, settings.n_parallel = context * listen.parallel, listen.parallel
+    settings.hostnames, settings.port, settings.model_alias = [listen.host], listen.port, {listen.name}
+    settings.use_jinja, settings.warmup, settings.ui, settings.endpoint_slots = True, False, False, False
+    settings.enable_reasoning, settings.sampling.temp = 0, 0.0
+    settings.cors_origins, settings.cors_origins_explicit = "", True
+    settings.verbosity = WARNINGS
+    if key := os.environ.get(KEY):
+        settings.api_keys = [key]
     if lora:
         settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(lora), 1.0)]
     try:

@@ -26,6 +26,7 @@ def write_merged(base: Base, adapter: Adapter, folder: Path, dtype: str = "bfloa
     for file, tensors in groupby(merged_tensors(base, adapter), key=lambda found: found[0]):
         shard = {name: tensor.to(kind).contiguous() for _, name, tensor in tensors}
         save_file(shard, folder / file, metadata={"format": "pt"})
+        (folder / file).chmod(0o644)  # safetensors lets only the owner read it, and a server may be someone else
     if (base.folder / INDEX).is_file():
         shutil.copyfile(base.folder / INDEX, folder / INDEX)
     config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))

@@ -11,6 +11,8 @@ from data.render import render_prompt
 from data.template import Template
 from eval.endpoint.answers import request
 from finetune.export.llama_cpp import post
+from finetune.export.ollama import as_ollama
+from finetune.export.vllm import as_vllm
 
 Prompt = Callable[[Record], list[int]]
 """The token ids that a target makes of a record's turns and tools."""
@@ -68,10 +70,10 @@ def llama_cpp_prompt(url: str) -> Prompt:
 
 
 def transformers_prompt(folder: Path) -> Prompt:
-    """What vLLM and plain transformers build from a folder's tokenizer and chat template."""
+    """What transformers, and vLLM through it, build from a folder's tokenizer and chat template."""
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
 
     def prompt(record: Record) -> list[int]:
         asked = request(record)
@@ -84,6 +86,11 @@ def transformers_prompt(folder: Path) -> Prompt:
         return list(ids)
 
     return prompt
+
+
+def as_sent(to: str) -> Callable[[Record], Record]:
+    """What a target makes of a record before its chat template sees it."""
+    return {"ollama": as_ollama, "vllm": as_vllm}.get(to, lambda record: record)
 
 
 def _difference(row: str, tokenizer: Any, trained: list[int], found: list[int]) -> Difference:

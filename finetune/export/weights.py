@@ -19,7 +19,7 @@ INDEX = "model.safetensors.index.json"
 
 
 @dataclass(frozen=True)
-class Lora:
+class LoraMatrices:
     """An adapter's two matrices for one linear module: its product has the module's shape (out, in)."""
 
     a: Any  # (r, in), float32
@@ -69,7 +69,12 @@ class Adapter:
         alpha, r = self.settings["lora_alpha"], self.settings["r"]
         return float(alpha / (r**0.5 if self.settings.get("use_rslora") else r))
 
-    def modules(self) -> dict[str, Lora]:
+    @property
+    def size(self) -> int:
+        """Bytes of its weights."""
+        return (self.folder / "adapter_model.safetensors").stat().st_size
+
+    def modules(self) -> dict[str, LoraMatrices]:
         """Its matrices, by the name of the base model's tensor that they change (`model.layers.0.….weight`)."""
         from safetensors.torch import load_file
 
@@ -77,7 +82,7 @@ class Adapter:
         start = "base_model.model."
         names = sorted(name.removesuffix(".lora_A.weight") for name in tensors if name.endswith(".lora_A.weight"))
         return {
-            f"{name.removeprefix(start)}.weight": Lora(
+            f"{name.removeprefix(start)}.weight": LoraMatrices(
                 tensors[f"{name}.lora_A.weight"].float(), tensors[f"{name}.lora_B.weight"].float(), self.scale
             )
             for name in names
@@ -120,6 +125,17 @@ class Base:
     def size(self) -> int:
         """Bytes of all weights."""
         return sum((self.folder / name).stat().st_size for name in self.files)
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each tensor, in the order of `merged_tensors`."""
+        from safetensors import safe_open
+
+        found: dict[str, tuple[int, ...]] = {}
+        for file, names in self.files.items():
+            with safe_open(self.folder / file, framework="pt") as f:
+                found |= {name: tuple(f.get_slice(name).get_shape()) for name in names}
+        return found
 
 
 def merged_tensors(base: Base, adapter: Adapter) -> Iterator[tuple[str, str, Any]]:

@@ -1,12 +1,12 @@
 """`python -m finetune preview`: rows as they are trained; `python -m finetune explain`: one row of a run's losses."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from finetune.arguments import config_from
-from tooltune.cli import DEBUG, Debug, Lang, errors_as_lines
+from tooltune.cli import DEBUG, BaseModel, Debug, Lang, TerminalLang, errors_as_lines
 
 
 def preview_command(
@@ -15,30 +15,33 @@ def preview_command(
     ] = None,
     rows: Annotated[int, typer.Option(min=1, help="rows to show, spread over the training split")] = 4,
     html: Annotated[Path | None, typer.Option(help="write a page instead of printing")] = None,
+    lang: TerminalLang = None,
     debug: Debug = DEBUG,
 ) -> None:
     """Show rows as the model sees them, each token coloured by what it is to the loss."""
     with errors_as_lines(debug):
-        from rich.console import Console
-
         from data.load import evenly_spaced
         from finetune.inspect.preview import show, to_html, to_terminal
+        from finetune.inspect.words import say
         from finetune.rows import describe_rows, prepare, read_rows
+        from tooltune.console import Terminal
         from tooltune.files import writable
+        from tooltune.words import system_language
 
         if html:
             writable(html)
+        language = lang or system_language()
         _, config = config_from(arguments, typer.echo)
-        facts: list[str] = []
+        facts: list[Any] = []
         prepared = prepare(config, read_rows(config), facts.append)
         for name, rendered in (("train", prepared.train), ("validation", prepared.validation)):
             facts.append(describe_rows(name, rendered, config.data.max_length))
         shown = [show(example, prepared.tokenizer) for example in evenly_spaced(prepared.train.examples, rows)]
         if html:
             to_html(shown, facts, html)
-            typer.echo(f"Written: {html}")
+            typer.echo(say("written", path=html).text(language))
         else:
-            to_terminal(shown, facts, Console(highlight=False))
+            to_terminal(shown, facts, Terminal(), language)
 
 
 def explain_command(
@@ -46,6 +49,7 @@ def explain_command(
     row: Annotated[str | None, typer.Option(help="the row's id; the first of the split when left out")] = None,
     adapter: Annotated[str, typer.Option(help="best, last, or base (the model before training)")] = "best",
     split: Annotated[str, typer.Option(help="validation, train or test")] = "validation",
+    model: BaseModel = None,
     html: Annotated[Path | None, typer.Option(help="write a page instead of printing")] = None,
     lang: Lang = "ko",
     debug: Debug = DEBUG,
@@ -65,8 +69,8 @@ def explain_command(
         folder = find_run(run)
         subject = read_subject(folder, row, adapter=adapter, split=split)
         with quiet(folder / "log.txt") as console:
-            model = load_weights(subject, console.print)
-            explained = explain(model, subject.tokenizer, subject.example)
+            weights = load_weights(subject, console.print, model)
+            explained = explain(weights, subject.tokenizer, subject.example)
             if html:
                 to_html(explained, subject, html, lang=lang)
                 console.print(f"Written: {html}")

@@ -6,14 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from data.render import Role
 from finetune.inspect.explained import Explained, TokenPart
 from finetune.inspect.subject import Subject
+from finetune.inspect.words import WORDS, say
 from tooltune.files import atomic_write
-from tooltune.page import read_words, render, sentence
+from tooltune.page import render
 from tooltune.page.text import visible
+from tooltune.words import read_words
 
 HERE = Path(__file__).parent
 HEAT = (0.9, 0.7, 0.5, 0.25, 0.05)
@@ -29,7 +29,7 @@ def to_html(explained: Explained, subject: Subject, path: Path, *, lang: str = "
     """Write the page; every text of the data and the model is escaped, and no script but the page's own can run."""
     data = {
         "parts": [_data(part) for part in explained.parts],
-        "words": {key: both for key, both in _words().items() if key.startswith(SCRIPT_WORDS)},
+        "words": {key: both for key, both in read_words(WORDS).items() if key.startswith(SCRIPT_WORDS)},
     }
     page = render(
         HERE,
@@ -47,11 +47,6 @@ def to_html(explained: Explained, subject: Subject, path: Path, *, lang: str = "
     )
     with atomic_write(path) as f:
         f.write(page)
-
-
-def say(key: str, **values: Any) -> Markup:
-    """A sentence in both languages; `values` are escaped."""
-    return sentence(_words()[key], values)
 
 
 def _data(part: TokenPart) -> dict[str, Any]:
@@ -94,7 +89,3 @@ def _line(text: Any) -> str:
 
 def _probability(p: float) -> str:
     return "< 0.01%" if p < 0.0001 else f"{p:.2%}"
-
-
-def _words() -> dict[str, list[str]]:
-    return read_words(HERE / "words.yaml")

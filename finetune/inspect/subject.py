@@ -9,10 +9,12 @@ from data.load import row_of, rows_of
 from data.render import Example, render
 from data.splits import read_splits
 from data.template import Template
+from eval.trained import base_folder
 from finetune.diagnose import best_row
 from finetune.history import read_history
 from tooltune.errors import InputError
-from tooltune.pretrained import load_tokenizer, resolve
+from tooltune.pretrained import load_tokenizer
+from tooltune.run import Run, read_config, read_manifest
 
 Say = Callable[[str], None]
 
@@ -67,15 +69,17 @@ def read_subject(run: Path, row: str | None = None, *, adapter: str = "best", sp
     return Subject(run, adapter, split, render(record, tokenizer, template), tokenizer, evaluation)
 
 
-def load_weights(subject: Subject, say: Say) -> Any:
-    """The subject's model in evaluation mode, in the precision that the run evaluated in."""
+def load_weights(subject: Subject, say: Say, model_name: str | None = None) -> Any:
+    """The subject's model in evaluation mode, in the precision that the run evaluated in.
+
+    Args:
+        model_name: where the run's base model is now; None: where it was.
+    """
     from eval.load import add_adapter, load_model
     from finetune.device import detect
 
-    history = read_history(subject.run)
-    base = resolve(history.config.model.name, say)
-    device = detect().kind
-    model = load_model(
-        base, dtype=history.manifest["precision"], load_in_4bit=history.config.model.load_in_4bit, device=device
-    )
+    moved = [f"model.name={model_name}"] if model_name else None
+    run = Run(subject.run, read_config(subject.run, moved), read_manifest(subject.run))
+    device, base = detect().kind, base_folder(run, say)
+    model = load_model(base, dtype=run.manifest["precision"], load_in_4bit=run.config.model.load_in_4bit, device=device)
     return model if subject.adapter == "base" else add_adapter(model, subject.run / subject.adapter, device=device)

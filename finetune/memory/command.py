@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from finetune.arguments import named
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from finetune.words import phrase
+from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines
 from tooltune.errors import InputError
+from tooltune.words import Language, system_language
 
 if TYPE_CHECKING:
     from finetune.device import Device
@@ -36,6 +38,7 @@ class PlanOptions:
     labelled: float
     turing: bool
     json: bool
+    lang: Language
 
 
 def plan(
@@ -55,6 +58,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="for scripts; sizes in bytes")] = False,
     every: Annotated[bool, typer.Option("--all", help="training, evaluation and export of every preset")] = False,
     docs: Annotated[bool, typer.Option("--docs", help="write docs/memory.md and the presets' memory tables")] = False,
+    lang: TerminalLang = None,
     debug: Debug = DEBUG,
 ) -> None:
     """Say whether a run fits a GPU: every term, the peak, the verdict, and what to change; with data.train=FILE, what
@@ -73,7 +77,11 @@ def plan(
             _all(turing, as_json)
             return
         source, overrides = named(arguments)
-        _plan(source or "6gb", overrides, PlanOptions(budget, fit, table, labelled, turing, as_json))
+        _plan(
+            source or "6gb",
+            overrides,
+            PlanOptions(budget, fit, table, labelled, turing, as_json, lang or system_language()),
+        )
 
 
 def _refuse(option: str, given: list[str]) -> None:
@@ -182,12 +190,11 @@ def _rows(
 
 
 def _all(turing: bool, as_json: bool) -> None:
-    from rich.console import Console
-
     from finetune.memory import show
     from finetune.memory.installed_card import find_card
     from finetune.memory.overheads import assumed
     from finetune.memory.stages import every_preset
+    from tooltune.console import Terminal
 
     card = find_card()
     found = every_preset(turing=turing or bool(card and card.turing), calibration=assumed())
@@ -197,7 +204,7 @@ def _all(turing: bool, as_json: bool) -> None:
         }
         typer.echo(json.dumps(listed, indent=1))
     else:
-        show.print_presets(Console(highlight=False), found)
+        show.print_presets(Terminal(markup=True), found)
 
 
 def _json(answer: PlanAnswer, options: PlanOptions) -> dict[str, Any]:
@@ -231,13 +238,14 @@ def _rows_json(answer: PlanAnswer) -> dict[str, Any]:
 
 
 def _print(answer: PlanAnswer, options: PlanOptions) -> None:
-    from rich.console import Console
+    from rich.markup import escape
 
     from finetune.memory import show
     from finetune.memory.advice import advise
     from finetune.memory.fit import find_fit, grid
+    from tooltune.console import Terminal
 
-    console = Console(highlight=False)
+    console = Terminal(markup=True)
     budget, first = answer.budget, answer.plans[0]
     if _on_cpu(answer.source):
         console.print(
@@ -246,8 +254,9 @@ def _print(answer: PlanAnswer, options: PlanOptions) -> None:
         )
     s = first.setup
     console.print(
-        f"[bold]{answer.model}[/bold], {'4' if s.four_bit else '16'}-bit, LoRA r {s.r}; micro-batch {s.micro_batch} × "
-        f"{s.length:,} tokens × accumulation {s.accumulation} [dim](shape: {answer.origin})[/dim]"
+        f"[bold]{escape(answer.model)}[/bold], {'4' if s.four_bit else '16'}-bit, LoRA r {s.r}; "
+        f"micro-batch {s.micro_batch} × {s.length:,} tokens × accumulation {s.accumulation} "
+        f"[dim](shape: {escape(answer.origin)})[/dim]"
     )
     if not answer.card and not s.turing:
         console.print("This machine has no NVIDIA card: an RTX 30 or newer is assumed (bfloat16); older ones: --turing")
@@ -255,16 +264,18 @@ def _print(answer: PlanAnswer, options: PlanOptions) -> None:
     if answer.rows and answer.rows_plan:
         show.print_rows(console, answer.rows, answer.rows_plan, budget, packed=not answer.padded)
     else:
-        console.print(f"[dim]What your rows share: {answer.unread}[/dim]")
+        console.print(f"[dim]What your rows share: {escape(answer.unread)}[/dim]")
     if options.table:
         show.print_grid(console, grid(s, first.calibration), budget)
     elif options.fit:
         show.print_fit(console, find_fit(s, budget, first.calibration), s, budget)
     else:
-        show.print_plan(console, answer.plans, answer.stages, budget, advise(first, budget))
+        show.print_plan(console, answer.plans, answer.stages, budget, advise(first, budget), options.lang)
         show.print_runs(console, answer.runs)
         for line in answer.left_out:
             console.print(line, markup=False, style="dim", soft_wrap=True)
     if answer.card:
-        free = f"{show.amount(answer.card.free)} free of {show.amount(answer.card.total)}"
-        console.print(f"This machine: {answer.card.name}, {free}: {first.verdict(answer.card.free)}.")
+        free = phrase("plan.free", free=show.amount(answer.card.free), total=show.amount(answer.card.total))
+        verdict = phrase(f"verdict.{first.verdict(answer.card.free)}")
+        said = phrase("plan.machine", card=answer.card.name, free=free, verdict=verdict)
+        console.print(said.text(options.lang), markup=False)

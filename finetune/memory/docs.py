@@ -109,9 +109,11 @@ def preset_table(name: str) -> str:
 
 def page() -> str:
     """The whole page."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
 
-    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
+    # Markdown of this project's own template and figures: nothing in it is HTML.
+    template = SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True, autoescape=False)
     t4_summary, t4 = _against_t4()
     return template.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
         cards=_cards(),

@@ -5,7 +5,7 @@ N tokens in the micro-batch, n of them labelled, vocabulary V, width H.
 
 import os
 
-from finetune.memory.activations import dequantised, kept
+from finetune.memory.activations import kept
 from finetune.memory.setup import Setup
 
 TILE = 16_384
@@ -93,9 +93,3 @@ def own_block(s: Setup, rows: int) -> int:
     """What this project's head makes of `rows` labelled tokens, at most 1,024 at once: 4H for a row's gradient, and
     17 + 2e for each of 4,096 words: the logits and their exponentials, in float32 and before and after."""
     return min(OWN_ROWS, rows) * ((17 + 2 * s.element) * min(OWN_PART, s.shape.vocab) + 4 * s.shape.hidden)
-
-
-def head_hump(s: Setup) -> int:
-    """Everything dynamic at the moment of the loss. Unsloth's scratch matrix, once there, stays."""
-    scratch = dequantised(s) if s.engine == "unsloth" else 0
-    return held(s) + loss(s) + scratch

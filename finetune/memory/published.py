@@ -11,7 +11,7 @@ from finetune.memory.plan import make_plan
 from finetune.memory.setup import Setup
 from finetune.memory.shapes import KNOWN, LINEARS, Shape
 
-T4_FILE = Path(__file__).resolve().parents[2] / "tests" / "finetune" / "memory" / "t4_measured.json"
+T4_FILE = Path(__file__).with_name("t4_measured.json")
 ATTENTION = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 

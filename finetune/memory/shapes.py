@@ -10,6 +10,7 @@ from typing import Any
 
 from tooltune.embedded import embedded
 from tooltune.errors import InputError
+from tooltune.files import user_path
 
 WHOLE = "give the folder that save_pretrained wrote, or only its config.json"
 LINEAR_ATTENTION = ("linear_num_key_heads", "linear_num_value_heads", "linear_key_head_dim", "linear_value_head_dim")
@@ -206,7 +207,7 @@ def shape_of(name: str) -> tuple[Shape, str]:
     """
     if model := embedded(name):
         name = model.folder  # as the table knows it
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if folder.is_dir():
         return read_config(folder / "config.json"), str(folder / "config.json")
     cached = cached_config(name)

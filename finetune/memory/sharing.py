@@ -15,6 +15,7 @@ from finetune.shared_prefix import kin, lead
 from tooltune.config import Config
 from tooltune.embedded import converted, embedded
 from tooltune.embedded.table import GEMMA3, SMOLLM2
+from tooltune.files import user_path
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def find_tokenizer(name: str) -> tuple[Path, bool] | None:
     if model := embedded(name):
         own = converted(model)
     else:
-        folder, config = Path(name).expanduser(), cached_config(name)
+        folder, config = user_path(name), cached_config(name)
         own = folder if folder.is_dir() else config.parent if config else None
     if own and any(own.glob("tokenizer*.json")):
         return own, True

@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from finetune.memory.advice import Advice
@@ -15,15 +16,12 @@ from finetune.memory.plan import Plan
 from finetune.memory.setup import ENGINES, Setup
 from finetune.memory.sharing import Rows
 from finetune.memory.stages import Stage
+from finetune.words import phrase
+from tooltune.words import Language
 
 LAST = 5
 """Finished runs that are shown."""
 COLOURS = {"fits": "green", "tight": "yellow", "does not fit": "red"}
-MEANING = {
-    "fits": "room for the allocator's waste and the CUDA context is counted in",
-    "tight": "it will probably run, but the allocator's waste may push it over",
-    "does not fit": "even the expected figure is over the budget",
-}
 
 
 def amount(size: float) -> str:
@@ -33,16 +31,23 @@ def amount(size: float) -> str:
     return f"{size / MIB:.0f} MiB" if size >= MIB / 2 else ("0" if not size else "< 1 MiB")
 
 
-def print_plan(console: Console, plans: list[Plan], stages: list[Stage], budget: float, advice: list[Advice]) -> None:
+def print_verdict(console: Console, plan: Plan, budget: float, lang: Language) -> None:
+    """Whether it fits, what that counts in, and when the most memory is taken."""
+    result = plan.verdict(budget)
+    sizes = {"budget": amount(budget), "gate": amount(plan.gate), "expected": amount(plan.expected)}
+    verdict = f"[{COLOURS[result]}][bold]{phrase(f'plan.{result}').text(lang)}[/bold][/]"
+    console.print(f"\n{verdict} {phrase('plan.sizes', **sizes).text(lang)}")
+    meaning = phrase("plan.highest", meaning=phrase(f"plan.{result}.means"), phase=phrase(f"phase.{plan.peak}"))
+    console.print(f"[dim]{meaning.text(lang)}[/dim]\n")
+
+
+def print_plan(
+    console: Console, plans: list[Plan], stages: list[Stage], budget: float, advice: list[Advice], lang: Language
+) -> None:
     """Print the chosen engine's verdict, the engines and the stages against the budget, every term, the phases, and the
     advice."""
     chosen = plans[0]
-    result = chosen.verdict(budget)
-    console.print(
-        f"\n[{COLOURS[result]}][bold]{result.upper()}[/bold][/] in {amount(budget)}: must be free "
-        f"[bold]{amount(chosen.gate)}[/bold], expected in use {amount(chosen.expected)}"
-    )
-    console.print(f"[dim]{MEANING[result]}; highest in: {chosen.peak}[/dim]\n")
+    print_verdict(console, chosen, budget, lang)
     _print_engines(console, plans, budget)
     _print_stages(console, stages, budget)
     _print_terms(console, plans)
@@ -63,7 +68,7 @@ def print_plan(console: Console, plans: list[Plan], stages: list[Stage], budget:
     )
     if not calibrated and chosen.calibration != UNCALIBRATED:
         console.print(f"[dim]{_STOCK}[/dim]")
-    _print_advice(console, advice, result)
+    _print_advice(console, advice, chosen.verdict(budget))
 
 
 _UNSEEN = "context and allocator are assumed until a run on this card has finished."
@@ -178,7 +183,7 @@ def print_runs(console: Console, runs: list[Finished]) -> None:
     for run in runs[-LAST:]:
         sizes = [run.planned, run.allocated, run.reserved, run.expected]
         planned, allocated, reserved, expected = (f"{size:.2f} GiB" for size in sizes)
-        table.add_row(run.name, planned, allocated, f"{run.error:+.1%}", reserved, expected)
+        table.add_row(escape(run.name), planned, allocated, f"{run.error:+.1%}", reserved, expected)
     console.print(table)
 
 
@@ -201,7 +206,8 @@ def print_rows(console: Console, rows: Rows, plan: Plan, budget: float, *, packe
         soft_wrap=True,
     )
     if not rows.own:
-        console.print(f"[dim]In tokens of {rows.tokenizer.name}: the model's tokenizer is not on this machine[/dim]")
+        whose = escape(rows.tokenizer.name)
+        console.print(f"[dim]In tokens of {whose}: the model's tokenizer is not on this machine[/dim]")
     verdict = plan.verdict(budget)
     console.print(
         f"With these rows (longest {rows.longest:,} tokens, {rows.labelled:.0%} of the computed ones trained on): must "

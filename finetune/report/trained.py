@@ -7,7 +7,7 @@ from finetune.history import History
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingTime:
     """The time that a finished run's training took.
 
     Attributes:
@@ -57,7 +57,7 @@ def pace(history: History) -> Pace | None:
     return Pace(tokens, supervised, mfu, hfu or None)
 
 
-def trained(history: History) -> Trained | None:
+def trained(history: History) -> TrainingTime | None:
     """What is known of it; None while the run goes on, or where its log lacks what it takes."""
     end = history.end or {}
     clock = [end.get(key) for key in ("train_runtime", "train_samples_per_second", "epoch")]
@@ -66,9 +66,9 @@ def trained(history: History) -> Trained | None:
     runtime, speed, epochs = map(float, clock)  # type: ignore[arg-type]
     rows = epochs * history.manifest["rows"]["train"]
     if runtime * speed > 0.99 * rows:  # the trainer's rows are those since the last resumption
-        return Trained(runtime, speed, parts=False)
+        return TrainingTime(runtime, speed, parts=False)
     seconds = _step_seconds(history)
-    return Trained(seconds, round(rows / seconds, 3), parts=True) if seconds else None
+    return TrainingTime(seconds, round(rows / seconds, 3), parts=True) if seconds else None
 
 
 def _step_seconds(history: History) -> float | None:

@@ -84,7 +84,7 @@ def job(tmp_path: Path) -> WorkerJob:
 
 
 def measured(job: WorkerJob, arms: dict[str, Any], *, repeats: int, shapes: int = 1) -> TrainResult:
-    result: Any = {"complete": False, "shapes": [], "valid": True, "verdict": ""}
+    result: Any = {"kind": "train", "device": {"kind": "cpu"}, "complete": False, "shapes": [], "valid": True}
     quiet = Console(file=(job.work / "said").open("w", encoding="utf-8"))
     measure_all(job, arms, SHAPES[:shapes], repeats, result, job.work / "result.json", quiet)
     assert result == written(job)
@@ -107,7 +107,7 @@ def test_repeats_are_interleaved(job: WorkerJob) -> None:
         assert [[run["repeat"] for run in arm["runs"]] for arm in shape["arms"]] == [[0, 1, 2], [0, 1, 2]]
         assert shape["speedup"] == [{"arm": "fast", "against": "slow", "ratio": 2.0, "low": 2.0, "high": 2.0}]
         assert shape["parity"][0]["passed"] and shape["parity"][0]["steps"] == 20
-    assert "fast 2.00 times the samples a second of slow" in result["verdict"]
+    assert "fast trains 2.00× as fast as slow" in result["verdict"]
 
 
 def test_a_reference_is_measured_and_measured_against(job: WorkerJob) -> None:
@@ -131,7 +131,7 @@ def test_an_arm_that_ends_badly_is_reported_and_the_others_run(job: WorkerJob) -
     assert rows["absent"] == rows["absent"] | {"status": "skipped", "reason": "needs a GPU: it is made for one"}
     assert [len(rows[name]["runs"]) for name in ("slow", "fast")] == [2, 2]
     assert [s["arm"] for s in result["shapes"][0]["speedup"]] == ["fast"]
-    assert "greedy on 1x64: out of memory" in result["verdict"]
+    assert "greedy (1 × 64): out of memory" in result["verdict"]
 
 
 def test_a_hung_arm_is_ended_and_reported(job: WorkerJob) -> None:
@@ -149,5 +149,5 @@ def test_ctrl_c_keeps_what_was_measured(job: WorkerJob) -> None:
     assert rows["slow"]["status"] == "ok" and rows["slow"]["summary"]["samples_per_second"]["median"] == 1.0
     assert rows["interrupt"]["status"] == "interrupted"
     assert (rows["fast"]["status"], rows["fast"]["reason"]) == ("skipped", "not reached")
-    assert not result["complete"] and result["verdict"].startswith("interrupted")
+    assert not result["complete"] and result["verdict"].startswith("Interrupted.")
     assert not psutil.pid_exists(int((job.work / "pid").read_text())), "the worker is ended too"

@@ -65,7 +65,7 @@ def test_every_case_stands_beside_its_plan(tmp_path: Path, tiny_model: Path, com
         else:
             assert case["labelled"] == 0.25
             assert case["error"] == pytest.approx(case["planned_gib"] / 0.5 - 1, abs=2e-3)
-    assert "of 4 plans within 5% of the allocator" in result["verdict"]
+    assert "of 4 plans are within 5%" in result["verdict"]
 
 
 def test_the_budget_reaches_the_workers_and_the_plan_is_judged(

@@ -13,8 +13,9 @@ from rich.console import Console
 
 from benchmarks.recipe import RecipeOptions, arm_command, literal_config, notes, plain_config, preset_config, recipe
 from benchmarks.recipe_arm import Task
-from benchmarks.recipe_result import LITERAL, PLAIN, PRESET, explained
+from benchmarks.recipe_result import LITERAL, PLAIN, PRESET
 from benchmarks.report import table
+from benchmarks.report.verdict import told
 from tests.tiny import ROOT, TINY
 from tooltune.config import Config, load_config
 
@@ -176,6 +177,7 @@ def act(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     model.mkdir()
     for name in ("config.json", "tokenizer.json"):
         (model / name).write_text("{}", encoding="utf-8")  # never read
+    (model / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")  # without tensors
     config = load_config("cpu", [f"model.name={model}"])
     here = {"device": {"kind": "cpu", "name": "Processor"}, "environment": {}}
     monkeypatch.setattr("benchmarks.this_machine.machine", lambda: here)
@@ -198,17 +200,19 @@ def test_ratio_is_that_of_the_seconds_and_splits_into_factors(act: Any) -> None:
     factors = {"samples": 1.0, "tokens_per_sample": 5.0, "tokens_per_second": 2.0, "shared_prefix": 2.5}
     assert result["factors"] == factors
     assert (plain["seconds_with_setup"], preset["seconds_with_setup"]) == (42.0, 9.0)  # only the preset compiles
-    assert "10.0× sooner" in result["verdict"] and "at least" not in result["verdict"]
+    assert "10.00× sooner" in result["verdict"] and "at least" not in result["verdict"]
 
 
 def test_not_reached_is_at_least(act: Any) -> None:
     result = act("late")
     assert result["ratio"] == 10 and result["at_least"] and not result["arms"][0]["reached"]
-    assert "at least 10.0×" in result["verdict"] and result["factors"]["samples"] is None
+    assert "at least 10.00×" in result["verdict"] and result["factors"]["samples"] is None
     factors: Any = {"samples": None, "tokens_per_sample": 5.224, "tokens_per_second": 3.729, "shared_prefix": 1.0}
-    assert explained(factors) == "A sample has 5.22× fewer tokens, tokens go through 3.73× faster"
-    said = explained(factors | {"shared_prefix": 2.5})
-    assert said.endswith("3.73× faster (2.50× of it since a prefix that rows share is computed once)")
+    assert "A sample has 5.22 times fewer tokens, and tokens go through 3.73 times faster." in told(
+        result | {"factors": factors}
+    )
+    said = told(result | {"factors": factors | {"shared_prefix": 2.5}})
+    assert "3.73 times faster (2.50 times of it since a prefix that rows share is computed once)." in said
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")

@@ -176,7 +176,7 @@ def test_a_plan_that_was_wrong_is_said(reports: dict[str, Path]) -> None:
 def test_step_times_mark_the_warm_up_and_write_out_what_lies_beyond() -> None:
     (group,) = groups(report_results.train())
     losses, times = group.columns
-    assert [chart.title.key for chart in losses] == ["chart.losses", "chart.difference"]
+    assert [chart.title.both for chart in losses] == [words()["chart.losses"], words()["chart.difference"]]
     (steps,) = times
     (region,), (panel,) = steps.curve.regions, steps.curve.panels
     assert (region.start, region.end) == (1, 4.5) and len(panel.lines) == 6 and panel.top and panel.top < 17

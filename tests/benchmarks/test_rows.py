@@ -158,6 +158,7 @@ def act(tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     model.mkdir()
     for name in ("config.json", "tokenizer.json"):
         (model / name).write_text("{}", encoding="utf-8")  # never read
+    (model / "model.safetensors").write_bytes((2).to_bytes(8, "little") + b"{}")  # without tensors
     here = {"device": {"kind": "cpu", "name": "Processor", "memory_gib": 1.0}, "environment": {"packages": {}}}
     monkeypatch.setattr("benchmarks.this_machine.machine", lambda: here)
 

@@ -99,7 +99,7 @@ def test_sharing_prefixes_is_the_same_rows_and_losses_in_fewer_tokens(result: Tr
 def test_an_arm_that_differs_fails_the_gate(result: TrainResult) -> None:
     parity = {(p["arm"], p["against"]): p for p in result["shapes"][0]["parity"]}
     assert not parity["other", "hf-trainer"]["passed"] and parity["other", "hf-trainer"]["max_difference"] > 0.02
-    assert not result["valid"] and result["verdict"].startswith("invalid: other")
+    assert not result["valid"] and result["verdict"].startswith("Invalid: the losses differ")
 
 
 @pytest.mark.slow

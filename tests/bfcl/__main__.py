@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, Debug, errors_as_lines, new_app, start
 
 
 def bfcl(
@@ -47,8 +47,8 @@ def bfcl(
             )
 
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = new_app()
 app.command()(bfcl)
 
 if __name__ == "__main__":
-    app()
+    start(app, "python -m tests.bfcl")

@@ -11,7 +11,7 @@ from data.load import load_splits, stream_splits
 from data.splits import read_splits
 from data.stored import RecordWriter, StoredRecords
 from data.tools import with_visible_tools
-from tooltune.config import Data, load_config
+from tooltune.config import DataSection, load_config
 from tooltune.errors import InputError
 
 HERE = Path(__file__).parent / "formats"
@@ -37,7 +37,7 @@ def read_again(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return read
 
 
-def settings(train: Path, validation: Path | None = None, test: Path | None = None, **changes: object) -> Data:
+def settings(train: Path, validation: Path | None = None, test: Path | None = None, **changes: object) -> DataSection:
     given = {"train": train, "validation": validation, "test": test, **changes}
     return load_config("cpu").changed({f"data.{key}": value for key, value in given.items()}).data
 

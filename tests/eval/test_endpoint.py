@@ -1,13 +1,16 @@
 """A model behind a server: a small one on this machine answers as vLLM, a slow one, a broken one."""
 
+import copy
 import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from data.load import load_records
 from data.record import Record, tool_call
 from eval.cli import app
 from eval.endpoint.answers import read_message, request, wire
@@ -134,11 +137,67 @@ def test_the_servers_calls_and_the_raw_text_side_by_side(served, data):
     assert json.loads(compared.stdout)["exact_match"]["only_b"] == 1
 
 
+@pytest.mark.parametrize(
+    ("content", "attempted"),
+    [
+        ('<tool_call>\n{"name": "add_load", "arguments": {"node": 1}}\n</tool_call>', True),
+        ("[TOOL_CALLS] [", True),
+        ('{"name": "add_load", "arguments": {"node": 1}}', True),
+        ("<|tool_call_start|>[add_load(node=1)]<|tool_call_end|>", True),
+        ("Which node?", False),
+        ("The tag is `<tool_call>`.", False),
+        (None, False),
+    ],
+)
+def test_a_call_that_the_server_left_in_the_text_is_no_refusal(content, attempted):
+    parsed = read_message({"content": content})
+    assert (parsed.attempted, parsed.json_valid, parsed.format_ok) == (attempted, not attempted, not attempted)
+    assert parsed.calls == [] and parsed.problems == (["call_as_text"] if attempted else [])
+
+
+def test_calls_as_text_are_told_with_the_way_out(served, data):
+    text = '<tool_call>{"name": "add_load", "arguments": {"node": 0}}</tool_call>'
+    served.reply = lambda body: completion({"content": text})
+    done, out = run(served, data, "--limit", 3)
+    said = " ".join(done.stdout.split())
+    assert done.exit_code == 0 and "3 answers hold a call as text" in said and "pass --raw" in said
+    assert rates(out / "server.json") == 0
+
+
 def test_without_raw_there_is_one_request_a_row_and_json_on_request(served, data):
     done, out = run(served, data, "--json", "--limit", 3)
     found = json.loads(done.stdout)
     assert list(found) == ["server"] and found["server"]["n"] == 3 == len(served.bodies)
     assert not (out / "raw.json").exists()
+
+
+def test_a_domain_carries_the_calls_out(served, tmp_path):
+    rows = Path(__file__).parents[2] / "examples" / "thermostat.jsonl"
+    gold = {record.messages[-2]["content"]: record.gold for record in load_records(rows)}
+
+    def in_fahrenheit(body):
+        """Gold's calls, temperatures in another unit: another argument, the same state."""
+        calls = copy.deepcopy(gold[body["messages"][-1]["content"]])
+        for call in calls:
+            if call["name"] == "set_temperature" and call["arguments"].get("unit", "C") == "C":
+                call["arguments"] |= {"degrees": call["arguments"]["degrees"] * 1.8 + 32, "unit": "F"}
+        made = [
+            {"id": "x", "type": "function", "function": c | {"arguments": json.dumps(c["arguments"])}} for c in calls
+        ]
+        return completion({"content": None, "tool_calls": made}, "tool_calls")
+
+    served.reply = in_fahrenheit
+    options = ["--url", served.url, "--model", "m", "--data", str(rows), "--out", str(tmp_path / "out"), "--json"]
+    done = CliRunner().invoke(app, ["endpoint", *options, "--domain", "examples.thermostat:Thermostat"])
+    found = json.loads(done.stdout)["server"]
+    assert found["execution"]["strict"]["value"] == 1 > found["headline"]["exact_match"]["value"]
+
+
+@pytest.mark.parametrize("name", ["nowhere", "no_such_module:Domain", "examples.thermostat:TOOLS"])
+def test_a_domain_that_is_none_is_told_before_anything_is_asked(served, data, name):
+    done, out = run(served, data, "--domain", name)
+    assert done.exit_code == 2 and done.stderr.startswith("error: --domain: ") and repr(name) in done.stderr
+    assert not served.bodies and not out.exists()
 
 
 def test_a_killed_run_goes_on_where_it_stopped(served, data):

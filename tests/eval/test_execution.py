@@ -167,6 +167,8 @@ def test_the_terminal_shows_one_line():
         *("Execution", "Accuracy", "(2", "rows)", "25.0%", "(10.0–90.0)", "50.0%", "(10.0–90.0)")
     ]
     assert not any("Execution" in line for line in lines(headline_table(metrics | {"execution": None})))
+    korean = " ".join(lines(headline_table(metrics | {"execution": ran}, "ko")))
+    assert "실행 정확도 (2문항)" in korean and "호출이 필요한 문항" in korean and "25.0%" in korean
 
 
 def lines(table):

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from eval.formats import families
+from eval.formats.probe import written_calls
 from eval.outputs import read_outputs
 from eval.parse import detect_family, parse_tool_calls
-from eval.scoring import Sample, score_sample
+from eval.scoring import Sample, score, score_sample
 
 CASES = Path(__file__).parent / "cases"
 FIELDS = ("expected_calls", "attempted", "json_valid", "format_ok", "truncated")
@@ -119,6 +120,35 @@ WRITTEN = {
 }
 
 
+@pytest.mark.parametrize(
+    ("arguments", "made"),
+    [
+        ('"{\\"x\\": 1}"', [{"x": 1}]),
+        ('"{}"', [{}]),
+        ("\"{'x': 1}\"", []),
+        ('"x"', []),
+    ],
+)
+def test_arguments_as_text_are_read_once_in_a_function_tag(arguments: str, made: list[Any]) -> None:
+    """Rule 5, where the template writes one object: some write what they are given through tojson."""
+    parsed = parse_tool_calls(f"<function=f>{arguments}</function>", "llama3_function")
+    assert [call.arguments for call in parsed.calls] == made
+    assert parsed.attempted and not parsed.format_ok and not parsed.truncated
+
+
+def test_what_a_template_writes_begins_with_its_tag() -> None:
+    """A generation prompt that goes on with a tag of its own shares the first letters with the call."""
+    template = (
+        "{% for m in messages %}{% if m.tool_calls %}{% for c in m.tool_calls %}"
+        '<function name="{{ c.function.name }}">{% for k, v in c.function.arguments.items() %}'
+        '<param name="{{ k }}">{{ v }}</param>{% endfor %}</function>{% endfor %}{% else %}{{ m.content }}{% endif %}'
+        "{% endfor %}{% if add_generation_prompt %}<think>\n\n</think>{% endif %}"
+    )
+    written = [text for _, text in written_calls(template)]
+    assert written and all(text.startswith("<function name=") for text in written)
+    assert detect_family(template) == "minicpm5"
+
+
 @pytest.mark.parametrize("case", WRITTEN)
 def test_what_a_template_writes_decides_its_family(case: str) -> None:
     family, template = WRITTEN[case]
@@ -147,6 +177,12 @@ def test_a_tool_that_declares_no_parameters_has_no_unknown_argument() -> None:
         tool = {"type": "function", "function": {"name": "lamp", "description": "x", **parameters}}
         verdict = score_sample(Sample("s", gold, [tool], output), parse_tool_calls(output, tools=[tool]))
         assert verdict.strict.exact_match and verdict.unknown_arguments == unknown
+
+
+def test_a_right_call_of_a_tool_without_declared_parameters_is_no_hallucination() -> None:
+    path = CASES.parents[1] / "fixtures" / "cases" / "rows" / "score-right-call-is-hallucination.jsonl"
+    headline = score(read_outputs(path))["headline"]
+    assert headline["exact_match"]["value"] == 1 and headline["hallucination_rate"]["value"] == 0
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,7 @@ def test_rows_with_a_call_and_rows_without_stand_apart(report, records, outputs,
     assert text.count(f">{words()['balanced'][1]}<") == 1
     assert f'<p class="big">{100 * balanced["value"]:.1f}%</p>' in text
     assert f'{called["count"]}<span class="faint"> / 200</span>' in text and "None" not in text
+    assert all(words()[f"slices.{key}"][1] in text for key in ("must_call_exact", "abstention", "balanced"))
     counts = {"due": 200, "called": called["count"], "none_due": 50, "silent": silent["count"]}
     shares = {"called_value": f"{100 * called['value']:.1f}%", "silent_value": f"{100 * silent['value']:.1f}%"}
     assert words()["verdict.kinds"][1].format(**counts, **shares) in text

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,21 @@ def test_limited_evaluation_leaves_the_whole_one_as_it_was(evaluated: Path) -> N
     _, all_of_it = evaluated_here(evaluated / "runs" / "run", split="validation", base=False, limit=8)
     assert all_of_it["rows"] == {"scored": 8, "of": 8}
     assert sorted(path.name for path in folder.iterdir()) == ["validation", "validation-limit-2"]
+
+
+@pytest.mark.slow
+def test_constrained_evaluation_has_its_own_folder(evaluated: Path) -> None:
+    if not find_spec("xgrammar"):
+        said = evaluate(evaluated, "run", "--split", "validation", "--constrained", expect=2)
+        assert "xgrammar is not installed" in said and ".[constrained]" in said
+        return
+    folder = evaluated / "runs" / "run" / "eval"
+    kept = {path.name: path.read_bytes() for path in (folder / "validation").iterdir()}
+    _, metrics = evaluated_here(evaluated / "runs" / "run", split="validation", base=False, constrained=True)
+    assert {path.name: path.read_bytes() for path in (folder / "validation").iterdir()} == kept
+    assert metrics["split"] == "validation-constrained" and metrics["settings"]["constrained"] is True
+    said, _ = evaluated_here(evaluated / "runs" / "run", split="validation", base=False, constrained=True)
+    assert not said and metrics["tuned"]["n"] == 8
 
 
 @pytest.mark.slow

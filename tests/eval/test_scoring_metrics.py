@@ -346,8 +346,10 @@ def test_compare_takes_rows_with_a_call_and_rows_without_apart():
         assert [result[key][k] for k in ("both", "only_a", "only_b", "neither")] == counts
         assert result[key]["a"]["n"] == n and result[key]["p_value"] == pytest.approx(p)
     assert result["exact_match"]["p_value"] == 1.0, "three against three: mixed, it sees nothing"
+    assert (result["balanced"]["a"]["value"], result["balanced"]["b"]["value"]) == (0, pytest.approx(0.4))  # ½ / (5/4)
+    assert result["balanced"]["difference"] == pytest.approx(0.4)
     of_one_kind = score([sample(1, [UNDONE], SILENT)])
-    assert not {"must_call_exact", "abstention"} & compare(of_one_kind, of_one_kind).keys()
+    assert not {"must_call_exact", "abstention", "balanced"} & compare(of_one_kind, of_one_kind).keys()
 
 
 def test_compare_wants_the_same_samples():

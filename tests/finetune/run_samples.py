@@ -315,6 +315,7 @@ def _manifest(config: Config, plan: Plan, batch: int, steps: int) -> dict[str, A
     return {
         "python": "3.11.15",
         "platform": "Windows-11-10.0.26100-SP0" if cuda else "Linux-6.8.0-x86_64-with-glibc2.39",
+        "planned_memory": None,
         "packages": {
             "torch": "2.10.0",
             "unsloth": "2026.10.9",

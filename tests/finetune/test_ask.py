@@ -1,89 +1,32 @@
-"""Asking a run's model: what stands before a request, how an answer is judged, and the command itself."""
+"""Asking a run's model: what stands before a request, the commands themselves, and the same from a program."""
 
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+import tooltune
 from data.record import Record
 from data.render import render_prompt
-from eval.generate import Output
-from eval.trained import read_trained
-from finetune.ask import _fullest, judge, read_ahead, read_context, run_and_requests, usual_line
+from data.splits import read_splits
+from eval.asking import Decoding, Model, prompt_of
+from eval.constrained import Constraint
+from eval.trained import Trained, read_trained
+from finetune.ask import run_and_requests
+from finetune.context import Context, fullest, read_context, usual_line
 from tests.tiny import FIXTURES, TINY, environment, finetune
 from tooltune.errors import InputError
 from tooltune.files import read_jsonl, write_json
 from tooltune.run import point_latest
 
 ROWS = [row for _, row in read_jsonl(FIXTURES / "validation.jsonl")]
-LOAD = {
+TOOL = {
     "type": "function",
-    "function": {
-        "name": "add_load",
-        "description": "",
-        "parameters": {
-            "type": "object",
-            "properties": {"node": {"type": "integer", "minimum": 1}, "axis": {"enum": ["X", "Y"]}},
-            "required": ["node", "axis"],
-            "additionalProperties": False,
-        },
-    },
+    "function": {"name": "add_load", "parameters": {"type": "object", "properties": {}, "required": []}},
 }
-
-
-def answer(text: str, truncated: bool = False):
-    return judge("6번 절점", Output(text, 9, truncated), [LOAD], "hermes")
-
-
-def written(name: str, arguments: str) -> str:
-    return f'<tool_call>\n{{"name": "{name}", "arguments": {arguments}}}\n</tool_call>'
-
-
-def test_valid_call_is_one_line() -> None:
-    found = answer(written("add_load", '{"node": 6, "axis": "X"}') + "<|im_end|>")
-    assert found.lines() == ['add_load(node=6, axis="X")  ✓ valid'] and found.valid
-    assert found.lines(with_request=True)[0] == "> 6번 절점"
-    assert found.to_dict() == {
-        "request": "6번 절점",
-        "calls": [{"name": "add_load", "arguments": {"node": 6, "axis": "X"}, "errors": []}],
-        "text": "",
-        "problem": "",
-        "valid": True,
-    }
-
-
-@pytest.mark.parametrize(
-    ("call", "why"),
-    [
-        (written("add_load", '{"node": 6, "axis": "Z"}'), "axis: 'Z' is not one of ['X', 'Y']"),
-        (written("add_load", '{"node": 6}'), "'axis' is a required property"),
-        (written("add_load", '{"node": 0, "axis": "X"}'), "node: 0 is less than the minimum of 1"),
-        (written("add_load", '{"node": 6, "axis": "X", "unit": "kN"}'), "'unit' was unexpected"),
-        (written("move", "{}"), "not offered"),
-    ],
-)
-def test_call_that_breaks_a_schema_says_why(call: str, why: str) -> None:
-    found = answer(call)
-    assert not found.valid and "✗" in found.lines()[0] and why in found.lines()[0]
-
-
-def test_two_calls_are_two_lines_each_judged() -> None:
-    found = answer(written("add_load", '{"node": 6, "axis": "X"}') + "\n" + written("add_load", '{"node": 7}'))
-    assert ["✓" in line for line in found.lines()] == [True, False] and not found.valid
-
-
-def test_text_is_an_answer() -> None:
-    found = answer("※ 방향을 알려주세요.<|im_end|>")
-    assert found.lines() == ["※ 방향을 알려주세요."] and found.valid
-
-
-def test_unreadable_and_cut_calls_are_told() -> None:
-    repaired = answer(written("add_load", '{"node": 6, "axis": "X",}'))
-    assert not repaired.valid and repaired.calls and "trailing_comma" in repaired.lines()[-1]
-    cut = answer('<tool_call>\n{"name": "add_lo', truncated=True)
-    assert not cut.valid and "cut off after 9 tokens" in cut.lines()[-1]
 
 
 def test_first_argument_is_a_run_where_there_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,12 +57,12 @@ def test_usual_line_is_the_one_that_all_rows_have() -> None:
 
 def test_usual_row_has_the_most_tools_under_their_own_names() -> None:
     rows = [
-        Record("renamed", [], [LOAD] * 3, {"renamed": {}}),
-        Record("few", [], [LOAD]),
-        Record("most", [], [LOAD] * 2),
-        Record("later", [], [LOAD] * 2),
+        Record("renamed", [], [TOOL] * 3, {"renamed": {}}),
+        Record("few", [], [TOOL]),
+        Record("most", [], [TOOL] * 2),
+        Record("later", [], [TOOL] * 2),
     ]
-    assert _fullest(rows).id == "most" and _fullest(rows[:1]).id == "renamed"
+    assert fullest(rows).id == "most" and fullest(rows[:1]).id == "renamed"
 
 
 @pytest.fixture(scope="module")
@@ -131,36 +74,40 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     return cwd
 
 
+def context_of(run: Trained, row: str | None = None, tools: Path | None = None) -> Context:
+    return read_context(run, read_splits(run.config.data), row, tools)
+
+
 @pytest.mark.slow
 def test_a_row_gives_the_prompt_that_it_was_trained_with(trained: Path) -> None:
     run = read_trained(trained / "runs" / "run")
     for row in ROWS:
         record = Record.from_dict(row)
-        asked = read_context(run, row["id"]).record(row["messages"][1]["content"])
+        context = context_of(run, row["id"])
         theirs = render_prompt(run.view(record), run.tokenizer, run.template)
-        assert render_prompt(asked, run.tokenizer, run.template) == theirs
+        assert prompt_of(run, context.conversation(row["messages"][1]["content"]), context.tools) == theirs
 
 
 @pytest.mark.slow
 def test_contexts(trained: Path, tmp_path: Path) -> None:
     run = read_trained(trained / "runs" / "run")
-    usual = read_context(run)
+    usual = context_of(run)
     assert usual.described() == "asked as in row tiny-32: undo, get_force, add_load; Call."
-    assert "tiny-00" in read_context(run, "tiny-00").origin  # of the training split
+    assert "tiny-00" in context_of(run, "tiny-00").origin  # of the training split
     with pytest.raises(InputError, match="no row 'tiny-99'"):
-        read_context(run, "tiny-99")
+        context_of(run, "tiny-99")
     path = tmp_path / "tools.json"
-    write_json(path, [LOAD])
-    own = read_context(run, tools=path)
+    write_json(path, [TOOL])
+    own = context_of(run, tools=path)
     assert (
         own.system == [{"role": "system", "content": "Call."}]
-        and own.tools == run.view(Record("own", [], [LOAD])).tools
+        and own.tools == run.view(Record("own", [], [TOOL])).tools
     )
     with pytest.raises(InputError, match="a row and a file"):
-        read_context(run, "tiny-32", path)
-    write_json(path, [LOAD, LOAD])
+        context_of(run, "tiny-32", path)
+    write_json(path, [TOOL, TOOL])
     with pytest.raises(InputError, match="offered twice"):
-        read_context(run, tools=path)
+        context_of(run, tools=path)
 
 
 @pytest.mark.slow
@@ -170,17 +117,51 @@ def test_what_is_read_ahead_is_the_beginning_of_every_request(trained: Path) -> 
     from eval.trained import load_tuned
 
     run = read_trained(trained / "runs" / "run")
-    context, model = read_context(run), load_tuned(run, pytest.fail).float()  # no ties of rounded scores
-    kept = read_ahead(run, model, context)
+    context, weights = context_of(run), load_tuned(run, pytest.fail).float()  # no ties of rounded scores
+    decoding = Decoding(run, weights, pytest.fail)
+    Model(run, decoding).read(context.system, context.tools)
+    kept = decoding.kept
     assert kept
     for request in ("6번 절점에 X방향 7.5kN", "부재 31 힘", "1", " 1"):
-        prompt = render_prompt(context.record(request), run.tokenizer, run.template)
+        prompt = prompt_of(run, context.conversation(request), context.tools)
         assert prompt[: len(kept.tokens)] == kept.tokens
         assert context.tools[-1]["function"]["name"] in run.tokenizer.decode(kept.tokens)
         alone, after = (
-            generate(model, run.tokenizer, [prompt], max_new_tokens=9, batch=1, kept=k) for k in (None, kept)
+            generate(weights, run.tokenizer, [prompt], max_new_tokens=9, batch=1, kept=k) for k in (None, kept)
         )
         assert alone == after
+
+
+@pytest.mark.slow
+def test_a_program_gets_the_answers_of_the_command(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trained)
+    model = tooltune.Model.load("runs/latest", say=pytest.fail)
+    context = context_of(model.trained)
+    requests = ["6번 절점에 X방향 7.5kN", "부재 31 힘"]
+    told = [json.loads(line) for line in ask(trained, "run", *requests, "--json").stdout.splitlines()]
+    answers = [model.answer(context.conversation(request), context.tools) for request in requests]
+    assert [{"request": r} | a.to_dict() for r, a in zip(requests, answers, strict=True)] == told
+    assert all(a.output for a in answers), "a random model writes something"
+    assert model(context.conversation("되돌려"), []) == []
+    with pytest.raises(InputError, match="offered twice"):
+        model(context.conversation("되돌려"), [TOOL, TOOL])
+
+
+@pytest.mark.slow
+def test_constrained_answers_are_held_to_the_tools(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the package it is refused before a model is loaded."""
+    from eval.trained import load_tuned
+
+    if not find_spec("xgrammar"):
+        said = ask(trained, "run", "힘", "--constrained", expect=2).stderr
+        assert "xgrammar is not installed" in said and "Loading" not in said
+        return
+    run = read_trained(trained / "runs" / "run")
+    weights, told = load_tuned(run, pytest.fail), []
+    monkeypatch.setattr("eval.asking.generate", lambda *a, restrict, **more: told.append(restrict) or [])
+    for constrained in (False, True):
+        Decoding(run, weights, pytest.fail, constrained=constrained).write([[1, 2], [3]], [TOOL])
+    assert told[0] is None and isinstance(told[1], Constraint)
 
 
 @pytest.mark.slow
@@ -189,16 +170,35 @@ def test_command(trained: Path) -> None:
     said = ask(trained, "run", "6번 절점에 X방향 7.5kN", "부재 31 힘", "--json")
     answers = [json.loads(line) for line in said.stdout.splitlines()]
     assert [a["request"] for a in answers] == ["6번 절점에 X방향 7.5kN", "부재 31 힘"]
-    assert all({"calls", "text", "problem", "valid"} < a.keys() for a in answers)
+    assert all({"calls", "text", "problem", "output", "valid"} < a.keys() for a in answers)
     assert "run, asked as in row tiny-32: undo, get_force, add_load; Call." in said.stderr and "Loading" in said.stderr
     typed = ask(trained, "--json", typed="6번 절점에 X방향 7.5kN\n\n부재 31 힘\n")
     assert [json.loads(line)["request"] for line in typed.stdout.splitlines()] == [a["request"] for a in answers]
     assert "no row 'none'" in ask(trained, "run", "힘", "--row", "none", expect=2).stderr
 
 
-def ask(cwd: Path, *arguments: str, typed: str = "", expect: int = 0) -> subprocess.CompletedProcess[str]:
+@pytest.mark.slow
+def test_chat_command(trained: Path) -> None:
+    """A script on standard input; these rows have no domain."""
+    script = "6번 절점에 X방향 7.5kN\n\n/raw\n부재 31 힘\n/tools\n/quit\nnever asked\n"
+    said = ask(trained, "run", typed=script, command="chat")
+    assert [line for line in said.stdout.splitlines() if line.startswith("> ")] == [
+        "> 6번 절점에 X방향 7.5kN",
+        "> /raw",
+        "> 부재 31 힘",
+        "> /tools",
+        "> /quit",
+    ]
+    assert said.stdout.count("  raw: ") == 1 and "add_load(node: int, axis: X|Y|Z, value: num)" in said.stdout
+    assert "Calls are shown, and not carried out." in said.stderr
+    assert "no command /nothing" in ask(trained, "run", typed="/nothing\n", command="chat", expect=2).stderr
+
+
+def ask(
+    cwd: Path, *arguments: str, typed: str = "", expect: int = 0, command: str = "ask"
+) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "finetune", "ask", *arguments],
+        [sys.executable, "-m", "finetune", command, *arguments],
         cwd=cwd,
         env=environment(cwd),
         input=typed,

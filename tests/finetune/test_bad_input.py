@@ -45,6 +45,12 @@ def test_broken_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"{bad}:2" in refuse(tmp_path, monkeypatch, f"data.train={bad}")
 
 
+@pytest.mark.parametrize("name", ["nowhere", "no_such_module:Domain", "examples.thermostat:TOOLS", "json:Thermostat"])
+def test_a_domain_that_is_none(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = refuse(tmp_path, monkeypatch, f"data.domain={name}")
+    assert message.startswith("error: data.domain: ") and repr(name) in message
+
+
 def test_not_utf8(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_bytes('{"id": "절점"}\n'.encode("cp949"))
@@ -112,6 +118,7 @@ def test_hub_model_that_cannot_be_had(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_run_name_that_exists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = tmp_path / "runs" / "taken"
     taken.mkdir(parents=True)
+    (taken / "notes.txt").touch()
     error = refuse(tmp_path, monkeypatch, "name=taken", clean=False)
     assert "a folder of this name exists" in error and "delete it" in error
     (taken / "config.yaml").touch()

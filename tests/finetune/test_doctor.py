@@ -17,6 +17,7 @@ from finetune.doctor import show
 from finetune.doctor.check_result import CheckResult
 from finetune.doctor.examine import examine
 from finetune.doctor.facts import Facts, Probe, ask, pinned
+from tooltune.words import system_language
 
 GIB = 2**30
 CARD = {
@@ -79,8 +80,8 @@ def windows(**more: Any) -> Facts:
 def test_a_good_machine_has_nothing_to_mend() -> None:
     findings = examine(GOOD)
     assert {f.state for f in findings} == {"fine"}
-    assert not any(f.mend.en for f in findings)
-    assert "fits: 3gb-gemma3, 4gb, 4gb-qwen3, 6gb, 6gb-7b, 6gb-qwen35" in finding(GOOD, "VRAM").says.en
+    assert not any(f.mend("en") for f in findings)
+    assert "fits: 3gb-gemma3, 4gb, 4gb-qwen3, 6gb, 6gb-7b, 6gb-qwen35" in finding(GOOD, "VRAM").says("en")
 
 
 OTHER_TORCH = {"loads": False, "why": "built for 2.9"}
@@ -139,22 +140,22 @@ CASES: list[tuple[str, str, str, Facts]] = [
 def test_what_each_line_says(check: str, state: str, facts: Facts) -> None:
     found = finding(facts, check)
     assert found.state == state
-    assert bool(found.says.ko) and bool(found.mend.ko) == bool(found.mend.en)
+    assert bool(found.says("ko")) and bool(found.mend("ko")) == bool(found.mend("en"))
     if state == "fault":
-        assert found.mend.en, "a fault without a mend helps nobody"
+        assert found.mend("en"), "a fault without a mend helps nobody"
 
 
 def test_a_turing_card_misses_xformers_and_a_newer_one_does_not() -> None:
     broken = {"xformers": Probe(OTHER_TORCH)}
     turing = with_card(name="GeForce RTX 2060", capability=[7, 5])
     found = finding(replace(turing, probes=turing.probes | broken), "xformers")
-    assert found.state == "warning" and "8 to 21 %" in found.says.en
+    assert found.state == "warning" and "8 to 21 %" in found.says("en")
 
 
 def test_windows_mends_are_for_windows() -> None:
     facts = windows(probes=GOOD.probes | {"triton": Probe(missing=True)}, compiler=Probe(failure="cl", missing=True))
-    assert "triton-windows" in finding(facts, "triton").mend.en
-    assert "Visual Studio" in finding(facts, "compiler").mend.en
+    assert "triton-windows" in finding(facts, "triton").mend("en")
+    assert "Visual Studio" in finding(facts, "compiler").mend("en")
 
 
 def test_without_a_card_a_cpu_run_needs_a_compiler_and_more_memory() -> None:
@@ -214,7 +215,7 @@ def test_the_language_is_the_systems(
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    assert show.system_language() == language
+    assert system_language() == language
 
 
 @pytest.mark.parametrize(("facts", "code"), [(GOOD, 0), (with_card(cuda=11040), 1)], ids=["ready", "a fault"])

@@ -1,15 +1,15 @@
-"""What Ctrl-C does to a run before, during and after its steps."""
+"""What Ctrl-C and SIGTERM do to a run before, during and after its steps."""
 
 import signal
 from contextlib import suppress
 
 import pytest
 
-from finetune.interrupts import Interrupts
+from finetune.interrupts import STOPPED_BY, Interrupts
 
 
-def press() -> None:
-    signal.raise_signal(signal.SIGINT)
+def press(number: signal.Signals = signal.SIGINT) -> None:
+    signal.raise_signal(number)
 
 
 def test_before_the_first_step_it_stops_at_once_and_says_so() -> None:
@@ -51,8 +51,45 @@ def test_after_the_steps_it_stops_at_once_again() -> None:
     assert not said
 
 
-def test_the_handler_before_it_comes_back() -> None:
-    before = signal.getsignal(signal.SIGINT)
+def test_sigterm_is_as_one_ctrl_c_however_often_it_comes() -> None:
+    said: list[str] = []
+    with Interrupts(said.append, resumed=False) as interrupts, interrupts.finish_steps():
+        for _ in range(3):
+            press(signal.SIGTERM)
+        assert interrupts.pressed and not interrupts.twice and len(said) == 1
+    with pytest.raises(KeyboardInterrupt), Interrupts(said.append, resumed=False):
+        press(signal.SIGTERM)
+    assert said[1:] == ["Stopped before the first step; nothing was trained"]
+
+
+def test_a_ctrl_c_after_a_sigterm_is_the_second() -> None:
+    interrupts = Interrupts(lambda _: None, resumed=False)
+    with pytest.raises(KeyboardInterrupt), interrupts, interrupts.finish_steps():
+        press(signal.SIGTERM)
+        press()
+    assert interrupts.twice
+
+
+def test_what_need_not_be_finished_stops_at_once() -> None:
+    said: list[str] = []
+    interrupts = Interrupts(said.append, resumed=False)
+    with pytest.raises(KeyboardInterrupt), interrupts, interrupts.finish_steps(), interrupts.stop_at_once():
+        press()
+    assert interrupts.pressed and not interrupts.twice and not said
+
+
+def test_what_need_not_be_finished_is_not_begun_after_a_ctrl_c() -> None:
+    interrupts = Interrupts(lambda _: None, resumed=False)
+    with pytest.raises(KeyboardInterrupt), interrupts, interrupts.finish_steps():
+        with interrupts.stop_at_once():
+            pass
+        press()
+        with interrupts.stop_at_once():
+            pytest.fail("it was begun")
+
+
+def test_the_handlers_before_it_come_back() -> None:
+    before = [signal.getsignal(number) for number in STOPPED_BY]
     with Interrupts(print, resumed=False):
-        assert signal.getsignal(signal.SIGINT) != before
-    assert signal.getsignal(signal.SIGINT) == before
+        assert not set(before) & {signal.getsignal(number) for number in STOPPED_BY}
+    assert [signal.getsignal(number) for number in STOPPED_BY] == before

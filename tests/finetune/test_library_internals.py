@@ -26,6 +26,7 @@ def source(package: str, path: str) -> str:
         ("_get_train_sampler", ["train_dataset"]),
         ("_save_checkpoint", ["model", "trial"]),
         ("_load_rng_state", ["checkpoint"]),
+        ("_get_grad_norm", ["model", "grad_norm"]),
         ("_determine_best_metric", ["metrics", "trial"]),
         ("_prepare_inputs", ["inputs"]),
     ],
@@ -36,7 +37,17 @@ def test_transformers_trainer_has_the_methods(method: str, parameters: list[str]
 
 def test_transformers_trainer_calls_what_is_replaced() -> None:
     assert "sampler_fn=self._get_train_sampler" in inspect.getsource(Trainer.get_train_dataloader)
-    assert "self._save_checkpoint(model, trial)" in source("transformers", "trainer.py")
+    trainer = source("transformers", "trainer.py")
+    assert "self._save_checkpoint(model, trial)" in trainer
+    assert "            self._run_epoch(\n" in trainer and "range(epochs_trained, num_train_epochs)" in trainer
+    before, _, after = trainer.partition("grad_norm = self._get_grad_norm(model, grad_norm=grad_norm)")
+    assert "self._clip_grad_norm(model)" in before and "self.optimizer.step()" in after
+
+
+def test_transformers_trainer_sets_the_sum_of_unlogged_losses_before_training_begins() -> None:
+    loop = inspect.getsource(Trainer._inner_training_loop)
+    names = ("self._tr_loss = torch.tensor(0.0", "self._globalstep_last_logged = self.state.global_step")
+    assert all(0 < loop.index(name) < loop.index("callback_handler.on_train_begin") for name in names)
 
 
 def test_a_config_of_transformers_names_its_attention() -> None:

@@ -1,5 +1,6 @@
 """What the model sees, in the terminal and as a page: hostile rows stay text, each token has its role's colour."""
 
+import io
 import re
 from pathlib import Path
 
@@ -10,11 +11,13 @@ from data.load import load_records
 from data.record import Record, tool_call
 from data.render import Role, render, render_all
 from data.template import Template, project_template
-from finetune.inspect.preview import Shown, in_korean, show, to_html, to_terminal
+from finetune.inspect.preview import Shown, show, to_html, to_terminal
 from finetune.rows import describe_rows
+from finetune.words import phrase
 from tests.eval.chromium import browser, find_chromium
 from tests.eval.report_samples import HOSTILE
 from tests.tiny import FIXTURES, make_tokenizer
+from tooltune.words import Phrase
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"properties": {"x": {"type": "string"}}}}}
 
@@ -27,6 +30,11 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory):
 @pytest.fixture(scope="module")
 def template(tokenizer) -> Template:
     return project_template(tokenizer, "signature")
+
+
+def template_line(reason: str) -> Phrase:
+    """What `prepare` says of the project's template."""
+    return phrase("rows.template", origin=phrase("origin.project"), family="hermes", reason=reason)
 
 
 def hostile(i: int, text: str) -> Record:
@@ -45,7 +53,7 @@ def rows(tokenizer, template) -> list[Shown]:
 @pytest.fixture(scope="module")
 def page(rows: list[Shown], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("preview") / "preview.html"
-    to_html(rows, [f"Chat template: project (hermes); {HOSTILE[0]}"], path)
+    to_html(rows, [template_line(HOSTILE[0])], path)
     return path
 
 
@@ -79,25 +87,29 @@ def test_hostile_rows_stay_text(page: Path) -> None:
 def test_page_and_terminal_tell_lengths_dropped_rows_and_the_template(tokenizer, template, tmp_path: Path) -> None:
     records = load_records(FIXTURES / "train.jsonl")
     rendered = render_all(records, tokenizer, template, max_length=320)
-    facts = [f"Chat template: {template.origin} ({template.family})", describe_rows("train", rendered, 320)]
-    assert rendered.dropped and f"{len(rendered.dropped)} longer than 320 tokens were left out" in facts[1]
+    facts = [template_line("why"), describe_rows("train", rendered, 320)]
+    assert rendered.dropped and f"{len(rendered.dropped)} longer than 320 tokens were left out" in str(facts[1])
     console = Console(width=200, record=True, file=(tmp_path / "out").open("w", encoding="utf-8"))
     shown = [show(rendered.examples[0], tokenizer)]
     to_terminal(shown, facts, console)
     to_html(shown, facts, tmp_path / "p.html")
     terminal, html = console.export_text(), (tmp_path / "p.html").read_text(encoding="utf-8")
     for text in (terminal, html):
-        assert all(fact in text for fact in facts)
+        assert all(str(fact) in text for fact in facts)
         assert f"{shown[0].tokens} tokens, {shown[0].supervised} trained" in text
 
 
 def test_what_is_said_of_the_rows_is_korean_too(tokenizer, template, page: Path) -> None:
     rendered = render_all(load_records(FIXTURES / "train.jsonl"), tokenizer, template, max_length=320)
-    korean = in_korean(describe_rows("validation", rendered, 320))
+    korean = describe_rows("validation", rendered, 320).text("ko")
     assert korean.startswith("검증: ") and f"320토큰보다 긴 {len(rendered.dropped)}행은 뺐음: " in korean
     assert "rows" not in korean and "longest" not in korean
-    assert in_korean("Chat template: project (hermes); why") == "대화 템플릿: 이 프로젝트의 것 (hermes); why"
-    assert in_korean("something else: 3 rows") == "something else: 3 rows"
+    assert template_line("why").text("ko") == "대화 템플릿: 이 프로젝트의 것 (hermes). why"
+    assert str(template_line("why")) == "Chat template: project (hermes); why"
+    console = Console(width=200, record=True, file=io.StringIO())
+    to_terminal([show(rendered.examples[0], tokenizer)], [describe_rows("train", rendered, 320)], console, "ko")
+    terminal = console.export_text()
+    assert "학습: " in terminal and "도구 이름" in terminal and "배우는 것" in terminal and "trained" not in terminal
     text = page.read_text(encoding="utf-8")
     assert "도구 이름" in text and ">arguments</span>" in text and ">masked</span>" not in text
 

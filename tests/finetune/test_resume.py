@@ -1,6 +1,6 @@
-"""A run is never lost: killed, interrupted, or out of its checkpoint, it goes on as if nothing had happened."""
+"""A run that was killed, interrupted, or out of its checkpoint goes on as if nothing had happened (more in
+tests/reliability)."""
 
-import os
 import shutil
 import signal
 import subprocess
@@ -124,21 +124,8 @@ def test_a_run_that_another_process_trains_is_not_resumed(whole: tuple[Path, lis
     recorded = (run / "metrics.jsonl").read_bytes()
     with hold(run):
         output = finetune(cwd, "train", "--resume", "whole", expect=2)
-    assert f"this run is being trained by process {os.getpid()}" in output
+    assert "this run is being trained by another process" in output
     assert (run / "metrics.jsonl").read_bytes() == recorded
-
-
-@pytest.mark.parametrize(
-    "left",
-    ["999999999 1.0", "", "x y", f"{os.getpid()} 1.0", f"{os.getppid()} 1.0"],
-    ids=["no such process", "empty", "no numbers", "this process", "its parent"],
-)
-def test_what_a_dead_process_left_does_not_hold(tmp_path: Path, left: str) -> None:
-    (tmp_path / "training.pid").write_text(left, encoding="utf-8")
-    with hold(tmp_path):
-        pid, _ = (tmp_path / "training.pid").read_text(encoding="utf-8").split()
-        assert int(pid) == os.getpid()
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.slow

@@ -15,5 +15,5 @@ def test_only_the_last_answer_is_generated() -> None:
 
 
 def test_longer_answers_are_counted_and_the_limit_that_holds_them_named() -> None:
-    said = cut_answers([row(IGNORED, 5, 5, 5), row(IGNORED, 5, 5), row(IGNORED, 5)], 1)
-    assert said and said.startswith("2 of 3 right answers") and "eval.max_new_tokens=3 holds" in said
+    said = str(cut_answers([row(IGNORED, 5, 5, 5), row(IGNORED, 5, 5), row(IGNORED, 5)], 1))
+    assert said.startswith("2 of 3 right answers") and "eval.max_new_tokens=3 holds" in said

@@ -29,7 +29,7 @@ from finetune.report.tables import (
 )
 from finetune.report.trained import pace
 from finetune.report.words import words
-from finetune.summary import pace_text
+from finetune.summary import pace_text, tell
 from finetune.table import epoch_table
 from tests.eval.chromium import browser, find_chromium
 from tests.finetune import run_samples
@@ -195,7 +195,7 @@ def test_pace_is_the_mean_over_the_seconds_in_steps(runs: Path, cpu: Path, refer
     assert found.mfu == pytest.approx(found.tokens_per_second / (1.49 * 390) * 0.41, rel=1e-3)
     figure = next(figure for figure in key_figures(read_history(cpu)) if figure["key"] == "mfu")
     assert figure["values"]["rate"] == "405 GFLOP/s" and figure["value"] == f"{100 * found.mfu:.1f}%"
-    said = pace_text(read_history(cpu))
+    said = str(pace_text(read_history(cpu)))
     assert said == f"In its steps {found.tokens_per_second:,.0f} tokens/s, MFU {found.mfu:.0%} of 405 GFLOP/s"
     assert "(58% with what is recomputed) of 21.3 TFLOP/s" in str(pace_text(read_history(reference)))
     run = run_samples.cut_run(runs, "two-paces")  # 10 steps at half the speed of the 60 before them
@@ -318,6 +318,16 @@ def test_epoch_table_in_the_terminal_fits_100_columns(reference: Path) -> None:
     cells = [cell.strip() for cell in best.strip("│").split("│")]
     assert cells == ["3 ★", cells[1], "0.5500", "95%", "98%", "78%", "92%", "85%", "2%", "best"]
     assert "…" not in text and text.count("│") == 10 * 11, "no row needs a second line"
+
+
+def test_a_run_ends_in_korean_too(reference: Path) -> None:
+    console = Console(width=120, file=StringIO())
+    tell(reference, console, "ko")
+    text = console.file.getvalue()
+    (best,) = (line for line in text.splitlines() if "★" in line)
+    assert best.rstrip("│ ").endswith("최적") and "판정" in text
+    assert all(word in text for word in ("과적합", "최대 메모리", "가장 좋은 것", "보고서: ", "다음: make eval"))
+    assert not any(word in text for word in ("Trained in", "verdict", "Best:", "Next:", "overfitting"))
 
 
 def test_selection_by_a_tool_metric_decides_what_is_best(runs: Path) -> None:

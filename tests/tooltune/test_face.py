@@ -50,6 +50,36 @@ def test_a_command_is_called(words: list[str], usage: str, capsys: pytest.Captur
     assert end.value.code == 0 and usage in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ("plan --rows", "tooltune plan: no such option: --rows (Possible options: --docs)"),
+        (
+            "eval --limit 0",
+            "tooltune eval run: invalid value for '--limit': Input should be greater than or equal to 1",
+        ),
+        ("eval endpoint", "tooltune eval endpoint: missing option '--url'"),
+        ("explain --lang fr", "tooltune explain: invalid value for '--lang': 'fr' is not one of 'ko', 'en'"),
+        ("data check", "tooltune data check: missing argument 'FILE...'"),
+        ("data chek", "tooltune data: no such command 'chek'. Did you mean 'check'?"),
+        ("data --nope", "tooltune data: no such option: --nope"),
+    ],
+)
+def test_a_wrong_option_is_told_in_two_lines(words: str, error: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(words.split())
+    command = error.split(":")[0]
+    assert end.value.code == 2
+    assert capsys.readouterr().err == f"error: {error}\n→ {command} --help says what it takes\n"
+
+
+def test_an_app_without_words_shows_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["data"])
+    shown = capsys.readouterr()
+    assert end.value.code == 0 and "Usage: tooltune data" in shown.out and not shown.err
+
+
 def test_a_subcommand_may_be_left_out(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

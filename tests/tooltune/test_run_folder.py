@@ -58,7 +58,7 @@ def test_the_newest_is_the_one_that_latest_names(runs: Path) -> None:
     assert find_run().name == find_run("latest").name == "old"
     (runs / "latest").unlink()
     (runs / "latest").write_text("new\n", encoding="utf-8")
-    assert find_run().name == "new"
+    assert find_run().name == find_run(str(runs / "latest")).name == "new"
 
 
 def test_a_newest_that_never_began_names_the_others(runs: Path) -> None:

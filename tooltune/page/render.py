@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import ChoiceLoader, Environment, FileSystemLoader, StrictUndefined
+from jinja2 import ChoiceLoader, FileSystemLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
 from tooltune.page.text import script_json, visible
@@ -49,7 +50,7 @@ def render(
     before = "".join((HERE / name).read_text(encoding="utf-8") for name in ("switches.js", *own))
     scripts = [] if script is None else [*filter(None, [library]), before + script]
     style = "".join(path.read_text(encoding="utf-8") for path in sheets)
-    environment = Environment(
+    environment = SandboxedEnvironment(
         loader=ChoiceLoader([FileSystemLoader(folder), FileSystemLoader(HERE)]),
         autoescape=True,
         undefined=StrictUndefined,
@@ -60,10 +61,10 @@ def render(
     return environment.get_template(template).render(
         lang=lang,
         policy=_policy(scripts, style),
-        style=Markup(style),
-        scripts=[Markup(one) for one in scripts],
+        style=Markup(style),  # noqa: S704 - files of this project
+        scripts=[Markup(one) for one in scripts],  # noqa: S704
         refused=re.findall(r'getElementById\("([0-9a-f]{64})"\)', library),
-        data=None if data is None else Markup(script_json(data)),
+        data=None if data is None else Markup(script_json(data)),  # noqa: S704
         **values,
     )
 

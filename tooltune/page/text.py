@@ -40,6 +40,18 @@ def value_text(value: Any) -> str:
     return short(json.dumps(value, ensure_ascii=False, default=lambda _: "…"))
 
 
+def one_line(text: str, limit: int = MAX_TEXT) -> str:
+    """The text made visible, on one line, cut in the middle: its own newlines as ↵, so that none passes for ours."""
+    cut = text if len(text) <= limit else f"{text[: limit // 2]} … {text[-limit // 2 :]}"
+    return visible(cut).replace("\n", "↵")
+
+
+def shown_json(value: Any, indent: int | None = None) -> str:
+    """JSON for a terminal or a program: the same values, with escapes for what `visible` writes out."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    return "".join(json.dumps(c)[1:-1] if _hidden(c) else c for c in text)
+
+
 def script_json(value: Any) -> str:
     """JSON that cannot end or change the script element it stands in."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -1,19 +1,9 @@
 """Sentences in Korean and English, of which a page shows one."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
-import yaml
 from markupsafe import Markup
-
-
-@cache
-def read_words(path: Path) -> dict[str, list[str]]:
-    """Key → [Korean, English], as a `words.yaml` has them."""
-    read: dict[str, list[str]] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return read
 
 
 def sentence(both: Sequence[str], values: Mapping[str, Any]) -> Markup:

@@ -11,7 +11,7 @@ from data.record import Record
 from data.render import render_prompt
 from data.template import Template, project_template
 from eval.trained import read_trained
-from finetune.export.command import new_folder, prove, write
+from finetune.export.command import BY_LLAMA_CPP, Target, new_folder, prove, write
 from finetune.export.proof import prove_template
 from finetune.export.weights import Adapter, Base
 from tests.tiny import TINY, finetune, make_tokenizer
@@ -62,27 +62,48 @@ def run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_merged_model_is_proven(run: Path) -> None:
     said = finetune(run.parent.parent, "export", "tiny", "--to", "merged", "--rows", "5")
-    assert "for 5 of 5 rows" in said and "vllm serve" in said
+    assert "for 5 of 5 rows" in said
     merged = run / "export" / "merged"
     assert json.loads((merged / "config.json").read_text(encoding="utf-8"))["dtype"] == "bfloat16"
+    card = (merged / "README.md").read_text(encoding="utf-8")
+    assert "transformers builds the trained prompt, token for token, for 5 of 5 rows" in card
+    assert "The run was not evaluated." in card and "`train.jsonl`" in card and "Answers: not compared" in card
     assert "exists already" in finetune(run.parent.parent, "export", "tiny", "--to", "merged", expect=2)
     if not find_spec("xllamacpp"):
         said = finetune(run.parent.parent, "export", "tiny", expect=2)
         assert "llama.cpp is not installed" in said and "--no-proof" in said
         assert not (run / "export" / "gguf-bf16").exists()
-    assert "unknown type 'q3'" in finetune(run.parent.parent, "export", "tiny", "--type", "q3", expect=2)
+    for words, wrong in (
+        (["--type", "q3"], "unknown type 'q3'"),
+        (["--to", "vllm", "--type", "f16"], "only a GGUF has a type"),
+        (["--to", "merged", "--behaviour"], "the run was not evaluated on validation"),
+        (["--to", "lora-gguf", "--behaviour"], "the adapter alone answers nothing"),
+    ):
+        assert wrong in finetune(run.parent.parent, "export", "tiny", *words, expect=2)
+
+
+@pytest.mark.slow
+def test_vllm_gets_its_command_line(run: Path) -> None:
+    said = finetune(run.parent.parent, "export", "tiny", "--to", "vllm", "--rows", "5")
+    line = "--enable-auto-tool-choice --tool-call-parser hermes --chat-template"
+    assert "vLLM's chat template builds the trained prompt" in said and line in said
+    card = (run / "export" / "vllm" / "README.md").read_text(encoding="utf-8")
+    assert f"vllm serve . {line} chat_template.jinja" in card and str(run) not in card
 
 
 @pytest.mark.slow
 def test_the_adapter_alone_brings_its_template(run: Path) -> None:
     said = finetune(run.parent.parent, "export", "tiny", "--to", "lora-gguf")
     assert "--lora" in said and "--chat-template-file" in said
-    assert {path.name for path in (run / "export" / "lora-gguf").iterdir()} == {"adapter.gguf", "chat_template.jinja"}
+    files = {path.name for path in (run / "export" / "lora-gguf").iterdir()}
+    assert files == {"adapter.gguf", "chat_template.jinja", "README.md"}
 
 
 @pytest.mark.slow
-def test_a_wrong_template_is_caught_by_llama_cpp(run: Path, tiny_model: Path, tmp_path: Path) -> None:
-    pytest.importorskip("xllamacpp", reason="needs the extra `llama`")
+@pytest.mark.parametrize("to", ["merged", "vllm", "gguf", "ollama"])
+def test_a_wrong_template_is_caught(run: Path, tiny_model: Path, tmp_path: Path, to: Target) -> None:
+    if to in BY_LLAMA_CPP:
+        pytest.importorskip("xllamacpp", reason="needs the extra `llama`")
     adapter = tmp_path / "adapter"
     shutil.copytree(run / "best", adapter)
     give_a_merge(adapter)
@@ -90,15 +111,14 @@ def test_a_wrong_template_is_caught_by_llama_cpp(run: Path, tiny_model: Path, tm
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     for folder in (right, wrong):
         folder.mkdir()
-        prove_file = write("gguf", "f16", Base(tiny_model), Adapter(adapter), folder, "tiny")
+        result = write(to, "f16", Base(tiny_model), Adapter(adapter), folder, "tiny")
         if folder == right:
-            prove(trained, prove_file, 5, said.append)
-            assert said == ["Proof: llama.cpp builds the trained prompt, token for token, for 5 of 5 rows"]
+            assert prove(trained, result, 5, said.append, to).endswith("for 5 of 5 rows")
             template = adapter / "chat_template.jinja"
             template.write_text(template.read_text(encoding="utf-8").replace("Tools:", "Tool list:"), encoding="utf-8")
         else:
             with pytest.raises(JobFailed, match="builds other prompts than were trained: 5 of 5 rows"):
-                prove(trained, prove_file, 5, said.append)
+                prove(trained, result, 5, said.append, to)
 
 
 def give_a_merge(folder: Path) -> None:

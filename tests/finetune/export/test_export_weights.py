@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from finetune.export.gguf_model import write_gguf, write_lora_gguf
 from finetune.export.merged import write_merged
-from finetune.export.weights import Adapter, Base
+from finetune.export.weights import Adapter, Base, merged_tensors
 from tooltune.errors import InputError
 
 pytestmark = pytest.mark.slow
@@ -140,6 +141,24 @@ def test_every_row_of_the_embedding_has_a_token(tiny_model: Path, trained: Path,
     base = Base(changed(tiny_model, tmp_path / "small", "config.json", vocab_size=259))
     with pytest.raises(InputError, match="it has 260 tokens, the model 259"):
         write_gguf(base, Adapter(trained), tmp_path / "model.gguf", "f16", "tiny", lambda _: None)
+
+
+@pytest.mark.parametrize("kind", ["bf16", "q8_0"])
+def test_a_gguf_needs_no_temporary_file(
+    tiny_model: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A large model would not fit into a small folder of temporary files."""
+    from gguf import GGUFReader, dequantize
+
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "no such folder"))
+    base, adapter = Base(tiny_model), Adapter(trained)
+    write_gguf(base, adapter, tmp_path / "model.gguf", kind, "tiny", lambda _: None)
+    found = {t.name: dequantize(t.data, t.tensor_type) for t in GGUFReader(tmp_path / "model.gguf").tensors}
+    merged = {name: tensor.float().numpy() for _, name, tensor in merged_tensors(base, adapter)}
+    assert len(found) == len(merged)
+    for ours, theirs in (("token_embd", "embed_tokens"), ("blk.1.ffn_up", "layers.1.mlp.up_proj")):
+        values = merged[f"model.{theirs}.weight"]
+        assert np.abs(found[f"{ours}.weight"] - values).max() < 0.01 * np.abs(values).max()
 
 
 @pytest.mark.parametrize("lora", [False, True], ids=["merged", "lora"])

@@ -142,6 +142,9 @@ def test_the_last_runs_stand_beside_their_plans(tmp_path: Path) -> None:
     }
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     text = CliRunner().invoke(app, ["plan"]).output
+    assert "FITS in 6.00 GiB: must be free" in text and "; highest in: " in text
+    korean = CliRunner().invoke(app, ["plan", "--lang", "ko"]).output
+    assert "들어갑니다. 한도 6.00 GiB. 비어 있어야 하는 메모리" in korean and "가장 많이 쓰는 때: " in korean
     line = next(line for line in text.splitlines() if "6gb-monday" in line)
     assert "2.00 GiB" in line and "1.90 GiB" in line and "+5.3%" in line
     assert answer()["plan"]["calibration"]["runs"] == 0, "no card here: a ratio of another machine does not count"

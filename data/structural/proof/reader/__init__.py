@@ -4,6 +4,6 @@ It shares nothing with what writes the requests, so that a slip there shows up a
 """
 
 from data.structural.proof.reader.agree import agrees
-from data.structural.proof.reader.request_mentions import Mentions, read
+from data.structural.proof.reader.request_mentions import RequestMentions, read
 
-__all__ = ["Mentions", "agrees", "read"]
+__all__ = ["RequestMentions", "agrees", "read"]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from data.structural.proof.reader.numbers import Number
-from data.structural.proof.reader.request_mentions import Direction, Ids, Mentions, read
+from data.structural.proof.reader.request_mentions import Direction, Ids, RequestMentions, read
 
 T = TypeVar("T")
 Call = dict[str, Any]
@@ -16,8 +16,8 @@ Call = dict[str, Any]
 class Conversation:
     """The request as read, the earlier user turns as read (newest first), and the calls already made (newest first)."""
 
-    now: Mentions
-    earlier: tuple[Mentions, ...]
+    now: RequestMentions
+    earlier: tuple[RequestMentions, ...]
     made: tuple[Call, ...]
 
     def ids(self, kind: str) -> list[Ids]:
@@ -58,7 +58,7 @@ class Conversation:
         readings = (self.now, *self.earlier[:1]) if self.earlier else (self.now,)
         return any(re.search(pattern, r.text, re.I) for r in readings)
 
-    def _newest(self, pick: Callable[[Mentions], list[T]]) -> list[T]:
+    def _newest(self, pick: Callable[[RequestMentions], list[T]]) -> list[T]:
         return next((found for found in map(pick, (self.now, *self.earlier)) if found), [])
 
 

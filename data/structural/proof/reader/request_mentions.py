@@ -54,7 +54,7 @@ class Direction:
 
 
 @dataclass
-class Mentions:
+class RequestMentions:
     """All that was read from one text, without what the text itself takes back.
 
     Attributes:
@@ -79,7 +79,7 @@ class Mentions:
         return [n for n in self.numbers if n.force] or [n for n in self.numbers if not n.unit]
 
 
-def read(sentence: str) -> Mentions:
+def read(sentence: str) -> RequestMentions:
     """Read one request or reply."""
     text = plain(sentence)
     masked = mask(text)
@@ -89,7 +89,7 @@ def read(sentence: str) -> Mentions:
         ids, rest = _ids(found, masked, bare=True)
     directions = _directions(masked)
     gone = _taken_back(masked, [*ids, *rest, *directions])
-    return Mentions(
+    return RequestMentions(
         text,
         masked,
         [n for n in rest if n not in gone],

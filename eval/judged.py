@@ -1,0 +1,85 @@
+"""What an output is worth to a program: its calls, held to the schemas of the tools that were offered."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from data.formats.literals import unwritable
+from data.validate import offered, schema_errors
+from eval.parse import parse_tool_calls
+from eval.parsed import ToolCall
+from tooltune.files import dump_json
+
+
+@dataclass(frozen=True)
+class CheckedCall(ToolCall):
+    """One call, and how it breaks the schemas that were offered; `errors` is empty where it is valid."""
+
+    errors: list[str]
+
+    @property
+    def line(self) -> str:
+        """`name(arg=value, …)` with values as JSON, and the verdict."""
+        values = ", ".join(f"{key}={dump_json(value)}" for key, value in self.arguments.items())
+        return f"{self.name}({values})  " + (f"✗ {'; '.join(self.errors)}" if self.errors else "✓ valid")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model answered.
+
+    Attributes:
+        calls: those that could be read, repairs included.
+        text: what it wrote besides.
+        problem: why a strict client gets no call although there is an attempt; "" where nothing is wrong.
+        output: as the model wrote it, special tokens included.
+    """
+
+    calls: list[CheckedCall]
+    text: str
+    problem: str
+    output: str
+
+    @property
+    def valid(self) -> bool:
+        """Every call can be read strictly and fits its schema; an answer without a call is valid too."""
+        return not self.problem and not any(call.errors for call in self.calls)
+
+    @property
+    def accepted(self) -> list[ToolCall]:
+        """The calls that may be carried out: all of a valid answer, else none."""
+        return [ToolCall(call.name, call.arguments) for call in self.calls] if self.valid else []
+
+    def lines(self) -> list[str]:
+        """The answer as people read it: a call a line, or the text."""
+        text = [self.text] if self.text else []
+        problem = [f"✗ {self.problem}"] if self.problem else []
+        return [*(call.line for call in self.calls), *text, *problem]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer as JSON."""
+        return asdict(self) | {"valid": self.valid}
+
+
+def judge(output: str, tools: list[dict[str, Any]], family: str, *, cut: int | None = None) -> Answer:
+    """Read an output and hold its calls to the JSON schemas of the tools that were offered.
+
+    Args:
+        cut: after how many tokens it was cut off; None: it ended by itself.
+    """
+    schemas = offered(tools)
+    parsed = parse_tool_calls(output, family, tools, cut is not None)
+    calls = [CheckedCall(call.name, call.arguments, _errors(call, schemas)) for call in parsed.calls]
+    problem = ""
+    if cut is not None:
+        problem = f"cut off after {cut} tokens (eval.max_new_tokens)"
+    elif parsed.attempted and not parsed.strict_calls:
+        problem = f"not written as a call has to be: {', '.join(parsed.problems)}"
+    return Answer(calls, parsed.text, problem, output)
+
+
+def _errors(call: ToolCall, schemas: dict[str, dict[str, Any]]) -> list[str]:
+    if call.name not in schemas:
+        return ["not offered"]
+    if fault := unwritable(call.arguments):
+        return [fault]
+    return schema_errors(call.arguments, schemas[call.name])

@@ -1,0 +1,86 @@
+"""A run's model ready to be asked on the command line: what `ask` and `chat` begin with."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from data.record import Record
+from data.splits import read_splits
+from eval.asking import Decoding, Model
+from eval.constrained import library
+from eval.trained import Trained, load_tuned, prepare, read_trained
+from finetune.context import Context, read_context
+from finetune.llama_answers import llama_cpp
+from tooltune.console import quiet
+from tooltune.page.text import visible
+
+
+@dataclass(frozen=True)
+class ReadyModel:
+    """A loaded model, what stands before its requests, and where to write.
+
+    Attributes:
+        splits: the run's rows.
+        console: standard output, for answers alone.
+        say: a line to standard error.
+    """
+
+    model: Model
+    context: Context
+    splits: Mapping[str, Sequence[Record]]
+    console: Console
+    say: Callable[[str], None]
+
+
+@contextmanager
+def asking(
+    folder: Path,
+    row: str | None = None,
+    tools: Path | None = None,
+    *,
+    base: str | None = None,
+    usual: str = "validation",
+    llama: bool = False,
+    constrained: bool = False,
+) -> Iterator[ReadyModel]:
+    """Load a run's model to ask it under the context of a row or a file of tools; the libraries' noise goes to its log.
+
+    Args:
+        base: where the run's base model is now, if it moved.
+        usual: the split that the context is from where neither is given.
+        llama: through llama.cpp, not through transformers.
+        constrained: hold calls to the tools' schemas while they are written; by transformers.
+
+    Raises:
+        InputError: the run cannot be asked, there is no such context, or xgrammar is not installed where it is needed.
+        NoRoom: memory does not suffice.
+    """
+    if constrained:
+        library()  # before the model is loaded
+    trained = read_trained(folder, base)
+    # standard error goes to the log
+    heard = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
+    with heard as notes, quiet(folder / "log.txt") as console:
+
+        def say(line: str) -> None:
+            print(visible(line), file=notes, flush=True)
+
+        splits = read_splits(trained.config.data)
+        context = read_context(trained, splits, row, tools, usual=usual)
+        say(f"{folder.name}, {context.described()}")
+        say("Loading the model (seconds to a minute, once) …")
+        with llama_cpp(trained, say) if llama else _transformers(trained, say, constrained) as writer:
+            model = Model(trained, writer)
+            model.read(context.system, context.tools)
+            yield ReadyModel(model, context, splits, console, say)
+
+
+@contextmanager
+def _transformers(trained: Trained, say: Callable[[str], None], constrained: bool) -> Iterator[Decoding]:
+    prepare(trained)
+    yield Decoding(trained, load_tuned(trained, say), say, constrained=constrained)

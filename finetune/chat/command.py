@@ -1,0 +1,110 @@
+"""`python -m finetune chat`: reads requests and commands, shows answers, what they did, and what changed."""
+
+import difflib
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.errors import InputError
+from tooltune.files import dump_json
+
+if TYPE_CHECKING:
+    from finetune.chat.dialogue import Chat, ChatStep
+    from finetune.chat.slash import View
+
+
+def chat_command(
+    run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
+    row: Annotated[str | None, typer.Option(help="begin with the system turn, tools and state of this row")] = None,
+    tools: Annotated[Path | None, typer.Option(help="offer the tools of this file, a JSON list of schemas")] = None,
+    execute: Annotated[bool, typer.Option(help="carry the calls out, where the rows have a domain")] = True,
+    llama: Annotated[
+        bool | None, typer.Option(help="answer through llama.cpp [where it is installed and has the run's GGUF]")
+    ] = None,
+    debug: Debug = DEBUG,
+) -> None:
+    """Type requests at a run's model: its calls are checked, and carried out on the data's domain. /help in it."""
+    with errors_as_lines(debug):
+        from data.domain import load_domain
+        from finetune.asked import asking
+        from finetune.chat.dialogue import Chat, Habits, domain_for
+        from finetune.chat.slash import View
+        from finetune.llama_answers import has_gguf
+        from tooltune.run import find_run
+
+        folder = find_run(run)
+        llama = has_gguf(folder) if llama is None else llama
+        with asking(folder, row, tools, usual="train", llama=llama) as asked:
+            chosen = load_domain(asked.model.trained.config.data.domain)
+            domain = domain_for(asked.context.row, chosen) if execute and not tools else None
+            chat = Chat(asked.model.answer, asked.context.row, Habits.of(asked.splits["train"]), domain)
+            asked.say("Calls are carried out." if domain else "Calls are shown, and not carried out.")
+
+            interactive = sys.stdin.isatty()
+            if interactive:
+                asked.say("Type a request and Enter; /help lists the commands.")
+
+            def show(text: str, end: str = "\n") -> None:
+                asked.console.out(text, end=end, highlight=False)
+
+            if state := chat.shown():
+                show("\n".join(state))
+            talk(chat, View(), typed(show, interactive=interactive), show, interactive=interactive)
+
+
+def talk(chat: "Chat", view: "View", lines: Iterator[str], show: Callable[[str], None], *, interactive: bool) -> None:
+    """Answer every line, a request or a command, until there is none left or it says to quit.
+
+    Raises:
+        InputError: a command is wrong, and nobody is there to correct it.
+    """
+    from finetune.chat.slash import QUIT, obey
+    from tooltune.page.text import visible
+
+    def tell(lines: Iterable[str]) -> None:
+        if text := "\n".join(lines):
+            show(visible(text))
+
+    for line in lines:
+        before = chat.shown()
+        if line == QUIT:
+            return
+        if not line.startswith("/"):
+            for step in chat.request(line):
+                tell(_told(step, view.raw))
+        else:
+            try:
+                tell(obey(chat, view, line))
+            except InputError as e:
+                if not interactive:
+                    raise
+                tell(["error: " + "\n".join(e.lines())])
+        tell(f"  {line}" for line in difflib.ndiff(before, chat.shown()) if line[0] in "+-")
+
+
+def typed(show: Callable[..., None], *, interactive: bool) -> Iterator[str]:
+    """The lines of standard input that hold something, with a prompt; those that nobody sees typed are shown."""
+    while True:
+        if interactive:
+            show("> ", end="")
+        line = sys.stdin.readline()
+        if not line:
+            return
+        if line := line.strip():
+            if not interactive:
+                show(f"> {line}")
+            yield line
+
+
+def _told(step: "ChatStep", raw: bool) -> Iterator[str]:
+    answer = step.answer
+    if raw:
+        yield f"  raw: {answer.output}"
+    yield from answer.lines() or ["the answer is empty"]
+    yield from (f"  → {dump_json(result)}" for result in step.results)
+    if not answer.valid:
+        yield "  not carried out, and forgotten: put it in another way"

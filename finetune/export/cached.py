@@ -1,0 +1,75 @@
+"""The GGUF of a run, for what answers through llama.cpp: made and proven once, kept in the run's folder."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from data.load import evenly_spaced
+from data.splits import read_splits
+from eval.trained import Trained, read_trained
+from finetune.export.call_proof import calling, context_for, prove_calls
+from finetune.export.command import new_folder, prove, write
+from finetune.export.gguf_model import TYPES
+from finetune.export.llama_cpp import library, serving
+from finetune.export.weights import Adapter, Base
+from tooltune.errors import InputError
+from tooltune.files import dump_json, file_digest
+from tooltune.pretrained import resolve
+
+PROVEN_ROWS, READ_ROWS = 50, 10
+"""Rows whose prompts, and whose calls, are compared."""
+
+
+def gguf_of(run: Path, kind: str = "bf16", *, say: Callable[[str], None] = print) -> Path:
+    """The run's merged model as a GGUF whose prompts are proven; made where it is not there or not of this adapter,
+    chat template and base model.
+
+    Args:
+        kind: of its matrices, a key of `TYPES`.
+        say: told one line before each step that takes seconds.
+
+    Raises:
+        InputError: the kind is unknown, the extra `llama` is not installed, or the run cannot be exported.
+        JobFailed: llama.cpp builds other prompts than were trained.
+    """
+    from filelock import FileLock
+
+    if kind not in TYPES:
+        raise InputError(f"unknown type {kind!r}", where="--type", fix=f"one of {', '.join(TYPES)}")
+    library()
+    trained = read_trained(run)
+    base, adapter = Base(resolve(trained.config.model.name, say)), Adapter(trained.adapter)
+    kept = run / "export" / "llama.cpp"
+    folder = kept / f"{kind}-{_digest(base, adapter)}"
+    file = folder / f"model-{kind}.gguf"
+    kept.mkdir(parents=True, exist_ok=True)
+    with FileLock(kept / f".{kind}.lock"):  # two that begin together make it once
+        if file.is_file():
+            return file
+        for old in kept.glob(f"{kind}-*"):
+            shutil.rmtree(old)
+        say(f"Writing {file.name} of {run.name} (once) …")
+        with new_folder(folder, base.size) as making:
+            made = write("gguf", kind, base, adapter, making, run.name)
+            prove(trained, made, PROVEN_ROWS, say)
+            _prove_calls(trained, made, say)
+    return file
+
+
+def _prove_calls(trained: Trained, file: Path, say: Callable[[str], None]) -> None:
+    splits = read_splits(trained.config.data)
+    if records := evenly_spaced(calling(splits["test"] or splits["validation"]), READ_ROWS):
+        with serving(file, context=context_for(trained, records)) as url:
+            prove_calls(trained, records, url)
+        say(f"Proof: llama.cpp reads the calls of {len(records)} rows as they were trained")
+
+
+def _digest(base: Base, adapter: Adapter) -> str:
+    """What decides the file: the adapter's files, the base model's (weights by size and time: they may be large), and
+    the code that writes it."""
+    code = Path(__file__).parent.glob("*.py")
+    files = [base.folder / "config.json", *sorted(adapter.folder.iterdir()), *sorted(code)]
+    weights = [(name, (stat := (base.folder / name).stat()).st_size, stat.st_mtime_ns) for name in base.files]
+    facts = [[(path.name, file_digest(path)) for path in files], weights]
+    return hashlib.sha256(dump_json(facts).encode()).hexdigest()[:16]

@@ -1,0 +1,45 @@
+"""A loss, a gradient or a weight that is NaN or infinite: it teaches nothing, and spreads to all weights."""
+
+import math
+from typing import Any
+
+from tooltune.errors import JobFailed
+
+
+class NotFinite(JobFailed):
+    """A loss or a gradient is NaN or infinite; the weights are those before the step.
+
+    Attributes:
+        logs: the figures of the step.
+    """
+
+    def __init__(self, what: str, logs: dict[str, Any]) -> None:
+        self.logs = logs
+        super().__init__(
+            what,
+            "the run is kept as it was before this step. Look at these rows; if they are sound, lower "
+            "train.learning_rate, or resume with train.on_nan=skip",
+        )
+
+
+def fault_of_step(loss: float | None, norm: float, *, fp16: bool) -> str:
+    """What is not finite in a step; empty where all is.
+
+    Args:
+        loss: the loss, if it is not finite.
+        norm: of the gradient.
+        fp16: float16 meets infinite gradients while its scale comes down, and its scaler leaves such steps out.
+    """
+    if loss is not None:
+        return f"the loss is {loss}"
+    return "" if fp16 or math.isfinite(norm) else f"grad_norm is {norm}"
+
+
+def refuse_odd_weights(model: Any, step: int) -> None:
+    """See that every weight that is trained is a number.
+
+    Raises:
+        JobFailed: one is not.
+    """
+    if not all(bool(p.isfinite().all()) for p in model.parameters() if p.requires_grad):
+        raise JobFailed(f"a weight is not finite after step {step}", "lower train.learning_rate and resume")

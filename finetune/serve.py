@@ -1,0 +1,81 @@
+"""`python -m finetune serve`: a run's model behind OpenAI's chat completions, by llama.cpp's server."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.errors import InputError
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve_command(
+    run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
+    host: Annotated[str, typer.Option(help="where to listen; 0.0.0.0 is the whole network")] = LOOPBACK[0],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8080,
+    dtype: Annotated[str, typer.Option("--type", help="of the GGUF's matrices, as in export")] = "bf16",
+    context: Annotated[int, typer.Option(min=64, help="tokens of a conversation and its answer")] = 4096,
+    parallel: Annotated[int, typer.Option(min=1, help="requests that are answered side by side")] = 1,
+    debug: Debug = DEBUG,
+) -> None:
+    """Serve a run's model: OpenAI-compatible chat completions with tools, streamed or not.
+
+    Its GGUF is made and proven the first time. The environment variable TOOLTUNE_API_KEY sets a key to ask for.
+    """
+    with errors_as_lines(debug):
+        from finetune.export.cached import gguf_of
+        from finetune.export.llama_cpp import Listen, serving
+        from tooltune.run import find_run
+
+        folder = find_run(run)
+        file = gguf_of(folder, dtype, say=typer.echo)
+        check_free(host, port)
+        listen = Listen(host, port, name=folder.name, parallel=parallel)
+        with serving(file, context=context, listen=listen) as url:
+            typer.echo("\n".join(started(url, folder, host)))
+            wait()
+
+
+def check_free(host: str, port: int) -> None:
+    """See that a port can be listened on.
+
+    Raises:
+        InputError: another program has it, or there is no such address here.
+    """
+    import socket
+
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            pass
+    except OSError as e:
+        raise InputError(
+            f"cannot listen there: {e.strerror or e}", where=f"{host}:{port}", fix="give another --port or --host"
+        ) from None
+
+
+def started(url: str, run: Path, host: str) -> list[str]:
+    """What is said when the server listens."""
+    reach = (
+        "Only this machine reaches it."
+        if host in LOOPBACK
+        else "Every machine of the network reaches it; TOOLTUNE_API_KEY sets a key to ask for."
+    )
+    return [
+        f"Serving {run.name} at {url}/v1 (Ctrl-C ends it). {reach}",
+        "A call is held to the schemas of the tools that its request offers. Answers are greedy, unless a request says "
+        "otherwise.",
+        "For many users at once, on a GPU, vLLM is the thing: "
+        f"python -m finetune export {run.name} --to merged, which says how to start it.",
+    ]
+
+
+def wait() -> None:
+    """Until Ctrl-C, which is how a server is meant to end."""
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        typer.echo("Ended.")

@@ -1,0 +1,74 @@
+"""Sentences in Korean and English. A `words.yaml` has both; the terminal shows one, a page the one of its reader."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+Language = Literal["ko", "en"]
+LANGUAGES: tuple[Language, ...] = ("ko", "en")
+"""In the order in which a `words.yaml` has them."""
+
+
+@cache
+def read_words(path: Path) -> dict[str, list[str]]:
+    """Key → [Korean, English], as a `words.yaml` has them; `{…}` in them are filled in by the code."""
+    read: dict[str, list[str]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return read
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A sentence with its values; a value may be a phrase itself."""
+
+    both: Sequence[str]
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def text(self, lang: Language, escape: Callable[[str], str] = str) -> str:
+        """The sentence in one language. Values pass through `escape`, but for numbers: these have their format in the
+        sentence. The project's own words do not."""
+        filled = {
+            name: value if isinstance(value, int | float) else in_language(value, lang, escape)
+            for name, value in self.values.items()
+        }
+        return self.both[LANGUAGES.index(lang)].format(**filled)
+
+    def __str__(self) -> str:
+        """The sentence in English, for what prints it without a language: a script, a log, a test."""
+        return self.text("en")
+
+    def __html__(self) -> str:
+        """Both languages as two spans, of which the page shows one."""
+        from tooltune.page import in_both
+        from tooltune.page.text import short
+
+        return in_both(*(self.text(lang, short) for lang in LANGUAGES))
+
+
+def speaker(path: Path) -> Callable[..., Phrase]:
+    """What makes the phrase of a key of that `words.yaml` and its values."""
+
+    def phrase(key: str, /, **values: Any) -> Phrase:
+        return Phrase(read_words(path)[key], values)
+
+    return phrase
+
+
+def in_language(value: Any, lang: Language, escape: Callable[[str], str] = str) -> str:
+    """A phrase in one language, or any other value as escaped text."""
+    return value.text(lang, escape) if isinstance(value, Phrase) else escape(str(value))
+
+
+def system_language() -> Language:
+    """Korean where the system speaks it: Windows' display language, or LC_ALL, LC_MESSAGES, LANG elsewhere."""
+    if sys.platform == "win32":
+        import ctypes
+
+        return "ko" if ctypes.windll.kernel32.GetUserDefaultUILanguage() & 0x3FF == 0x12 else "en"
+    said = next((os.environ[name] for name in ("LC_ALL", "LC_MESSAGES", "LANG") if os.environ.get(name)), "")
+    return "ko" if said.startswith("ko") else "en"
