@@ -25,6 +25,7 @@ FINETUNE = {
     "report": "a run's page and pictures",
     "ask": "type requests at a run's model, see its calls",
     "chat": "requests whose calls are carried out on the data's domain",
+    "serve": "a run's model for programs, as an OpenAI-compatible server",
     "export": "a run as a merged model or GGUF, with the proof of its prompts",
     "explain": "the probability of each right token of a row",
     "record": "put a run's figures into the documents",
