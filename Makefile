@@ -7,7 +7,6 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-LLAMA := $(VENV)/.llama
 # What is installed is what uv.lock names, by hash. pip does it from requirements.txt where there is no uv (or UV= says so).
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 UV ?= $(or $(shell command -v uv),$(BIN)/uv)
@@ -58,23 +57,17 @@ report: $(READY) ## a run's page and pictures; two runs: ARGS="RUN OTHER"
 chat: $(READY) ## type requests at a run's model: its calls are carried out
 	@$(BIN)/python -m finetune chat $(ARGS)
 
-$(LLAMA): $(READY)
-	@echo "Installing llama.cpp into $(VENV) (34 MB, once) …"
-	@test -x "$(UV)" && UV_PROJECT_ENVIRONMENT=$(VENV) "$(UV)" sync --quiet --frozen --inexact --extra dev --extra structural \
-		--extra llama || $(PIP) --editable ".[llama]"
-	@touch $@
-
-export: $(LLAMA) ## a run for llama.cpp, Ollama, vLLM or transformers, proven; ARGS="RUN --to ollama"
+export: $(READY) ## a run for llama.cpp, Ollama, vLLM or transformers, proven; ARGS="RUN --to ollama"
 	@$(BIN)/python -m finetune export $(ARGS)
 
-serve: $(LLAMA) ## a run's model for programs: OpenAI's API with tools, by llama.cpp
+serve: $(READY) ## a run's model for programs: OpenAI's API with tools, by llama.cpp
 	@$(BIN)/python -m finetune serve $(ARGS)
 
 test: $(READY) ## the quick tests, a few minutes; ARGS="tests/eval -k parse"
 	@$(BIN)/python -m pytest $(WORKERS) -m "not slow" $(ARGS)
 
-test-slow: $(READY) ## the tests that train or evaluate for long
-	@$(BIN)/python -m pytest $(WORKERS) -m slow $(ARGS)
+test-slow: $(READY) ## the tests that train or evaluate for long, but for those of test-reliability
+	@$(BIN)/python -m pytest $(WORKERS) -m slow --ignore=tests/reliability $(ARGS)
 
 test-reliability: $(READY) ## kills, broken files, full disks, Ctrl-C, NaN (docs/reliability.md)
 	@$(BIN)/python -m pytest $(WORKERS) tests/reliability $(ARGS)

@@ -26,7 +26,7 @@ FINETUNE = {
     "ask": "type requests at a run's model, see its calls",
     "chat": "requests whose calls are carried out on the data's domain",
     "export": "a run for llama.cpp, Ollama, vLLM or transformers, with the proof of its prompts",
-    "serve": "a run behind OpenAI's chat completions, by llama.cpp's server",
+    "serve": "a run's model for programs, as an OpenAI-compatible server",
     "explain": "the probability of each right token of a row",
     "record": "put a run's figures into the documents",
 }

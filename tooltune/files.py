@@ -127,11 +127,20 @@ def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
 
 
 def append_jsonl(path: str | Path, row: Any) -> None:
-    """Write one more line, which is on the disk afterwards; a kill in the middle leaves a torn one (`read_jsonl`)."""
-    with Path(path).open("a", encoding="utf-8", newline="\n") as f:
-        f.write(dump_json(row) + "\n")
-        f.flush()
-        os.fsync(f.fileno())
+    """Write one more line, which is on the disk afterwards; a kill in the middle leaves a torn one (`read_jsonl`).
+
+    Raises:
+        JobFailed: the disk is full.
+    """
+    try:
+        with Path(path).open("a", encoding="utf-8", newline="\n") as f:
+            f.write(dump_json(row) + "\n")
+            f.flush()
+            os.fsync(f.fileno())
+    except OSError as e:
+        if full := disk_fault(e, path):
+            raise full from e
+        raise
 
 
 def read_jsonl(path: str | Path, *, torn: Callable[[str], None] | None = None) -> Iterator[tuple[int, Any]]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from data.domain import Call, Domain, Live, Refused
 from data.record import Record
-from data.structural.drawing import drawing
 from data.structural.engine import ModelSpec, build, comparable, compare, execute, run_calls, state_line
+from data.structural.engine.drawing import drawing
 from data.structural.engine.tool_schemas import core_tools, heldout_tools
 from data.structural.requests.frames import spec_of
 from tooltune.errors import InputError

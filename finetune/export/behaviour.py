@@ -30,7 +30,7 @@ from eval.tables import compare_table
 from eval.trained import Trained
 from finetune.export.llama_cpp import serving
 from finetune.export.proof import as_sent, transformers_prompt
-from tooltune.console import progress, terminal
+from tooltune.console import Terminal, progress
 from tooltune.files import dump_json, read_jsonl, write_json, write_jsonl
 from tooltune.metrics import COMPARED
 from tooltune.pretrained import load_tokenizer
@@ -132,7 +132,7 @@ def ask(trained: Trained, file: Path, folder: Path, before: Evaluated, to: str, 
 
 def show(found: Behaviour, folder: Path) -> None:
     """The comparison in the terminal, in figures and in words, and the changed answers."""
-    console = terminal()
+    console = Terminal()
     console.print(compare_table({"a": "the run", "b": "the export", **found.compared}))
     for key, metric in COMPARED.items():
         if key in found.compared:

@@ -83,7 +83,9 @@ def write_card(
     """
     from jinja2 import Environment
 
-    environment = Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    environment = Environment(  # noqa: S701 - Markdown, not HTML
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+    )
     template = environment.from_string(Path(__file__).with_name("model_card.md.jinja").read_text(encoding="utf-8"))
     licences = licence_files(path.parent)
     notice = next((file.read_text(encoding="utf-8") for file in licences if file.name.startswith("NOTICE")), None)

@@ -7,8 +7,8 @@ import pytest
 from data.domain import Live, Refused
 from data.load import load_records
 from data.record import Record
-from data.structural.drawing import drawing
 from data.structural.engine import EXAMPLE, ModelSpec, build, state_line
+from data.structural.engine.drawing import drawing
 from data.structural.frame_domain import STRUCTURAL, LiveFrame
 from examples import thermostat
 from tooltune.errors import InputError

@@ -103,7 +103,6 @@ def test_unsloth_is_given_what_training_gave_it(monkeypatch: pytest.MonkeyPatch,
         "load_in_4bit": True,
         "use_gradient_checkpointing": "unsloth",
         "local_files_only": True,
-        "trust_remote_code": False,
     } | (moved if card else {}), "Unsloth's loader on a processor does not know the words"
 
 

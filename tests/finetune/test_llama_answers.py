@@ -15,6 +15,7 @@ from tests.tiny import FIXTURES
 from tooltune.files import read_jsonl
 
 ROWS = [Record.from_dict(row) for _, row in read_jsonl(FIXTURES / "train.jsonl")][1:3]
+TOOLS = ROWS[0].tools
 
 
 def test_prompts_are_answered_in_any_order(tiny_model: Path, tmp_path: Path) -> None:
@@ -27,11 +28,11 @@ def test_prompts_are_answered_in_any_order(tiny_model: Path, tmp_path: Path) -> 
     with llama_cpp(trained, lambda line: None) as writer:
         assert has_gguf(run)
         writer.limit = 1
-        alone = [writer.write([prompt])[0] for prompt in prompts]
-        assert writer.write(prompts[::-1]) == alone[::-1]
+        alone = [writer.write([prompt], TOOLS)[0] for prompt in prompts]
+        assert writer.write(prompts[::-1], TOOLS) == alone[::-1]
         model = Model(trained, writer)
         assert [model.answer(row.prompt, row.tools).output for row in ROWS] == [output.text for output in alone]
         assert all(output.tokens == 1 and output.text for output in alone)
         writer.limit = 12
-        (longer,) = writer.write(prompts[:1])
+        (longer,) = writer.write(prompts[:1], TOOLS)
     assert longer.text.startswith(alone[0].text) and longer.truncated == (longer.tokens == 12)

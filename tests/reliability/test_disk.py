@@ -66,7 +66,7 @@ def test_a_file_that_does_not_fit_leaves_the_one_before(small: Path) -> None:
 
 def test_a_line_that_does_not_fit_is_torn_and_left_out(small: Path) -> None:
     append_jsonl(small / "a.jsonl", 1)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(JobFailed, match=r"a\.jsonl: cannot be written: the disk is full"):
         append_jsonl(small / "a.jsonl", "x" * 2**17)
     said: list[str] = []
     assert [row for _, row in read_jsonl(small / "a.jsonl", torn=said.append)] == [1] and len(said) == 1
@@ -88,7 +88,7 @@ def test_a_read_only_disk_is_told_before_anything_is_done(sealed: Path, monkeypa
 
 def test_a_command_says_it_in_two_lines(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
-        append_jsonl(small / "a.jsonl", "x" * 2**17)
+        (small / "page.html").write_bytes(bytes(2**17))
 
     monkeypatch.setattr("finetune.report.write_run_page", full)
     (tmp_path / "config.yaml").touch()

@@ -131,7 +131,7 @@ def test_a_changed_file_or_model_is_refused_and_can_be_forced(bench: Bench, tmp_
     more = (f"data.train={rows}", f"model.name={model}")
     assert bench.train("forced", *more, fault="kill=step,15").returncode == KILLED
     whole = rows.read_text(encoding="utf-8")
-    rows.write_text(whole.replace("m", "n", 1), encoding="utf-8")
+    rows.write_text(whole.replace('"Call."', '"Call!"', 1), encoding="utf-8")
     done = bench.train("forced", *more)
     assert done.returncode == 2 and f"data: {rows} was" in done.stderr, done.stderr
     rows.write_text(whole, encoding="utf-8")

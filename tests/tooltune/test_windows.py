@@ -27,7 +27,8 @@ def run(
     """`python -m …` with its streams as pipes in an encoding; a file that is opened in the system's own is an error."""
     env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding, "TOOLTUNE_RUNS": str(cwd / "runs")}
     env |= {"HOME": str(home or cwd), "USERPROFILE": str(home or cwd), "PYTHONWARNDEFAULTENCODING": "1"}
-    options = ["-W", "error::EncodingWarning"]
+    # regex asks for the locale when it is imported; later options win
+    options = ["-W", "error::EncodingWarning", "-W", "ignore::EncodingWarning:regex._main"]
     return subprocess.run([sys.executable, *options, "-m", *words], cwd=cwd, env=env, capture_output=True)
 
 
