@@ -50,7 +50,6 @@ def make_row(said: dict[str, Any]) -> dict[str, Any]:
             "lang": said["lang"],
             "phenomena": [said["phenomenon"]],
             "model_id": "example",
-            "model": EXAMPLE.to_dict(),
             "relevant_tools": list(dict.fromkeys(about)),
         },
     }

@@ -4,10 +4,11 @@ import pytest
 
 from data.domain import history_calls
 from data.record import Record
-from data.structural.engine import ModelSpec, run_calls
+from data.structural.engine import run_calls
 from data.structural.handwritten import HERE, build
 from data.structural.language.replies import OPENING
 from data.structural.proof import split_leaks as checks
+from data.structural.requests.frames import spec_of
 from tooltune.files import read_jsonl
 
 ROWS = [row for _, row in read_jsonl(HERE / "handwritten.jsonl")]
@@ -27,7 +28,7 @@ def test_every_sentence_is_reserved():
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["id"])
 def test_row(row):
     record = Record.from_dict(row, where=row["id"])
-    spec = ModelSpec.from_dict(row["meta"]["model"])
+    spec = spec_of(row["meta"])
     assert run_calls(spec, history_calls(record.prompt), record.gold).ok
     if not record.gold:
         assert record.messages[-1]["content"].startswith(OPENING)

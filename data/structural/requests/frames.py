@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, TypeVar
 
-from data.structural.engine.model import ModelSpec
+from data.structural.engine.model import EXAMPLE, ModelSpec
 
 T = TypeVar("T")
 _BAYS = {"train": (5, 6, 7.5, 8, 9), "validation": (5.5, 6.5, 8.4), "test": (4.5, 7, 7.2)}
@@ -141,7 +141,8 @@ def make_frame(split: str, number: int) -> Frame:
 
 
 def spec_of(meta: dict[str, Any]) -> ModelSpec:
-    """The frame that a row is about: its `meta.model`, or of a training row the one that `meta.model_id` names.
+    """The frame that a row is about: its `meta.model`, or the one that `meta.model_id` names (of a training row, or the
+    example of the hand-written ones).
 
     Raises:
         ValueError, TypeError, KeyError, AttributeError: it is none of this dataset.
@@ -151,6 +152,8 @@ def spec_of(meta: dict[str, Any]) -> ModelSpec:
 
 @cache
 def _made(model_id: str) -> ModelSpec:
+    if model_id == "example":
+        return EXAMPLE
     split, number = model_id.split("-")
     if int(number) >= COUNTS[split]:
         raise ValueError(f"no model {model_id}")
