@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from finetune.checkpoints import fault, step_of
+from finetune.checkpoints import fault, last_checkpoint, put_back, step_of
 from finetune.together import refuse_unsupported, share_of_step
 from tests.tiny import TINY, environment, losses
 from tooltune.config import Config, load_config
@@ -113,12 +114,17 @@ def test_the_shares_of_a_step_are_its_rows(
         assert together == order.order()[step * batch : (step + 1) * batch]
 
 
-def train(cwd: Path, name: str, *arguments: str, processes: int) -> Path:
-    """Train in so many processes over gloo; the run's folder."""
+def launch(cwd: Path, *words: str, processes: int, **more: str) -> "subprocess.CompletedProcess[str]":
+    """Run `-m` words in so many processes over gloo."""
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"] * (processes > 1)
-    words = [sys.executable, "-m", *launcher, "finetune", "train", *arguments]
-    cpu = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(words, cwd=cwd, env=environment(cwd) | cpu, capture_output=True, text=True, encoding="utf-8")
+    env = environment(cwd) | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"} | more
+    words = (sys.executable, "-m", *launcher, *words)
+    return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, encoding="utf-8")
+
+
+def train(cwd: Path, name: str, *arguments: str, processes: int) -> Path:
+    """Train in so many processes; the run's folder."""
+    done = launch(cwd, "finetune", "train", *arguments, processes=processes)
     log = cwd / "runs" / name / "log.txt"
     more = log.read_text(encoding="utf-8")[-3000:] if log.exists() else ""
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:] + more
@@ -150,21 +156,46 @@ def test_two_processes_train_as_one(tmp_path: Path, tiny_model: Path, share_pref
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["latest", "one", "two"]
 
 
-@pytest.mark.slow
-def test_a_run_goes_on_in_two_processes(tmp_path: Path, tiny_model: Path) -> None:
-    import shutil
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[Path, list[str]]:
+    """A folder with a run of two processes, and its settings; a logged mean lies across its checkpoint."""
+    cwd = tmp_path_factory.mktemp("together")
+    settings = [*SETTINGS, f"model.name={tiny_model}", "eval.generate=0", "train.logging_steps=3"]
+    train(cwd, "whole", "cpu", "name=whole", *settings, processes=2)
+    return cwd, settings
 
-    settings = [*SETTINGS, f"model.name={tiny_model}", "eval.generate=0", "train.logging_steps=3"]  # a mean lies across
-    run = train(tmp_path, "whole", "cpu", "name=whole", *settings, processes=2)
-    wanted = losses(run)
+
+@pytest.mark.slow
+def test_a_run_goes_on_in_two_processes(halves: tuple[Path, list[str]]) -> None:
+    cwd, _ = halves
+    run = cwd / "runs" / "again"
+    shutil.copytree(cwd / "runs" / "whole", run)
     for done in ("best", "last"):
         shutil.rmtree(run / done)
     checkpoints = sorted((run / "checkpoints").iterdir(), key=step_of)
     assert not any(map(fault, checkpoints)), "whole, though others than the first wrote none of it"
     for later in checkpoints[1:]:
         shutil.rmtree(later)
-    train(tmp_path, "whole", "--resume", "whole", processes=2)
-    assert losses(run) == pytest.approx(wanted, abs=1e-6)
+    train(cwd, "again", "--resume", "again", processes=2)
+    assert losses(run) == pytest.approx(losses(cwd / "runs" / "whole"), abs=1e-6)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("rank", "what", "step"),
+    [("1", "nan=loss,6", 5)],
+)
+def test_what_befalls_one_of_two_processes(halves: tuple[Path, list[str]], rank: str, what: str, step: int) -> None:
+    cwd, settings = halves
+    name = what.translate(str.maketrans("=,", "--"))
+    words = ["tests.reliability.faults", what, "train", "cpu", f"name={name}", *settings]
+    done = launch(cwd, *words, processes=2, FAULT_RANK=rank)
+    assert done.returncode
+    put_back(cwd / "runs" / name)
+    newest = last_checkpoint(cwd / "runs" / name)
+    assert newest and step_of(newest) == step, done.stdout + done.stderr
+    run = train(cwd, name, "--resume", name, processes=2)
+    assert losses(run) == pytest.approx(losses(cwd / "runs" / "whole"), abs=1e-6)
 
 
 def test_nothing_is_told_without_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:

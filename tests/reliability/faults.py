@@ -7,7 +7,7 @@
     full=PLACE,N     the disk of the run, which is a small one, is full from the N-th call on
     nan=WHERE,STEP   the loss, the gradient or a weight is NaN at a step
 
-Everything else is the product.
+Everything else is the product. Of several processes (torchrun) the one of FAULT_RANK has the fault.
 """
 
 import json
@@ -159,9 +159,11 @@ def spoil(where: str, step: int) -> None:
 
 
 if __name__ == "__main__":
-    import unsloth  # noqa: F401  (before transformers)
+    if "RANK" not in os.environ:
+        import unsloth  # noqa: F401  (before transformers)
 
     from finetune.cli import app
 
-    put_in(sys.argv[1])
+    if os.environ.get("FAULT_RANK") == os.environ.get("RANK"):
+        put_in(sys.argv[1])
     app(sys.argv[2:])
