@@ -52,7 +52,8 @@ def result(base: Config, tmp_path_factory: pytest.TempPathFactory) -> TrainResul
     ordered = base.changed({"train.share_prefix": "auto"})
     write_shapes(wanted, read_examples(base, lambda _: None), ordered, warmup=WARMUP, steps=STEPS, work=work)
     job = WorkerJob(base, "cpu", STEPS, WARMUP, 900, None, work, worker_command)
-    found: Any = {"complete": False, "shapes": [], "valid": True, "verdict": ""}
+    device = {"kind": "cpu", "name": "Processor", "memory_gib": 1.0}
+    found: Any = {"kind": "train", "device": device, "complete": False, "shapes": [], "valid": True, "verdict": ""}
     measure_all(
         job,
         {"hf-trainer": arms.hf_trainer, "unsloth": arms.unsloth, "unsloth+prefix": packed, "other": faster_rate},
