@@ -252,7 +252,7 @@ def test_values_that_are_neither_json_nor_literals():
 
 
 def test_bfcl_files_of_the_package_load_completely():
-    bfcl = pytest.importorskip("bfcl_eval", reason="needs the extra `bfcl`")
+    bfcl = pytest.importorskip("bfcl_eval", reason="bfcl-eval is not installed")
     folder = Path(bfcl.__file__).parent / "data"
     files = sorted(folder.glob("BFCL_v4_*.json"))
     loaded = [read_file(path) for path in files if "format_sensitivity" not in path.name]  # a list of ids, no rows
