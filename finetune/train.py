@@ -2,7 +2,6 @@
 
 import json
 import math
-import re
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -263,10 +262,6 @@ def _go_back_to(
         forget(0, evaluated=False)
         return
     state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    best = state["best_model_checkpoint"]
-    if best and is_first():  # where it lay when it was written; the run may have moved
-        state["best_model_checkpoint"] = str(checkpoint.with_name(re.split(r"[/\\]", best)[-1]))
-        write_json(checkpoint / "trainer_state.json", state)
     step = state["global_step"]
     evaluated = any(event["step"] == step and "eval_loss" in event for event in state["log_history"])
     trainer.resumed_epoch = state["epoch"]
