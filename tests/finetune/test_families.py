@@ -113,7 +113,7 @@ def test_each_answer_ends_with_the_familys_own_end_token(family: tuple[Family, P
         last = [i for i in answers if i + 1 == len(example.labels) or example.labels[i + 1] == IGNORED]
         assert last and all(example.labels[i] == end for i in last), "the end token is learnt, and nothing after it"
         assert sum(label == end for label in example.labels) == len(last)
-        assert example.input_ids.count(tokenizer.bos_token_id) == own.begins
+        assert list(example.input_ids).count(tokenizer.bos_token_id) == own.begins
         assert example.input_ids[0] == tokenizer.convert_tokens_to_ids("<bos>" if own.begins else own.start)
         assert "<think>" not in tokenizer.decode(example.input_ids)
 

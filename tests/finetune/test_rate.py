@@ -151,7 +151,7 @@ def test_rates_reach_the_log_and_the_terminal(tmp_path: Path, monkeypatch: pytes
     recorder = Recorder(tmp_path, SystemMonitor(CPU), [], found)
     console = Console(file=StringIO(), width=160)
     line = ProgressLine(console)
-    args: Any = SimpleNamespace(fp16=False, per_device_train_batch_size=1, gradient_accumulation_steps=1)
+    args: Any = SimpleNamespace(fp16=False, per_device_train_batch_size=1, gradient_accumulation_steps=1, world_size=1)
     state = SimpleNamespace(global_step=0, epoch=0.5, max_steps=2)
     found.tally.add(batch())  # a step made to check
     for callback in (recorder, line):
