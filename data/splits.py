@@ -1,5 +1,6 @@
 """The rows of a run by split, read and checked once: the next start finds them on disk."""
 
+import os
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +29,7 @@ def read_splits(data: DataSection, test: Path | None = None) -> dict[str, Stored
     """
     files = {"train": data.train, "validation": data.validation, "test": test or data.test}
     for path in files.values():
-        if path and not path.exists():
+        if path and not os.path.exists(path):  # noqa: PTH110 - Path.exists raises where a name is too long
             fix = "name it with data.train=FILE and the like; a run's place for it stands in its config.yaml"
             raise InputError("no such file", where=str(path), fix=fix)
     folder = kept("records", _facts(data, files), lambda new: _write(new, data, files))

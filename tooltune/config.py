@@ -43,7 +43,8 @@ def _file(value: Any) -> Any:
     if not isinstance(value, str | Path):
         return value
     path = user_path(value)
-    return ROOT / path if not path.exists() and (ROOT / path).exists() else path
+    # os.path: Path.exists raises where a name is too long
+    return ROOT / path if not os.path.exists(path) and os.path.exists(ROOT / path) else path  # noqa: PTH110
 
 
 File = Annotated[Path, BeforeValidator(_file)]
@@ -264,7 +265,7 @@ class Config(Section):
         for key in ("train", "validation", "test"):
             if values["data"][key]:
                 values["data"][key] = _from_anywhere(values["data"][key])
-        if not embedded(self.model.name) and user_path(self.model.name).is_dir():
+        if not embedded(self.model.name) and os.path.isdir(user_path(self.model.name)):  # noqa: PTH112
             values["model"]["name"] = str(user_path(self.model.name).absolute())
         return values
 
