@@ -9,13 +9,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from tooltune.errors import InputError
-from tooltune.files import dump_json, write_json
+from tooltune.files import dump_json, files_digest, write_json
 
 MOST = 10 * 2**30
 """Bytes of all entries together; the one in use is kept, whatever its size."""
@@ -51,13 +51,14 @@ def kept(kind: str, facts: Mapping[str, Any], make: Callable[[Path], None]) -> P
     return folder
 
 
-def code_digest(*packages: str) -> str:
-    """A digest of the source of this project's packages: what another version has made is never taken."""
-    digest = hashlib.sha256()
-    for package in packages:
-        for path in sorted(p for p in (ROOT / package).rglob("*") if p.suffix in (".py", ".jinja")):
-            digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode() + path.read_bytes() + b"\0")
-    return digest.hexdigest()
+def code_digest(*packages: str, without: Collection[str] = ()) -> str:
+    """A digest of the source of this project's packages, templates and uncommitted changes included.
+
+    Args:
+        without: names of folders whose files do not count.
+    """
+    files = (path for package in packages for path in (ROOT / package).rglob("*") if path.suffix in (".py", ".jinja"))
+    return files_digest((path for path in files if not {*path.relative_to(ROOT).parts} & {*without}), ROOT)
 
 
 def _whole(folder: Path) -> bool:

@@ -1,10 +1,10 @@
 """What the figures of a run depend on, and what a resumed run must share with the one it goes on from."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from data.cache import code_digest
 from finetune.device import Device
 from finetune.length import Length
 from finetune.memory.calibration import planned_memory
@@ -13,7 +13,7 @@ from finetune.runs import environment
 from tooltune.config import Config
 from tooltune.cuda import GIB
 from tooltune.errors import InputError
-from tooltune.files import file_digest
+from tooltune.files import file_digest, files_digest
 from tooltune.pretrained import weights_digest
 from tooltune.run import Manifest
 
@@ -29,6 +29,8 @@ FREE = {
 }
 """Settings that may change while a run goes on; rows per step stay (`effective_batch`)."""
 MODEL_FILES = (".json", ".jinja", ".model", ".txt")
+PAGES = ("report", "page")
+"""Folders of code that shows a run and does not decide what is learnt."""
 
 
 def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared, length: Length) -> Manifest:
@@ -49,12 +51,12 @@ def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared
         "cuda": software["cuda"],
         "driver": software["driver"],
         "git_commit": software["git_commit"],
-        "code_sha256": code_digest(),
+        "code_sha256": code_digest("tooltune", "data", "eval", "finetune", without=PAGES),
         "device": {"kind": device.kind, "name": device.name, "memory_gib": round(device.memory_gib, 1)},
         "model": config.model.name,
         "model_folder": prepared.folder.name,
         "weights": weights_digest(prepared.folder),
-        "model_files_sha256": files_digest(prepared.folder),
+        "model_files_sha256": model_files_digest(prepared.folder),
         "precision": dtype,
         "template": {"origin": prepared.template.origin, "family": prepared.template.family},
         "data": {str(path): file_digest(path) for path in files if path},
@@ -114,21 +116,6 @@ def _deciding(config: Config) -> dict[str, Any]:
     return kept
 
 
-def code_digest() -> str:
-    """SHA-256 over the code that a run is made with, uncommitted changes with it; pages and documents do not count."""
-    root, digest = Path(__file__).resolve().parents[1], hashlib.sha256()
-    for package in ("tooltune", "data", "eval", "finetune"):
-        for path in sorted((root / package).rglob("*.py")):
-            name = path.relative_to(root)
-            if "report" not in name.parts and "page" not in name.parts:
-                digest.update(f"{name.as_posix()}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
-
-
-def files_digest(folder: Path) -> str:
+def model_files_digest(folder: Path) -> str:
     """SHA-256 over a model's files besides its weights: config, tokenizer, template."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*")):
-        if path.is_file() and path.suffix in MODEL_FILES:
-            digest.update(f"{path.name}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
+    return files_digest((path for path in folder.glob("*") if path.is_file() and path.suffix in MODEL_FILES), folder)

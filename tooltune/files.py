@@ -108,6 +108,14 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def files_digest(paths: Iterable[Path], root: Path) -> str:
+    """SHA-256 over files in the order of their names: each name, relative to `root`, and what is in the file."""
+    digest = hashlib.sha256()
+    for path in sorted(paths):
+        digest.update(f"{path.relative_to(root).as_posix()}\0{file_digest(path)}\0".encode())
+    return digest.hexdigest()
+
+
 def dump_json(value: Any, *, indent: int | None = None) -> str:
     """JSON as this project writes it: literal Hangul, NaN refused, keys in the order given."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)

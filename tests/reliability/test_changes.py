@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from finetune.manifest import DECIDING, changes, code_digest, files_digest, refuse
+from data.cache import code_digest
+from finetune.manifest import DECIDING, changes, model_files_digest, refuse
 from tooltune.config import config_keys, load_config
 
 MANIFEST: dict[str, Any] = dict.fromkeys(DECIDING, 1) | {"data": {"a.jsonl": "1"}}
@@ -61,13 +62,14 @@ def test_of_many_files_or_packages_the_one_is_named() -> None:
 
 def test_a_model_is_known_by_its_other_files_too(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}", encoding="utf-8")
-    before = files_digest(tmp_path)
+    before = model_files_digest(tmp_path)
     for name in ("README.md", "model.safetensors"):  # the weights have a digest of their own
         (tmp_path / name).touch()
-    assert files_digest(tmp_path) == before
+    assert model_files_digest(tmp_path) == before
     (tmp_path / "tokenizer.json").write_text("{}", encoding="utf-8")
-    assert files_digest(tmp_path) != before
+    assert model_files_digest(tmp_path) != before
 
 
 def test_the_code_is_known() -> None:
-    assert code_digest() == code_digest() and len(code_digest()) == 64
+    assert code_digest("finetune") == code_digest("finetune") and len(code_digest("finetune")) == 64
+    assert code_digest("finetune", without=["report"]) != code_digest("finetune")
