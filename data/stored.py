@@ -5,18 +5,38 @@ into memory: the system reads the pages that are needed, and takes them back whe
 """
 
 import json
+from abc import abstractmethod
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self, overload
+from typing import Any, Self, TypeVar, overload
 
 from data.record import Record
 from data.render import IGNORED, Example
 from tooltune.files import dump_json
 
+T = TypeVar("T")
 BATCH = 512
 """Rendered rows that are written at once."""
+
+
+class RowSequence(Sequence[T]):
+    """A sequence whose items are made when they are taken, a new object each time."""
+
+    @abstractmethod
+    def take(self, row: int) -> T:
+        """The item of a row from 0 to the length less one."""
+
+    @overload
+    def __getitem__(self, row: int) -> T: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> list[T]: ...
+
+    def __getitem__(self, row: int | slice) -> T | list[T]:
+        rows = range(len(self))
+        return [self.take(n) for n in rows[row]] if isinstance(row, slice) else self.take(rows[row])
 
 
 class RecordWriter:
@@ -39,7 +59,7 @@ class RecordWriter:
         self.file.write(dump_json(record.to_dict()).encode() + b"\n")
 
 
-class StoredRecords(Sequence[Record]):
+class StoredRecords(RowSequence[Record]):
     """What a `RecordWriter` wrote. A record is parsed when it is taken, and a new object each time.
 
     Attributes:
@@ -54,20 +74,10 @@ class StoredRecords(Sequence[Record]):
     def __len__(self) -> int:
         return len(self.starts)
 
-    @overload
-    def __getitem__(self, row: int) -> Record: ...
-
-    @overload
-    def __getitem__(self, row: slice) -> list[Record]: ...
-
-    def __getitem__(self, row: int | slice) -> Record | list[Record]:
-        if isinstance(row, slice):
-            return [self[n] for n in range(len(self))[row]]
+    def take(self, row: int) -> Record:
+        """The record of a row, parsed."""
         self.file.seek(self.starts[row])
         return Record(**json.loads(self.file.readline()))
-
-    def __iter__(self) -> Iterator[Record]:
-        return (self[n] for n in range(len(self)))
 
 
 class ExampleWriter:
@@ -94,7 +104,7 @@ class ExampleWriter:
         self.writer.write({"id": example.id, "input_ids": example.input_ids, "roles": example.roles})
 
 
-class StoredExamples(Sequence[Example]):
+class StoredExamples(RowSequence[Example]):
     """What an `ExampleWriter` wrote. The fields of a row are arrays (int32, int8) that are looked at where they lie.
 
     Attributes:
@@ -122,18 +132,10 @@ class StoredExamples(Sequence[Example]):
     def __len__(self) -> int:
         return self._first[-1]
 
-    @overload
-    def __getitem__(self, row: int) -> Example: ...
-
-    @overload
-    def __getitem__(self, row: slice) -> list[Example]: ...
-
-    def __getitem__(self, row: int | slice) -> Example | list[Example]:
+    def take(self, row: int) -> Example:
+        """The rendered row."""
         import numpy as np
 
-        if isinstance(row, slice):
-            return [self[n] for n in range(len(self))[row]]
-        row = range(len(self))[row]
         part = bisect_right(self._first, row) - 1
         offsets, ids, roles = self._parts[part]
         start, end = offsets[row - self._first[part] :][:2]

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, overload
+from typing import Literal
 
 from data.formats.keys import UNREAD_ROW, UNREAD_TURN, DataLoss
 from data.formats.reading import Loaded
 from data.record import Record
+from data.stored import RowSequence
 
 Level = Literal["error", "warning", "note"]
 EXAMPLES = 5
@@ -49,7 +50,7 @@ class Placed:
         return f"{self.path}:{self.line}"
 
 
-class PlacedRows(Sequence[Placed]):
+class PlacedRows(RowSequence[Placed]):
     """Records with their places; the records may be on disk.
 
     Attributes:
@@ -62,15 +63,8 @@ class PlacedRows(Sequence[Placed]):
     def __len__(self) -> int:
         return len(self.places)
 
-    @overload
-    def __getitem__(self, row: int) -> Placed: ...
-
-    @overload
-    def __getitem__(self, row: slice) -> list[Placed]: ...
-
-    def __getitem__(self, row: int | slice) -> Placed | list[Placed]:
-        if isinstance(row, slice):
-            return [self[n] for n in range(len(self))[row]]
+    def take(self, row: int) -> Placed:
+        """A record with its place."""
         return Placed(*self.places[row], self.records[row])
 
 
