@@ -255,21 +255,21 @@ def _go_back_to(
     checkpoint: Path | None, session: RunSession, trainer: Any, callbacks: RunCallbacks, length: Length
 ) -> None:
     """Drop what was recorded after the checkpoint, and make up for an evaluation that it did not live to see."""
-    forget = callbacks.recorder.forget_after if is_first() else lambda step, evaluated: None
+    step, epoch, evaluated = 0, 0.0, False
+    if checkpoint:
+        state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        step, epoch = state["global_step"], state["epoch"]
+        evaluated = any(event["step"] == step and "eval_loss" in event for event in state["log_history"])
     if is_first():
-        remove_after(session.folder, step_of(checkpoint) if checkpoint else 0)
+        remove_after(session.folder, step)
+        callbacks.recorder.forget_after(step, evaluated=evaluated)
     if not checkpoint:
-        forget(0, evaluated=False)
         return
-    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    step = state["global_step"]
-    evaluated = any(event["step"] == step and "eval_loss" in event for event in state["log_history"])
-    trainer.resumed_epoch = state["epoch"]
-    forget(step, evaluated=evaluated)
+    trainer.resumed_epoch = epoch
     callbacks.take_up.steps.append(lambda: trainer.take_up(checkpoint))
     if not evaluated and _is_evaluation_step(session.config, length, step):
         callbacks.take_up.steps.append(lambda: trainer.evaluate_late(str(checkpoint)))
-    session.say(phrase("run.resumed", step=step, epoch=state["epoch"]))
+    session.say(phrase("run.resumed", step=step, epoch=epoch))
     wait()
 
 
