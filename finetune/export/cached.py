@@ -9,9 +9,10 @@ from data.load import evenly_spaced
 from data.splits import read_splits
 from eval.trained import Trained, read_trained
 from finetune.export.call_proof import calling, context_for, prove_calls
-from finetune.export.command import new_folder, prove, write
+from finetune.export.command import prove, write
 from finetune.export.gguf_model import TYPES
 from finetune.export.llama_cpp import library, serving
+from finetune.export.room import disk_needed, new_folder
 from finetune.export.weights import Adapter, Base
 from tooltune.errors import InputError
 from tooltune.files import dump_json, file_digest
@@ -50,7 +51,7 @@ def gguf_of(run: Path, kind: str = "bf16", *, say: Callable[[str], None] = print
         for old in kept.glob(f"{kind}-*"):
             shutil.rmtree(old)
         say(f"Writing {file.name} of {run.name} (once) …")
-        with new_folder(folder, base.size) as making:
+        with new_folder(folder, disk_needed(base, kind)) as making:
             made = write("gguf", kind, base, adapter, making, run.name)
             prove(trained, made, PROVEN_ROWS, say)
             _prove_calls(trained, made, say)

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from finetune.export.proof import Prompt
     from finetune.export.weights import Adapter, Base
 
-__all__ = ["Target", "export_command", "new_folder", "prove", "write"]
 
 Target = Literal["merged", "gguf", "lora-gguf", "ollama", "vllm"]
 Say = Callable[[str], None]

@@ -121,11 +121,6 @@ class Base:
                 found[path.name] = list(f.keys())
         return found
 
-    @property
-    def size(self) -> int:
-        """Bytes of all weights."""
-        return sum((self.folder / name).stat().st_size for name in self.files)
-
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each tensor, in the order of `merged_tensors`."""

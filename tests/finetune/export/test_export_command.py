@@ -11,9 +11,11 @@ from data.record import Record
 from data.render import render_prompt
 from data.template import Template, project_template
 from eval.trained import read_trained
-from finetune.export.command import BY_LLAMA_CPP, Target, new_folder, prove, write
+from finetune.export.command import BY_LLAMA_CPP, Target, prove, write
 from finetune.export.proof import prove_template
+from finetune.export.room import new_folder
 from finetune.export.weights import Adapter, Base
+from tests.finetune.tiny_run import give_a_merge
 from tests.tiny import TINY, finetune, make_tokenizer
 from tooltune.errors import InputError, JobFailed
 
@@ -119,13 +121,3 @@ def test_a_wrong_template_is_caught(run: Path, tiny_model: Path, tmp_path: Path,
         else:
             with pytest.raises(JobFailed, match="builds other prompts than were trained: 5 of 5 rows"):
                 prove(trained, result, 5, said.append, to)
-
-
-def give_a_merge(folder: Path) -> None:
-    """llama.cpp wants a tokenizer to have merges; the tiny one gets one of two bytes that are in no text."""
-    path = folder / "tokenizer.json"
-    tokenizer = json.loads(path.read_text(encoding="utf-8"))
-    vocabulary = tokenizer["model"]["vocab"]
-    vocabulary["āĂ"] = vocabulary.pop("Ā")
-    tokenizer["model"]["merges"] = [["ā", "Ă"]]
-    path.write_text(json.dumps(tokenizer), encoding="utf-8")
