@@ -18,9 +18,10 @@ OF_FREE = 0.9
 
 
 def start_unsloth() -> None:
-    """Import unsloth, with its statistics off, its compiled code kept where this version's alone is, and none compiled
-    for each block: rows differ in length, and with torch 2.11 Gemma 3's first step took more than three minutes
-    (docs/gpu.md).
+    """Import unsloth, with its statistics off and its compiled code kept where this version's alone is.
+
+    On a GPU neither whole blocks nor FlexAttention are compiled, which Unsloth takes for Gemma 3: every new length is
+    compiled anew there, the rows differ in length, and the first step was not over after three minutes (docs/gpu.md).
 
     Raises:
         JobFailed: transformers, trl or peft is already there, so Unsloth could no longer patch it.
@@ -36,6 +37,7 @@ def start_unsloth() -> None:
     os.environ["UNSLOTH_CPU_COMPILE"] = "0"  # layers are compiled by this project, for both backends
     os.environ.setdefault("UNSLOTH_BLOCK_COMPILE_LEGACY", "0")
     os.environ.setdefault("UNSLOTH_BLOCK_COMPILE", "0")
+    os.environ.setdefault("UNSLOTH_ENABLE_FLEX_ATTENTION", "0")
     import unsloth  # noqa: F401
 
 

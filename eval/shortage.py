@@ -1,5 +1,7 @@
 """Out of memory: recognising it in what a library raises, and freeing what a failed attempt held."""
 
+from errno import ENOMEM
+
 from tooltune.errors import JobFailed
 
 SIGNS = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory", "alloc_failed")
@@ -12,7 +14,7 @@ class NoRoom(JobFailed):
 
 def is_shortage(error: BaseException) -> bool:
     """Whether an exception means that memory ran out."""
-    if isinstance(error, (MemoryError, NoRoom)):
+    if isinstance(error, (MemoryError, NoRoom)) or (isinstance(error, OSError) and error.errno == ENOMEM):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error).lower() for sign in SIGNS)
 

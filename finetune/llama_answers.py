@@ -45,7 +45,7 @@ def llama_cpp(trained: Trained, say: Callable[[str], None]) -> Iterator[LlamaCpp
         InputError: the extra `llama` is not installed, or the run cannot be exported.
         JobFailed: llama.cpp builds other prompts than were trained, or cannot load the file.
     """
-    with serving(gguf_of(trained.folder, say=say), context=CONTEXT) as url:
+    with serving(gguf_of(trained, say=say), context=CONTEXT) as url:
         yield LlamaCpp(url, trained.tokenizer, trained.config.eval.max_new_tokens)
 
 

@@ -89,6 +89,8 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
         say(f"The layers cannot be compiled here ({reason}): training is slower without")
         compiled = False
     if shares_prefixes(config, device, dtype, family_of(folder)):
+        if config.model.attention == "eager":
+            say("model.attention=eager has no effect on packed rows, which have their own (train.share_prefix=off)")
         use_packed_attention(model, compiled=compiled)
         attention = "packed"
     return LoadedModel(model, dtype, attention, fast(config, device), compiled)
@@ -107,11 +109,13 @@ def attention_of(model: Any, config: Config, device: Device) -> str:
 
     Llama-like models (Llama, Mistral, Qwen2, Qwen3) have Unsloth's own forward on a GPU. It chooses among what is
     installed, whatever is asked for, and drops the padding mask in training (unsloth/models/llama.py pops
-    attn_implementation; LlamaAttention_fast_forward). Other models go by their config.
+    attn_implementation; LlamaAttention_fast_forward). Other models go by their config, but that Unsloth's Gemma 3
+    computes by torch's SDPA what is called eager (unsloth_zoo/temporary_patches/gemma.py).
     """
     own = device.kind == "cuda" and config.model.backend == "unsloth"
     if not own or not any(map(on_fast_path, model.modules())):
-        return attention_name(model)
+        name = attention_name(model)
+        return "sdpa" if own and name == "eager" and model.config.model_type.startswith("gemma3") else name
     from unsloth.utils.attention_dispatch import select_attention_backend
 
     return str(select_attention_backend()).removesuffix("_dense")

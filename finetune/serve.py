@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, BaseModel, Debug, errors_as_lines
 from tooltune.errors import InputError
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -19,6 +19,7 @@ def serve_command(
     dtype: Annotated[str, typer.Option("--type", help="of the GGUF's matrices, as in export")] = "bf16",
     context: Annotated[int, typer.Option(min=64, help="tokens of a conversation and its answer")] = 4096,
     parallel: Annotated[int, typer.Option(min=1, help="requests that are answered side by side")] = 1,
+    model: BaseModel = None,
     debug: Debug = DEBUG,
 ) -> None:
     """Serve a run's model: OpenAI-compatible chat completions with tools, streamed or not.
@@ -26,12 +27,13 @@ def serve_command(
     Its GGUF is made and proven the first time. The environment variable TOOLTUNE_API_KEY sets a key to ask for.
     """
     with errors_as_lines(debug):
+        from eval.trained import read_trained
         from finetune.export.cached import gguf_of
         from finetune.export.llama_cpp import Listen, serving
         from tooltune.run import find_run
 
         folder = find_run(run)
-        file = gguf_of(folder, dtype, say=typer.echo)
+        file = gguf_of(read_trained(folder, model), dtype, say=typer.echo)
         check_free(host, port)
         listen = Listen(host, port, name=folder.name, parallel=parallel)
         with serving(file, context=context, listen=listen) as url:

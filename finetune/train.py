@@ -20,7 +20,7 @@ from finetune.packing import Packing, make_packing
 from finetune.rows import Prepared, Splits, describe_rows, prepare, read_rows
 from finetune.run_session import RunSession, open_session
 from finetune.runs import adapter_digest
-from finetune.shortage import phase, recover
+from finetune.shortage import freed_on_shortage, phase, recover
 from finetune.summary import tell, write_pages
 from finetune.together import joined, of_first, refuse_unsupported, wait
 from finetune.trackers import check_trackers
@@ -74,14 +74,15 @@ def fine_tune(session: RunSession, records: Splits) -> Path:
     _tell_plan(session, manifest["planned_memory"])
     loaded, meter = _load(session, rows, machine)
     _write_down(session, manifest | {"attention": loaded.attention} | meter.facts, rows, checkpoint)
-    trainer, callbacks = _build(session, rows, machine, loaded, meter)
-    with closing(callbacks.progress), closing(callbacks.recorder):
-        _try_out(session, trainer, rows)
-        _go_back_to(checkpoint, session, trainer, callbacks, rows.length)
-        _fit(session, trainer, checkpoint)
-    if not is_first():
-        return session.folder
-    best = keep_best(session.config, session.folder, trainer, rows.prepared)
+    with freed_on_shortage(loaded.model):
+        trainer, callbacks = _build(session, rows, machine, loaded, meter)
+        with closing(callbacks.progress), closing(callbacks.recorder):
+            _try_out(session, trainer, rows)
+            _go_back_to(checkpoint, session, trainer, callbacks, rows.length)
+            _fit(session, trainer, checkpoint)
+        if not is_first():
+            return session.folder
+        best = keep_best(session.config, session.folder, trainer, rows.prepared)
     _finish(session, trainer, best, time.time() - started)
     return session.folder
 

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 Language = Literal["ko", "en"]
 LANGUAGES: tuple[Language, ...] = ("ko", "en")
@@ -41,6 +44,12 @@ class Phrase:
     def __str__(self) -> str:
         """The sentence in English, for what prints it without a language: a script, a log, a test."""
         return self.text("en")
+
+    def __rich__(self) -> "Text":
+        """The same, on a console without a language: rich would show the fields of the object."""
+        from rich.text import Text
+
+        return Text(str(self))
 
     def __html__(self) -> str:
         """Both languages as two spans, of which the page shows one."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, BaseModel, Debug, errors_as_lines
 from tooltune.errors import InputError
 from tooltune.files import dump_json
 
@@ -25,6 +25,11 @@ def chat_command(
     llama: Annotated[
         bool | None, typer.Option(help="answer through llama.cpp [where it is installed and has the run's GGUF]")
     ] = None,
+    model: BaseModel = None,
+    constrained: Annotated[
+        bool,
+        typer.Option(help="hold calls to the tools' schemas as they are written (extra `constrained`; no llama.cpp)"),
+    ] = False,
     debug: Debug = DEBUG,
 ) -> None:
     """Type requests at a run's model: its calls are checked, and carried out on the data's domain. /help in it."""
@@ -36,9 +41,11 @@ def chat_command(
         from finetune.llama_answers import has_gguf
         from tooltune.run import find_run
 
+        if llama and constrained:
+            raise InputError("llama.cpp writes without the schemas", where="--constrained", fix="leave --llama out")
         folder = find_run(run)
-        llama = has_gguf(folder) if llama is None else llama
-        with asking(folder, row, tools, usual="train", llama=llama) as asked:
+        llama = has_gguf(folder) and not constrained if llama is None else llama
+        with asking(folder, row, tools, base=model, usual="train", llama=llama, constrained=constrained) as asked:
             chosen = load_domain(asked.model.trained.config.data.domain)
             domain = domain_for(asked.context.row, chosen) if execute and not tools else None
             chat = Chat(asked.model.answer, asked.context.row, Habits.of(asked.splits["train"]), domain)

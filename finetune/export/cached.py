@@ -5,25 +5,21 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from data.load import evenly_spaced
-from data.splits import read_splits
-from eval.trained import Trained, read_trained
-from finetune.export.call_proof import calling, context_for, prove_calls
-from finetune.export.command import prove, write
+from eval.trained import Trained, base_folder
+from finetune.export.command import prove, prove_reading, write
 from finetune.export.gguf_model import TYPES
-from finetune.export.llama_cpp import library, serving
+from finetune.export.llama_cpp import library
 from finetune.export.room import disk_needed, new_folder
 from finetune.export.weights import Adapter, Base
 from tooltune.errors import InputError
 from tooltune.files import dump_json, file_digest
-from tooltune.pretrained import resolve
 
-PROVEN_ROWS, READ_ROWS = 50, 10
-"""Rows whose prompts, and whose calls, are compared."""
+PROVEN_ROWS = 50
+"""Rows whose prompts are compared."""
 
 
-def gguf_of(run: Path, kind: str = "bf16", *, say: Callable[[str], None] = print) -> Path:
-    """The run's merged model as a GGUF whose prompts are proven; made where it is not there or not of this adapter,
+def gguf_of(trained: Trained, kind: str = "bf16", *, say: Callable[[str], None] = print) -> Path:
+    """A run's merged model as a GGUF whose prompts are proven; made where it is not there or not of this adapter,
     chat template and base model.
 
     Args:
@@ -39,8 +35,7 @@ def gguf_of(run: Path, kind: str = "bf16", *, say: Callable[[str], None] = print
     if kind not in TYPES:
         raise InputError(f"unknown type {kind!r}", where="--type", fix=f"one of {', '.join(TYPES)}")
     library()
-    trained = read_trained(run)
-    base, adapter = Base(resolve(trained.config.model.name, say)), Adapter(trained.adapter)
+    base, adapter, run = Base(base_folder(trained, say)), Adapter(trained.adapter), trained.folder
     kept = run / "export" / "llama.cpp"
     folder = kept / f"{kind}-{_digest(base, adapter)}"
     file = folder / f"model-{kind}.gguf"
@@ -54,16 +49,8 @@ def gguf_of(run: Path, kind: str = "bf16", *, say: Callable[[str], None] = print
         with new_folder(folder, disk_needed(base, kind)) as making:
             made = write("gguf", kind, base, adapter, making, run.name)
             prove(trained, made, PROVEN_ROWS, say)
-            _prove_calls(trained, made, say)
+            prove_reading(trained, made, say)
     return file
-
-
-def _prove_calls(trained: Trained, file: Path, say: Callable[[str], None]) -> None:
-    splits = read_splits(trained.config.data)
-    if records := evenly_spaced(calling(splits["test"] or splits["validation"]), READ_ROWS):
-        with serving(file, context=context_for(trained, records)) as url:
-            prove_calls(trained, records, url)
-        say(f"Proof: llama.cpp reads the calls of {len(records)} rows as they were trained")
 
 
 def _digest(base: Base, adapter: Adapter) -> str:

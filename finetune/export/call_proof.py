@@ -49,7 +49,7 @@ def prove_calls(trained: "Trained", records: Sequence[Record], url: str) -> None
             raise JobFailed(
                 f"llama.cpp does not read calls as {trained.template.family} writes them: row {record.id}, "
                 f"{written[:200]!r}, read as {found}",
-                "serve the merged model with vLLM: python -m finetune export RUN --to merged",
+                "python -m finetune export RUN --to vllm serves it; --no-proof writes a GGUF all the same",
             )
 
 

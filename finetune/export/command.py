@@ -24,6 +24,8 @@ Target = Literal["merged", "gguf", "lora-gguf", "ollama", "vllm"]
 Say = Callable[[str], None]
 BY_LLAMA_CPP = ("gguf", "ollama")
 SHARDED = ("merged", "vllm")
+READ_ROWS = 10
+"""Rows whose calls a GGUF's server is given to read."""
 
 
 def export_command(
@@ -84,6 +86,8 @@ def export_command(
                 write_modelfile(trained, file)
             if proof and to != "lora-gguf":
                 proven = prove(trained, file, rows, typer.echo, to)
+                if to == "gguf" and (read := prove_reading(trained, file, typer.echo)):
+                    proven = f"{proven}; {read}"
             if before:
                 found = ask(trained, file, making / "behaviour", before, to, typer.echo)
             inside = Path(file.name if file.is_file() else ".")
@@ -150,6 +154,29 @@ def prove(trained: "Trained", file: Path, rows: int, say: Say, to: Target = "ggu
         return _compared(trained, records, transformers_prompt(file), to, say)
     with serving(file, context=512) as url:  # prompts are written, none is answered
         return _compared(trained, records, llama_cpp_prompt(url), to, say)
+
+
+def prove_reading(trained: "Trained", file: Path, say: Say) -> str | None:
+    """Have llama.cpp read the calls of `READ_ROWS` rows from their trained answers; returns what was found, None where
+    no row has a call.
+
+    Raises:
+        JobFailed: it does not read one.
+    """
+    from data.load import evenly_spaced
+    from data.splits import read_splits
+    from finetune.export.call_proof import calling, context_for, prove_calls
+    from finetune.export.llama_cpp import serving
+
+    splits = read_splits(trained.config.data)
+    records = evenly_spaced(calling(splits["test"] or splits["validation"]), READ_ROWS)
+    if not records:
+        return None
+    with serving(file, context=context_for(trained, records)) as url:
+        prove_calls(trained, records, url)
+    said = f"llama.cpp reads the calls of {len(records)} rows as they were trained"
+    say(f"Proof: {said}")
+    return said
 
 
 def _compared(trained: "Trained", records: list["Record"], prompt: "Prompt", to: Target, say: Say) -> str:

@@ -72,14 +72,19 @@ def read_subject(run: Path, row: str | None = None, *, adapter: str = "best", sp
 def load_weights(subject: Subject, say: Say, model_name: str | None = None) -> Any:
     """The subject's model in evaluation mode, in the precision that the run evaluated in.
 
+    A run whose frozen weights waited in main memory while it trained is asked on the processor, where all of them are:
+    one row takes little time, and plain transformers would need a larger card.
+
     Args:
         model_name: where the run's base model is now; None: where it was.
     """
     from eval.load import add_adapter, load_model
     from finetune.device import detect
 
-    moved = [f"model.name={model_name}"] if model_name else None
-    run = Run(subject.run, read_config(subject.run, moved), read_manifest(subject.run))
-    device, base = detect().kind, base_folder(run, say)
+    renamed = [f"model.name={model_name}"] if model_name else None
+    run = Run(subject.run, read_config(subject.run, renamed), read_manifest(subject.run))
+    memory = run.config.memory
+    device = "cpu" if memory.offload_embedding or memory.offload_layers else detect().kind
+    base = base_folder(run, say)
     model = load_model(base, dtype=run.manifest["precision"], load_in_4bit=run.config.model.load_in_4bit, device=device)
     return model if subject.adapter == "base" else add_adapter(model, subject.run / subject.adapter, device=device)

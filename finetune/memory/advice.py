@@ -121,7 +121,8 @@ def _smaller(s: Setup) -> list[tuple[int, str, str, Setup]]:
     smaller = [
         (name, shape)
         for name, shape in KNOWN.items()
-        if shape.family == s.shape.family and terms.linear_weights(replace(s, shape=shape, swapped=0)) < own
+        if shape.family.removesuffix("_text") == s.shape.family.removesuffix("_text")
+        and terms.linear_weights(replace(s, shape=shape, swapped=0)) < own
     ]
     if not smaller:
         return []

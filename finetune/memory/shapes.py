@@ -163,8 +163,10 @@ def _hybrid(shape: Shape, text: dict[str, Any]) -> Hybrid:
     )
 
 
-def _gemma3(h: int, i: int, layers: int, heads: int, kv: int, vocab: int = 262_144) -> Shape:
-    return Shape(h, i, layers, heads, kv, 256, vocab, True, "gemma3_text", qk_norm=True, norms=4)
+def _gemma3(
+    h: int, i: int, layers: int, heads: int, kv: int, vocab: int = 262_144, family: str = "gemma3_text"
+) -> Shape:
+    return Shape(h, i, layers, heads, kv, 256, vocab, True, family, qk_norm=True, norms=4)
 
 
 _QWEN3_5 = {
@@ -194,7 +196,7 @@ KNOWN: dict[str, Shape] = {
     "SmolLM2-1.7B": _llama(2048, 8192, 24, 32, 32, 49_152),
     "gemma-3-270m": _gemma3(640, 2048, 18, 4, 1),
     "gemma-3-1b": _gemma3(1152, 6912, 26, 4, 1),
-    "gemma-3-4b": _gemma3(2560, 10240, 34, 8, 4, vocab=262_208),
+    "gemma-3-4b": _gemma3(2560, 10240, 34, 8, 4, vocab=262_208, family="gemma3"),
 }
 """The models' own config.json, as published on the hub."""
 

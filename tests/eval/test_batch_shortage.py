@@ -1,5 +1,6 @@
 """Memory that runs out while a model answers: fewer prompts at a time, nothing asked twice, one clear error at last."""
 
+import errno
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -165,8 +166,10 @@ def test_token_ids_go_to_where_the_layers_are() -> None:
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         MemoryError(),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
         NoRoom("out of memory with a single prompt"),
     ],
 )
 def test_shortages_are_known(error: Exception) -> None:
     assert is_shortage(error) and not is_shortage(RuntimeError("shape mismatch"))
+    assert not is_shortage(OSError(errno.ENOSPC, "No space left on device"))

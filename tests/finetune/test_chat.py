@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from data.domain import Domain
 from data.load import load_records
@@ -20,6 +21,7 @@ from examples.thermostat import Thermostat
 from finetune.chat.command import talk
 from finetune.chat.dialogue import MOST_STEPS, Chat, Habits, domain_for
 from finetune.chat.slash import View, obey
+from finetune.cli import app
 from tooltune.errors import InputError
 
 NAMES = ["add_nodal_load", "run_static_analysis", "get_displacement", "create_load_case", "set_support", "undo"]
@@ -270,3 +272,9 @@ def test_a_wrong_command_stops_a_script_and_not_a_person() -> None:
         talk(chat_with(LOAD), View(), iter(["/mode", "10 kN"]), shown.append, interactive=False)
     talk(chat_with(LOAD), View(), iter(["/mode", "10 kN"]), shown.append, interactive=True)
     assert shown[0].startswith("error: no command /mode") and "✓ valid" in shown[1]
+
+
+def test_llama_cpp_and_constrained_decoding_exclude_each_other() -> None:
+    """Said before the run is looked for."""
+    done = CliRunner().invoke(app, ["chat", "no-such-run", "--llama", "--constrained"])
+    assert done.exit_code == 2 and "llama.cpp writes without the schemas" in done.output

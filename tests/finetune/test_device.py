@@ -191,11 +191,11 @@ start_unsloth()
 from unsloth_zoo.fused_losses import cross_entropy_loss, fused_linear
 import torch
 print(cross_entropy_loss._use_chunked_ce({}, None), fused_linear._flash_min_rows(torch.device("cpu")))
-print("blocks compiled:", os.environ["UNSLOTH_BLOCK_COMPILE_LEGACY"])
+print(*(os.environ[f"UNSLOTH_{name}"] for name in ("BLOCK_COMPILE_LEGACY", "BLOCK_COMPILE", "ENABLE_FLEX_ATTENTION")))
 """
-    clean = {k: v for k, v in os.environ.items() if not k.startswith(("UNSLOTH_FUSED", "UNSLOTH_BLOCK"))}
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("UNSLOTH_")}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True)
-    assert done.stdout.strip().splitlines()[-2:] == ["True 0", "blocks compiled: 0"], done.stderr
+    assert done.stdout.strip().splitlines()[-2:] == ["True 0", "0 0 0"], done.stderr
 
 
 def asked(backend: str, attention: str) -> Config:
@@ -206,7 +206,7 @@ def test_the_attention_that_is_recorded_is_the_one_that_runs(monkeypatch: pytest
     import torch
 
     model: Any = torch.nn.Sequential(torch.nn.Linear(1, 1))
-    model.config = SimpleNamespace(_attn_implementation="sdpa")
+    model.config = SimpleNamespace(_attn_implementation="sdpa", model_type="qwen3_5_text")
     chosen = SimpleNamespace(select_attention_backend=lambda: "xformers")
     monkeypatch.setitem(sys.modules, "unsloth", SimpleNamespace())
     monkeypatch.setitem(sys.modules, "unsloth.utils", SimpleNamespace())
@@ -220,6 +220,16 @@ def test_the_attention_that_is_recorded_is_the_one_that_runs(monkeypatch: pytest
     assert attention_of(model, asked("unsloth", "auto"), AMPERE) == "flash"
 
 
+def test_unsloths_gemma_3_computes_by_sdpa_what_is_called_eager() -> None:
+    """Without FlexAttention; transformers' own, and any other model, is what it is called."""
+    model: Any = SimpleNamespace(modules=list)
+    model.config = SimpleNamespace(_attn_implementation="eager", model_type="gemma3_text")
+    assert attention_of(model, asked("unsloth", "auto"), AMPERE) == "sdpa"
+    assert attention_of(model, asked("hf", "eager"), AMPERE) == "eager"
+    model.config.model_type = "qwen3_5_text"
+    assert attention_of(model, asked("unsloth", "auto"), AMPERE) == "eager"
+
+
 def test_what_attention_of_relies_on_is_unsloths() -> None:
     """The mark of its own forwards, the choice among what is installed, and that what is asked for is dropped."""
     package = importlib.util.find_spec("unsloth")
@@ -231,6 +241,11 @@ def test_what_attention_of_relies_on_is_unsloths() -> None:
     assert "def select_attention_backend(use_varlen: bool = False" in dispatch
     assert 'FLASH_DENSE = "flash_dense"' in dispatch and 'XFORMERS = "xformers"' in dispatch
     assert 'os.environ.get("UNSLOTH_BLOCK_COMPILE_LEGACY", "auto")' in llama
+    choice = (folder / "models" / "_utils.py").read_text(encoding="utf-8")
+    assert 'os.environ.get("UNSLOTH_ENABLE_FLEX_ATTENTION", "1") == "0"' in choice
+    gemma = folder.parent / "unsloth_zoo" / "temporary_patches" / "gemma.py"
+    generic = gemma.read_text(encoding="utf-8").partition("def patch_Gemma3Attention_generic")[2]
+    assert 'if attn_impl == "flex_attention":' in generic and "attn_output_fp32 = gqa_sdpa(" in generic
 
 
 def test_the_monitor_reads_torchs_card(monkeypatch: pytest.MonkeyPatch) -> None:

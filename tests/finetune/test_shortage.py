@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from bitsandbytes.nn import Linear4bit
 
-from finetune.shortage import OutOfMemory, describe, next_change, phase
+from finetune.shortage import OutOfMemory, describe, freed_on_shortage, next_change, phase
 from tests import forked
 from tests.tiny import TINY, environment, finetune, losses
 from tooltune.config import Config, load_config
@@ -149,6 +150,26 @@ def test_every_librarys_way_of_saying_it_is_known(error: Exception) -> None:
     with pytest.raises(OutOfMemory) as raised, phase("outer"), phase("inner"):
         raise error
     assert raised.value.phase == "inner"
+
+
+def test_a_model_that_somebody_holds_is_freed_when_memory_ran_out() -> None:
+    """As a library does on a GPU. Its 4-bit weights, their scales and the gradients go too."""
+    layer = Linear4bit(64, 64, quant_type="nf4")
+    model = torch.nn.Sequential(layer.to("cpu"), torch.nn.BatchNorm1d(64))
+    model(torch.randn(4, 64)).sum().backward()
+    assert layer.weight.quant_state is not None and model[1].weight.grad is not None
+    held = [*model.parameters(), *model.buffers()]
+    with pytest.raises(OutOfMemory), freed_on_shortage(model), phase("step"):
+        raise MemoryError
+    assert all(tensor.numel() == 0 and tensor.grad is None for tensor in held)
+    assert layer.weight.quant_state is None
+
+
+def test_a_model_is_kept_when_something_else_ends_a_run() -> None:
+    model = torch.nn.Linear(2, 2)
+    with pytest.raises(KeyboardInterrupt), freed_on_shortage(model):
+        raise KeyboardInterrupt
+    assert model.weight.numel() == 4
 
 
 def test_other_errors_stay_what_they_are() -> None:

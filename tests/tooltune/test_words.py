@@ -1,11 +1,13 @@
 """Sentences in two languages: every `words.yaml` has both with the same figures, and a phrase fills them in."""
 
+import io
 import string
 from pathlib import Path
 
 import pytest
 import yaml
 from markupsafe import Markup, escape
+from rich.console import Console
 
 from tooltune.words import Phrase, in_language
 
@@ -40,3 +42,10 @@ def test_what_fills_a_phrase_stays_text(value: str) -> None:
 
 def test_what_is_no_phrase_is_text_in_any_language() -> None:
     assert in_language(3, "ko") == in_language("3", "en") == "3"
+
+
+def test_a_console_without_a_language_shows_the_sentence() -> None:
+    """Not the fields of the object, and what stands in brackets in a value is no markup."""
+    console = Console(file=io.StringIO(), width=80)
+    console.print(Phrase(["{x}와 끝", "{x} and an end"], {"x": "[bold]a"}))
+    assert console.file.getvalue() == "[bold]a and an end\n"  # type: ignore[attr-defined]

@@ -29,24 +29,24 @@ def test_made_once_and_again_when_the_run_changes(run: Path, tmp_path: Path) -> 
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     said: list[str] = []
-    file = gguf_of(copy, "f16", say=said.append)
+    file = gguf_of(read_trained(copy), "f16", say=said.append)
     assert said[0].startswith("Writing model-f16.gguf") and "prompt, token for token, for 8 of 8 rows" in said[1]
     assert "reads the calls of" in said[2] and file.is_relative_to(copy / "export")
     made, said = file.stat().st_mtime_ns, []
-    assert gguf_of(copy, "f16", say=said.append) == file and file.stat().st_mtime_ns == made and not said
+    assert gguf_of(read_trained(copy), "f16", say=said.append) == file and file.stat().st_mtime_ns == made and not said
     settings = json.loads((copy / "best" / "adapter_config.json").read_text(encoding="utf-8"))
     (copy / "best" / "adapter_config.json").write_text(json.dumps(settings | {"lora_alpha": 1}), encoding="utf-8")
-    other = gguf_of(copy, "f16", say=said.append)
+    other = gguf_of(read_trained(copy), "f16", say=said.append)
     assert other != file and other.is_file() and not file.exists(), "the old one is not kept beside it"
     with pytest.raises(InputError, match="unknown type 'q3'"):
-        gguf_of(copy, "q3", say=said.append)
+        gguf_of(read_trained(copy), "q3", say=said.append)
 
 
 def test_calls_that_llama_cpp_would_not_read_are_told(run: Path) -> None:
     """Its parser is made from the template in the GGUF: a run whose calls have another mark gets them back as text."""
     trained = read_trained(run)
     records = calling(read_splits(trained.config.data)["validation"])[:2]
-    with serving(gguf_of(run, "f16"), context=context_for(trained, records)) as url:
+    with serving(gguf_of(trained, "f16"), context=context_for(trained, records)) as url:
         prove_calls(trained, records, url)
         source = trained.template.source.replace("<tool_call>", "<call>").replace("</tool_call>", "</call>")
         trained.__dict__["template"] = replace(trained.template, source=source)
