@@ -9,12 +9,12 @@ from data.load import row_of, rows_of
 from data.render import Example, render
 from data.splits import read_splits
 from data.template import Template
-from eval.trained import base_folder
+from eval.trained import Trained, base_folder
 from finetune.diagnose import best_row
 from finetune.history import read_history
 from tooltune.errors import InputError
 from tooltune.pretrained import load_tokenizer
-from tooltune.run import Run, read_config, read_manifest
+from tooltune.run import read_config, read_manifest
 
 Say = Callable[[str], None]
 
@@ -82,9 +82,7 @@ def load_weights(subject: Subject, say: Say, model_name: str | None = None) -> A
     from finetune.device import detect
 
     renamed = [f"model.name={model_name}"] if model_name else None
-    run = Run(subject.run, read_config(subject.run, renamed), read_manifest(subject.run))
-    memory = run.config.memory
-    device = "cpu" if memory.offload_embedding or memory.offload_layers else detect().kind
-    base = base_folder(run, say)
+    run = Trained(subject.run, read_config(subject.run, renamed), read_manifest(subject.run))
+    device, base = "cpu" if run.swapped else detect().kind, base_folder(run, say)
     model = load_model(base, dtype=run.manifest["precision"], load_in_4bit=run.config.model.load_in_4bit, device=device)
     return model if subject.adapter == "base" else add_adapter(model, subject.run / subject.adapter, device=device)
