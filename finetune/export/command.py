@@ -2,7 +2,7 @@
 
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -144,12 +144,10 @@ def prove(trained: "Trained", file: Path, rows: int, say: Say, to: Target = "ggu
         JobFailed: one differs, with the first difference.
     """
     from data.load import evenly_spaced
-    from data.splits import read_splits
     from finetune.export.llama_cpp import serving
     from finetune.export.proof import llama_cpp_prompt, transformers_prompt
 
-    splits = read_splits(trained.config.data)
-    records = evenly_spaced(splits["test"] or splits["validation"], rows)
+    records = evenly_spaced(_held_out(trained), rows)
     if file.is_dir():
         return _compared(trained, records, transformers_prompt(file), to, say)
     with serving(file, context=512) as url:  # prompts are written, none is answered
@@ -164,12 +162,10 @@ def prove_reading(trained: "Trained", file: Path, say: Say) -> str | None:
         JobFailed: it does not read one.
     """
     from data.load import evenly_spaced
-    from data.splits import read_splits
     from finetune.export.call_proof import calling, context_for, prove_calls
     from finetune.export.llama_cpp import serving
 
-    splits = read_splits(trained.config.data)
-    records = evenly_spaced(calling(splits["test"] or splits["validation"]), READ_ROWS)
+    records = evenly_spaced(calling(_held_out(trained)), READ_ROWS)
     if not records:
         return None
     with serving(file, context=context_for(trained, records)) as url:
@@ -177,6 +173,14 @@ def prove_reading(trained: "Trained", file: Path, say: Say) -> str | None:
     said = f"llama.cpp reads the calls of {len(records)} rows as they were trained"
     say(f"Proof: {said}")
     return said
+
+
+def _held_out(trained: "Trained") -> "Sequence[Record]":
+    """The rows that proofs are of: the test split, or validation where there is none."""
+    from data.splits import read_splits
+
+    splits = read_splits(trained.config.data)
+    return splits["test"] or splits["validation"]
 
 
 def _compared(trained: "Trained", records: list["Record"], prompt: "Prompt", to: Target, say: Say) -> str:
