@@ -10,6 +10,7 @@ from data.cache import code_digest, kept
 from data.formats.companion_files import companions
 from data.load import SPLITS, stream_splits, to_stderr
 from data.record import Record
+from data.renaming import with_made_up_names
 from data.stored import RecordWriter, StoredRecords
 from data.tools import with_visible_tools
 from tooltune.config import DataSection
@@ -46,6 +47,7 @@ def _facts(data: DataSection, files: dict[str, Path | None]) -> dict[str, Any]:
         "files": {name: str(path) if path else None for name, path in files.items()},
         "digests": {str(path): file_digest(path) for path in [*there, *beside]},
         "shown": {"max_tools": data.max_tools, "descriptions": data.descriptions, "limit": data.limit},
+        "rename_tools": data.rename_tools,
         "code": code_digest("tooltune", "data"),
         "jsonschema": version("jsonschema"),
     }
@@ -63,7 +65,8 @@ def _write(folder: Path, data: DataSection, files: dict[str, Path | None]) -> No
             tick()
             if split == "train" and data.limit and len(writers[split].starts) >= data.limit:
                 return
-            writers[split].add(with_visible_tools(record, max_tools=data.max_tools, descriptions=data.descriptions))
+            shown = with_visible_tools(record, max_tools=data.max_tools, descriptions=data.descriptions)
+            writers[split].add(with_made_up_names(shown, data.rename_tools) if split == "train" else shown)
 
         train, validation, test = files.values()
         assert train

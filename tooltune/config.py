@@ -103,6 +103,9 @@ class DataSection(Section):
     """Show the descriptions of tools and parameters."""
     max_tools: Positive | None
     """Offer at most so many tools a row (those the row needs always stay); None: all."""
+    rename_tools: Fraction = 0.0
+    """Share of the training rows' tool lists in which tools and parameters get made-up names, so that a model reads the
+    list; see data/renaming.py."""
     max_length: Positive
     """Tokens. A longer row is dropped and reported, or fails; an answer is never cut."""
     too_long: Literal["drop", "fail"]

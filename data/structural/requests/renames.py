@@ -3,9 +3,9 @@
 A rename is the same in the offered schema, in the calls and in the tool turns; `meta.renamed` maps it back.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
+from data.renaming import Renaming
 from data.structural.engine.tool_schemas import functions
 from data.structural.language.speaker import Speaker
 from data.structural.requests.toolsets import offer
@@ -54,48 +54,6 @@ _PARAMETERS = {
 }
 
 
-@dataclass(frozen=True)
-class Renaming:
-    """New names for the tools of a list: `names` by tool, `parameters` by tool and parameter that changes."""
-
-    names: dict[str, str]
-    parameters: dict[str, dict[str, str]]
-
-    def tools(self, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The offered schemas under their new names."""
-        return [tool | {"function": self._function(tool["function"])} for tool in tools]
-
-    def _function(self, function: dict[str, Any]) -> dict[str, Any]:
-        new, parameters = self.parameters[function["name"]], function["parameters"]
-        renamed = {
-            "properties": {new.get(k, k): v for k, v in parameters["properties"].items()},
-            "required": [new.get(k, k) for k in parameters["required"]],
-        }
-        return function | {"name": self.names[function["name"]], "parameters": parameters | renamed}
-
-    def apply(self, row: dict[str, Any]) -> None:
-        """Rename what a row calls and is about, in place; its tools are renamed by `tools`."""
-        for message in row["messages"]:
-            for call in message.get("tool_calls") or []:
-                function = call["function"]
-                renamed = self.parameters[function["name"]]
-                function["arguments"] = {renamed.get(k, k): v for k, v in function["arguments"].items()}
-                function["name"] = self.names[function["name"]]
-            if message["role"] == "tool":
-                message["name"] = self.names[message["name"]]
-        meta = row["meta"]
-        meta["relevant_tools"] = [self.names[n] for n in meta["relevant_tools"]]
-        if accepted := meta.get("acceptable"):
-            meta["acceptable"] = {
-                self.names[tool]: {self.parameters[tool].get(key, key): values for key, values in arguments.items()}
-                for tool, arguments in accepted.items()
-            }
-        meta["renamed"] = {
-            new: {"name": old, "parameters": {v: k for k, v in self.parameters[old].items()}}
-            for old, new in self.names.items()
-        }
-
-
 def draw(speaker: Speaker, offered: list[str], taken: set[str]) -> Renaming:
     """New names for these tools, and half the time for their parameters; never one that is in `taken`."""
     style, with_parameters = speaker.at(("snake", "camel", "suffix")), speaker.chance(0.5)
@@ -119,7 +77,7 @@ def offer_to(
         renaming = draw(speaker, names, taken)
         tools = renaming.tools(tools)
         for row in rows:
-            renaming.apply(row)
+            row["messages"], row["meta"] = renaming.messages(row["messages"]), renaming.meta(row["meta"])
     elif style == "no_descriptions":
         for tool in tools:
             for schema in tool["function"]["parameters"]["properties"].values():
