@@ -23,7 +23,7 @@ def machine() -> dict[str, Any]:
     )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        raise JobFailed(f"this machine cannot be examined: {reason}", "make setup")
+        raise JobFailed(f"this machine cannot be examined: {reason}", "pip install -r requirements.txt")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return found
 

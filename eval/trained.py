@@ -78,7 +78,8 @@ def read_trained(run: Path, model: str | None = None) -> Trained:
     """
     config = read_config(run, [f"model.name={model}"] if model else None)
     if not (run / "best" / "adapter_model.safetensors").is_file():
-        raise InputError("the run has no best/ adapter", where=str(run), fix="let it finish: RESUME=1 make train")
+        how = f"let it finish: python -m finetune train --resume {run}"
+        raise InputError("the run has no best/ adapter", where=str(run), fix=how)
     return Trained(run, config, read_manifest(run, MANIFEST))
 
 
@@ -131,7 +132,7 @@ def load_base(trained: Trained, say: Callable[[str], None]) -> Any:
             raise
         raise NoRoom(
             f"out of memory while {model.name} was loaded",
-            "close other programs that use memory; `make plan` has figures",
+            "close other programs that use memory; `python -m finetune plan` has figures",
         ) from e
 
 

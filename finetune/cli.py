@@ -63,7 +63,7 @@ def train(
             return
         source, config = config_from(arguments, typer.echo)
         if source == "cpu" and named(arguments)[0] is None:
-            typer.echo("  A longer run learns more (about an hour on a CPU): make train ARGS=cpu-long")
+            typer.echo("  A longer run learns more (about an hour on a CPU): python -m finetune train cpu-long")
         run_training(config, Path(source).stem, force=force, lang=language)
 
 

@@ -66,7 +66,7 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
         raise InputError(
             "bitsandbytes cannot compute 4-bit weights on this machine",
             where="model.load_in_4bit",
-            fix="reinstall it with `make setup`, or train 16-bit LoRA with model.load_in_4bit=false",
+            fix="pip install -r requirements.txt, or train 16-bit LoRA with model.load_in_4bit=false",
         )
     if changes := logit_changes(model.config):
         raise InputError(

@@ -39,7 +39,7 @@ def record(run: Path) -> list[Path]:
     history = read_history(run)
     end, manifest = history.end, history.manifest
     if end is None or "best" not in manifest:
-        raise InputError("the run is not finished", where=str(run), fix="RESUME=1 make train")
+        raise InputError("the run is not finished", where=str(run), fix=f"python -m finetune train --resume {run}")
     took = trained(history)
     whole = took if took and not took.parts else None
     measured = {

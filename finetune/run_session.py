@@ -123,8 +123,7 @@ def _saying_how_to_go_on(session: RunSession) -> Iterator[None]:
         if session.interrupts.begun:
             checkpoint = last_checkpoint(session.folder)
             if checkpoint:
-                session.say(phrase("run.stopped", step=step_of(checkpoint)))
+                session.say(phrase("run.stopped", step=step_of(checkpoint), folder=session.folder))
             else:
-                session.say(phrase("run.stopped_early"))
-            session.say(phrase("run.resume_with", folder=session.folder))
+                session.say(phrase("run.stopped_early", folder=session.folder))
         raise

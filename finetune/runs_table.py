@@ -85,7 +85,7 @@ def list_runs(folder: Path, sort: str = "changed") -> list[RunRow]:
         hint = f"; did you mean {close[0]}?" if close else ""
         raise InputError(f"no column {sort!r}{hint}", where="--sort", fix=f"one of {', '.join(KEYS)}")
     if not folder.is_dir():
-        raise InputError("there is no run yet", where=str(folder), fix="`make train` makes one")
+        raise InputError("there is no run yet", where=str(folder), fix="`python -m finetune train` makes one")
     runs = [p for p in sorted(folder.iterdir()) if p.is_dir() and p.name != "latest" and not p.name.startswith(".")]
     rows = [describe(run) for run in runs]
     known = [row for row in rows if asdict(row)[sort] is not None and row.state != UNREADABLE]

@@ -27,7 +27,7 @@ class OutOfMemory(JobFailed):
         self.phase = phase
         super().__init__(
             f"out of memory in the phase {phase!r}: {said}",
-            "`make plan` shows what would fit; a shorter data.max_length or a smaller model needs less",
+            "`python -m finetune plan` shows what would fit; a shorter data.max_length or a smaller model needs less",
         )
 
 

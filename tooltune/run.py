@@ -191,7 +191,8 @@ def _newest() -> Path:
         return folder
     begun = _begun()
     if not begun:
-        raise InputError("no run has started to train yet", where=str(runs_dir()), fix="`make train` makes one")
+        fix = "`python -m finetune train` makes one"
+        raise InputError("no run has started to train yet", where=str(runs_dir()), fix=fix)
     what = "the newest run never began to train" if folder.is_dir() else "it names no run"
     raise InputError(what, where=str(latest), fix=f"name one of: {_listed(begun)}")
 

@@ -18,7 +18,7 @@ def label_problems(rows: Sequence[Placed]) -> list[Finding]:
     checks: list[tuple[Level, str, Look, str]] = [
         ("error", "an answer of spaces only", _blank, "write the answer, or leave the turn out"),
         ("warning", "an argument is null", _nulls, "leave out what is not given (Arrow fills absent keys with null)"),
-        ("warning", "a call is written in the text", _in_text, "put it into tool_calls, or convert the file"),
+        ("warning", "a call is written in the text", _in_text, "put it into tool_calls, and its tool into tools"),
         (
             "warning",
             "a call without a result before the next turn",
@@ -48,14 +48,20 @@ def label_problems(rows: Sequence[Placed]) -> list[Finding]:
     ]
     hits: list[list[str]] = [[] for _ in checks]
     said: dict[str, list[str]] = {}  # places by what is answered without a call
+    called = False
     for row in rows:
         for places, (_, _, look, _) in zip(hits, checks, strict=True):
             if (hit := next(look(row.record), None)) is not None:
                 places.append(f"{row.where}: {hit}")
+        called = called or bool(row.record.gold)
         if not row.record.gold:
             said.setdefault(str(row.record.messages[-1].get("content")).strip(), []).append(row.where)
     kinds = zip(checks, hits, strict=True)
-    found = [one for (level, what, _, fix), places in kinds for one in finding(level, what, places, fix)]
+    found = [
+        one
+        for (level, what, look, fix), places in kinds
+        for one in finding("error" if look is _in_text and not called else level, what, places, fix)
+    ]
     return [*found, *_same_answers(said)]
 
 

@@ -4,14 +4,16 @@ Training does this on a model's tokens (finetune/shared_prefix.py), by the same 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, takewhile
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 from data.families import SHORTEST, common, families
 from data.record import Record
 from data.template import apply, project_template
+from tooltune.words import Phrase, speaker
 
 LETTERS = 4
 """Characters that are taken for a token where there is no tokenizer."""
@@ -21,6 +23,8 @@ LITTLE = 1.2
 """Times fewer. Where sharing saves less than this, the report says why."""
 
 Encode = Callable[[str], Sequence[int]]
+
+phrase = speaker(Path(__file__).with_name("words.yaml"))
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Shared:
         prefix: units that a row of a family shares, on average.
         total, computed: units of all rows, and those that are computed when each prefix is read once a step.
         step: rows of an optimizer step.
-        reason: why little or nothing is saved; empty where much is.
+        reason: why little or nothing is saved; None where much is.
     """
 
     unit: str
@@ -58,28 +62,34 @@ class Shared:
     total: int
     computed: int
     step: int
-    reason: str = ""
+    reason: Phrase | None = None
 
     @property
     def times(self) -> float:
         """How many times fewer units are computed."""
         return self.total / self.computed
 
-    def sentence(self) -> str:
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON, with the sentence in English."""
+        return asdict(replace(self, reason=None)) | {"reason": str(self.reason or ""), "sentence": str(self.sentence())}
+
+    def sentence(self) -> Phrase:
         """One or two sentences for a terminal."""
-        why = f"{self.reason[:1].upper()}{self.reason[1:]}." if self.reason else ""
+        why = phrase("why", reason=self.reason) if self.reason else ""
         if not self.families:
-            return f"No prefix is shared by {self.rows:,} rows. {why}".rstrip()
-        fewer = f"{self.times:.1f} times" if self.times >= LITTLE else f"{1 - 1 / self.times:.0%}"
+            return phrase("shared.none", rows=self.rows, why=why)
+        unit = phrase(f"unit.{self.unit}")
+        saved = (
+            phrase("shared.times", times=self.times, unit=unit)
+            if self.times >= LITTLE
+            else phrase("shared.share", share=1 - 1 / self.times, unit=unit)
+        )
+        counts = {"prefix": self.prefix, "alike": self.alike, "unit": unit, "saved": saved, "why": why}
         if self.families == 1:
-            of = "" if self.alike == self.rows else f" of {self.rows:,}"
-            found = f"Your {self.prefix:,}-{self.unit} prefix stands in {self.alike:,}{of} rows"
-        else:
-            size = self.alike / self.families
-            found = f"{self.families:,} families of {size:.1f} rows on average share {self.prefix:,} {self.unit}s"
-            if self.alike < self.rows:
-                found += f", {self.rows - self.alike:,} without a partner"
-        return f"{found}: {fewer} fewer {self.unit}s are computed. {why}".rstrip()
+            return phrase("shared.all" if self.alike == self.rows else "shared.one", rows=self.rows, **counts)
+        size, alone = self.alike / self.families, self.rows - self.alike
+        counts |= {"families": self.families, "size": size}
+        return phrase("shared.alone", alone=alone, **counts) if alone else phrase("shared.families", **counts)
 
 
 def shared(rows: Sequence[TokenisedRow], encode: Encode, unit: str, step: int = STEP) -> Shared:
@@ -105,14 +115,14 @@ def shared(rows: Sequence[TokenisedRow], encode: Encode, unit: str, step: int = 
         total=total,
         computed=computed,
         step=step,
-        reason=reason(order, encode, unit, bool(several)) if little else "",
+        reason=reason(order, encode, unit, bool(several)) if little else None,
     )
 
 
-def reason(rows: Sequence[TokenisedRow], encode: Encode, unit: str, shares: bool) -> str:
+def reason(rows: Sequence[TokenisedRow], encode: Encode, unit: str, shares: bool) -> Phrase:
     """Why sorted rows share little: what neighbours most often differ in first, and what to do about it."""
     if len(rows) < 2:
-        return "a single row has no partner"
+        return phrase("reason.single")
     places: dict[str, list[int]] = {"system": [], "tools": [], "turns": []}
     for one, other in pairwise(rows):
         part, place = _difference(one.record, other.record, encode)
@@ -120,18 +130,16 @@ def reason(rows: Sequence[TokenisedRow], encode: Encode, unit: str, shares: bool
     part = max(places, key=lambda name: len(places[name]))
     place = round(median(places[part]))
     if part == "system":
-        behind = ", and the tools stand behind it" if any(row.record.tools for row in rows) else ""
-        return (
-            f"the system turn differs from its {unit} {place} on{behind}: put what changes from row to row (a date, a "
-            "name) into the user's turn"
-        )
+        tools = any(row.record.tools for row in rows)
+        return phrase("reason.system_and_tools" if tools else "reason.system", unit=phrase(f"unit.{unit}"), place=place)
     if part == "tools":
-        return f"the lists of tools differ from tool {place} on: rows with one list in one order share it"
+        return phrase("reason.tools", place=place)
     if shares:
-        return f"what stands behind the prefix is long: rows have {sum(r.length for r in rows) // len(rows):,} {unit}s"
+        length = sum(r.length for r in rows) // len(rows)
+        return phrase("reason.long", length=length, unit=phrase(f"unit.{unit}"))
     if not any(row.record.tools or _system(row.record) for row in rows):
-        return "rows begin with the request: they have neither a system turn nor tools"
-    return f"system turn and tools are alike, but shorter than the {SHORTEST} tokens from which sharing is worth it"
+        return phrase("reason.request")
+    return phrase("reason.short", shortest=SHORTEST)
 
 
 def _difference(one: Record, other: Record, encode: Encode) -> tuple[str, int]:

@@ -64,7 +64,7 @@ class CheckReport:
             "buckets": {split: dict(counts) for split, counts in self.buckets.items()},
             "languages": dict(self.languages.most_common()),
             "tokens": asdict(self.tokens) if self.tokens else None,
-            "shared": {split: asdict(found) | {"sentence": found.sentence()} for split, found in self.shared.items()},
+            "shared": {split: found.to_dict() for split, found in self.shared.items()},
         }
 
 

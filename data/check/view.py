@@ -87,7 +87,7 @@ def _shared(report: CheckReport, console: Console) -> None:
     console.print(f"Read once (tools as signatures, steps of {first.step} rows{unit})", style="italic")
     for split, found in report.shared.items():
         where = f"{escape(split)}: " if len(report.shared) > 1 else ""
-        console.print(f"  {where}{escape(found.sentence())}", soft_wrap=True)
+        console.print(f"  {where}{escape(str(found.sentence()))}", soft_wrap=True)
     console.print("  What a preset makes of it: python -m finetune plan data.train=FILE", style="dim", soft_wrap=True)
 
 

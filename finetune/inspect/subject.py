@@ -55,7 +55,9 @@ def read_subject(run: Path, row: str | None = None, *, adapter: str = "best", sp
     folder = run / ("best" if adapter == "base" else adapter)
     if not (folder / "adapter_model.safetensors").is_file():
         raise InputError(
-            f"the run has no {folder.name}/ adapter", where=str(run), fix="let it finish: RESUME=1 make train"
+            f"the run has no {folder.name}/ adapter",
+            where=str(run),
+            fix=f"let it finish: python -m finetune train --resume {run}",
         )
     history = read_history(run)
     records = rows_of(read_splits(history.config.data), split)

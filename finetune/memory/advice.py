@@ -8,6 +8,8 @@ from finetune.memory.overheads import MIB, Verdict
 from finetune.memory.plan import Plan, make_plan
 from finetune.memory.setup import Setup
 from finetune.memory.shapes import KNOWN
+from finetune.memory.words import said
+from tooltune.words import Phrase
 
 HUB = {
     "Qwen2.5": ("Qwen", "-Instruct"),
@@ -32,7 +34,7 @@ class Advice:
         verdict: with this change alone.
     """
 
-    what: str
+    what: Phrase
     how: str
     saves: int
     verdict: Verdict
@@ -49,53 +51,55 @@ def advise(plan: Plan, budget: float) -> list[Advice]:
     return [advice for _, advice in sorted(found, key=lambda pair: (pair[0], -pair[1].saves))]
 
 
-def _changes(s: Setup, budget: float, plan: Plan) -> list[tuple[int, str, str, Setup]]:
+def _changes(s: Setup, budget: float, plan: Plan) -> list[tuple[int, Phrase, str, Setup]]:
     """(rank, what, how, the changed set-up); rank 0 same result, 1 slower, 2 another result."""
-    changes: list[tuple[int, str, str, Setup]] = []
+    changes: list[tuple[int, Phrase, str, Setup]] = []
     if s.engine != "unsloth":
-        changes.append((0, "train with Unsloth", "model.backend=unsloth", replace(s, engine="unsloth")))
+        changes.append((0, said("advice.unsloth"), "model.backend=unsloth", replace(s, engine="unsloth")))
     if s.engine == "full":
-        changes.append((0, "use TRL's trainer with its fused LM head", "model.backend=hf", replace(s, engine="trl")))
+        changes.append((0, said("advice.trl"), "model.backend=hf", replace(s, engine="trl")))
     if s.optimizer == "adamw_torch":
-        changes.append((0, "8-bit optimizer", "train.optimizer=adamw_8bit", replace(s, optimizer="adamw_8bit")))
+        changes.append((0, said("advice.optimizer"), "train.optimizer=adamw_8bit", replace(s, optimizer="adamw_8bit")))
     if s.eager:
-        changes.append((0, "fused attention", "model.attention=sdpa", replace(s, eager=False)))
+        changes.append((0, said("advice.attention"), "model.attention=sdpa", replace(s, eager=False)))
     if s.micro_batch > 1:
         one = with_batch(s, 1)
         how = f"train.micro_batch=1 train.accumulation={one.accumulation}"
-        changes.append((0, "one row at a time, same effective batch", how, one))
+        changes.append((0, said("advice.one_row"), how, one))
     if s.packed and s.tokens > s.length:
         fewer = max(s.length, s.tokens // 2)
         how = f"train.pass_tokens={fewer}"
-        changes.append((0, "fewer packed tokens at a time", how, replace(s, pass_tokens=fewer)))
+        changes.append((0, said("advice.pass"), how, replace(s, pass_tokens=fewer)))
     if s.eval_batch > 1:
-        changes.append((0, "evaluate one row at a time", "eval.micro_batch=1", replace(s, eval_batch=1)))
+        changes.append((0, said("advice.eval_batch"), "eval.micro_batch=1", replace(s, eval_batch=1)))
     if s.generate_batch > 1 and s.new_tokens:
         change = replace(s, generate_batch=max(1, s.generate_batch // 4))
         how = f"eval.generate_batch={change.generate_batch}"
-        changes.append((0, "fewer prompts at once in generation", how, change))
+        changes.append((0, said("advice.generate_batch"), how, change))
     if s.checkpointing == "off":
-        changes.append((1, "recompute activations", "train.gradient_checkpointing=on", replace(s, checkpointing="on")))
+        changes.append((1, said("advice.recompute"), "train.gradient_checkpointing=on", replace(s, checkpointing="on")))
     if s.checkpointing != "unsloth" and s.engine == "unsloth":
         how = "train.gradient_checkpointing=unsloth"
-        changes.append((1, "layer inputs in host memory", how, replace(s, checkpointing="unsloth")))
+        changes.append((1, said("advice.layer_inputs"), how, replace(s, checkpointing="unsloth")))
     if s.engine == "unsloth" and not s.shape.tied and not s.offload_embedding:
-        what = "input embedding in host memory"
+        what = said("advice.embedding")
         changes.append((1, what, "memory.offload_embedding=true", replace(s, offload_embedding=True)))
     if s.engine == "unsloth":
         changes += _swaps(s, budget, plan)
     if not s.four_bit:
-        changes.append((2, "4-bit weights", "model.load_in_4bit=true", replace(s, four_bit=True)))
+        changes.append((2, said("advice.four_bit"), "model.load_in_4bit=true", replace(s, four_bit=True)))
     for length in (s.length * 3 // 4, s.length // 2):
         changes.append(
-            (2, f"rows of at most {length:,} tokens", f"data.max_length={length}", replace(s, length=length))
+            (2, said("advice.length", length=length), f"data.max_length={length}", replace(s, length=length))
         )
     if s.r > 4:
-        changes.append((2, f"rank {s.r // 2}", f"lora.r={s.r // 2} lora.alpha={s.r}", replace(s, r=s.r // 2)))
+        changes.append(
+            (2, said("advice.rank", r=s.r // 2), f"lora.r={s.r // 2} lora.alpha={s.r}", replace(s, r=s.r // 2))
+        )
     return changes + _smaller(s)
 
 
-def _swaps(s: Setup, budget: float, plan: Plan) -> list[tuple[int, str, str, Setup]]:
+def _swaps(s: Setup, budget: float, plan: Plan) -> list[tuple[int, Phrase, str, Setup]]:
     """Block swap, with the fewest layers that make the gate fit, or else all but one. Nothing when it fits already."""
     if plan.gate <= budget or s.shape.layers < 2:
         return []
@@ -104,7 +108,7 @@ def _swaps(s: Setup, budget: float, plan: Plan) -> list[tuple[int, str, str, Set
         changed = replace(base, swapped=swapped)
         if make_plan(changed, plan.calibration).gate <= budget:
             break
-    what = f"{changed.swapped} of {s.shape.layers} layers in host memory, much slower"
+    what = said("advice.swap", swapped=changed.swapped, layers=s.shape.layers)
     embedding = "memory.offload_embedding=true " if changed.offload_embedding else ""
     return [(1, what, f"{embedding}memory.offload_layers={changed.swapped}", changed)]
 
@@ -115,7 +119,7 @@ def _hub_name(name: str) -> str:
     return f"{owner}/{name}{ending}"
 
 
-def _smaller(s: Setup) -> list[tuple[int, str, str, Setup]]:
+def _smaller(s: Setup) -> list[tuple[int, Phrase, str, Setup]]:
     """The next smaller model of the same family in the table."""
     own = terms.linear_weights(replace(s, swapped=0))
     smaller = [
@@ -127,4 +131,4 @@ def _smaller(s: Setup) -> list[tuple[int, str, str, Setup]]:
     if not smaller:
         return []
     name, shape = max(smaller, key=lambda pair: pair[1].parameters)
-    return [(2, f"the next smaller model, {name}", "model.name=" + _hub_name(name), replace(s, shape=shape))]
+    return [(2, said("advice.smaller", name=name), "model.name=" + _hub_name(name), replace(s, shape=shape))]

@@ -1,17 +1,18 @@
 """`python -m finetune plan`: will it fit, term by term, before anything is loaded."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from finetune.arguments import named
+from finetune.memory.words import said
 from finetune.words import phrase
 from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines
 from tooltune.errors import InputError
-from tooltune.words import Language, system_language
+from tooltune.words import Language, Phrase, system_language
 
 if TYPE_CHECKING:
     from finetune.device import Device
@@ -74,7 +75,7 @@ def plan(
                 typer.echo(f"Written: {path}")
             return
         if every:
-            _all(turing, as_json)
+            _all(turing, as_json, lang or system_language())
             return
         source, overrides = named(arguments)
         _plan(
@@ -100,7 +101,7 @@ def _refuse(option: str, given: list[str]) -> None:
 class PlanAnswer:
     """What is printed. The plans are those of the three engines, the chosen one first; `budget` in bytes; `left_out`
     says which runs could not be read, and why; `stages` are those of the first plan. `padded` says why rows are not
-    packed behind shared prefixes, empty where they are; `rows` are the training rows, None where they were not read,
+    packed behind shared prefixes, None where they are; `rows` are the training rows, None where they were not read,
     and `unread` says why then; `rows_plan` is the first plan with them."""
 
     source: str
@@ -112,9 +113,9 @@ class PlanAnswer:
     card: "Card | None"
     runs: list["Finished"]
     left_out: list[str]
-    padded: str
+    padded: Phrase | None
     rows: "Rows | None"
-    unread: str
+    unread: Phrase
     rows_plan: "Plan | None"
 
 
@@ -178,18 +179,18 @@ def _on_cpu(source: str) -> bool:
 
 def _rows(
     config: "Config", source: str, overrides: list[str], device: "Device", *, packed: bool
-) -> tuple["Rows | None", str]:
+) -> tuple["Rows | None", Phrase]:
     """The rows where the user names a file of them, in the command or in a config of their own, for it takes seconds;
     else why they were not read."""
     from finetune.memory.sharing import look_at_rows
     from tooltune.config import preset_names
 
     if source in preset_names() and not any(word.startswith("data.train=") for word in overrides):
-        return None, "add data.train=FILE"
-    return look_at_rows(config, device, packed=packed), "not counted, for no tokenizer is on this machine"
+        return None, said("unread.not_named")
+    return look_at_rows(config, device, packed=packed), said("unread.no_tokenizer")
 
 
-def _all(turing: bool, as_json: bool) -> None:
+def _all(turing: bool, as_json: bool, lang: Language) -> None:
     from finetune.memory import show
     from finetune.memory.installed_card import find_card
     from finetune.memory.overheads import assumed
@@ -204,7 +205,7 @@ def _all(turing: bool, as_json: bool) -> None:
         }
         typer.echo(json.dumps(listed, indent=1))
     else:
-        show.print_presets(Terminal(markup=True), found)
+        show.print_presets(Terminal(markup=True), found, lang)
 
 
 def _json(answer: PlanAnswer, options: PlanOptions) -> dict[str, Any]:
@@ -221,7 +222,7 @@ def _json(answer: PlanAnswer, options: PlanOptions) -> dict[str, Any]:
         "others": [as_json(p, answer.budget, []) for p in others],
         "runs": [asdict(run) | {"error": run.error} for run in answer.runs],
         "left_out": answer.left_out,
-        "padded": answer.padded,
+        "padded": str(answer.padded or ""),
         "rows": _rows_json(answer) if answer.rows else None,
     }
     if options.fit:
@@ -233,8 +234,9 @@ def _rows_json(answer: PlanAnswer) -> dict[str, Any]:
     rows, plan = answer.rows, answer.rows_plan
     assert rows and plan
     sizes = {"expected": plan.expected, "gate": plan.gate, "verdict": plan.verdict(answer.budget)}
-    said = {"sentence": rows.shared.sentence(), "tokenizer": str(rows.tokenizer)}
-    return asdict(rows) | sizes | said
+    shared = rows.shared.to_dict()
+    named_by = {"shared": shared, "sentence": shared["sentence"], "tokenizer": str(rows.tokenizer)}
+    return asdict(replace(rows, shared=replace(rows.shared, reason=None))) | sizes | named_by
 
 
 def _print(answer: PlanAnswer, options: PlanOptions) -> None:
@@ -246,36 +248,39 @@ def _print(answer: PlanAnswer, options: PlanOptions) -> None:
     from tooltune.console import Terminal
 
     console = Terminal(markup=True)
-    budget, first = answer.budget, answer.plans[0]
+    budget, first, lang = answer.budget, answer.plans[0], options.lang
     if _on_cpu(answer.source):
-        console.print(
-            "The cpu presets train on the processor, and main memory is not planned. "
-            "This is what their settings would take on a GPU:\n"
-        )
+        console.print(said("cpu").text(lang))
     s = first.setup
-    console.print(
-        f"[bold]{escape(answer.model)}[/bold], {'4' if s.four_bit else '16'}-bit, LoRA r {s.r}; "
-        f"micro-batch {s.micro_batch} × {s.length:,} tokens × accumulation {s.accumulation} "
-        f"[dim](shape: {escape(answer.origin)})[/dim]"
+    recipe = said(
+        "recipe",
+        model=answer.model,
+        bits=4 if s.four_bit else 16,
+        r=s.r,
+        rows=s.micro_batch,
+        length=s.length,
+        accumulation=s.accumulation,
+        origin=answer.origin,
     )
+    console.print(recipe.text(lang, escape))
     if not answer.card and not s.turing:
-        console.print("This machine has no NVIDIA card: an RTX 30 or newer is assumed (bfloat16); older ones: --turing")
-    show.print_packing(console, answer.padded, s)
+        console.print(said("no_card").text(lang))
+    show.print_packing(console, answer.padded, s, lang)
     if answer.rows and answer.rows_plan:
-        show.print_rows(console, answer.rows, answer.rows_plan, budget, packed=not answer.padded)
+        show.print_rows(console, answer.rows, answer.rows_plan, budget, lang, packed=not answer.padded)
     else:
-        console.print(f"[dim]What your rows share: {escape(answer.unread)}[/dim]")
+        console.print(said("unread", why=answer.unread).text(lang), style="dim")
     if options.table:
-        show.print_grid(console, grid(s, first.calibration), budget)
+        show.print_grid(console, grid(s, first.calibration), budget, lang)
     elif options.fit:
-        show.print_fit(console, find_fit(s, budget, first.calibration), s, budget)
+        show.print_fit(console, find_fit(s, budget, first.calibration), s, budget, lang)
     else:
-        show.print_plan(console, answer.plans, answer.stages, budget, advise(first, budget), options.lang)
-        show.print_runs(console, answer.runs)
+        show.print_plan(console, answer.plans, answer.stages, budget, advise(first, budget), lang)
+        show.print_runs(console, answer.runs, lang)
         for line in answer.left_out:
             console.print(line, markup=False, style="dim", soft_wrap=True)
     if answer.card:
         free = phrase("plan.free", free=show.amount(answer.card.free), total=show.amount(answer.card.total))
         verdict = phrase(f"verdict.{first.verdict(answer.card.free)}")
-        said = phrase("plan.machine", card=answer.card.name, free=free, verdict=verdict)
-        console.print(said.text(options.lang), markup=False)
+        machine = phrase("plan.machine", card=answer.card.name, free=free, verdict=verdict)
+        console.print(machine.text(lang), markup=False)

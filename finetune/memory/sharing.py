@@ -10,12 +10,14 @@ from data.render import Example
 from finetune.attention import PACKED_FAMILIES
 from finetune.device import Device
 from finetune.memory.shapes import cached_config
+from finetune.memory.words import said
 from finetune.packing import Packing, most_tokens, shares_prefixes
 from finetune.shared_prefix import kin, lead
 from tooltune.config import Config
 from tooltune.embedded import converted, embedded
 from tooltune.embedded.table import GEMMA3, SMOLLM2
 from tooltune.files import user_path
+from tooltune.words import Phrase
 
 
 @dataclass(frozen=True)
@@ -37,17 +39,17 @@ class Rows:
     labelled: float
 
 
-def why_padded(config: Config, device: Device, dtype: str, family: str) -> str:
-    """Why rows are not packed; empty where they are. Arguments as `packing.shares_prefixes`, whose rule this words."""
+def why_padded(config: Config, device: Device, dtype: str, family: str) -> Phrase | None:
+    """Why rows are not packed; None where they are. Arguments as `packing.shares_prefixes`, whose rule this words."""
     if shares_prefixes(config, device, dtype, family):
-        return ""
+        return None
     if config.train.share_prefix != "auto":
-        return f"train.share_prefix={config.train.share_prefix}"
+        return said("padded.off", value=config.train.share_prefix)
     if family not in PACKED_FAMILIES:
-        return f"packed rows are tested for {', '.join(PACKED_FAMILIES)}, not for {family}"
+        return said("padded.family", known=", ".join(PACKED_FAMILIES), family=family)
     if dtype == "float16":
-        return "the passes of a packed step cannot be scaled alike in float16, which cards before RTX 30 train in"
-    return f"Unsloth computes {family} by code that takes no packed rows; model.backend=hf packs them"
+        return said("padded.float16")
+    return said("padded.unsloth", family=family)
 
 
 def find_tokenizer(name: str) -> tuple[Path, bool] | None:
@@ -98,7 +100,7 @@ def look_at_rows(config: Config, device: Device, *, packed: bool) -> Rows | None
         return ids
 
     alike = shared(_rows(records, examples), encode, "token", step)
-    alike = replace(alike, computed=length.computed, reason=alike.reason if alike.times < LITTLE else "")
+    alike = replace(alike, computed=length.computed, reason=alike.reason if alike.times < LITTLE else None)
     labelled = length.supervised / (length.computed if packed else length.tokens)
     return Rows(alike, folder, own, length.longest, labelled)
 

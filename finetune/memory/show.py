@@ -11,13 +11,14 @@ from finetune.memory.advice import Advice
 from finetune.memory.calibration import Finished
 from finetune.memory.fit import Fit
 from finetune.memory.inference import later_answers
-from finetune.memory.overheads import GIB, MIB, UNCALIBRATED
+from finetune.memory.overheads import GIB, MIB, UNCALIBRATED, Verdict
 from finetune.memory.plan import Plan
 from finetune.memory.setup import ENGINES, Setup
 from finetune.memory.sharing import Rows
 from finetune.memory.stages import Stage
+from finetune.memory.words import said
 from finetune.words import phrase
-from tooltune.words import Language
+from tooltune.words import Language, Phrase
 
 LAST = 5
 """Finished runs that are shown."""
@@ -48,31 +49,25 @@ def print_plan(
     advice."""
     chosen = plans[0]
     print_verdict(console, chosen, budget, lang)
-    _print_engines(console, plans, budget)
-    _print_stages(console, stages, budget)
-    _print_terms(console, plans)
-    _print_phases(console, plans)
-    console.print("[dim]TRL: transformers + PEFT + TRL's fused LM head. Full logits: transformers' own loss.[/dim]")
+    _print_engines(console, plans, budget, lang)
+    _print_stages(console, stages, budget, lang)
+    _print_terms(console, plans, lang)
+    _print_phases(console, plans, lang)
+    console.print(said("engines").text(lang), style="dim")
     if chosen.setup.own_head:
-        console.print("[dim]Packed rows and role weights have this project's LM head and loss instead.[/dim]")
+        console.print(said("engines.own_head").text(lang), style="dim")
     if chosen.host:
-        console.print(
-            "In main memory while it trains: "
-            + "; ".join(f"{name} {amount(size)}" for name, size in chosen.host.items())
-        )
+        listed = "; ".join(f"{said(f'host.{name}').text(lang)} {amount(size)}" for name, size in chosen.host.items())
+        console.print(said("host", listed=listed).text(lang))
     calibrated = chosen.calibration.runs
-    console.print(
-        f"Between {amount(chosen.least)} and {amount(chosen.gate)}. "
-        "Tensors are within 3 % of a byte count of the real code; "
-        + (f"the ratio on top is from {calibrated} finished runs on this card." if calibrated else _UNSEEN)
-    )
+    above = said("between.runs", n=calibrated) if calibrated else said("between.unseen")
+    between = said("between", least=amount(chosen.least), gate=amount(chosen.gate), above=above)
+    console.print(between.text(lang))
     if not calibrated and chosen.calibration != UNCALIBRATED:
-        console.print(f"[dim]{_STOCK}[/dim]")
-    _print_advice(console, advice, chosen.verdict(budget))
+        console.print(said("between.windows").text(lang), style="dim")
+    _print_advice(console, advice, chosen.verdict(budget), lang)
 
 
-_UNSEEN = "context and allocator are assumed until a run on this card has finished."
-_STOCK = "Windows and WSL: segments cannot grow, so 11 % are expected on top of the tensors instead of 3 %."
 ENGINE_COLUMNS, TERM_COLUMNS = 49, 62
 """Characters that the other columns of a table with bars take; the bar has the rest of the terminal, 40 at most."""
 
@@ -93,49 +88,61 @@ def bar(console: Console, width: int, solid: float, shaded: float, mark: float |
     return "".join(cells)
 
 
-def _print_engines(console: Console, plans: list[Plan], budget: float) -> None:
+def _verdict(verdict: Verdict, lang: Language, sentence: Phrase | None = None) -> str:
+    """A verdict in its colour, or a sentence in the verdict's."""
+    return f"[{COLOURS[verdict]}]{(sentence or phrase(f'verdict.{verdict}')).text(lang)}[/]"
+
+
+def _print_engines(console: Console, plans: list[Plan], budget: float, lang: Language) -> None:
     scale, width = max(budget, *(p.gate for p in plans)), _width(console, ENGINE_COLUMNS)
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for plan in plans:
         verdict = plan.verdict(budget)
         drawn = bar(console, width, plan.expected / scale, plan.gate / scale, budget / scale)
-        sizes = f"{plan.expected / GIB:.2f} to {plan.gate / GIB:.2f} GiB"
-        colour = COLOURS[verdict]
-        table.add_row(ENGINES[plan.setup.engine], f"[{colour}]{drawn}[/]", sizes, f"[{colour}]{verdict}[/]")
+        sizes = said("band", low=plan.expected / GIB, high=plan.gate / GIB).text(lang)
+        drawn = f"[{COLOURS[verdict]}]{drawn}[/]"
+        table.add_row(ENGINES[plan.setup.engine], drawn, sizes, _verdict(verdict, lang))
     console.print(table)
-    console.print("[dim]filled: expected in use; shaded: must be free; the line: the budget[/dim]\n")
+    console.print(said("band.key").text(lang), style="dim", end="\n\n")
 
 
-def _print_stages(console: Console, stages: list[Stage], budget: float) -> None:
-    table = Table(title="From training to export", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("", "must be free", "main memory", "disk", ""):
+def _print_stages(console: Console, stages: list[Stage], budget: float, lang: Language) -> None:
+    table = _table(said("stages"), lang)
+    heads = [said(f"head.{key}").text(lang) for key in ("must_be_free", "main_memory", "disk")]
+    for column in ("", *heads, ""):
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for stage in stages:
-        at_once = f" for one prompt, up to {stage.batch}" if stage.batch else ""
-        said = f"{stage.verdict}{at_once}" if stage.gate else "on the CPU"
+        verdict = phrase(f"verdict.{stage.verdict}")
+        at_once = said("stage.at_once", verdict=verdict, batch=stage.batch) if stage.batch else verdict
         sizes = [amount(size) for size in (stage.gate, stage.host, stage.disk)]
-        table.add_row(stage.name, *sizes, f"[{COLOURS[stage.verdict]}]{said}[/]")
+        name = said(f"stage.{stage.name}").text(lang)
+        table.add_row(name, *sizes, _verdict(stage.verdict, lang, at_once if stage.gate else said("stage.on_cpu")))
     console.print(table)
     console.print()
 
 
-def print_presets(console: Console, presets: dict[str, tuple[float, list[Stage]]]) -> None:
+def print_presets(console: Console, presets: dict[str, tuple[float, list[Stage]]], lang: Language) -> None:
     """The stages of every preset, a line each, against the card that it is made for."""
-    title = "Every preset on its card: GiB that must be free; export takes main memory and disk"
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("preset", "card", "training", "evaluation", "export", "disk", ""):
-        table.add_column(column, justify="left" if column in ("", "preset") else "right", no_wrap=True)
+    table = _table(said("presets"), lang)
+    table.add_column(said("head.preset").text(lang), no_wrap=True)
+    for key in ("head.card", "stage.training", "stage.evaluation", "stage.export", "head.disk"):
+        table.add_column(said(key).text(lang), justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
     for name, (budget, stages) in presets.items():
         training, evaluation, export = stages
         worst = max((stage.verdict for stage in stages), key=list(COLOURS).index)
         sizes = [budget, training.gate, evaluation.gate, export.host, export.disk]
-        table.add_row(name, *(f"{size / GIB:.2f}" for size in sizes), f"[{COLOURS[worst]}]{worst}[/]")
+        table.add_row(name, *(f"{size / GIB:.2f}" for size in sizes), _verdict(worst, lang))
     console.print(table)
 
 
-def _beside(title: str, plans: list[Plan]) -> Table:
+def _table(title: Phrase, lang: Language, gap: int = 2) -> Table:
+    return Table(title=title.text(lang), title_justify="left", box=None, padding=(0, gap, 0, 0))
+
+
+def _beside(title: Phrase, plans: list[Plan], lang: Language) -> Table:
     """A table with a name, a column a plan, and a bar."""
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table = _table(title, lang)
     table.add_column("")
     for plan in plans:
         table.add_column(ENGINES[plan.setup.engine], justify="right")
@@ -143,43 +150,43 @@ def _beside(title: str, plans: list[Plan]) -> Table:
     return table
 
 
-def _print_terms(console: Console, plans: list[Plan]) -> None:
+def _print_terms(console: Console, plans: list[Plan], lang: Language) -> None:
     chosen = plans[0]
     scale, width = max(term.size for term in chosen.terms), _width(console, TERM_COLUMNS)
-    table = _beside("Where it goes", plans)
-    for always, heading in ((True, "all the time"), (False, "at its time")):
-        table.add_row(f"[dim]{heading}[/dim]")
+    table = _beside(said("terms"), plans, lang)
+    for always, heading in ((True, "terms.always"), (False, "terms.passing")):
+        table.add_row(f"[dim]{said(heading).text(lang)}[/dim]")
         for number, term in enumerate(chosen.terms):
             if term.always is always:
                 drawn = f"[cyan]{bar(console, width, term.size / scale, 0)}[/]"
-                table.add_row(f"  {term.name}", *[amount(p.terms[number].size) for p in plans], drawn)
+                name = said(f"term.{term.name.strip()}").text(lang)
+                indent = "    " if term.name.startswith(" ") else "  "
+                table.add_row(f"{indent}{name}", *[amount(p.terms[number].size) for p in plans], drawn)
     console.print(table)
     console.print()
 
 
-def _print_phases(console: Console, plans: list[Plan]) -> None:
+def _print_phases(console: Console, plans: list[Plan], lang: Language) -> None:
     chosen = plans[0]
-    table = _beside("When it is highest (tensors alive)", plans)
+    table = _beside(said("phases"), plans, lang)
     scale, width = max(chosen.phases.values()), _width(console, TERM_COLUMNS)
-    for phase, size in chosen.phases.items():
-        highest = phase == chosen.peak
-        cells = [
-            f"[bold]{amount(p.phases[phase])}[/bold]" if p.peak == phase else amount(p.phases[phase]) for p in plans
-        ]
+    for name, size in chosen.phases.items():
+        highest = name == chosen.peak
+        cells = [f"[bold]{amount(p.phases[name])}[/bold]" if p.peak == name else amount(p.phases[name]) for p in plans]
         drawn = f"[{'magenta' if highest else 'cyan'}]{bar(console, width, size / scale, 0)}[/]"
-        table.add_row(f"  {phase}", *cells, drawn)
+        table.add_row("  " + phrase(f"phase.{name}").text(lang), *cells, drawn)
     console.print(table)
     console.print()
 
 
-def print_runs(console: Console, runs: list[Finished]) -> None:
+def print_runs(console: Console, runs: list[Finished], lang: Language) -> None:
     """The plan of each of the last finished runs beside what it took."""
     if not runs:
-        console.print("[dim]Planned against measured: no run on a GPU has finished here yet.[/dim]")
+        console.print(said("runs.none").text(lang), style="dim")
         return
-    table = Table(title="The last runs, planned against measured", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("run", "tensors planned", "measured", "error", "reserved", "expected in use"):
-        table.add_column(column, justify="left" if column == "run" else "right")
+    table = _table(said("runs"), lang)
+    for key in ("run", "planned", "measured", "error", "reserved", "expected"):
+        table.add_column(said(f"runs.{key}").text(lang), justify="left" if key == "run" else "right")
     for run in runs[-LAST:]:
         sizes = [run.planned, run.allocated, run.reserved, run.expected]
         planned, allocated, reserved, expected = (f"{size:.2f} GiB" for size in sizes)
@@ -187,77 +194,76 @@ def print_runs(console: Console, runs: list[Finished]) -> None:
     console.print(table)
 
 
-def print_packing(console: Console, padded: str, s: Setup) -> None:
+def print_packing(console: Console, padded: Phrase | None, s: Setup, lang: Language) -> None:
     """Whether rows are packed behind shared prefixes; `padded` says why not."""
-    if padded:
-        console.print(f"Rows are padded, each computed whole: {padded}", soft_wrap=True)
-    else:
-        most = f", at most {s.tokens:,} tokens in a pass" if s.packed else ""
-        console.print(f"The start that rows share is computed once{most} (docs/shared-prefix.md)", soft_wrap=True)
+    packed = said("packed.most", most=s.tokens) if s.packed else said("packed")
+    console.print((said("padded", why=padded) if padded else packed).text(lang), soft_wrap=True)
 
 
-def print_rows(console: Console, rows: Rows, plan: Plan, budget: float, *, packed: bool) -> None:
+def print_rows(console: Console, rows: Rows, plan: Plan, budget: float, lang: Language, *, packed: bool) -> None:
     """What the user's rows share, and their plan against the budget."""
-    instead = "" if packed else " if they were packed"
-    console.print(f"[bold]{rows.shared.sentence()}[/bold]", soft_wrap=True)
-    console.print(
-        f"[dim]{rows.shared.rows:,} rows, {rows.shared.total:,} tokens an epoch, {rows.shared.computed:,} computed"
-        f"{instead}; effective batch {rows.shared.step}[/dim]",
-        soft_wrap=True,
+    counts = rows.shared
+    console.print(f"[bold]{counts.sentence().text(lang)}[/bold]", soft_wrap=True)
+    counted = said(
+        "rows.counted" if packed else "rows.if_packed",
+        rows=counts.rows,
+        total=counts.total,
+        computed=counts.computed,
+        step=counts.step,
     )
+    console.print(counted.text(lang), style="dim", soft_wrap=True)
     if not rows.own:
-        whose = escape(rows.tokenizer.name)
-        console.print(f"[dim]In tokens of {whose}: the model's tokenizer is not on this machine[/dim]")
-    verdict = plan.verdict(budget)
-    console.print(
-        f"With these rows (longest {rows.longest:,} tokens, {rows.labelled:.0%} of the computed ones trained on): must "
-        f"be free {amount(plan.gate)}, expected in use {amount(plan.expected)}: [{COLOURS[verdict]}]{verdict}[/]",
-        soft_wrap=True,
+        console.print(said("rows.other_tokenizer", name=rows.tokenizer.name).text(lang, escape), style="dim")
+    sizes = said(
+        "rows.sizes",
+        longest=rows.longest,
+        labelled=rows.labelled,
+        gate=amount(plan.gate),
+        expected=amount(plan.expected),
     )
+    console.print(f"{sizes.text(lang)} {_verdict(plan.verdict(budget), lang)}", soft_wrap=True)
 
 
-def _print_advice(console: Console, advice: list[Advice], result: str) -> None:
+def _print_advice(console: Console, advice: list[Advice], result: str, lang: Language) -> None:
     if not advice:
         return
-    title = "What would lower it" if result == "fits" else "What to change"
     console.print()
-    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
-    for column in ("", "saves", "then"):
-        table.add_column(column, justify="right" if column == "saves" else "left")
+    table = _table(said("advice" if result == "fits" else "advice.needed"), lang, gap=1)
+    table.add_column("")
+    table.add_column(said("advice.saves").text(lang), justify="right")
+    table.add_column(said("advice.then").text(lang))
     for item in advice:
-        table.add_row(item.what, amount(item.saves), f"[{COLOURS[item.verdict]}]{item.verdict}[/]")
+        table.add_row(item.what.text(lang), amount(item.saves), _verdict(item.verdict, lang))
         table.add_row(f"  [dim]{item.how}[/dim]")
     console.print(table)
     console.print()
 
 
-def print_fit(console: Console, fit: Fit, s: Setup, budget: float) -> None:
+def print_fit(console: Console, fit: Fit, s: Setup, budget: float, lang: Language) -> None:
     """What fits at most, and what to type for it."""
     effective = s.micro_batch * s.accumulation
     if not fit.longest:
-        console.print(
-            f"[red]No row of any length fits in {amount(budget)}.[/red] `plan` without --fit says what to change."
-        )
+        console.print(said("fit.none", budget=amount(budget)).text(lang))
         return
-    console.print(f"In {amount(budget)}, with the effective batch kept at {effective}:")
-    found = [(f"longest rows: [bold]{fit.longest:,} tokens[/bold]", 1, effective, fit.longest)]
+    console.print(said("fit", budget=amount(budget), effective=effective).text(lang))
+    found = [(said("fit.longest", tokens=fit.longest), 1, effective, fit.longest)]
     if fit.micro_batch and fit.accumulation:
-        batch = f"largest micro-batch at {s.length:,} tokens: [bold]{fit.micro_batch}[/bold]"
+        batch = said("fit.batch", length=s.length, rows=fit.micro_batch)
         found.append((batch, fit.micro_batch, fit.accumulation, s.length))
     for what, rows, accumulation, length in found:
-        console.print(f"  {what}")
+        console.print(f"  {what.text(lang)}")
         console.print(
             f"    train.micro_batch={rows} train.accumulation={accumulation} data.max_length={length}", soft_wrap=True
         )
 
 
-def print_grid(console: Console, grid: dict[int, dict[int, Plan]], budget: float) -> None:
+def print_grid(console: Console, grid: dict[int, dict[int, Plan]], budget: float, lang: Language) -> None:
     """Micro-batch × length: what must be free, coloured by the verdict."""
     lengths = list(next(iter(grid.values())))
-    table = Table(title=f"Must be free, for a budget of {amount(budget)}", title_justify="left")
-    table.add_column("micro-batch")
+    table = Table(title=said("table", budget=amount(budget)).text(lang), title_justify="left")
+    table.add_column(said("table.batch").text(lang))
     for length in lengths:
-        table.add_column(f"{length:,} tokens", justify="right")
+        table.add_column(said("table.tokens", length=length).text(lang), justify="right")
     for batch, row in grid.items():
         cells = [f"[{COLOURS[p.verdict(budget)]}]{amount(p.gate)}[/]" for p in row.values()]
         table.add_row(str(batch), *cells)
@@ -282,5 +288,5 @@ def as_json(plan: Plan, budget: float, advice: list[Advice]) -> dict[str, Any]:
         "host": plan.host,
         "make_eval": asdict(later_answers(plan.setup, budget, plan.calibration)),
         "calibration": {"ratio": plan.calibration.ratio, "runs": plan.calibration.runs},
-        "advice": [{"what": a.what, "how": a.how, "saves": a.saves, "verdict": a.verdict} for a in advice],
+        "advice": [{"what": str(a.what), "how": a.how, "saves": a.saves, "verdict": a.verdict} for a in advice],
     }

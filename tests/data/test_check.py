@@ -13,6 +13,7 @@ from data.check import check_files
 from data.check.leaks import near_pairs
 from data.commands import app
 from data.overlap import normalised
+from examples import from_spreadsheet
 from tooltune.embedded import converted
 
 HERE = Path(__file__).parent / "formats"
@@ -50,6 +51,33 @@ def test_good_files_have_no_findings():
         assert not report.errors, path
         found = {f.what for f in report.findings if f.level != "note"}
         assert found <= {"no tools are offered"}, (path, report.findings)
+
+
+def test_a_file_whose_calls_all_stand_in_the_text_is_not_fit(tmp_path):
+    text = '{"name": "f", "arguments": {"x": 1}}'
+    wrong = check_files([write(tmp_path / "a.jsonl", [row(n, answer=text) for n in range(3)])], tokenizer="none")
+    assert found(wrong, "a call is written in the text").level == "error"
+    mixed = check_files([write(tmp_path / "b.jsonl", [row(0, answer=text), row(1)])], tokenizer="none")
+    assert not mixed.errors and found(mixed, "a call is written in the text").count == 1
+
+
+def test_rows_of_a_spreadsheet_are_fit_and_a_wrong_cell_is_named(tmp_path):
+    sheet = tmp_path / "requests.csv"
+    call = json.dumps({"name": "f", "arguments": {"x": 3}}).replace('"', '""')
+    sheet.write_text(f'요청,호출,답\n"3번, 지금","{call}",\n몇 번?,,※ 번호를 알려 주세요.\n,,\n', encoding="utf-8-sig")
+    tools = [{"type": "function", "function": TOOL}]
+    made = list(from_spreadsheet.rows(sheet, tools))
+    assert not check_files([write(tmp_path / "mine.jsonl", made)], tokenizer="none").errors
+    assert made[0]["messages"][1]["tool_calls"][0]["function"] == {"name": "f", "arguments": {"x": 3}}
+    assert [made[1]["id"], made[1]["messages"][1]["content"]] == ["r3", "※ 번호를 알려 주세요."] and len(made) == 2
+    for text, encoding, words in (
+        ("요청,호출\n가,{“name”: 1}\n", "utf-8", "row 2: the calls are not JSON"),
+        ("질문,호출\n가,나\n", "utf-8", "head the columns"),
+        ("요청,호출\n가,나\n", "cp949", "CSV UTF-8"),
+    ):
+        sheet.write_text(text, encoding=encoding)
+        with pytest.raises(SystemExit, match=words):
+            list(from_spreadsheet.rows(sheet, tools))
 
 
 def test_the_structural_dataset_is_fit():

@@ -57,19 +57,21 @@ def test_families_are_those_that_training_finds(drawn: list[tuple[int, int, list
 
 def test_one_prefix_of_all_rows(tmp_path: Path) -> None:
     found = of_rows([record(n) for n in range(16)], make_tokenizer(tmp_path))
-    assert (found.families, found.alike, found.rows, found.reason) == (1, 16, 16, "")
+    assert (found.families, found.alike, found.rows, found.reason) == (1, 16, 16, None)
     assert found.computed == found.total - 14 * found.prefix, "16 rows are two steps, each with a copy"
-    assert found.sentence() == (
-        f"Your {found.prefix:,}-token prefix stands in 16 rows: {found.times:.1f} times fewer tokens are computed."
+    assert str(found.sentence()) == (
+        f"All 16 rows begin with the same {found.prefix:,} tokens: {found.times:.1f} times fewer tokens are computed."
     )
+    assert found.sentence().text("ko").startswith(f"16행 모두 앞부분이 같습니다(같은 길이 {found.prefix:,}토큰). ")
 
 
 def test_families_and_rows_without_a_partner() -> None:
     records = [record(n, f"This is bridge {WORDS[n % 4]} {'x' * 200}. Call the tools.") for n in range(12)]
     found = in_characters([*records, record(99, "Another thing altogether.", tools=[TOOLS[3]])])
     assert (found.families, found.alike, found.rows) == (4, 12, 13)
-    assert found.sentence().startswith("4 families of 3.0 rows on average share ")
-    assert "characters, 1 without a partner: 2." in found.sentence() and found.sentence().endswith("are computed.")
+    said = str(found.sentence())
+    assert said.startswith("4 groups of 3.0 rows on average share ")
+    assert "characters, 1 rows share nothing: 2." in said and said.endswith("are computed.")
 
 
 REASONS: list[tuple[list[Record], str]] = [
@@ -91,22 +93,23 @@ REASONS: list[tuple[list[Record], str]] = [
 def test_where_nothing_is_shared_it_says_why(records: list[Record], why: str) -> None:
     found = in_characters(records)
     assert found.families == 0 and found.times == 1
-    assert found.sentence().startswith(f"No prefix is shared by {len(records)} rows. {why}"), found.sentence()
+    assert str(found.sentence()).startswith(f"No prefix is shared by {len(records)} rows. {why}"), found.sentence()
+    assert not set("abcdefghijklmnopqrstuvwxyz") & set(found.sentence().text("ko"))
 
 
 def test_the_place_is_the_token_of_the_system_turn_that_differs(tmp_path: Path) -> None:
     """A token is a byte here: `Today is ` has nine."""
     records = [record(n, f"Today is {WORDS[n]}. Call the tools.") for n in range(8)]
     said = of_rows(records, make_tokenizer(tmp_path)).sentence()
-    assert "differs from its token 10 on, and the tools stand behind it: put what changes" in said
+    assert "differs from its token 10 on, and the tools stand behind it: put what changes" in str(said)
 
 
 def test_little_is_said_with_its_reason() -> None:
     rows = [TokenisedRow(record(n), [*range(40), 100 + n], 900) for n in range(8)]
     found = shared(rows, lambda text: list(map(ord, text)), "token")
-    assert found.sentence() == (
-        "Your 40-token prefix stands in 8 rows: 4% fewer tokens are computed. What stands behind the prefix is long: "
-        "rows have 900 tokens."
+    assert str(found.sentence()) == (
+        "All 8 rows begin with the same 40 tokens: 4% fewer tokens are computed. What stands behind the prefix is "
+        "long: rows have 900 tokens."
     )
 
 
@@ -120,7 +123,7 @@ def test_the_report_has_a_line_a_split_and_says_what_it_counted(tmp_path: Path) 
     test = write("test.jsonl", [record(n, f"{n * 7919} days. Call.") for n in range(20, 24)])
     printed = CliRunner().invoke(app, ["check", str(train), str(test), "--tokenizer", "none"]).stdout
     assert "counted in characters, for no tokenizer was used" in printed
-    assert f"{train}: Your " in printed and f"{test}: No prefix is shared by 4 rows." in printed
+    assert f"{train}: All 8 rows begin " in printed and f"{test}: No prefix is shared by 4 rows." in printed
     report = check_files([train, test], "none").to_dict()["shared"]
     assert report[str(train)]["alike"] == 8 and report[str(train)]["sentence"] in printed
     make_tokenizer(tmp_path / "tokens")

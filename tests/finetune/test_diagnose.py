@@ -159,7 +159,7 @@ def test_calls_that_rose_while_the_loss_rose_are_said_with_their_figures() -> No
     assert figure["calls"] == {"tool_name_accuracy": (0.34, 0.47)} and figure["scored"] == 32
     assert figure["best_loss"] == 0.24 and not found(risen, "overfitting") and not found(risen, "well_learnt")
     english, korean = (found(risen, "overfitting_by_loss").text(lang) for lang in ("en", "ko"))  # type: ignore[union-attr]
-    assert "tool name 34% → 47%, on 32 rows" in english.meaning and "make eval" in english.advice
+    assert "tool name 34% → 47%, on 32 rows" in english.meaning and "python -m eval run" in english.advice
     assert "도구 이름 34% → 47%" in korean.meaning and "32문항" in korean.meaning
     risen.epochs[-1]["tool_name_accuracy"] = 0.33
     assert not found(risen, "overfitting_by_loss")

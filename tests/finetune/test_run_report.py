@@ -326,7 +326,7 @@ def test_a_run_ends_in_korean_too(reference: Path) -> None:
     text = console.file.getvalue()
     (best,) = (line for line in text.splitlines() if "★" in line)
     assert best.rstrip("│ ").endswith("최적") and "판정" in text
-    assert all(word in text for word in ("과적합", "최대 메모리", "가장 좋은 것", "보고서: ", "다음: make eval"))
+    assert all(word in text for word in ("과적합", "최대 메모리", "가장 좋은 것", "보고서: ", "다음: python -m eval"))
     assert not any(word in text for word in ("Trained in", "verdict", "Best:", "Next:", "overfitting"))
 
 

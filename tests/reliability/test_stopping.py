@@ -8,7 +8,7 @@ from tests.reliability.runs import Bench, same
 
 pytestmark = pytest.mark.slow
 
-HOW = ("RESUME=1 make train goes on from step", "--resume")
+HOW = ("To go on from step", "--resume")
 
 
 @pytest.mark.parametrize("signal", ["press", "term"])

@@ -47,7 +47,7 @@ def refused(name: str | None = None) -> str:
 
 
 def test_no_run_has_begun(runs: Path) -> None:
-    assert "no run has started to train yet" in refused() and "make train" in refused("latest")
+    assert "no run has started to train yet" in refused() and "python -m finetune train" in refused("latest")
     point_latest(loading(runs, "killed"))
     assert "no run has started to train yet" in refused()
 

@@ -145,6 +145,7 @@ def test_the_last_runs_stand_beside_their_plans(tmp_path: Path) -> None:
     assert "FITS in 6.00 GiB: must be free" in text and "; highest in: " in text
     korean = CliRunner().invoke(app, ["plan", "--lang", "ko"]).output
     assert "들어갑니다. 한도 6.00 GiB. 비어 있어야 하는 메모리" in korean and "가장 많이 쓰는 때: " in korean
+    assert "최근 학습" in korean and not any(word in korean for word in ("fits", "free", "saves", "evaluation", "The "))
     line = next(line for line in text.splitlines() if "6gb-monday" in line)
     assert "2.00 GiB" in line and "1.90 GiB" in line and "+5.3%" in line
     assert answer()["plan"]["calibration"]["runs"] == 0, "no card here: a ratio of another machine does not count"
@@ -153,6 +154,8 @@ def test_the_last_runs_stand_beside_their_plans(tmp_path: Path) -> None:
 def test_the_table_and_the_fit_print() -> None:
     assert "8,192" in CliRunner().invoke(app, ["plan", "--table"]).output
     assert "train.micro_batch=" in CliRunner().invoke(app, ["plan", "--fit"]).output
+    for option, word in (("--table", "마이크로배치"), ("--fit", "가장 긴 행"), ("--all", "모든 프리셋")):
+        assert word in CliRunner().invoke(app, ["plan", option, "--lang", "ko"]).output
 
 
 def test_a_plan_needs_no_heavy_library() -> None:
