@@ -33,6 +33,12 @@ def check_row(row: Any, where: str) -> None:
         _expect(isinstance(row.get(key), kinds), f'"{key}" must not be {_kind(row.get(key))}', where)
     _expect(row["id"] != "" and not isinstance(row["id"], bool), f'"id" must not be {row["id"]!r}', where)
     _known(row, ("system", "functions"), where)
+    _expect(
+        _is_renamed((row.get("meta") or {}).get("renamed") or {}),
+        '"meta.renamed" does not map names back as {name: {"name": its own, "parameters": {name: its own}}}',
+        where,
+        "convert the file that it was made from anew, or call this key otherwise",
+    )
     schemas = offered(row.get("tools") or [], where)
     messages = row["messages"]
     for i, message in enumerate(messages):
@@ -156,6 +162,17 @@ def _composed(value: Any) -> Any:
     if isinstance(value, dict):
         return {_composed(key): _composed(inner) for key, inner in value.items()}
     return [_composed(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _is_renamed(value: Any) -> bool:
+    """Whether a value has the form of `meta.renamed`, which a domain's calls are looked up in."""
+    return isinstance(value, dict) and all(
+        isinstance(own, dict)
+        and isinstance(own.get("name"), str)
+        and isinstance(own.get("parameters"), dict)
+        and all(isinstance(name, str) for name in own["parameters"].values())
+        for own in value.values()
+    )
 
 
 def _known(value: dict[str, Any], keys: tuple[str, ...], where: str) -> None:

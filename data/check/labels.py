@@ -131,7 +131,7 @@ def _lost(record: Record) -> Iterator[str]:
 def _renamed(record: Record) -> Iterator[str]:
     renamed = record.meta.get("renamed")
     if "source" in record.meta and isinstance(renamed, dict):
-        yield ", ".join(f"{old!r} → {new!r}" for new, old in list(renamed.items())[:2])
+        yield ", ".join(f"{own['name']!r} → {new!r}" for new, own in list(renamed.items())[:2])
 
 
 def _calls(record: Record) -> Iterator[dict[str, Any]]:
