@@ -79,11 +79,22 @@ def offered(tools: list[Any], where: str = "") -> dict[str, dict[str, Any]]:
         assert isinstance(function, dict)
         parameters = function.get("parameters") or {}
         _expect(isinstance(parameters, dict), f"tools[{i}].parameters must be a JSON schema object", where)
+        key = "" if "parameters" in function else schema_elsewhere(function, "input_schema", "inputSchema")
+        _expect(not key, f"tools[{i}] has no `parameters` but {key!r}", where, _CONVERT)
         said = function.get("description")
         _expect(isinstance(said, (str, type(None))), f"tools[{i}].description must be text, not {_kind(said)}", where)
         _expect(function["name"] not in schemas, f"the tool {function['name']!r} is offered twice", where)
         schemas[function["name"]] = parameters
     return schemas
+
+
+def schema_elsewhere(function: dict[str, Any], *more: str) -> str:
+    """The key under which a tool without `parameters` seems to describe them; empty where none does.
+
+    Left alone, the tool would be offered as one that takes nothing.
+    """
+    keys = ("properties", "args", "arguments", "args_schema", "schema", "params", "parameter", "input", "inputs", *more)
+    return next((key for key in keys if isinstance(function.get(key), (dict, list)) and function[key]), "")
 
 
 def schema_errors(arguments: dict[str, Any], schema: dict[str, Any]) -> list[str]:
