@@ -130,8 +130,7 @@ def _lost(record: Record) -> Iterator[str]:
 
 
 def _renamed(record: Record) -> Iterator[str]:
-    renamed = record.meta.get("renamed")
-    if "source" in record.meta and isinstance(renamed, dict):
+    if "source" in record.meta and (renamed := record.meta.get("renamed")):
         yield ", ".join(f"{own['name']!r} → {new!r}" for new, own in list(renamed.items())[:2])
 
 

@@ -130,6 +130,8 @@ def _parameters(value: Any, i: int) -> dict[str, Any]:
         value = decode(value, f"tools[{i}].parameters")
     if not isinstance(value, dict):
         raise InputError(f"tools[{i}].parameters must be a JSON schema object", fix=_SHAPE)
+    if isinstance(value.get("properties"), str) and value.get("type") in ("object", "dict"):
+        value = value | {"properties": decode(value["properties"], f"tools[{i}].parameters.properties")}
     if _flat(value):
         value = {"properties": value, "required": [k for k, v in value.items() if not _optional(v)]}
     schema = json_schema({"type": "object", "properties": {}} | value)

@@ -145,9 +145,32 @@ def test_a_record_whose_tool_has_its_schema_elsewhere_is_refused(tmp_path: Path)
         assert f"no `parameters` but '{key}'" in reason(read(tmp_path, USER, DONE, id="a", meta={}, tools=tools))
 
 
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"acceptable": 3},
+        {"acceptable": {"lamp": ["3"]}},
+        {"acceptable": {"lamp": {"room": "3"}}},
+        {"acceptable": {"lamp": {"room": {"any_of": []}}}},
+        {"relevant_tools": 5},
+        {"relevant_tools": [["lamp"]]},
+        {"phenomena": "typo"},
+    ],
+)
+def test_what_an_evaluation_reads_of_meta_is_seen_when_the_rows_are_read(tmp_path: Path, meta: Any) -> None:
+    (key,) = meta
+    assert reason(read(tmp_path, USER, DONE, id="a", tools=[], meta=meta)).startswith(f"meta.{key} is not")
+    right = {"acceptable": {"lamp": {"room": [3], "on": {"any_of": [1], "optional": True}}}, "phenomena": None}
+    assert read(tmp_path, USER, DONE, id="a", tools=[], meta=right).records
+
+
 def test_parameters_that_say_themselves_that_they_are_optional_and_empty_objects_of_php() -> None:
     flat = {"room": {"type": "string", "required": True}, "level": {"type": "integer", "required": False}}
     assert tools_of([{"name": "lamp", "parameters": flat}])[0]["function"]["parameters"]["required"] == ["room"]
+    written = {"type": "object", "properties": '{"room": {"type": "string"}}'}
+    assert list(tools_of([{"name": "lamp", "parameters": written}])[0]["function"]["parameters"]["properties"]) == [
+        "room"
+    ]
     (tool,) = tools_of([{"name": "now", "parameters": {"type": "object", "properties": [], "required": []}}])
     assert tool["function"]["parameters"]["properties"] == {}
 
