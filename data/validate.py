@@ -1,6 +1,7 @@
 """Checks of one row: its shape, and every tool call against the tools that the row offers."""
 
 import unicodedata
+from collections.abc import Callable
 from typing import Any
 
 from tooltune.errors import InputError
@@ -33,6 +34,7 @@ def check_row(row: Any, where: str) -> None:
         _expect(isinstance(row.get(key), kinds), f'"{key}" must not be {_kind(row.get(key))}', where)
     _expect(row["id"] != "" and not isinstance(row["id"], bool), f'"id" must not be {row["id"]!r}', where)
     _known(row, ("system", "functions"), where)
+    _check_meta(row.get("meta") or {}, where)
     schemas = offered(row.get("tools") or [], where)
     messages = row["messages"]
     for i, message in enumerate(messages):
@@ -73,11 +75,22 @@ def offered(tools: list[Any], where: str = "") -> dict[str, dict[str, Any]]:
         assert isinstance(function, dict)
         parameters = function.get("parameters") or {}
         _expect(isinstance(parameters, dict), f"tools[{i}].parameters must be a JSON schema object", where)
+        key = "" if "parameters" in function else schema_elsewhere(function, "input_schema", "inputSchema")
+        _expect(not key, f"tools[{i}] has no `parameters` but {key!r}", where, _CONVERT)
         said = function.get("description")
         _expect(isinstance(said, (str, type(None))), f"tools[{i}].description must be text, not {_kind(said)}", where)
         _expect(function["name"] not in schemas, f"the tool {function['name']!r} is offered twice", where)
         schemas[function["name"]] = parameters
     return schemas
+
+
+def schema_elsewhere(function: dict[str, Any], *more: str) -> str:
+    """The key under which a tool without `parameters` seems to describe them; empty where none does.
+
+    Left alone, the tool would be offered as one that takes nothing.
+    """
+    keys = ("properties", "args", "arguments", "args_schema", "schema", "params", "parameter", "input", "inputs", *more)
+    return next((key for key in keys if isinstance(function.get(key), (dict, list)) and function[key]), "")
 
 
 def schema_errors(arguments: dict[str, Any], schema: dict[str, Any]) -> list[str]:
@@ -156,6 +169,51 @@ def _composed(value: Any) -> Any:
     if isinstance(value, dict):
         return {_composed(key): _composed(inner) for key, inner in value.items()}
     return [_composed(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _check_meta(meta: dict[str, Any], where: str) -> None:
+    """See that what is read of `meta`, hours later in an evaluation, has the form that is read."""
+    forms: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+        ("renamed", _is_renamed, '{new name: {"name": old, "parameters": {new: old}}}'),
+        ("acceptable", _is_acceptable, "{tool: {parameter: [right values]}}"),
+        ("relevant_tools", _is_names, "a list of names"),
+        ("phenomena", _is_names, "a list of names"),
+    )
+    for key, right, form in forms:
+        good = meta.get(key) is None or right(meta[key])
+        _expect(good, f"meta.{key} is not {form}", where, "write it so, or call this key otherwise")
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(name, str) for name in value)
+
+
+def _is_renamed(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(own, dict)
+        and isinstance(own.get("name"), str)
+        and isinstance(own.get("parameters"), dict)
+        and _is_names(list(own["parameters"].values()))
+        for own in value.values()
+    )
+
+
+def _is_acceptable(value: Any) -> bool:
+    """The form that `eval.scoring.gold` reads: lists, or `{"any_of": [...], "optional": true}`."""
+    return isinstance(value, dict) and all(
+        isinstance(table, dict) and all(isinstance(more, list) or _is_marker(more) for more in table.values())
+        for table in value.values()
+    )
+
+
+def _is_marker(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() <= {"any_of", "optional"}
+        and isinstance(value.get("any_of"), list)
+        and bool(value["any_of"])
+        and isinstance(value.get("optional", False), bool)
+    )
 
 
 def _known(value: dict[str, Any], keys: tuple[str, ...], where: str) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from data.formats.schema import tools_of
+from data.formats.turns import call_of
 from eval.scoring import Sample
 from tooltune.errors import InputError
 from tooltune.files import read_jsonl
@@ -66,6 +67,8 @@ def _sample(row: Any, common: Tools | None, where: str) -> Sample:
             raise InputError(f'the row has no "{key}"', where=where, fix=_ROW)
         if not isinstance(row[key], kinds):
             raise InputError(f'"{key}" must be {named}', where=where, fix=_ROW)
+    if not isinstance(row.get("truncated"), (bool, type(None))):
+        raise InputError('"truncated" must be true or false', where=where, fix=_ROW)
     try:
         tools = _tools(row["tools"]) if row.get("tools") is not None else common
     except InputError as e:
@@ -104,15 +107,9 @@ def _tools(value: Any) -> Tools:
 
 
 def _call(call: Any, where: str) -> dict[str, Any]:
-    """A gold call, out of OpenAI's wrapper and with arguments that are written as JSON read."""
-    function = call.get("function", call) if isinstance(call, dict) else None
-    if isinstance(function, dict) and isinstance(function.get("name"), str):
-        arguments = function.get("arguments", {})
-        if isinstance(arguments, str):
-            try:
-                arguments = json.loads(arguments)
-            except ValueError:
-                arguments = None
-        if isinstance(arguments, dict):
-            return {"name": function["name"], "arguments": arguments}
-    raise InputError("a gold call has no name, or no object of arguments", where=where, fix=_ROW)
+    """A gold call, read as one of the training rows is."""
+    try:
+        function: dict[str, Any] = call_of(call)["function"]
+    except InputError as e:
+        raise InputError(e.what, where=where, fix=_ROW) from None
+    return function

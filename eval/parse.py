@@ -155,13 +155,15 @@ def _fenced(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> Parse
 
 
 _LIKE_MARKER = markers(
-    r"(?i:<\|?[\w:.-]{0,30}(?:tool|function)[ _-]?calls?(?:\|?>|(?=\s{0,9}[{\[]))|(?<![^\n])(?:tool|function)_calls?>)"
+    r"(?i:<\|?[\w:.-]{0,30}(?:tool|function)[ _-]?calls?(?:\|?>|(?=\s{0,9}[{\[]))|(?<![^\n])(?:tool|function)_calls?>"
+    r"|\[(?:tool|function)\\?[ _-](?:calls?|request)\](?=\s{0,9}\[?\s{0,9}\{)"
+    r"|(?<![^\n])[*#\s]{0,9}(?:tool|function)[ _-]calls?\**:\**(?=\s{0,9}\[?\s{0,9}\{))"
 )
 _LIKE_BODY = json_body(want="any")
 
 
 def _damaged(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseState:
-    """A tag that is no family's marker but means to be one, such as `<toolcall>` or `tool_call>`."""
+    """What is no family's marker but means to be one: `<toolcall>`, `[TOOL_REQUEST]`, a line that says `Tool call:`."""
     r = read_blocks(ParseState(body), _LIKE_MARKER, _LIKE_BODY)
     if r.attempted:
         r.deviates("damaged_marker")

@@ -121,6 +121,13 @@ def check_turn(record: Record, template: Template, turn: TrainedTurn) -> None:
     parsed = parse_tool_calls(turn.text, family=template.family, tools=record.tools)
     back = [{"name": c.name, "arguments": c.arguments} for c in parsed.calls]
     calls = calls_of(record.messages[turn.index])
+    if not calls and parsed.attempted:
+        raise InputError(
+            f"the text of turn {turn.index} reads as a call or an attempt at one ({template.family}): "
+            f"{back or parsed.problems}",
+            where=record.id,
+            fix="put the call into tool_calls (`python -m data convert` does for <tool_call>), or reword the text",
+        )
     if back != calls or not (parsed.json_valid and parsed.format_ok):
         raise InputError(
             f"the chat template ({template.family}) does not reproduce the calls of turn {turn.index}: "

@@ -362,11 +362,12 @@ def _rows(result: dict[str, Any]) -> list[ChartGroup]:
         LineChart(
             say(RATES[key]),
             say("chart.rows.what") if key != "balanced" else say("chart.rows.balanced"),
-            Curve(key, "rows", [CurvePanel("rate", "share", _rate_lines(result, key))], log=True),
+            Curve(key, "rows", [CurvePanel("rate", "share", lines)], log=True),
         )
         for key in ("tool_name_accuracy", "must_call_exact", "abstention", "balanced")
+        if (lines := _rate_lines(result, key))  # none of a rate that the data has no rows for
     ]
-    return [ChartGroup(None, [], [charts[:2], charts[2:]])]
+    return [ChartGroup(None, [], [column for column in (charts[:2], charts[2:]) if column])]
 
 
 def _rate_lines(result: dict[str, Any], key: str) -> list[Line]:

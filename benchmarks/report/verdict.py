@@ -242,12 +242,13 @@ def _planner(result: dict[str, Any]) -> ResultVerdict:
     return ResultVerdict("good" if good else "bad", phrase, [fact, *mistaken, *ended])
 
 
+_RATES = {"must": "must_call_exact", "silent": "abstention", "name": "tool_name_accuracy"}
+"""What the verdict on rows tells of: by itself, a model that never calls looks right in the second."""
+
+
 def _rows(result: dict[str, Any]) -> ResultVerdict:
     """The line of equal epochs gives the headline where it is there: that is what a user with so many rows gets."""
-    lines = {
-        mode: [(p["rows"], p["rates"]["tool_name_accuracy"]) for p in points if p["rates"]]
-        for mode, points in by_mode(result).items()
-    }
+    lines = {mode: [point for point in points if point["rates"]] for mode, points in by_mode(result).items()}
     ended = [
         say("fact.ended", arm=point["arm"], status=status_of(point))
         for point in result["arms"]
@@ -257,23 +258,28 @@ def _rows(result: dict[str, Any]) -> ResultVerdict:
     long = {mode: line for mode, line in lines.items() if len(line) > 1}
     if not long:
         return ResultVerdict("plain", say("headline.nothing"), [measured, *ended])
-    facts = []
-    for mode, line in long.items():
-        (few, before), (many, after) = line[-2:]
-        key = "fact.rows_apart" if _apart(before, after) else "fact.rows_overlap"
-        change = f"{100 * (after['value'] - before['value']):+.1f}".replace("-", "−")
-        facts.append(say(key, mode=say(MODES[mode]), few=f"{few:,}", many=f"{many:,}", change=change))
-    mode = "epochs" if "epochs" in long else "steps"
-    (few, first), *_, (many, last) = long[mode]
-    phrase = say(
-        "headline.rows",
-        mode=say(MODES[mode]),
-        few=f"{few:,}",
-        many=f"{many:,}",
-        first=percent(first["value"]),
-        last=percent(last["value"]),
-    )
-    return ResultVerdict("good" if _apart(first, last) else "plain", phrase, [*facts, measured, *ended])
+    first, *_, last = long["epochs" if "epochs" in long else "steps"]
+    told = [rate for rate in _RATES.values() if last["rates"][rate]["n"]]  # data may have one kind of rows only
+    facts = [_more_rows(mode, line, rate) for mode, line in long.items() for rate in told]
+    figures = {
+        f"{key}_{name}": percent(point["rates"][rate]["value"])
+        for key, rate in _RATES.items()
+        for name, point in (("first", first), ("last", last))
+    }
+    mode = say(MODES["epochs" if "epochs" in long else "steps"])
+    phrase = say("headline.rows", mode=mode, few=f"{first['rows']:,}", many=f"{last['rows']:,}", **figures)
+    clear = any(_apart(first["rates"][rate], last["rates"][rate]) for rate in told)
+    return ResultVerdict("good" if clear else "plain", phrase, [*facts, measured, *ended])
+
+
+def _more_rows(mode: str, line: list[dict[str, Any]], rate: str) -> Phrase:
+    """What the last step to more rows did to a rate."""
+    few, many = line[-2:]
+    before, after = few["rates"][rate], many["rates"][rate]
+    key = "fact.rows_apart" if _apart(before, after) else "fact.rows_overlap"
+    change = f"{100 * (after['value'] - before['value']):+.1f}".replace("-", "−")
+    rows = {"few": f"{few['rows']:,}", "many": f"{many['rows']:,}"}
+    return say(key, mode=say(MODES[mode]), rate=say(f"rate.{rate}"), change=change, **rows)
 
 
 def _apart(one: dict[str, Any], other: dict[str, Any]) -> bool:

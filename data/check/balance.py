@@ -21,10 +21,9 @@ def tally(rows: Sequence[Placed]) -> tuple[Counter[str], dict[str, Counter[str]]
     buckets: dict[str, Counter[str]] = {}
     languages: Counter[str] = Counter()
     for row in rows:
-        renamed = row.record.meta.get("renamed")
-        own = renamed if isinstance(renamed, dict) else {}
+        own = row.record.meta.get("renamed") or {}
         called = [call["function"]["name"] for m in row.record.messages for call in m.get("tool_calls") or []]
-        tools.update(str(own.get(name, name)) for name in called)
+        tools.update(own[name]["name"] if name in own else name for name in called)
         buckets.setdefault(row.split, Counter())[str(row.record.meta.get("bucket") or "none given")] += 1
         languages[str(row.record.meta.get("lang") or _language(request(row.record)))] += 1
     return tools, buckets, languages

@@ -8,7 +8,7 @@ from data.record import Record
 
 SAME_ANSWER = 0.2
 """Share of the rows without a call that may have one and the same answer."""
-_MARKS = ("<tool_call>", "<functioncall>", "[TOOL_CALLS]", '{"name":', "<|python_tag|>")
+_MARKS = ("<tool_call", "<functioncall>", "[TOOL_CALLS]", '{"name":', "<|python_tag|>", "<function=", "Action Input:")
 
 Look = Callable[[Record], Iterator[str]]
 
@@ -94,8 +94,9 @@ def _has_null(value: Any) -> bool:
 
 
 def _in_text(record: Record) -> Iterator[str]:
+    marks = (*_MARKS, *(f"{tool['function']['name']}(" for tool in record.tools))
     for m in record.messages:
-        if m["role"] == "assistant" and any(mark in (m.get("content") or "") for mark in _MARKS):
+        if m["role"] == "assistant" and any(mark in (m.get("content") or "") for mark in marks):
             yield shorten(m["content"])
 
 
@@ -135,9 +136,8 @@ def _lost(record: Record) -> Iterator[str]:
 
 
 def _renamed(record: Record) -> Iterator[str]:
-    renamed = record.meta.get("renamed")
-    if "source" in record.meta and isinstance(renamed, dict):
-        yield ", ".join(f"{old!r} → {new!r}" for new, old in list(renamed.items())[:2])
+    if "source" in record.meta and (renamed := record.meta.get("renamed")):
+        yield ", ".join(f"{own['name']!r} → {new!r}" for new, own in list(renamed.items())[:2])
 
 
 def _calls(record: Record) -> Iterator[dict[str, Any]]:

@@ -27,8 +27,21 @@ ROW = {
     " serial_num type_of_output bucket meta split",
 }
 """The keys of a row, for each format."""
-TURN = {"role", "from", "content", "value", "tool_calls", "function_call", "name", "tool_call_id"}
-"""The keys of a turn, besides those that follow."""
+ROLES = {
+    "system": "system developer",
+    "user": "user human",
+    "assistant": "assistant gpt model bot chatgpt",
+    "tool": "tool observation ipython tool_response function_response tool_result",
+    "call": "function_call tool_call",
+}
+"""The roles of a turn, each with its spellings."""
+ROLE = {spelling: role for role, spellings in ROLES.items() for spelling in spellings.split()}
+TURN = {"role", "from", "content", "value"}
+"""The keys of every turn, besides those that follow."""
+ANSWER = {"tool_calls", "function_call", "refusal"}
+"""More keys of an assistant's turn."""
+RESULT = {"name", "tool_call_id"}
+"""More keys of a tool's turn."""
 REASONING = ("reasoning_content", "reasoning", "thinking", "thought")
 """Keys of what an answer's author thought; the first is the record's."""
 TRAINED = ("trained", "trainable", "train", "training", "loss", "weight", "loss_weight", "loss_scale")
@@ -36,9 +49,8 @@ TRAINED = ("trained", "trainable", "train", "training", "loss", "weight", "loss_
 LABELS = ("label", "kto_tag")
 """Keys of a row that say whether its answer is a good one."""
 _TURNS = ("messages", "conversations", "prompt", "completion", "question", "input_messages")
-_OTHERS = {"system", "developer", "user", "human", "tool", "observation", "ipython", "tool_response"}
-_WORDS = {"true": 1.0, "false": 0.0}
-_BAD = {"false", "0", "bad", "rejected", "undesirable", "negative"}
+_WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
+_BAD = {"bad", "rejected", "undesirable", "negative"}
 _ASIDE = "set such rows aside with `python -m data convert FILE --to records`"
 
 
@@ -81,6 +93,12 @@ CONTROL = DataLoss(
     "a model stops where it writes its end token, so such an answer can never be given whole: rewrite it",
 )
 
+RENDERED = DataLoss(
+    "warning",
+    "rows with a turn that a chat template wrote already",
+    "it would be written twice: give the turns themselves, without the template's tokens",
+)
+
 
 def weight_of(turn: dict[str, Any]) -> float | None:
     """The weight that a turn's marks give it, the smallest where there are several; None without a mark.
@@ -98,12 +116,12 @@ def refuse_wrong(row: dict[str, Any]) -> None:
     """Raise InputError for a row that is no example: its answer is marked as a bad one, or it is a pair of answers."""
     for key in LABELS:
         value = row.get(key)
-        if value is not None and str(value).strip().lower() in _BAD:
+        number = _read_number(value)
+        if str(value).strip().lower() in _BAD or (number is not None and number <= 0):
             raise InputError(f"the row's answer is marked as a bad one ({key}: {value!r:.40})", fix=_ASIDE)
     for key in TRAINED:
-        value = row.get(key)
-        if value is False or (key in ("weight", "loss_weight") and value == 0 and value is not None):
-            raise InputError(f"the row is marked as not to be trained ({key}: {value})", fix=_ASIDE)
+        if row.get(key) is not None and not _number(key, row[key]):
+            raise InputError(f"the row is marked as not to be trained ({key}: {row[key]})", fix=_ASIDE)
     if is_preference(row):
         raise InputError(
             "a preference row (chosen/rejected): it compares two answers and is not an example of one",
@@ -119,11 +137,14 @@ def is_preference(row: dict[str, Any]) -> bool:
 def losses(row: dict[str, Any], format_name: str) -> Iterator[tuple[DataLoss, str]]:
     """What a row loses that its keys tell: the kind, and the key where the kind is about keys."""
     for key in row.keys() - ROW[format_name].split():
-        if _empty(row[key]) or (key in (*LABELS, *TRAINED) and row[key] in (True, 1)):
+        if _empty(row[key]) or (key in (*LABELS, *TRAINED) and _read_number(row[key]) == 1):
             continue
         yield (WEIGHT, "") if key in TRAINED else (UNREAD_ROW, repr(key))
     for turn in turns_of(row):
-        answers = str(turn.get("role", turn.get("from"))).strip().lower() not in _OTHERS
+        given = str(turn.get("role", turn.get("from"))).strip().lower()
+        role = ROLE.get(given)
+        answers = role in ("assistant", "call", None)
+        known = RESULT if role == "tool" or given == "function" else ANSWER if role == "assistant" else set()
         weight = weight_of(turn)
         if weight is not None and not answers:
             if weight:
@@ -134,7 +155,7 @@ def losses(row: dict[str, Any], format_name: str) -> Iterator[tuple[DataLoss, st
             yield WEIGHT, ""
         if reasoning_of(turn):
             yield THOUGHT, ""
-        for key in turn.keys() - TURN - {*TRAINED, *REASONING}:
+        for key in turn.keys() - TURN - known - {*TRAINED, *REASONING}:
             if not _empty(turn[key]):
                 yield UNREAD_TURN, repr(key)
 
@@ -164,15 +185,20 @@ def turns_of(row: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _number(key: str, value: Any) -> float:
+    number = _read_number(value)
+    if number is None or not 0 <= number < float("inf"):
+        raise InputError(f"{key!r} is {excerpt(str(value))}: it must be true, false or a weight", fix="write 0 or 1")
+    return number
+
+
+def _read_number(value: Any) -> float | None:
+    """A mark as a number, in whatever way tables write it: 0, "0.0", False, "no"; None where it is none."""
     if isinstance(value, str):
         value = _WORDS.get(value.strip().lower(), value)
     try:
-        number = float(value)
+        return float(value)
     except (TypeError, ValueError):
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise InputError(f"{key!r} is {excerpt(str(value))}: it must be true, false or a weight", fix="write 0 or 1")
-    return number
+        return None
 
 
 def _empty(value: Any) -> bool:

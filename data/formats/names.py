@@ -2,7 +2,8 @@
 
 A name stays as it is when it is made of letters (of any script), digits, `_`, `.` and `-`, at most 64. Anything else,
 spaces and `/` for example, becomes `_`, in the offered tools, the calls, the tool turns and `meta.acceptable` alike,
-and `meta.renamed` maps the new name back.
+and `meta.renamed` maps the new name back: `{new: {"name": old, "parameters": {new: old}}}`. A call of a tool that is
+not offered keeps its name: changed, it could become the name of another tool.
 
 Names and parameters are brought into one Unicode form (NFC): macOS writes Hangul in pieces (NFD), which look the same
 and are other letters.
@@ -57,13 +58,14 @@ def make_legal(row: dict[str, Any]) -> None:
         tool["function"]["name"] = names[tool["function"]["name"]]
     for message in row["messages"]:
         for function in [call["function"] for call in message.get("tool_calls", [])]:
-            name = function["name"]
-            function["name"] = names.setdefault(name, legal(name))
+            function["name"] = names.get(function["name"], function["name"])
         if message["role"] == "tool" and "name" in message:
             message["name"] = names.get(message["name"], legal(message["name"]))
     meta = row["meta"]
     if changed := {new: old for old, new in names.items() if new != old}:
-        meta["renamed"] = changed | (meta.get("renamed") or {})
+        before = meta.get("renamed") or {}
+        renamed = {new: before.get(old, {"name": old, "parameters": {}}) for new, old in changed.items()}
+        meta["renamed"] = {name: own for name, own in before.items() if names.get(name, name) == name} | renamed
         if isinstance(meta.get("acceptable"), dict):
             meta["acceptable"] = {names.get(k, k): v for k, v in meta["acceptable"].items()}
 

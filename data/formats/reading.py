@@ -12,7 +12,7 @@ from typing import Any
 
 from data.formats.companion_files import Beside
 from data.formats.detect import SAMPLE, detect
-from data.formats.keys import CONTROL, CUT, SYNTAX, DataLoss, losses, refuse_wrong
+from data.formats.keys import CONTROL, CUT, RENDERED, SYNTAX, DataLoss, losses, refuse_wrong
 from data.formats.names import make_legal
 from data.formats.rows import Row, rows_of
 from data.record import Record
@@ -150,6 +150,7 @@ def _head(rows: Iterator[Row]) -> tuple[list[Row], list[Any]]:
 
 _MENDS = "`python -m data convert FILE --to records` mends it"
 _CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>|<(?:start|end)_of_turn>|<eos>|<bos>|</s>")
+_RENDERED = re.compile(r"\s*(?:<s>|<bos>|<start_of_turn>|\[INST\]|<\|(?:begin_of_text|im_start|start\w*|user)\|>)")
 
 
 def _counts(found: Counter[str]) -> str:
@@ -175,6 +176,8 @@ def _lost_of(record: Record, made: dict[str, Any]) -> Iterator[tuple[DataLoss, s
         yield CUT, ""
     if made.get("syntax"):
         yield SYNTAX, ""
+    if any(_RENDERED.match(m.get("content") or "") for m in record.messages if m["role"] != "assistant"):
+        yield RENDERED, ""
     answers = [m for m in record.messages if m["role"] == "assistant" and m.get("trained", True)]
     if any(_CONTROL.search(dump_json([m.get("content"), m.get("tool_calls")])) for m in answers):
         yield CONTROL, ""

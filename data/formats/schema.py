@@ -8,6 +8,7 @@ import re
 from typing import Any
 
 from data.formats.literals import check_depth, decode
+from data.validate import schema_elsewhere
 from tooltune.errors import InputError
 
 _SHAPE = 'write {"type": "function", "function": {"name": …, "description": …, "parameters": {…}}}'
@@ -35,13 +36,20 @@ def tools_of(value: Any) -> list[dict[str, Any]]:
     if isinstance(value, str):
         value = decode(value, "the list of tools") if value.strip() else []
     if isinstance(value, dict):
-        value = [value] if "name" in value or "function" in value else value.get("functions") or value.get("tools")
+        value = [value] if "name" in value or "function" in value else _listed(value)
     if value is None:
         return []
     if not isinstance(value, list):
         raise InputError("the tools are not a list", fix=_SHAPE)
     check_depth(value, "the tools")
     return [_tool(tool, i) for i, tool in enumerate(value)]
+
+
+def _listed(value: dict[str, Any]) -> Any:
+    """The list in an object that holds one, as MCP's answer does."""
+    if value and not value.keys() & {"functions", "tools"}:
+        raise InputError("the tools are an object without a list `tools`", fix="write them as a list; " + _SHAPE)
+    return value.get("functions") or value.get("tools")
 
 
 def json_schema(schema: Any) -> Any:
@@ -52,6 +60,8 @@ def json_schema(schema: Any) -> Any:
         return schema
     if not isinstance(schema, dict):
         raise InputError(f"a parameter's schema is {schema!r:.40}, not an object", fix=_SHAPE)
+    if schema.get("properties") == []:  # PHP writes an empty object so
+        schema = schema | {"properties": {}}
     kind = schema.get("type")
     out: dict[str, Any] = {}
     if isinstance(kind, str):
@@ -101,6 +111,8 @@ def _tool(tool: Any, i: int) -> dict[str, Any]:
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"].strip():
         raise InputError(f"tools[{i}] is not a function schema with a name", fix=_SHAPE)
     found = [function[k] for k in ("parameters", "input_schema", "inputSchema") if function.get(k)]
+    if not found and (key := schema_elsewhere(function)):
+        raise InputError(f"tools[{i}] has no `parameters` but {key!r}", fix=_SHAPE)
     parameters = _parameters(found[0] if found else {}, i)
     if not parameters.get("required") and isinstance(function.get("required"), list):
         parameters["required"] = function["required"]
@@ -118,6 +130,8 @@ def _parameters(value: Any, i: int) -> dict[str, Any]:
         value = decode(value, f"tools[{i}].parameters")
     if not isinstance(value, dict):
         raise InputError(f"tools[{i}].parameters must be a JSON schema object", fix=_SHAPE)
+    if isinstance(value.get("properties"), str) and value.get("type") in ("object", "dict"):
+        value = value | {"properties": decode(value["properties"], f"tools[{i}].parameters.properties")}
     if _flat(value):
         value = {"properties": value, "required": [k for k, v in value.items() if not _optional(v)]}
     schema = json_schema({"type": "object", "properties": {}} | value)
@@ -127,7 +141,8 @@ def _parameters(value: Any, i: int) -> dict[str, Any]:
 
 def _flat(parameters: dict[str, Any]) -> bool:
     """Whether this maps parameter names to their types directly, without being a JSON schema."""
-    if not isinstance(parameters.get("type", ""), str) or not isinstance(parameters.get("properties", {}), dict):
+    known = parameters.get("properties") or {}
+    if not isinstance(parameters.get("type", ""), str) or not isinstance(known, dict):
         return True  # parameters that are called "type" or "properties"
     if {"type", "properties", "anyOf", "oneOf", "allOf", "$ref"} & parameters.keys():
         return False
@@ -139,7 +154,7 @@ def _optional(schema: Any) -> bool:
     """Whether a parameter of the flat form may be left out."""
     text = schema if isinstance(schema, str) else schema.get("type") if isinstance(schema, dict) else ""
     says = isinstance(text, str) and type_schema(text)[1]
-    return says or (isinstance(schema, dict) and "default" in schema)
+    return says or (isinstance(schema, dict) and ("default" in schema or schema.get("required") is False))
 
 
 def _required(schema: dict[str, Any]) -> list[Any]:

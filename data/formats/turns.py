@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from data.formats.keys import REASONING, reasoning_of, weight_of
+from data.formats.keys import REASONING, ROLE, reasoning_of, weight_of
 from data.formats.literals import decode, excerpt
 from data.formats.schema import tools_of
 from data.record import tool_call
@@ -21,15 +21,6 @@ from tooltune.files import dump_json
 Message = dict[str, Any]
 InText = Callable[[str], tuple[str, list[Message]]]
 """Reads an assistant's text: what is said, and the calls."""
-
-ROLES = {
-    "system": "system developer",
-    "user": "user human",
-    "assistant": "assistant gpt model bot chatgpt",
-    "tool": "tool observation ipython tool_response function_response tool_result",
-    "call": "function_call tool_call",
-}
-_ROLE = {spelling: role for role, spellings in ROLES.items() for spelling in spellings.split()}
 
 
 def read_turns(turns: Any, in_text: InText | None = None) -> list[Message]:
@@ -78,9 +69,17 @@ def call_of(value: Any) -> Message:
     if isinstance(function, str) and isinstance(value, dict):  # {"function": "f", "arguments": …}
         function = value | {"name": function}
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"].strip():
-        raise InputError(f"a call has no name: {excerpt(str(value))}", fix='write {"name": …, "arguments": {…}}')
-    arguments = function.get("arguments", function.get("parameters"))
-    return tool_call(function["name"].strip(), arguments_of(arguments, function["name"]))
+        raise InputError(f"a call has no name: {excerpt(str(value))}", fix=_CALL_FIX)
+    name = function["name"].strip()
+    found = [function[key] for key in _ARGUMENTS if key in function]
+    if not found and (others := sorted(map(str, function.keys() - _CALL))):
+        raise InputError(f"the call {name!r} has no `arguments` but {', '.join(others)}", fix=_CALL_FIX)
+    return tool_call(name, arguments_of(found[0] if found else None, name))
+
+
+_ARGUMENTS = ("arguments", "parameters", "args", "input")
+_CALL = {"name", "function", "type", "id", "index", "call_id"}
+_CALL_FIX = 'write {"name": …, "arguments": {…}}'
 
 
 def calls_of(value: Any) -> list[Message]:
@@ -121,15 +120,42 @@ def take_tools(text: str) -> tuple[list[Message], str]:
 
 
 def text_of(content: Any) -> str:
-    """The text of a turn's content: text, a list of text parts, or a value that is written as JSON."""
+    """The text of a turn's content: text, a number, or parts that have a text each.
+
+    Raises:
+        InputError: it is another value, or has other parts.
+    """
     if content is None or isinstance(content, str):
         return content or ""
-    if isinstance(content, list) and content and all(isinstance(p, dict) and "type" in p for p in content):
-        texts = [part.get("text", part.get("value") if part["type"] == "text" else None) for part in content]
-        if all(isinstance(text, str) for text in texts):
-            return "".join(texts)
-        raise InputError("only text can be learnt, and this turn has other parts")
-    return dump_json(content)
+    if isinstance(content, (bool, int, float)):
+        return dump_json(content)
+    texts = [_part(part) for part in (content if isinstance(content, list) else [content])]
+    if not all(isinstance(text, str) for text in texts):
+        raise InputError("only text can be learnt, and this turn has other parts", fix=_TEXT_FIX)
+    return "".join(map(str, texts))
+
+
+def result_of(content: Any) -> str:
+    """The text of a tool's result: text or text parts, or any other value, which is written as JSON."""
+    parts = content if isinstance(content, list) else []
+    kinds = [str(part.get("type")) if isinstance(part, dict) else "" for part in parts]
+    if any(kind.startswith(_MEDIA) for kind in kinds):
+        raise InputError("only text can be learnt, and this turn has other parts", fix=_TEXT_FIX)
+    if parts and all(kind == "text" for kind in kinds):
+        return text_of(parts)
+    return content if isinstance(content, str) else "" if content is None else dump_json(content)
+
+
+_TEXT_FIX = "write what is said as text, and calls under tool_calls"
+_MEDIA = ("image", "audio", "video", "input_image", "input_audio")
+
+
+def _part(part: Any) -> Any:
+    """What a content part says; None where it is no text."""
+    if not isinstance(part, dict):
+        return None
+    kind = part.get("type", "text")
+    return part.get("text", part.get("value") if kind == "text" else part.get("refusal"))
 
 
 def _turn(turn: Any, in_text: InText, waiting: bool) -> list[Message]:
@@ -138,11 +164,11 @@ def _turn(turn: Any, in_text: InText, waiting: bool) -> list[Message]:
         raise InputError(f"a turn must be an object, not {excerpt(str(turn))}")
     given = turn.get("role", turn.get("from"))
     value = turn.get("content", turn.get("value"))
-    role = _ROLE.get(str(given).strip().lower())
+    role = ROLE.get(str(given).strip().lower())
     if given == "function":  # OpenAI's old name for a result, and some ShareGPT files' name for a call
         role = "call" if isinstance(value, str) and '"arguments"' in value and "name" not in turn else "tool"
     if role is None:
-        raise InputError(f"unknown role {given!r}", fix=f"use one of {', '.join(_ROLE)}")
+        raise InputError(f"unknown role {given!r}", fix=f"use one of {', '.join(ROLE)}")
     weight = weight_of(turn)
     marks: Message = {"trained": False} if weight == 0 else {}
     if thought := reasoning_of(turn):
@@ -151,7 +177,7 @@ def _turn(turn: Any, in_text: InText, waiting: bool) -> list[Message]:
         return [{"role": "assistant", "tool_calls": calls_of(value), **marks}]
     if role == "assistant":
         return [_assistant(turn, value, in_text) | marks]
-    text = text_of(value)
+    text = result_of(value) if role == "tool" else text_of(value)
     results, rest = _between(text, "tool_response") if text.lstrip().startswith("<tool_response>") else ([], "")
     if role == "tool":
         return _results(turn, results) if results and not rest else [_result(text) | _about(turn)]
@@ -170,7 +196,7 @@ def _assistant(turn: Message, value: Any, in_text: InText) -> Message:
         parts = [part for part in value if isinstance(part, dict)]
         given = [*given, *(call for p in parts if p.get("type") == "tool_call" for call in _listed(p.get("value")))]
         value = [part for part in value if not isinstance(part, dict) or part.get("type") not in _PARTS] or ""
-    text = text_of(value)
+    text = text_of(value) or text_of(turn.get("refusal"))
     message: Message = {"role": "assistant"}
     text, calls = (text, [call_of(call) for call in given]) if given else in_text(text)
     if text or not calls:
@@ -216,7 +242,7 @@ def _named_result(text: str) -> Message:
     except InputError:
         return {}
     if isinstance(value, dict) and {"name", "content"} <= value.keys() <= {"name", "content", "tool_call_id"}:
-        return {"name": str(value["name"]), "content": text_of(value["content"])}
+        return {"name": str(value["name"]), "content": result_of(value["content"])}
     return {}
 
 

@@ -16,6 +16,8 @@ END_TOKENS = (
 _REASONING = {
     "<think>": "</think>",
     "<thinking>": "</thinking>",
+    "<thought>": "</thought>",  # EXAONE Deep
+    "<reasoning>": "</reasoning>",
     "<seed:think>": "</seed:think>",
     "[THINK]": "[/THINK]",
     "<|START_THINKING|>": "<|END_THINKING|>",
@@ -25,7 +27,7 @@ _REASONING = {
 }
 _INVISIBLE = "\ufeff\u200b\u2060"
 _TAG = re.compile("|".join(re.escape(tag) for pair in _REASONING.items() for tag in pair))
-_FIRST_TAG = re.compile(r"[Tt]hink|THINK|inner_|channel")
+_FIRST_TAG = re.compile(r"[Tt]hink|THINK|inner_|channel|thought>|reasoning>")
 
 
 def trim(text: str) -> str:

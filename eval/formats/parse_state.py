@@ -125,6 +125,8 @@ class CallShape:
 
 PLAIN = CallShape()
 _ARGUMENT_KEYS = ("arguments", "parameters", "args")
+_WRAPPERS = ("function", "function_call")
+_ABOUT_A_CALL = {"id", "type", "index"}
 
 
 def read_call(
@@ -150,9 +152,10 @@ def read_call(
     if repeated and (twice := repeated.get(id(obj))) and not twice.isdisjoint({shape.name, "name", *_ARGUMENT_KEYS}):
         return _no_call(r, "fused_calls")
     values = {key: obj[original] for key, original in keys.items()}
-    if isinstance(values.get("function"), dict) and shape.name not in values:
+    wrapped = next((values[key] for key in _WRAPPERS if isinstance(values.get(key), dict)), None)
+    if wrapped is not None and shape.name not in values:
         r.deviates("openai_wrapper")
-        return read_call(r, values["function"], PLAIN, repeated)
+        return read_call(r, wrapped, PLAIN, repeated)
     if isinstance(values.get("tool_calls"), list) and shape.name not in values:
         r.deviates("openai_wrapper")
         results = [read_call(r, item, PLAIN, repeated) for item in values["tool_calls"]]
@@ -164,6 +167,8 @@ def read_call(
     if name_key != shape.name:
         r.deviates("name_alias")
     key = next((k for k in (shape.arguments, *_ARGUMENT_KEYS) if k in values), None)
+    if key is None and not values.keys() <= {name_key, *shape.others, *_ABOUT_A_CALL}:
+        return _no_call(r, "arguments_elsewhere")  # under a key that is nobody's: they are not to be left out
     if key != shape.arguments:
         r.deviates("arguments_alias" if key else "no_arguments")
     arguments = read_arguments(r, values[key] if key else {})
@@ -212,7 +217,7 @@ def call_names(value: Any, shape: CallShape = PLAIN) -> list[str]:
     if not isinstance(value, dict):
         return []
     keys = {key.strip(): key for key in value}
-    wrapped = next((value[keys[key]] for key in ("function", "tool_calls") if key in keys), None)
+    wrapped = next((value[keys[key]] for key in (*_WRAPPERS, "tool_calls") if key in keys), None)
     if isinstance(wrapped, (dict, list)):
         return call_names(wrapped, PLAIN) if "name" not in keys else []
     name = next((value[keys[key]] for key in (shape.name, "name") if key in keys), None)

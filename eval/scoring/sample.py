@@ -20,7 +20,15 @@ NONE = "(none)"
 """Stands for "no call" where a tool's name is expected."""
 
 SHAPE_PROBLEMS = frozenset(
-    {"not_an_object", "ambiguous_key", "fused_calls", "no_name", "arguments_not_object", "string_arguments"}
+    {
+        "not_an_object",
+        "ambiguous_key",
+        "fused_calls",
+        "no_name",
+        "arguments_elsewhere",
+        "arguments_not_object",
+        "string_arguments",
+    }
 )
 """Words in `Parsed.problems` for payloads that may be strict JSON but have no string name or no object arguments."""
 

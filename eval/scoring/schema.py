@@ -22,6 +22,7 @@ MISSING: Any = object()
 _ALIASES = {"float": "number", "int": "integer", "str": "string", "bool": "boolean", "dict": "object", "list": "array"}
 _ALIASES |= {"tuple": "array", "double": "number", "long": "integer"}
 _TYPES = {"null", "boolean", "integer", "number", "string", "array", "object"}
+_NULL = frozenset({"null"})
 _MAX_REFS = 32
 _MAX_KEY = 200
 _SECONDS = 0.1
@@ -170,8 +171,10 @@ def _merge(base: Place, branches: list[Place], together: bool) -> Place:
     types, enum = base.types, base.enum
     if types is None and (together or all(b.types is not None for b in branches)):
         types = frozenset().union(*(b.types or () for b in branches)) or None
-    if enum is None and (together or all(b.enum is not None for b in branches)):
+    if enum is None and (together or all(b.enum is not None or b.types == _NULL for b in branches)):
         enum = tuple(v for b in branches for v in b.enum or ()) or None
+        if enum and not together and any(b.types == _NULL for b in branches):
+            enum = (*enum, None)
     additional = [p.additional for p in (base, *branches) if p.additional is not None]
     return Place(
         types=types,

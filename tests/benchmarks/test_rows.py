@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -269,13 +270,20 @@ def test_table_has_each_size_in_each_mode_with_intervals() -> None:
 def test_headline_is_what_so_many_rows_give_and_the_last_doubling_stands_below() -> None:
     top = verdict(made())
     said = " ".join(fact.text("en") for fact in top.facts)
-    assert top.headline.text("en") == "At equal epochs, Tool Name Accuracy is 12% after 125 rows and 76% after 2,000"
-    assert top.tone == "good" and "1,000 → 2,000 rows at equal steps: +24.8 points" in said and "lie apart" in said
+    assert top.headline.text("en") == (
+        "At equal epochs, from 125 to 2,000 rows: Must-call Exact 12% → 76%, Abstention 12% → 76%, "
+        "Tool Name Accuracy 12% → 76%"
+    )
+    assert top.tone == "good" and "lie apart" in said
+    for named in ("Must-call Exact", "Abstention", "Tool Name Accuracy"):
+        assert re.search(rf"1,000 → 2,000 rows at equal (steps|epochs): \+2\d\.\d points of {named}", said), named
     assert "125 rows, 250 steps: crashed" in said and "250 validation rows" in said
     near = made()
     for point in near["arms"]:
         if point["rates"]:
-            point["rates"]["tool_name_accuracy"] = rate(100 + point["rows"] // 1000, 250)
+            point["rates"] |= dict.fromkeys(point["rates"], rate(100 + point["rows"] // 1000, 250))
+            point["rates"]["abstention"] = rate(0, 0)  # data without a row where no call is due
+    assert "Abstention – → –" in verdict(near).headline.text("en")
     assert verdict(near).tone == "plain" and "overlap" in " ".join(fact.text("en") for fact in verdict(near).facts)
 
 
@@ -296,7 +304,12 @@ def test_reports_are_written_whatever_is_there(tmp_path: Path) -> None:
     whole, one, none = made(), made(), made()
     one["arms"] = one["arms"][:1]
     none["arms"] = [unmeasured(125, 16, ["epochs"])]
-    for name, result in (("whole", whole), ("one", one), ("none", none | {"complete": False})):
+    calls_only = made()
+    for point in calls_only["arms"]:
+        if point["rates"]:
+            point["rates"] |= {"abstention": rate(0, 0), "balanced": harmonic_mean(rate(1, 2), rate(0, 0))}
+    named = {"whole": whole, "one": one, "none": none | {"complete": False}, "calls_only": calls_only}
+    for name, result in named.items():
         assert len(write_report(result, tmp_path / f"{name}.json")) == 3
     page = (tmp_path / "whole.html").read_text(encoding="utf-8")
     assert "같은 에폭 수" in page and "no luck" in page and 'class="kind-rows"' in page

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from data.check import check_files
+from data.domain import own_names
 from data.formats import formats
 from data.formats.bracket import read_calls
 from data.formats.literals import decode
@@ -171,12 +173,42 @@ def test_names_are_made_legal_everywhere(tmp_path):
         {"from": "assistant", "value": "맑습니다."},
     ]
     row = {"system": f"Functions: {json.dumps(tools)}", "conversations": turns}
-    record = only(read_file(write(tmp_path / "a.jsonl", row)))
+    path = write(tmp_path / "a.jsonl", row)
+    record = only(read_file(path))
     assert record.tools[0]["function"]["name"] == "Get_Weather_Now"
     assert record.messages[1]["tool_calls"][0]["function"]["name"] == "Get_Weather_Now"
     assert record.messages[2]["name"] == "Get_Weather_Now"
-    assert record.meta["renamed"] == {"Get_Weather_Now": "Get/Weather Now"}
+    back = {"Get_Weather_Now": {"name": "Get/Weather Now", "parameters": {}}}
+    assert record.meta["renamed"] == back
+    (own,) = own_names(record, [{"name": "Get_Weather_Now", "arguments": {"a": 1}}])
+    assert own == {"name": "Get/Weather Now", "arguments": {"a": 1}}
+    report = check_files([path], "none")
+    said = [example for finding in report.findings for example in finding.examples]
+    assert report.tools == {"Get/Weather Now": 1}
+    assert any("'Get/Weather Now' → 'Get_Weather_Now'" in example for example in said)
     assert (legal("math.add"), legal("날씨-조회"), legal("가 나")) == ("math.add", "날씨-조회", "가_나")
+
+
+def test_names_that_were_changed_before_are_mapped_back_to_their_own(tmp_path):
+    before = {"put/load": {"name": "add_load", "parameters": {"joint": "node"}}}
+    kept = {"undo": {"name": "back", "parameters": {}}}
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    row = {"id": "a", "messages": turns, "tools": [{"name": "put/load"}, {"name": "undo"}]}
+    loaded = read_file(write(tmp_path / "a.jsonl", row | {"meta": {"renamed": before | kept}}), mend=True)
+    assert only(loaded).meta["renamed"] == {"put_load": before["put/load"]} | kept
+    for wrong in ({"a_b": "a/b"}, "x", {"a": {"name": "b"}}, {"a": {"name": "b", "parameters": {"x": 1}}}):
+        (entry,) = read_file(write(tmp_path / "a.jsonl", row | {"tools": [], "meta": {"renamed": wrong}})).rejected
+        assert entry.error.what.startswith("meta.renamed is not")
+
+
+@pytest.mark.parametrize("name", ["a b", "a/b", "a\u200bb", "a_b "])
+def test_a_call_of_a_tool_that_is_not_offered_does_not_become_one_of_another(tmp_path, name):
+    row = {"query": "q", "tools": [{"name": "a_b"}], "answers": [{"name": name}]}
+    loaded = read_file(write(tmp_path / "a.jsonl", row))
+    if name.strip() == "a_b":
+        assert only(loaded).gold[0]["name"] == "a_b"
+    else:
+        assert "is not among the tools" in loaded.rejected[0].error.what
 
 
 def test_two_names_do_not_become_one(tmp_path):

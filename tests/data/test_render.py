@@ -167,6 +167,17 @@ def test_every_trained_turn_comes_back_through_the_parser(tokenizer: Any) -> Non
     check_roundtrip([replace(RECORD, messages=untrained)], tokenizer, drops_calls)
 
 
+@pytest.mark.parametrize("text", ['Tool call: {"name": "%s", "arguments": {}}', "%s(x=1)", "<tool_call>%s"])
+def test_a_call_in_the_text_is_called_so(text: str, tokenizer: Any) -> None:
+    from eval.roundtrip import check_roundtrip
+
+    said = text % RECORD.tools[0]["function"]["name"]
+    record = replace(RECORD, messages=[*RECORD.messages[:2], {"role": "assistant", "content": said}])
+    with pytest.raises(InputError, match="the text of turn 2 reads as a call") as raised:
+        check_roundtrip([record], tokenizer, project_template(tokenizer, "signature"))
+    assert raised.value.where == RECORD.id and "tool_calls" in raised.value.fix
+
+
 def test_hangul_is_literal_in_prompts(tokenizer: Any) -> None:
     text = tokenizer.decode(render_prompt(RECORD, tokenizer, project_template(tokenizer, "json")))
     assert "add_load 설명" in text and "\\u" not in text

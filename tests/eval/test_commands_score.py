@@ -71,7 +71,9 @@ FAMILY = ("--family", "llama3_json")
     [
         ({"output": None}, "o.jsonl:2", '"output" must be text'),
         ({"gold": {"name": "add_load"}}, "o.jsonl:2", '"gold" must be a list'),
-        ({"gold": [{"name": "add_load", "arguments": "{"}]}, "o.jsonl:2", "no object of arguments"),
+        ({"gold": [{"name": "add_load", "arguments": "{"}]}, "o.jsonl:2", "the arguments of 'add_load' cannot be read"),
+        ({"gold": [{"name": "add_load", "kwargs": {"node": 2}}]}, "o.jsonl:2", "has no `arguments` but kwargs"),
+        ({"truncated": "length"}, "o.jsonl:2", '"truncated" must be true or false'),
         ({"gold": [{"name": "fly", "arguments": {}}]}, "o.jsonl:2", "'fly', which is not among the tools"),
         ({"tools": [{"nome": "x"}]}, "o.jsonl:2", "tools[0]"),
         ({"id": "r1"}, "", "'r1' is there twice"),
@@ -82,6 +84,14 @@ def test_score_says_what_is_wrong_with_a_row(tmp_path, rows, change, where, what
     files = write(tmp_path / "o.jsonl", rows), "--tools", write(tmp_path / "t.json", TOOLS)
     code, out, err = call("score", *files)
     assert code == 2 and where in err and what in err and "Traceback" not in err and not out
+
+
+@pytest.mark.parametrize("key", ["arguments", "parameters", "args", "input"])
+def test_gold_calls_are_read_as_those_of_rows(tmp_path, key):
+    path = tmp_path / "o.jsonl"
+    write(path, [{"id": "a", "output": "", "gold": [{"name": "add_load", key: '{"node": 2}'}], "tools": TOOLS}])
+    (sample,) = read_outputs(path)
+    assert sample.gold == [{"name": "add_load", "arguments": {"node": 2}}]
 
 
 def test_score_says_what_is_missing(tmp_path, rows):

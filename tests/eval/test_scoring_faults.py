@@ -79,6 +79,19 @@ def test_a_tool_without_properties_declares_nothing():
         assert find_faults({"a": 1}, parameters_place(schema)).unknown == ["a"], schema
 
 
+def test_a_choice_that_may_be_null_is_a_choice():
+    choice = {"enum": ["a", "b"]}
+    for optional in (
+        {"anyOf": [choice, {"type": "null"}]},
+        {"oneOf": [{"type": "null"}, {"$ref": "#/$defs/c"}]},
+        {"anyOf": [{"const": "a"}, {"const": "b"}, {"type": "null"}]},
+    ):
+        place = parameters_place({"properties": {"x": optional}, "$defs": {"c": choice}})
+        assert [find_faults({"x": value}, place).enum_violation for value in ("a", None, "c")] == [0, 0, 1]
+    free = parameters_place({"properties": {"x": {"anyOf": [choice, {"type": "string"}, {"type": "null"}]}}})
+    assert find_faults({"x": "c"}, free) == Faults()
+
+
 def test_odd_schemas_do_no_harm():
     loop = {"$ref": "#"}
     broken = {"type": ["object", 3], "properties": [], "required": "id", "enum": 4, "items": 5, "anyOf": {}, "$ref": 7}

@@ -1,0 +1,192 @@
+"""Rows as tables, agent frameworks and other trainers write them: read to their value, refused or counted."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.check import check_files
+from data.formats.reading import Loaded, read_file
+from data.formats.schema import tools_of
+from data.formats.turns import call_of, result_of, text_of
+from tooltune.errors import InputError
+
+TOOL: dict[str, Any] = {"name": "lamp", "description": "d", "parameters": {"properties": {"room": {"type": "string"}}}}
+USER = {"role": "user", "content": "room 3"}
+DONE = {"role": "assistant", "content": "Done."}
+ARGUMENTS = {"room": "3"}
+
+
+def read(tmp_path: Path, *turns: Any, **row: Any) -> Loaded:
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"messages": list(turns), "tools": [TOOL]} | row) + "\n", encoding="utf-8")
+    return read_file(path)
+
+
+def reason(loaded: Loaded) -> str:
+    (entry,) = loaded.rejected
+    return entry.error.what
+
+
+def lost(loaded: Loaded) -> dict[str, dict[str, int]]:
+    return {loss.what: dict(counts) for loss, counts in loaded.lost.items()}
+
+
+@pytest.mark.parametrize("value", [0, 0.0, "0", "0.0", False, "False", "no"])
+def test_a_mark_of_a_row_says_no_however_a_table_writes_it(tmp_path: Path, value: Any) -> None:
+    for key in ("weight", "loss_weight", "train", "trained", "loss"):
+        assert "not to be trained" in reason(read(tmp_path, USER, DONE, **{key: value})), key
+    for key in ("label", "kto_tag"):
+        assert "marked as a bad one" in reason(read(tmp_path, USER, DONE, **{key: value})), key
+
+
+def test_a_mark_of_a_row_that_says_yes_is_not_counted_and_one_that_says_neither_is_refused(tmp_path: Path) -> None:
+    for value in (1, 1.0, "1.0", True, "TRUE", "yes"):
+        assert lost(read(tmp_path, USER, DONE, weight=value, label=value)) == {}
+    assert "'train' is" in reason(read(tmp_path, USER, DONE, train="2026 spring"))
+    assert "marked as a bad one" in reason(read(tmp_path, USER, DONE, label=-1))
+
+
+def test_keys_that_only_other_turns_have_are_counted(tmp_path: Path) -> None:
+    calls = [{"function": {"name": "lamp", "arguments": ARGUMENTS}}]
+    result = {"role": "tool", "name": "lamp", "tool_call_id": "1", "content": "on"}
+    rows = (
+        ([USER | {"tool_calls": calls}, DONE], {"'tool_calls'": 1}),
+        ([USER | {"name": "Kim"}, DONE | {"name": "Bob"}], {"'name'": 2}),
+        ([USER, {"role": "assistant", "tool_calls": calls}, result | {"function_call": calls[0]}, DONE],
+         {"'function_call'": 1}),
+    )  # fmt: skip
+    for turns, counts in rows:
+        assert lost(read(tmp_path, *turns)) == {"keys of turns that are not read": counts}
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"text": "a"}, {"text": "b"}], "ab"),
+        ({"type": "text", "text": "a"}, "a"),
+        ([{"type": "output_text", "text": "a"}], "a"),
+        ([{"type": "refusal", "refusal": "no"}], "no"),
+        (8, "8"),
+        ([], ""),
+    ],
+)
+def test_parts_and_numbers_are_text(content: Any, text: str) -> None:
+    assert text_of(content) == text
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ["a", "b"],
+        {"name": "lamp"},
+        [{"toolUse": {"name": "lamp", "input": {}}}],
+        [{"type": "tool_use", "name": "lamp"}],
+    ],
+)
+def test_other_values_never_become_the_text_of_an_answer(tmp_path: Path, content: Any) -> None:
+    assert "only text can be learnt" in reason(read(tmp_path, USER, {"role": "assistant", "content": content}))
+
+
+def test_a_result_is_any_value(tmp_path: Path) -> None:
+    assert result_of([{"type": "cafe", "name": "x"}]) == '[{"type": "cafe", "name": "x"}]'
+    assert (result_of([{"type": "text", "text": "x"}]), result_of({"t": 3}), result_of(None)) == ("x", '{"t": 3}', "")
+    with pytest.raises(InputError, match="only text can be learnt"):
+        result_of([{"type": "image_url", "image_url": {}}])
+
+
+def test_a_refusal_is_what_the_assistant_says(tmp_path: Path) -> None:
+    loaded = read(tmp_path, USER, {"role": "assistant", "content": None, "refusal": "I cannot."})
+    assert loaded.records[0][1].messages[-1] == {"role": "assistant", "content": "I cannot."} and not loaded.lost
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"name": "lamp", "args": ARGUMENTS, "id": "1", "type": "tool_call"},
+        {"name": "lamp", "input": ARGUMENTS},
+        {"function": {"name": "lamp", "parameters": ARGUMENTS}},
+        {"function": "lamp", "arguments": json.dumps(ARGUMENTS)},
+    ],
+)
+def test_arguments_under_other_names(call: Any) -> None:
+    assert call_of(call)["function"] == {"name": "lamp", "arguments": ARGUMENTS}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [{"name": "lamp", "room": "3"}, {"name": "lamp", "kwargs": ARGUMENTS}, {"function": {"name": "lamp", "a": 1}}],
+)
+def test_arguments_that_are_not_found_are_not_taken_for_none(call: Any) -> None:
+    with pytest.raises(InputError, match="the call 'lamp' has no `arguments` but"):
+        call_of(call)
+    assert call_of({"name": "lamp", "id": "1"})["function"]["arguments"] == {}
+
+
+@pytest.mark.parametrize(
+    "tools",
+    [
+        {"lamp": {"parameters": {}}},
+        {"jsonrpc": "2.0", "result": {"tools": [TOOL]}},
+        {"functionDeclarations": [TOOL]},
+        [{"name": "lamp", "args": {"room": {"type": "string"}}}],
+        [{"name": "lamp", "arguments": {"room": {"type": "string"}}}],
+        [{"name": "lamp", "properties": {"room": {"type": "string"}}}],
+    ],
+)
+def test_tools_whose_schemas_stand_elsewhere_are_not_taken_for_none(tmp_path: Path, tools: Any) -> None:
+    assert "the tools are an object" in (what := reason(read(tmp_path, USER, DONE, tools=tools))) or "but" in what
+
+
+def test_a_record_whose_tool_has_its_schema_elsewhere_is_refused(tmp_path: Path) -> None:
+    for key in ("inputSchema", "args"):
+        tools = [{"type": "function", "function": {"name": "lamp", key: {"properties": {}}}}]
+        assert f"no `parameters` but '{key}'" in reason(read(tmp_path, USER, DONE, id="a", meta={}, tools=tools))
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"acceptable": 3},
+        {"acceptable": {"lamp": ["3"]}},
+        {"acceptable": {"lamp": {"room": "3"}}},
+        {"acceptable": {"lamp": {"room": {"any_of": []}}}},
+        {"relevant_tools": 5},
+        {"relevant_tools": [["lamp"]]},
+        {"phenomena": "typo"},
+    ],
+)
+def test_what_an_evaluation_reads_of_meta_is_seen_when_the_rows_are_read(tmp_path: Path, meta: Any) -> None:
+    (key,) = meta
+    assert reason(read(tmp_path, USER, DONE, id="a", tools=[], meta=meta)).startswith(f"meta.{key} is not")
+    right = {"acceptable": {"lamp": {"room": [3], "on": {"any_of": [1], "optional": True}}}, "phenomena": None}
+    assert read(tmp_path, USER, DONE, id="a", tools=[], meta=right).records
+
+
+def test_parameters_that_say_themselves_that_they_are_optional_and_empty_objects_of_php() -> None:
+    flat = {"room": {"type": "string", "required": True}, "level": {"type": "integer", "required": False}}
+    assert tools_of([{"name": "lamp", "parameters": flat}])[0]["function"]["parameters"]["required"] == ["room"]
+    written = {"type": "object", "properties": '{"room": {"type": "string"}}'}
+    assert list(tools_of([{"name": "lamp", "parameters": written}])[0]["function"]["parameters"]["properties"]) == [
+        "room"
+    ]
+    (tool,) = tools_of([{"name": "now", "parameters": {"type": "object", "properties": [], "required": []}}])
+    assert tool["function"]["parameters"]["properties"] == {}
+
+
+@pytest.mark.parametrize(
+    "text", ["<|im_start|>user\nq<|im_end|>\n<|im_start|>assistant", "<s>[INST] q [/INST]", "<start_of_turn>user\nq"]
+)
+def test_a_request_that_a_template_wrote_already_is_counted(tmp_path: Path, text: str) -> None:
+    (what,) = lost(read(tmp_path, USER | {"content": text}, DONE))
+    assert what == "rows with a turn that a chat template wrote already"
+
+
+@pytest.mark.parametrize(
+    "answer", ["[lamp(room='3')]", "<function=lamp>{}</function>", "Action: lamp\nAction Input: {}", "lamp(room='3')"]
+)
+def test_calls_of_other_formats_in_the_text_are_told_of(tmp_path: Path, answer: str) -> None:
+    read(tmp_path, USER, DONE | {"content": answer}, id="a")
+    said = [finding.what for finding in check_files([tmp_path / "a.jsonl"], "none").findings]
+    assert "a call is written in the text" in said
