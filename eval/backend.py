@@ -20,8 +20,9 @@ OF_FREE = 0.9
 def start_unsloth() -> None:
     """Import unsloth, with its statistics off and its compiled code kept where this version's alone is.
 
-    On a GPU neither whole blocks nor FlexAttention are compiled, which Unsloth takes for Gemma 3: every new length is
-    compiled anew there, the rows differ in length, and the first step was not over after three minutes (docs/gpu.md).
+    On a GPU nothing is compiled unless the environment says so. Whole blocks and FlexAttention, which Unsloth takes for
+    Gemma 3, are compiled anew for every length: the first step was not over after three minutes (docs/gpu.md). Norms,
+    MLP and rotary positions are compiled once for all lengths, but a run of minutes does not earn that back.
 
     Raises:
         JobFailed: transformers, trl or peft is already there, so Unsloth could no longer patch it.
@@ -31,6 +32,8 @@ def start_unsloth() -> None:
         raise JobFailed(f"{', '.join(early)} was imported before unsloth", "start the run in a fresh process")
     from importlib.metadata import version
 
+    import torch
+
     os.environ["UNSLOTH_DISABLE_STATISTICS"] = "1"
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "tooltune"
     os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(cache / f"unsloth-{version('unsloth')}"))
@@ -38,6 +41,8 @@ def start_unsloth() -> None:
     os.environ.setdefault("UNSLOTH_BLOCK_COMPILE_LEGACY", "0")
     os.environ.setdefault("UNSLOTH_BLOCK_COMPILE", "0")
     os.environ.setdefault("UNSLOTH_ENABLE_FLEX_ATTENTION", "0")
+    if torch.cuda.is_available():  # on a processor it would break up what `train.compile` compiles
+        os.environ.setdefault("UNSLOTH_COMPILE_DISABLE", "partial")
     import unsloth  # noqa: F401
 
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -89,10 +90,19 @@ def _throwaway_step(trainer: ToolTrainer, examples: Sequence[Example]) -> float:
     weights = scaled_weights(job.config.loss.role_weights, examples)
     batch = prepare_batch(trainer, job.join([features(e, weights) for e in examples]))
     trainer.training_mode()
-    with trainer.compute_loss_context_manager():
+    with trainer.compute_loss_context_manager(), _mixed_precision(trainer):
         loss = trainer.compute_loss(job.loaded.model, batch, num_items_in_batch=(batch["labels"] != -100).sum())
     loss.backward()
     return float(loss.item())
+
+
+def _mixed_precision(trainer: ToolTrainer) -> AbstractContextManager[Any]:
+    """What accelerate wraps the model's forward pass in when `train()` begins (`Accelerator.prepare_model`).
+
+    Without it a step computes otherwise, and in other memory, than those to come, and Unsloth compiles Gemma 3 a second
+    time in the first of them. This project's own loss asks the inner model, which is not wrapped.
+    """
+    return nullcontext() if trainer.own_loss else trainer.accelerator.autocast()
 
 
 def _by_length(examples: Sequence[Example]) -> list[int]:

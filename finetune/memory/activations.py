@@ -61,11 +61,23 @@ def fused(s: Setup) -> bool:
     return s.engine == "unsloth" and s.shape.norms == 2
 
 
+def masks(s: Setup) -> int:
+    """Two masks [rows, 1, length, length] that Unsloth's Gemma 3 holds through a step: 2·e·rows·length².
+
+    One of causal and one of sliding attention, in the activations' dtype: without FlexAttention it calls its attention
+    eager, for which transformers leaves out no mask, and hands them to torch's SDPA. Source: unsloth/models/_utils.py,
+    DISABLE_SDPA_MODEL_NAMES; transformers/masking_utils.py, eager_mask.
+    """
+    gemma = s.engine == "unsloth" and s.shape.family.startswith("gemma3")
+    return 2 * s.element * s.micro_batch * s.length**2 if gemma else 0
+
+
 def kept(s: Setup) -> int:
-    """What the forward pass leaves for the backward: layer inputs, or without checkpointing all layers' activations."""
+    """What the forward pass leaves for the backward: layer inputs, or without checkpointing all layers' activations;
+    and the masks of its attention."""
     if s.mode != "off":
-        return checkpoints(s)
-    return _unsloth_kept(s) if fused(s) else _transformers_kept(s)
+        return checkpoints(s) + masks(s)
+    return masks(s) + (_unsloth_kept(s) if fused(s) else _transformers_kept(s))
 
 
 def layer_hump(s: Setup) -> int:

@@ -36,6 +36,7 @@ FORMULAS = (
     terms.optimizer,
     activations.dequantised,
     activations.checkpoints,
+    activations.masks,
     activations._unsloth_layer,
     activations._unsloth_kept,
     activations._transformers_layer,

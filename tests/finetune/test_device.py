@@ -15,6 +15,7 @@ from typing import Any
 import pynvml
 import pytest
 
+from eval.backend import start_unsloth
 from finetune.device import FLOAT16_OVERFLOWS, Device, cap, detect, family_of, precision
 from finetune.models import attention_of
 from finetune.system import SystemMonitor
@@ -187,6 +188,7 @@ import os
 from eval.backend import start_unsloth
 from finetune.device import act_small
 act_small()
+os.environ["UNSLOTH_COMPILE_DISABLE"] = "partial"  # as on a card
 start_unsloth()
 from unsloth_zoo.fused_losses import cross_entropy_loss, fused_linear
 import torch
@@ -196,6 +198,32 @@ print(*(os.environ[f"UNSLOTH_{name}"] for name in ("BLOCK_COMPILE_LEGACY", "BLOC
     clean = {k: v for k, v in os.environ.items() if not k.startswith("UNSLOTH_")}
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True)
     assert done.stdout.strip().splitlines()[-2:] == ["True 0", "0 0 0"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("card", "wanted", "disabled"),
+    [(True, {}, "partial"), (True, {"UNSLOTH_COMPILE_DISABLE": "0"}, "0"), (False, {}, None)],
+)
+def test_unsloth_compiles_nothing_on_a_card_unless_asked(
+    monkeypatch: pytest.MonkeyPatch, card: bool, wanted: dict[str, str], disabled: str | None
+) -> None:
+    monkeypatch.setitem(sys.modules, "unsloth", SimpleNamespace())
+    monkeypatch.setattr("torch.cuda.is_available", lambda: card)
+    monkeypatch.setattr(os, "environ", dict(wanted))
+    start_unsloth()
+    assert os.environ.get("UNSLOTH_COMPILE_DISABLE") == disabled
+
+
+SWITCHED = ("compiler.py", "temporary_patches/common.py", "temporary_patches/misc.py")
+
+
+def test_unsloth_reads_the_switch_wherever_it_compiles_gemma_3() -> None:
+    """Its norms and its attention (`torch_compile` of common.py), and what it writes of transformers' modules."""
+    zoo = importlib.util.find_spec("unsloth_zoo")
+    assert zoo and zoo.origin
+    folder = Path(zoo.origin).parent
+    read = 'os.environ.get("UNSLOTH_COMPILE_DISABLE", "0") in ("1", "partial"'
+    assert all(read in (folder / name).read_text(encoding="utf-8") for name in SWITCHED)
 
 
 def asked(backend: str, attention: str) -> Config:

@@ -57,3 +57,40 @@ def test_it_recomputes_as_a_step_does(tmp_path: Path, tiny_model: Path, checkpoi
     assert len(probe) == 2 and all(p == step for p in probe)
     assert step == {"training": True, "checkpointing": checkpointing == "on"}
     assert begun == {"compiled anew": False}
+
+
+PRECISION = """
+import json, sys
+import torch
+import finetune.trainer
+from finetune.cli import app
+
+def watched(build):
+    def built(*args, **kwargs):
+        trainer = build(*args, **kwargs | {"trl": False})  # the library's loss, as where rows are padded on a GPU
+        def noted(model, inputs):
+            if model.training:
+                seen.append(torch.is_autocast_enabled("cpu"))
+        trainer.model.get_base_model().model.register_forward_pre_hook(noted)
+        return trainer
+    return built
+
+seen = []
+finetune.trainer.build_trainer = watched(finetune.trainer.build_trainer)
+out = sys.argv.pop(1)
+try:
+    app(sys.argv[1:])
+finally:
+    open(out, "w").write(json.dumps(seen))
+"""
+
+
+@pytest.mark.slow
+def test_its_forward_pass_has_the_precision_of_a_step(tmp_path: Path, tiny_model: Path) -> None:
+    """Accelerate wraps the model only when `train()` begins. Otherwise what is compiled before is compiled anew."""
+    settings = [f"model.name={tiny_model}", "model.backend=hf", "model.dtype=bfloat16"]
+    words = ["-c", PRECISION, str(tmp_path / "seen.json"), "train", "cpu", *TINY, *settings, "train.max_steps=1"]
+    done = forked.run(words, cwd=ROOT, env=environment(tmp_path), unsloth=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    *probe, step = json.loads((tmp_path / "seen.json").read_text(encoding="utf-8"))
+    assert probe == [True, True] and step

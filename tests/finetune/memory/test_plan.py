@@ -178,6 +178,17 @@ def test_the_presets_tables_are_what_the_command_writes(path: Path) -> None:
     assert docs.preset_table(path.stem) in text, "run: python -m finetune plan --docs"
 
 
+@pytest.mark.parametrize(("rows", "length", "dtype"), [(1, 2048, 2), (4, 1024, 2), (2, 512, 4)])
+def test_gemma_3_holds_two_masks_in_unsloth_and_nobody_else_does(rows: int, length: int, dtype: int) -> None:
+    """Known to the byte: [rows, 1, length, length] each, whichever phase it is."""
+    s = Setup(KNOWN["gemma-3-270m"], micro_batch=rows, length=length, element=dtype, labelled=0.1)
+    other = replace(s, shape=replace(s.shape, family="qwen2"))
+    with_masks, without = make_plan(s).phases, make_plan(other).phases
+    for phase in ("forward and loss", "backward"):
+        assert with_masks[phase] - without[phase] == 2 * rows * length * length * dtype
+    assert make_plan(replace(s, engine="trl")).phases == make_plan(replace(other, engine="trl")).phases
+
+
 def test_every_family_is_known_by_its_hub_name() -> None:
     for name in (
         "Qwen/Qwen2.5-0.5B-Instruct",
