@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
+from finetune.words import phrase
 from tooltune.config import Config, load_config
+from tooltune.words import Language
 
 
 def named(arguments: list[str] | None) -> tuple[str | None, list[str]]:
@@ -11,7 +13,9 @@ def named(arguments: list[str] | None) -> tuple[str | None, list[str]]:
     return (words[0], words[1:]) if words and "=" not in words[0] else (None, words)
 
 
-def named_or_default(arguments: list[str] | None, say: Callable[[str], None]) -> tuple[str, list[str]]:
+def named_or_default(
+    arguments: list[str] | None, say: Callable[[str], None], lang: Language = "en"
+) -> tuple[str, list[str]]:
     """The same, the preset chosen by the device and said when it is left out."""
     source, overrides = named(arguments)
     if source is not None:
@@ -20,15 +24,15 @@ def named_or_default(arguments: list[str] | None, say: Callable[[str], None]) ->
 
     cuda = has_cuda()
     preset = "6gb" if cuda else "cpu"
-    say(f"Preset: {preset} ({'an NVIDIA GPU is here' if cuda else 'no NVIDIA GPU was found'})")
+    say(phrase("preset.gpu" if cuda else "preset.cpu", preset=preset).text(lang))
     return preset, overrides
 
 
-def config_from(arguments: list[str] | None, say: Callable[[str], None]) -> tuple[str, Config]:
+def config_from(arguments: list[str] | None, say: Callable[[str], None], lang: Language = "en") -> tuple[str, Config]:
     """The preset or file, chosen as above, and the config that it makes with the overrides.
 
     Raises:
         InputError: see `load_config`.
     """
-    source, overrides = named_or_default(arguments, say)
+    source, overrides = named_or_default(arguments, say, lang)
     return source, load_config(source, overrides)

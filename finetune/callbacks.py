@@ -137,8 +137,8 @@ class SpillWarning(TrainerCallback):
 
     FULL = 0.99
 
-    def __init__(self, console: Console, device: Device) -> None:
-        self.console, self.device = console, device
+    def __init__(self, console: Console, device: Device, lang: Language = "en") -> None:
+        self.console, self.device, self.lang = console, device, lang
         self.done = device.kind != "cuda" or not lends_main_memory()
         self.others: float | None = None
 
@@ -154,12 +154,8 @@ class SpillWarning(TrainerCallback):
         used = max(total - free, held + self.others)
         if used > self.FULL * total:
             self.done = True
-            self.console.print(
-                f"Warning: the card is full: {held / GIB:.1f} of {total / GIB:.1f} GiB are this run's, "
-                f"{(used - held) / GIB:.1f} other programs'. The driver lends main memory now, and steps take many "
-                "times longer. Close other programs that use the card, lower train.micro_batch or data.max_length, or "
-                'switch off "CUDA - Sysmem Fallback Policy" in the NVIDIA control panel.'
-            )
+            full = phrase("card.full", held=held / GIB, total=total / GIB, others=(used - held) / GIB)
+            self.console.print(full.text(self.lang))
 
 
 class HandBack(TrainerCallback):
@@ -238,12 +234,19 @@ class ProgressLine(TrainerCallback):
         if not self.console.is_terminal:
             done = state.global_step - self.first_step
             left = (time.perf_counter() - self.started) / done * (state.max_steps - state.global_step)
-            rate, norm = logs["learning_rate"], logs["grad_norm"]
-            pace = f"  {logs['tokens_per_second']:,.0f} tokens/s{share}" if share else ""
-            self.console.print(
-                f"  step {state.global_step}/{state.max_steps}  epoch {state.epoch:.2f}  {note}  grad_norm {norm:.2f}"
-                f"  learning_rate {rate:.1e}{pace}  left {left / 60:.0f} min"
+            pace = phrase("progress.pace", tokens=logs["tokens_per_second"]).text(self.lang) + share if share else ""
+            said = phrase(
+                "progress",
+                step=state.global_step,
+                steps=state.max_steps,
+                epoch=state.epoch,
+                note=note,
+                norm=logs["grad_norm"],
+                rate=logs["learning_rate"],
+                pace=pace,
+                minutes=left / 60,
             )
+            self.console.print(said.text(self.lang))
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: dict[str, Any], **kwargs: Any) -> None:
         if state.global_step == 0:

@@ -16,6 +16,7 @@ from finetune.memory.command import plan
 from finetune.report.command import report_command
 from finetune.runs_table import runs_command
 from finetune.serve import serve_command
+from finetune.words import phrase
 from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines, new_app
 from tooltune.errors import InputError
 
@@ -61,9 +62,9 @@ def train(
             folder = find_run(resume)
             run_training(read_config(folder, overrides), folder.name, resume=folder, force=force, lang=language)
             return
-        source, config = config_from(arguments, typer.echo)
+        source, config = config_from(arguments, typer.echo, language)
         if source == "cpu" and named(arguments)[0] is None:
-            typer.echo("  A longer run learns more (about an hour on a CPU): python -m finetune train cpu-long")
+            typer.echo(phrase("preset.longer").text(language))
         run_training(config, Path(source).stem, force=force, lang=language)
 
 

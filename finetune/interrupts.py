@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
+from finetune.words import phrase
+
 STOPPED_BY = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what a machine that shuts down or a scheduler that needs it sends."""
 
@@ -24,7 +26,7 @@ class Interrupts:
         begun: whether the first step was reached; before that there is nothing to keep.
     """
 
-    def __init__(self, say: Callable[[str], None], *, resumed: bool) -> None:
+    def __init__(self, say: Callable[[Any], None], *, resumed: bool) -> None:
         self.say, self.resumed = say, resumed
         self.pressed = self.twice = self.begun = False
         self._finishes_steps = False
@@ -37,8 +39,7 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
         if kind is KeyboardInterrupt and not self.begun:
-            done = "nothing was changed" if self.resumed else "nothing was trained"
-            self.say(f"Stopped before the first step; {done}")
+            self.say(phrase("run.before_first_again" if self.resumed else "run.before_first"))
 
     def check(self) -> None:
         """Stop now if one came and the exception was swallowed.
@@ -83,6 +84,6 @@ class Interrupts:
         self.twice = again and number == signal.SIGINT
         if self._finishes_steps and not self.twice:
             if not again:
-                self.say("Stopping after this step, with a checkpoint (press Ctrl-C again to stop at once) …")
+                self.say(phrase("run.stopping"))
             return
         raise KeyboardInterrupt

@@ -15,6 +15,7 @@ from finetune.device import Device, cap, family_of, keep_freed_memory
 from finetune.library_internals import attention_name, on_fast_path
 from finetune.packing import shares_prefixes
 from finetune.processor import compile_layers, fast, store_factors_in_bf16
+from finetune.words import phrase
 from tooltune.config import Config
 from tooltune.errors import InputError
 
@@ -44,7 +45,7 @@ def prepare_backend(config: Config, device: Device) -> None:
         start_unsloth()
 
 
-def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable[[str], None] = print) -> LoadedModel:
+def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable[[Any], None] = print) -> LoadedModel:
     """Load the base model of `folder` in the wanted precision and put a fresh adapter on it.
 
     Args:
@@ -86,7 +87,7 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable
     if fast(config, device):
         store_factors_in_bf16(model)
     if compiled and (reason := compile_layers(model)):
-        say(f"The layers cannot be compiled here ({reason}): training is slower without")
+        say(phrase("run.uncompiled", reason=reason))
         compiled = False
     if shares_prefixes(config, device, dtype, family_of(folder)):
         if config.model.attention == "eager":

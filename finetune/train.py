@@ -216,7 +216,7 @@ def _build(session: RunSession, rows: RunRows, machine: Machine, loaded: Any, me
     named = RunCallbacks(recorder, ProgressLine(session.console, session.lang), TakeUp())
     callbacks = [recorder, PageWriter(lambda: write_pages(folder, say))] if is_first() else []
     callbacks += [
-        SpillWarning(session.console, device),
+        SpillWarning(session.console, device, session.lang),
         named.progress,
         StopOnInterrupt(session.interrupts),
         named.take_up,

@@ -32,11 +32,13 @@ class Probe:
         answer: as the probe printed it; empty when it failed.
         failure: empty when it answered; else the error's line, or how the process ended.
         missing: the library is not installed, so nothing was run.
+        late: it had not ended when its time was up.
     """
 
     answer: dict[str, Any] = field(default_factory=dict)
     failure: str = ""
     missing: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def ask(command: list[str], seconds: float) -> Probe:
     try:
         done = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
-        return Probe(failure=f"no answer within {seconds:.0f} s")
+        return Probe(failure=f"no answer within {seconds:.0f} s", late=True)
     if done.returncode:
         return Probe(failure=ending(done.returncode))
     lines = done.stdout.decode(errors="replace").splitlines()

@@ -24,6 +24,8 @@ def _unusable(check: str, probe: Probe) -> CheckResult | None:
     """The fault of a library that is not there or did not come to an answer; None where it did."""
     if probe.missing:
         return _found(check, "fault", "library.missing", SETUP)
+    if probe.late:
+        return _found(check, "fault", "library.late", "fix.late")
     return _found(check, "fault", "library.broken", SETUP, failure=probe.failure) if probe.failure else None
 
 

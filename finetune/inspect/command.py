@@ -31,7 +31,7 @@ def preview_command(
         if html:
             writable(html)
         language = lang or system_language()
-        _, config = config_from(arguments, typer.echo)
+        _, config = config_from(arguments, typer.echo, language)
         facts: list[Any] = []
         prepared = prepare(config, read_rows(config), facts.append)
         for name, rendered in (("train", prepared.train), ("validation", prepared.validation)):

@@ -101,6 +101,7 @@ CASES: list[tuple[str, str, str, Facts]] = [
     ("no pynvml", "card", "warning", with_probe(card=Probe(missing=True))),
     ("torch missing", "torch", "fault", with_probe(torch=Probe(missing=True))),
     ("torch crashes", "torch", "fault", with_probe(torch=Probe(failure="crashed"))),
+    ("torch is slow to load", "torch", "fault", with_probe(torch=Probe(failure="no answer within 120 s", late=True))),
     ("torch without CUDA", "torch", "fault", with_probe(torch=Probe(CPU_TORCH))),
     ("torch does not see the card", "torch", "fault", with_probe(torch=Probe(CPU_TORCH | {"cuda": "12.8"}))),
     ("torch computes wrongly", "torch", "fault", with_probe(torch=Probe(WRONG_TORCH))),
@@ -183,7 +184,8 @@ def test_half_of_everything_missing_is_a_report_all_the_same() -> None:
     ids=["segfault", "hang", "exit", "exception"],
 )
 def test_a_probe_that_ends_badly_is_a_line(code: str, seconds: float, failure: str) -> None:
-    assert failure in ask([sys.executable, "-c", code], seconds).failure
+    found = ask([sys.executable, "-c", code], seconds)
+    assert failure in found.failure and found.late is (seconds < 1)
 
 
 def test_noise_around_an_answer_is_ignored() -> None:

@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 
 from finetune.interrupts import STOPPED_BY, Interrupts
+from tooltune.words import Phrase
 
 
 def press(number: signal.Signals = signal.SIGINT) -> None:
@@ -14,15 +15,16 @@ def press(number: signal.Signals = signal.SIGINT) -> None:
 
 def test_before_the_first_step_it_stops_at_once_and_says_so() -> None:
     for resumed, done in ((False, "nothing was trained"), (True, "nothing was changed")):
-        said: list[str] = []
+        said: list[Phrase] = []
         with pytest.raises(KeyboardInterrupt), Interrupts(said.append, resumed=resumed):
             press()
-        assert said == [f"Stopped before the first step; {done}"]
+        assert list(map(str, said)) == [f"Stopped before the first step; {done}"]
+        assert said[0].text("ko").startswith("첫 스텝 전에 멈췄습니다")
 
 
 def test_a_swallowed_one_is_not_lost() -> None:
     said: list[str] = []
-    with pytest.raises(KeyboardInterrupt), Interrupts(said.append, resumed=False) as interrupts:
+    with pytest.raises(KeyboardInterrupt), Interrupts(lambda line: said.append(str(line)), resumed=False) as interrupts:
         interrupts.check()
         with suppress(KeyboardInterrupt):
             press()
@@ -33,7 +35,7 @@ def test_a_swallowed_one_is_not_lost() -> None:
 
 def test_the_first_lets_the_step_finish_and_the_second_does_not() -> None:
     said: list[str] = []
-    interrupts = Interrupts(said.append, resumed=False)
+    interrupts = Interrupts(lambda line: said.append(str(line)), resumed=False)
     with pytest.raises(KeyboardInterrupt), interrupts, interrupts.finish_steps():
         assert interrupts.begun and not interrupts.pressed
         press()
@@ -44,7 +46,7 @@ def test_the_first_lets_the_step_finish_and_the_second_does_not() -> None:
 
 def test_after_the_steps_it_stops_at_once_again() -> None:
     said: list[str] = []
-    with pytest.raises(KeyboardInterrupt), Interrupts(said.append, resumed=False) as interrupts:
+    with pytest.raises(KeyboardInterrupt), Interrupts(lambda line: said.append(str(line)), resumed=False) as interrupts:
         with interrupts.finish_steps():
             pass
         press()
@@ -53,11 +55,11 @@ def test_after_the_steps_it_stops_at_once_again() -> None:
 
 def test_sigterm_is_as_one_ctrl_c_however_often_it_comes() -> None:
     said: list[str] = []
-    with Interrupts(said.append, resumed=False) as interrupts, interrupts.finish_steps():
+    with Interrupts(lambda line: said.append(str(line)), resumed=False) as interrupts, interrupts.finish_steps():
         for _ in range(3):
             press(signal.SIGTERM)
         assert interrupts.pressed and not interrupts.twice and len(said) == 1
-    with pytest.raises(KeyboardInterrupt), Interrupts(said.append, resumed=False):
+    with pytest.raises(KeyboardInterrupt), Interrupts(lambda line: said.append(str(line)), resumed=False):
         press(signal.SIGTERM)
     assert said[1:] == ["Stopped before the first step; nothing was trained"]
 
@@ -72,7 +74,7 @@ def test_a_ctrl_c_after_a_sigterm_is_the_second() -> None:
 
 def test_what_need_not_be_finished_stops_at_once() -> None:
     said: list[str] = []
-    interrupts = Interrupts(said.append, resumed=False)
+    interrupts = Interrupts(lambda line: said.append(str(line)), resumed=False)
     with pytest.raises(KeyboardInterrupt), interrupts, interrupts.finish_steps(), interrupts.stop_at_once():
         press()
     assert interrupts.pressed and not interrupts.twice and not said
