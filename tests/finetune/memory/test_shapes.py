@@ -94,12 +94,11 @@ def test_a_hybrids_cache_is_keys_in_one_layer_of_four_and_a_state_in_the_others(
 
 
 OLDER = {
-    "3gb-gemma3": ["model.dtype=float32", "model.attention=eager"],
+    "3gb-gemma3": ["model.dtype=float32"],
     "4gb-qwen3": [],
     "6gb-qwen35": ["model.dtype=float32"],
 }
-"""What is computed before Ampere: float32 where float16 overflows, and no fused attention for Gemma 3 (Unsloth's
-models/_utils.py: _supports_flex_attention, _is_sdpa_excluded)."""
+"""What is computed before Ampere: float32 where float16 overflows."""
 
 
 @pytest.mark.parametrize("turing", [False, True])
