@@ -19,6 +19,7 @@ from finetune.serve import serve_command
 from finetune.words import phrase
 from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines, new_app
 from tooltune.errors import InputError
+from tooltune.launch import by_make
 
 app = new_app()
 
@@ -64,7 +65,8 @@ def train(
             return
         source, config = config_from(arguments, typer.echo, language)
         if source == "cpu" and named(arguments)[0] is None:
-            typer.echo(phrase("preset.longer").text(language))
+            longer = "make train ARGS=cpu-long" if by_make() else "python -m finetune train cpu-long"
+            typer.echo(phrase("preset.longer", command=longer).text(language))
         run_training(config, Path(source).stem, force=force, lang=language)
 
 

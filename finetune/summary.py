@@ -12,6 +12,7 @@ from finetune.history import History, read_history
 from finetune.rate import flops_text
 from finetune.table import epoch_table
 from finetune.words import phrase
+from tooltune.launch import by_make
 from tooltune.run import peak_gib
 from tooltune.words import Language, Phrase
 
@@ -61,7 +62,7 @@ def closing(run: Path, history: History) -> Iterator[Phrase]:
     best = manifest["best"]
     yield phrase("end.best", step=best["step"], metric=best["metric"], value=best["value"], folder=run / "best")
     yield phrase("end.report", path=run / "report.html")
-    yield phrase("end.next")
+    yield phrase("end.next", command="make eval" if by_make() else "python -m eval run")
 
 
 def pace_text(history: History) -> Phrase | None:

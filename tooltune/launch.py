@@ -1,6 +1,6 @@
-"""The processes that a launcher (torchrun, accelerate launch) has started to train one model together.
+"""What started this process: a launcher (torchrun, accelerate launch) of several that train together, or make.
 
-Launchers say it in the environment, so no torch is needed to know it.
+They say it in the environment, so no torch is needed to know it.
 """
 
 import os
@@ -19,6 +19,11 @@ def rank() -> int:
 def local_rank() -> int:
     """Its number on this machine."""
     return int(os.environ["LOCAL_RANK"]) if processes() > 1 else 0
+
+
+def by_make() -> bool:
+    """Whether make started it: then what to type next begins with `make`, which needs no activated environment."""
+    return "MAKELEVEL" in os.environ
 
 
 def is_first() -> bool:

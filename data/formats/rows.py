@@ -66,7 +66,7 @@ def rows_of(path: Path) -> Iterator[Row]:
 
 
 _UTF8 = "save the file as UTF-8 (not CP949 / EUC-KR, not UTF-16)"
-_LINES = "write JSON Lines, one JSON object a line"
+_LINES = "write JSON Lines, one JSON object a line (from a spreadsheet: examples/from_spreadsheet.py)"
 _OTHER = {
     b"PK\x03\x04": "a spreadsheet (.xlsx) or a ZIP archive, not text",
     b"\xd0\xcf\x11\xe0": "an old spreadsheet (.xls), not text",
