@@ -320,13 +320,17 @@ def test_epoch_table_in_the_terminal_fits_100_columns(reference: Path) -> None:
     assert "…" not in text and text.count("│") == 10 * 11, "no row needs a second line"
 
 
-def test_a_run_ends_in_korean_too(reference: Path) -> None:
+@pytest.mark.parametrize(("make", "command"), [(None, "python -m eval run"), ("1", "make eval")])
+def test_a_run_ends_in_korean_too(
+    reference: Path, monkeypatch: pytest.MonkeyPatch, make: str | None, command: str
+) -> None:
+    monkeypatch.setenv("MAKELEVEL", make) if make else monkeypatch.delenv("MAKELEVEL", raising=False)
     console = Console(width=120, file=StringIO())
     tell(reference, console, "ko")
     text = console.file.getvalue()
     (best,) = (line for line in text.splitlines() if "★" in line)
     assert best.rstrip("│ ").endswith("최적") and "판정" in text
-    assert all(word in text for word in ("과적합", "최대 메모리", "가장 좋은 것", "보고서: ", "다음: python -m eval"))
+    assert all(word in text for word in ("과적합", "최대 메모리", "가장 좋은 것", "보고서: ", f"다음: {command}"))
     assert not any(word in text for word in ("Trained in", "verdict", "Best:", "Next:", "overfitting"))
 
 
