@@ -64,7 +64,7 @@ class Renaming:
             renamed["relevant_tools"] = [self.names.get(name, name) for name in meta["relevant_tools"]]
         if accepted := meta.get("acceptable"):
             renamed["acceptable"] = {
-                self.names[tool]: self._arguments(tool, values) for tool, values in accepted.items()
+                self.names.get(tool, tool): self._arguments(tool, values) for tool, values in accepted.items()
             }
         renamed["renamed"] = {
             new: {"name": old, "parameters": {v: k for k, v in self.parameters.get(old, {}).items()}}

@@ -23,6 +23,8 @@ def rows(sheet: Path, tools: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         text = sheet.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         sys.exit(f'error: {sheet} is not UTF-8; save it in Excel as "CSV UTF-8 (Comma delimited)"')
+    except OSError as e:
+        sys.exit(f"error: {sheet} cannot be read ({e.strerror}); check the path")
     for number, cells in enumerate(csv.DictReader(io.StringIO(text)), 2):  # as Excel counts: the headings are row 1
         row = {KOREAN.get(str(name), str(name)): cell or "" for name, cell in cells.items()}
         if "request" not in row or "calls" not in row:
@@ -48,6 +50,10 @@ if __name__ == "__main__":
     if len(sys.argv) != 4:
         sys.exit(__doc__)
     sheet, tools, out = map(Path, sys.argv[1:])
-    found = list(rows(sheet, json.loads(tools.read_text(encoding="utf-8-sig"))))
+    try:
+        offered = json.loads(tools.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as e:
+        sys.exit(f"error: {tools} has no tools to read ({e}); write a JSON list of function schemas")
+    found = list(rows(sheet, offered))
     out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found), encoding="utf-8")
     print(f"{len(found)} rows written. Next: python -m data check {out}")

@@ -258,16 +258,17 @@ def _rows(result: dict[str, Any]) -> ResultVerdict:
     long = {mode: line for mode, line in lines.items() if len(line) > 1}
     if not long:
         return ResultVerdict("plain", say("headline.nothing"), [measured, *ended])
-    first, *_, last = long["epochs" if "epochs" in long else "steps"]
+    mode = "epochs" if "epochs" in long else "steps"
+    first, *_, last = long[mode]
     told = [rate for rate in _RATES.values() if last["rates"][rate]["n"]]  # data may have one kind of rows only
-    facts = [_more_rows(mode, line, rate) for mode, line in long.items() for rate in told]
+    facts = [_more_rows(each, line, rate) for each, line in long.items() for rate in told]
     figures = {
         f"{key}_{name}": percent(point["rates"][rate]["value"])
         for key, rate in _RATES.items()
         for name, point in (("first", first), ("last", last))
     }
-    mode = say(MODES["epochs" if "epochs" in long else "steps"])
-    phrase = say("headline.rows", mode=mode, few=f"{first['rows']:,}", many=f"{last['rows']:,}", **figures)
+    rows = {"few": f"{first['rows']:,}", "many": f"{last['rows']:,}"}
+    phrase = say("headline.rows", mode=say(MODES[mode]), **rows, **figures)
     clear = any(_apart(first["rates"][rate], last["rates"][rate]) for rate in told)
     return ResultVerdict("good" if clear else "plain", phrase, [*facts, measured, *ended])
 

@@ -78,6 +78,8 @@ def test_rows_of_a_spreadsheet_are_fit_and_a_wrong_cell_is_named(tmp_path):
         sheet.write_text(text, encoding=encoding)
         with pytest.raises(SystemExit, match=words):
             list(from_spreadsheet.rows(sheet, tools))
+    with pytest.raises(SystemExit, match="check the path"):
+        list(from_spreadsheet.rows(tmp_path / "none", tools))
 
 
 def test_the_structural_dataset_is_fit():

@@ -80,11 +80,11 @@ def test_a_list_that_says_nothing_but_names_keeps_them(record: Record) -> None:
 
 
 def test_what_else_speaks_of_a_tool_is_renamed_too() -> None:
-    record = offered({"name": "f", "description": "one"}, meta={"acceptable": {"f": {"a": [1, 2]}}})
+    record = offered({"name": "f", "description": "one"}, meta={"acceptable": {"f": {"a": [1, 2]}, "cut": {}}})
     record = replace(record, messages=[*record.messages, {"role": "tool", "name": "f", "content": "ok"}])
     new = with_made_up_names(record, 1.0)
     [name] = names(new)
-    assert new.meta["acceptable"] == {name: {"a": [1, 2]}} and new.messages[-1]["name"] == name
+    assert new.meta["acceptable"] == {name: {"a": [1, 2]}, "cut": {}} and new.messages[-1]["name"] == name
     assert record.messages[-1]["name"] == "f", "the row itself stays"
 
 

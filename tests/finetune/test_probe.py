@@ -8,6 +8,18 @@ import pytest
 from tests import forked
 from tests.tiny import ROOT, TINY, environment
 
+TRAIN = """
+seen = []
+finetune.trainer.build_trainer = watched(finetune.trainer.build_trainer)
+out = sys.argv.pop(1)
+try:
+    app(sys.argv[1:])
+finally:
+    open(out, "w").write(json.dumps(seen))
+"""
+"""What both programs end with: train with the watched trainer, and write what was seen to the file named first."""
+
+
 WATCHED = """
 import json, sys
 import unsloth
@@ -34,14 +46,6 @@ def watched(build):
         trainer.compute_loss, trainer.train = noted, begun
         return trainer
     return built
-
-seen = []
-finetune.trainer.build_trainer = watched(finetune.trainer.build_trainer)
-out = sys.argv.pop(1)
-try:
-    app(sys.argv[1:])
-finally:
-    open(out, "w").write(json.dumps(seen))
 """
 
 
@@ -50,7 +54,7 @@ finally:
 def test_it_recomputes_as_a_step_does(tmp_path: Path, tiny_model: Path, checkpointing: str) -> None:
     """Unsloth's trainer leaves the model in inference mode, where nothing is recomputed and memory is another."""
     settings = [f"model.name={tiny_model}", "train.max_steps=1", f"train.gradient_checkpointing={checkpointing}"]
-    words = ["-c", WATCHED, str(tmp_path / "seen.json"), "train", "cpu", *TINY, *settings]
+    words = ["-c", WATCHED + TRAIN, str(tmp_path / "seen.json"), "train", "cpu", *TINY, *settings]
     done = forked.run(words, cwd=ROOT, env=environment(tmp_path), unsloth=True)
     assert done.returncode == 0, done.stdout + done.stderr
     *probe, begun, step = json.loads((tmp_path / "seen.json").read_text(encoding="utf-8"))
@@ -74,14 +78,6 @@ def watched(build):
         trainer.model.get_base_model().model.register_forward_pre_hook(noted)
         return trainer
     return built
-
-seen = []
-finetune.trainer.build_trainer = watched(finetune.trainer.build_trainer)
-out = sys.argv.pop(1)
-try:
-    app(sys.argv[1:])
-finally:
-    open(out, "w").write(json.dumps(seen))
 """
 
 
@@ -89,7 +85,16 @@ finally:
 def test_its_forward_pass_has_the_precision_of_a_step(tmp_path: Path, tiny_model: Path) -> None:
     """Accelerate wraps the model only when `train()` begins. Otherwise what is compiled before is compiled anew."""
     settings = [f"model.name={tiny_model}", "model.backend=hf", "model.dtype=bfloat16"]
-    words = ["-c", PRECISION, str(tmp_path / "seen.json"), "train", "cpu", *TINY, *settings, "train.max_steps=1"]
+    words = [
+        "-c",
+        PRECISION + TRAIN,
+        str(tmp_path / "seen.json"),
+        "train",
+        "cpu",
+        *TINY,
+        *settings,
+        "train.max_steps=1",
+    ]
     done = forked.run(words, cwd=ROOT, env=environment(tmp_path), unsloth=False)
     assert done.returncode == 0, done.stdout + done.stderr
     *probe, step = json.loads((tmp_path / "seen.json").read_text(encoding="utf-8"))
