@@ -69,8 +69,8 @@ holds the loads to equilibrium, and a second reader finds the calls' numbers, un
 
 `meta`: split, bucket, lang, phenomena, template_id, model_id, relevant_tools, verified; `renamed` maps a row's renamed
 tools and parameters back to the project's names. Validation and test rows also have the model itself (`model`) and what
-was checked; a training row names its model (`data.structural.requests.frames.spec_of` reads both), has passed every
-check (`{{"ok": true}}`), and names its session.
+was checked; a training row, which passed the same checks or would not stand there, names its model
+(`data.structural.requests.frames.spec_of` reads both) and its session.
 
 Tools are described in one language, that of the request: Korean for Korean and mixed rows, English for English ones.
 A description says what the schema cannot: that a beam load without a direction acts down.

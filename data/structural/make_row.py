@@ -117,7 +117,8 @@ def _draw(
     if not found["ok"]:
         seen.failed.append(f"{row['id']} {text} {request.calls} {found}")
         return None
-    row["meta"]["verified"] = {"ok": True} if session else found
+    if not session:
+        row["meta"]["verified"] = found
     if bucket.name == "T1":
         renames.offer_to([row], names, lang, by_weight(rng.random(), STYLES), speaker, set(HELDOUT))
     return row, request
