@@ -7,20 +7,22 @@ from data.formats.literals import unwritable
 from data.validate import offered, schema_errors
 from eval.parse import parse_tool_calls
 from eval.parsed import ToolCall
+from eval.words import phrase
 from tooltune.files import dump_json
+from tooltune.words import Language, Phrase, in_language
 
 
 @dataclass(frozen=True)
 class CheckedCall(ToolCall):
     """One call, and how it breaks the schemas that were offered; `errors` is empty where it is valid."""
 
-    errors: list[str]
+    errors: list[Phrase | str]
 
-    @property
-    def line(self) -> str:
+    def line(self, lang: Language) -> str:
         """`name(arg=value, …)` with values as JSON, and the verdict."""
         values = ", ".join(f"{key}={dump_json(value)}" for key, value in self.arguments.items())
-        return f"{self.name}({values})  " + (f"✗ {'; '.join(self.errors)}" if self.errors else "✓ valid")
+        faults = "; ".join(in_language(error, lang) for error in self.errors)
+        return f"{self.name}({values})  " + (f"✗ {faults}" if faults else phrase("call.valid").text(lang))
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Answer:
 
     calls: list[CheckedCall]
     text: str
-    problem: str
+    problem: Phrase | str
     output: str
 
     @property
@@ -49,15 +51,16 @@ class Answer:
         """The calls that may be carried out: all of a valid answer, else none."""
         return [ToolCall(call.name, call.arguments) for call in self.calls] if self.valid else []
 
-    def lines(self) -> list[str]:
+    def lines(self, lang: Language = "en") -> list[str]:
         """The answer as people read it: a call a line, or the text."""
         text = [self.text] if self.text else []
-        problem = [f"✗ {self.problem}"] if self.problem else []
-        return [*(call.line for call in self.calls), *text, *problem]
+        problem = [f"✗ {in_language(self.problem, lang)}"] if self.problem else []
+        return [*(call.line(lang) for call in self.calls), *text, *problem]
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as JSON."""
-        return asdict(self) | {"valid": self.valid}
+        """The answer as JSON, in English."""
+        calls = [asdict(call) | {"errors": list(map(str, call.errors))} for call in self.calls]
+        return asdict(self) | {"calls": calls, "problem": str(self.problem), "valid": self.valid}
 
 
 def judge(output: str, tools: list[dict[str, Any]], family: str, *, cut: int | None = None) -> Answer:
@@ -69,17 +72,17 @@ def judge(output: str, tools: list[dict[str, Any]], family: str, *, cut: int | N
     schemas = offered(tools)
     parsed = parse_tool_calls(output, family, tools, cut is not None)
     calls = [CheckedCall(call.name, call.arguments, _errors(call, schemas)) for call in parsed.calls]
-    problem = ""
+    problem: Phrase | str = ""
     if cut is not None:
-        problem = f"cut off after {cut} tokens (eval.max_new_tokens)"
+        problem = phrase("answer.cut", n=cut)
     elif parsed.attempted and not parsed.strict_calls:
-        problem = f"not written as a call has to be: {', '.join(parsed.problems)}"
+        problem = phrase("answer.form", problems=", ".join(parsed.problems))
     return Answer(calls, parsed.text, problem, output)
 
 
-def _errors(call: ToolCall, schemas: dict[str, dict[str, Any]]) -> list[str]:
+def _errors(call: ToolCall, schemas: dict[str, dict[str, Any]]) -> list[Phrase | str]:
     if call.name not in schemas:
-        return ["not offered"]
+        return [phrase("call.not_offered")]
     if fault := unwritable(call.arguments):
         return [fault]
-    return schema_errors(call.arguments, schemas[call.name])
+    return [*schema_errors(call.arguments, schemas[call.name])]

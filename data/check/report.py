@@ -70,9 +70,7 @@ class CheckReport:
         }
 
 
-def check_files(
-    paths: Sequence[Path], tokenizer: str | None = None, say: Say = lambda _: None
-) -> CheckReport:
+def check_files(paths: Sequence[Path], tokenizer: str | None = None, say: Say = lambda _: None) -> CheckReport:
     """Check files on their own and against each other; each file is a split, or a single file's `meta.split` is.
 
     Args:

@@ -36,8 +36,8 @@ def _heads(key: str, lang: Language) -> list[str]:
 
 def _files(report: CheckReport, lang: Language) -> Table:
     table = Table(title=phrase("files").text(lang), title_justify="left")
-    file, form, *numbers = _heads("files.head", lang)
-    table.add_column(file, overflow="fold")
+    name, form, *numbers = _heads("files.head", lang)
+    table.add_column(name, overflow="fold")
     table.add_column(form)
     for head in numbers:
         table.add_column(head, justify="right")
