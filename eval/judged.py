@@ -16,13 +16,13 @@ from tooltune.words import Language, Phrase, in_language
 class CheckedCall(ToolCall):
     """One call, and how it breaks the schemas that were offered; `errors` is empty where it is valid."""
 
-    errors: list[Phrase | str]
+    errors: list[str]
 
     def line(self, lang: Language) -> str:
         """`name(arg=value, …)` with values as JSON, and the verdict."""
         values = ", ".join(f"{key}={dump_json(value)}" for key, value in self.arguments.items())
-        faults = "; ".join(in_language(error, lang) for error in self.errors)
-        return f"{self.name}({values})  " + (f"✗ {faults}" if faults else phrase("call.valid").text(lang))
+        verdict = f"✗ {'; '.join(self.errors)}" if self.errors else phrase("call.valid").text(lang)
+        return f"{self.name}({values})  {verdict}"
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,7 @@ class Answer:
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON, in English."""
-        calls = [asdict(call) | {"errors": list(map(str, call.errors))} for call in self.calls]
-        return asdict(self) | {"calls": calls, "problem": str(self.problem), "valid": self.valid}
+        return asdict(self) | {"problem": str(self.problem), "valid": self.valid}
 
 
 def judge(output: str, tools: list[dict[str, Any]], family: str, *, cut: int | None = None) -> Answer:
@@ -80,9 +79,9 @@ def judge(output: str, tools: list[dict[str, Any]], family: str, *, cut: int | N
     return Answer(calls, parsed.text, problem, output)
 
 
-def _errors(call: ToolCall, schemas: dict[str, dict[str, Any]]) -> list[Phrase | str]:
+def _errors(call: ToolCall, schemas: dict[str, dict[str, Any]]) -> list[str]:
     if call.name not in schemas:
-        return [phrase("call.not_offered")]
+        return ["not offered"]
     if fault := unwritable(call.arguments):
         return [fault]
-    return [*schema_errors(call.arguments, schemas[call.name])]
+    return schema_errors(call.arguments, schemas[call.name])

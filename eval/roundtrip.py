@@ -44,15 +44,15 @@ _PROBE = Record(
 _ONE_CALL = [{"role": "assistant", "content": "", "tool_calls": [tool_call("look_up", {"name": "1"})]}]
 _ASK = {"role": "user", "content": "하나"}
 _FORMS = {
-    "no_call": [_ASK, {"role": "assistant", "content": "네."}],
-    "late_system": [
+    "an answer without a call": [_ASK, {"role": "assistant", "content": "네."}],
+    "a system turn in the middle": [
         _ASK,
         {"role": "assistant", "content": "네."},
         _PROBE.messages[0],
         _ASK,
         *_ONE_CALL,
     ],
-    "no_user": [_PROBE.messages[0], *_ONE_CALL],
+    "a conversation that no user begins": [_PROBE.messages[0], *_ONE_CALL],
 }
 """Forms that rows have and some templates raise on; in none has a parameter a description."""
 
@@ -84,12 +84,12 @@ def choose_template(tokenizer: Any, style: ToolsStyle, *, preference: str = "aut
         render(_PROBE, tokenizer, own)
         check_roundtrip([_PROBE], tokenizer, own)
     except InputError as e:
-        return project("fails", why=e.what.splitlines()[0])
+        return project("fails", why=f"fails the round trip: {e.what.splitlines()[0]}")
     for form, messages in _FORMS.items():
         try:
             check_roundtrip([Record("template probe", messages, [_TOOL])], tokenizer, own)
         except InputError as e:
-            return project("cannot", form=phrase(f"form.{form}"), why=e.what.splitlines()[0])
+            return project("fails", why=f"cannot write {form}: {e.what.splitlines()[0]}")
     return own
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from finetune.words import phrase
-from tooltune.cli import DEBUG, BaseModel, Debug, TerminalLang, errors_as_lines, json_for
+from tooltune.cli import DEBUG, LANG, BaseModel, Debug, TerminalLang, errors_as_lines, json_for
 from tooltune.console import input_lines
 from tooltune.words import Say
 
@@ -30,7 +30,7 @@ def ask_command(
     constrained: Annotated[
         bool, typer.Option(help="hold calls to the tools' schemas while they are written (extra `constrained`)")
     ] = False,
-    lang: TerminalLang = None,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Ask a run's model: the calls it answers with, and whether they fit the tools that it was offered."""

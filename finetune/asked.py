@@ -19,7 +19,7 @@ from finetune.llama_answers import llama_cpp
 from finetune.words import phrase
 from tooltune.console import quiet
 from tooltune.page.text import visible
-from tooltune.words import Language, Say, saying, system_language
+from tooltune.words import Language, Say, saying
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def asking(
     usual: str = "validation",
     llama: bool = False,
     constrained: bool = False,
-    lang: Language | None = None,
+    lang: Language,
 ) -> Iterator[ReadyModel]:
     """Load a run's model to ask it under the context of a row or a file of tools; the libraries' noise goes to its log.
 
@@ -60,7 +60,6 @@ def asking(
         usual: the split that the context is from where neither is given.
         llama: through llama.cpp, not through transformers.
         constrained: hold calls to the tools' schemas while they are written; by transformers.
-        lang: None: the system's.
 
     Raises:
         InputError: the run cannot be asked, there is no such context, or xgrammar is not installed where it is needed.
@@ -72,8 +71,7 @@ def asking(
     # standard error goes to the log
     heard = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
     with heard as notes, quiet(folder / "log.txt") as console:
-        language = lang or system_language()
-        say = saying(lambda line: print(visible(line), file=notes, flush=True), language)
+        say = saying(lambda line: print(visible(line), file=notes, flush=True), lang)
         splits = read_splits(trained.config.data)
         context = read_context(trained, splits, row, tools, usual=usual)
         say(context.described(folder.name))
@@ -81,7 +79,7 @@ def asking(
         with llama_cpp(trained, say) if llama else _transformers(trained, say, constrained) as writer:
             model = Model(trained, writer)
             model.read(context.system, context.tools)
-            yield ReadyModel(model, context, splits, console, say, language)
+            yield ReadyModel(model, context, splits, console, say, lang)
 
 
 @contextmanager

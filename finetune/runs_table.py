@@ -14,12 +14,12 @@ from rich.text import Text
 from finetune.diagnose import best_row
 from finetune.history import History, read_history
 from finetune.words import phrase
-from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines, print_json
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines, print_json
 from tooltune.console import Terminal
 from tooltune.errors import InputError
 from tooltune.metrics import BY_KIND, whole_percent
 from tooltune.run import peak_gib, runs_dir
-from tooltune.words import Language, system_language
+from tooltune.words import Language
 
 UNREADABLE = "unreadable"
 WIDE = 110  # columns of a terminal that holds the whole table
@@ -184,7 +184,7 @@ def runs_table(rows: list[RunRow], *, narrow: bool = False, lang: Language = "en
 def runs_command(
     sort: Annotated[str, typer.Option(help=f"a column: {', '.join(KEYS)}")] = "changed",
     as_json: Annotated[bool, typer.Option("--json", help="one JSON list, every column")] = False,
-    lang: TerminalLang = None,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """List all runs: best epoch and its figures, time, speed, memory, and how each stands."""
@@ -194,7 +194,7 @@ def runs_command(
             print_json([asdict(row) for row in rows])
         else:
             console = Terminal()
-            console.print(runs_table(rows, narrow=console.width < WIDE, lang=lang or system_language()))
+            console.print(runs_table(rows, narrow=console.width < WIDE, lang=lang))
             for row in rows:
                 if row.problem:
                     console.print(f"{row.name}: {row.problem}")

@@ -266,8 +266,8 @@ def load_tokenizer(folder: Path, say: Say = lambda _: None) -> Any:
     if tokenizer.pad_token is None or tokenizer.pad_token in (tokenizer.eos_token, *TURN_ENDS):
         before = tokenizer.pad_token
         tokenizer.pad_token = _spare_token(tokenizer, folder)
-        why = phrase("padding.none") if before is None else phrase("padding.end", token=before)
-        say(phrase("padding", why=why, token=tokenizer.pad_token))
+        why = "the tokenizer has no padding token" if before is None else f"{before} pads and ends an answer"
+        say(f"Padding: {why}; {tokenizer.pad_token} pads instead")
     tokenizer.padding_side = "right"
     return tokenizer
 

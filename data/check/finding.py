@@ -31,7 +31,7 @@ class Finding:
     """
 
     level: Level
-    what: Phrase
+    what: Phrase | str
     count: int
     examples: list[str]
     fix: Phrase | str

@@ -101,7 +101,7 @@ def _shared(report: CheckReport, console: Console, lang: Language) -> None:
 
 def _finding(finding: Finding, console: Console, lang: Language) -> None:
     level = f"[{_COLOUR[finding.level]}]{phrase(f'level.{finding.level}').text(lang)}[/]"
-    console.print(f"{level} {escape(one_line(finding.what.text(lang)))} [dim]× {finding.count}[/]")
+    console.print(f"{level} {escape(one_line(in_language(finding.what, lang)))} [dim]× {finding.count}[/]")
     for example in finding.examples:
         console.print(f"    {escape(one_line(example))}", soft_wrap=True)
     if finding.count > len(finding.examples) > 0:

@@ -6,12 +6,10 @@ trained is obeyed, and a row that says of itself that it is wrong is refused.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from data.formats.literals import decode, excerpt
 from tooltune.errors import InputError
-from tooltune.words import Phrase, speaker
 
 _MESSAGES = "id messages tools meta"
 _CONVERSATIONS = "id conversations tools system meta split"
@@ -54,7 +52,6 @@ _TURNS = ("messages", "conversations", "prompt", "completion", "question", "inpu
 _WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 _BAD = {"bad", "rejected", "undesirable", "negative"}
 _ASIDE = "set such rows aside with `python -m data convert FILE --to records`"
-phrase = speaker(Path(__file__).with_name("words.yaml"))
 
 
 @dataclass(frozen=True)
@@ -63,33 +60,44 @@ class DataLoss:
 
     Attributes:
         level: as in a finding of the check: warning or note.
-        kind: a key of `words.yaml`; what to do has it with `.fix` behind it.
+        what: for the terminal.
+        fix: what to do.
     """
 
     level: Literal["warning", "note"]
-    kind: str
-
-    @property
-    def what(self) -> Phrase:
-        """For the terminal."""
-        return phrase(self.kind)
-
-    @property
-    def fix(self) -> Phrase:
-        """What to do."""
-        return phrase(f"{self.kind}.fix")
+    what: str
+    fix: str
 
 
-UNREAD_ROW = DataLoss("note", "unread_row")
-UNREAD_TURN = DataLoss("warning", "unread_turn")
-MASKED = DataLoss("note", "masked")
-CUT = DataLoss("note", "cut")
-WEIGHT = DataLoss("warning", "weight")
-NOT_ANSWERS = DataLoss("note", "not_answers")
-THOUGHT = DataLoss("warning", "thought")
-SYNTAX = DataLoss("note", "syntax")
-CONTROL = DataLoss("warning", "control")
-RENDERED = DataLoss("warning", "rendered")
+UNREAD_ROW = DataLoss(
+    "note", "keys of rows that are not read", "what they say is not trained; rename them if it should be"
+)
+UNREAD_TURN = DataLoss("warning", "keys of turns that are not read", "see that none of them says what is to be trained")
+MASKED = DataLoss("note", "answers marked as not to be trained", "they are read and carry no loss, as marked")
+CUT = DataLoss("note", "turns left out after the last answer that is trained", "nothing after it is trained")
+WEIGHT = DataLoss("warning", "weights other than 0 and 1, taken as 1", "set 0 to mask an answer, or repeat the row")
+NOT_ANSWERS = DataLoss("note", "turns that are no answers, marked as to be trained", "only answers are trained")
+THOUGHT = DataLoss(
+    "warning",
+    "turns with reasoning, lost unless the chat template writes it",
+    "a template writes it that has `reasoning_content` and no thinking switch; the project's has not",
+)
+SYNTAX = DataLoss(
+    "note",
+    "system texts whose sentences on tools and call syntax were taken out",
+    "the chat template writes these anew; the rest of the text stays, and all of it is in meta.system",
+)
+CONTROL = DataLoss(
+    "warning",
+    "answers with a control token in their text",
+    "a model stops where it writes its end token, so such an answer can never be given whole: rewrite it",
+)
+
+RENDERED = DataLoss(
+    "warning",
+    "rows with a turn that a chat template wrote already",
+    "it would be written twice: give the turns themselves, without the template's tokens",
+)
 
 
 def weight_of(turn: dict[str, Any]) -> float | None:

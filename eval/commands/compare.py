@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines, print_json
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines, print_json
 
 
 def compare_runs(
@@ -12,7 +12,7 @@ def compare_runs(
     b: Annotated[str | None, typer.Argument(help="another; left out: A's base model against its tuned one")] = None,
     split: Annotated[str, typer.Option(help="which evaluation of a run")] = "test",
     json_out: Annotated[bool, typer.Option("--json", help="write the comparison as JSON to standard output")] = False,
-    lang: TerminalLang = None,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Compare two evaluations on the same rows, with McNemar's exact test."""
@@ -23,18 +23,17 @@ def compare_runs(
         from eval.words import phrase
         from tooltune.console import Terminal
         from tooltune.metrics import COMPARED
-        from tooltune.words import system_language
 
         (name_a, scores_a), (name_b, scores_b) = two_sides(a, b, split)
         result = {"a": name_a, "b": name_b, **compare(scores_a, scores_b)}
         if json_out:
             print_json(result)
             return
-        console, language = Terminal(), lang or system_language()
+        console = Terminal()
         if b is None:
-            name_a, name_b = (phrase(f"table.{name}").text(language) for name in (name_a, name_b))
-        console.print(compare_table(result | {"a": name_a, "b": name_b}, language))
+            name_a, name_b = (phrase(f"table.{name}").text(lang) for name in (name_a, name_b))
+        console.print(compare_table(result | {"a": name_a, "b": name_b}, lang))
         for key, metric in COMPARED.items():
             if key in result:
                 said = verdict(result[key], name_a, name_b)
-                console.print(f"{metric.name(language)}: {said.text(language)}")
+                console.print(f"{metric.name(lang)}: {said.text(lang)}")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from finetune.chat.words import phrase
-from tooltune.cli import DEBUG, BaseModel, Debug, TerminalLang, errors_as_lines
+from finetune.words import phrase
+from tooltune.cli import DEBUG, LANG, BaseModel, Debug, TerminalLang, errors_as_lines
 from tooltune.errors import InputError
 from tooltune.files import dump_json
 from tooltune.words import Phrase, in_language
@@ -32,7 +32,7 @@ def chat_command(
         bool,
         typer.Option(help="hold calls to the tools' schemas as they are written (extra `constrained`; no llama.cpp)"),
     ] = False,
-    lang: TerminalLang = None,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Type requests at a run's model: its calls are checked, and carried out on the data's domain. /help in it."""
@@ -53,11 +53,11 @@ def chat_command(
             chosen = load_domain(asked.model.trained.config.data.domain)
             domain = domain_for(asked.context.row, chosen) if execute and not tools else None
             chat = Chat(asked.model.answer, asked.context.row, Habits.of(asked.splits["train"]), domain)
-            asked.say(phrase("executed" if domain else "shown_only"))
+            asked.say(phrase("chat.executed" if domain else "chat.shown_only"))
 
             interactive = sys.stdin.isatty()
             if interactive:
-                asked.say(phrase("begin"))
+                asked.say(phrase("chat.begin"))
 
             def show(text: str, end: str = "\n") -> None:
                 asked.console.out(text, end=end, highlight=False)
@@ -115,8 +115,8 @@ def typed(show: Callable[..., None], *, interactive: bool) -> Iterator[str]:
 def _told(step: "ChatStep", view: "View") -> Iterator[Phrase | str]:
     answer = step.answer
     if view.raw:
-        yield phrase("raw", text=answer.output)
-    yield from answer.lines(view.lang) or [phrase("empty").text(view.lang)]
+        yield phrase("chat.raw", text=answer.output)
+    yield from answer.lines(view.lang) or [phrase("chat.empty").text(view.lang)]
     yield from (f"  → {dump_json(result)}" for result in step.results)
     if not answer.valid:
-        yield phrase("refused")
+        yield phrase("chat.refused")

@@ -8,7 +8,7 @@ from pathlib import Path
 from data.record import Record
 from data.template import signature
 from finetune.chat.dialogue import Chat
-from finetune.chat.words import phrase
+from finetune.words import phrase
 from tooltune.errors import InputError
 from tooltune.files import dump_json
 from tooltune.words import Language, Phrase
@@ -32,19 +32,19 @@ def obey(chat: Chat, view: View, line: str) -> Sequence[Phrase | str]:
     """
     name, _, rest = line.strip().partition(" ")
     if name == "/tools":
-        return [signature(tool["function"]) for tool in chat.start.tools] or [phrase("tools.none")]
+        return [signature(tool["function"]) for tool in chat.start.tools] or [phrase("chat.tools.none")]
     if name == "/model":
-        return chat.shown() or [phrase("model.none")]
+        return chat.shown() or [phrase("chat.model.none")]
     if name == "/raw":
         view.raw = not view.raw
-        return [phrase("raw.on" if view.raw else "raw.off")]
+        return [phrase("chat.raw.on" if view.raw else "chat.raw.off")]
     if name == "/undo":
         undone = chat.undo()
-        return [phrase("undo.none") if undone is None else phrase("undo", request=undone)]
+        return [phrase("chat.undo.none") if undone is None else phrase("chat.undo", request=undone)]
     if name == "/save":
         return [_save(chat, rest.strip())]
     if name == "/help":
-        return [phrase("help")]
+        return [phrase("chat.help")]
     raise InputError(f"no command {name}", fix="/help lists them; a request does not begin with /")
 
 
@@ -60,4 +60,4 @@ def _save(chat: Chat, file: str) -> Phrase:
             f.write(dump_json(row.to_dict()) + "\n")
     except OSError as e:
         raise InputError(f"the file cannot be written ({e.strerror})", where=file, fix="name another") from None
-    return phrase("saved", id=row.id, file=file)
+    return phrase("chat.saved", id=row.id, file=file)

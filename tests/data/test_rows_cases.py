@@ -61,7 +61,7 @@ def reason(tmp_path: Path, *rows: Any) -> str:
 
 
 def kinds(loaded: Loaded) -> dict[str, dict[str, int]]:
-    return {str(loss.what): dict(counts) for loss, counts in loaded.lost.items()}
+    return {loss.what: dict(counts) for loss, counts in loaded.lost.items()}
 
 
 def messages(*turns: dict[str, Any], **row: Any) -> dict[str, Any]:

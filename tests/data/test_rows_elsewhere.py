@@ -30,7 +30,7 @@ def reason(loaded: Loaded) -> str:
 
 
 def lost(loaded: Loaded) -> dict[str, dict[str, int]]:
-    return {str(loss.what): dict(counts) for loss, counts in loaded.lost.items()}
+    return {loss.what: dict(counts) for loss, counts in loaded.lost.items()}
 
 
 @pytest.mark.parametrize("value", [0, 0.0, "0", "0.0", False, "False", "no"])

@@ -112,7 +112,13 @@ def test_batch_is_tried_no_larger_than_it_is_wanted() -> None:
 
 
 def safe_batch_of(card: Card, batch: int, said: list[str] | None = None) -> int:
-    return safe_batch(card, TOKENIZER, PROMPTS, batch=batch, warn=lambda line: pytest.fail(line) if said is None else said.append(str(line)))
+    return safe_batch(
+        card,
+        TOKENIZER,
+        PROMPTS,
+        batch=batch,
+        warn=lambda line: pytest.fail(line) if said is None else said.append(str(line)),
+    )
 
 
 @pytest.mark.parametrize("slots", [4, 16])

@@ -84,7 +84,7 @@ def _whole(wheel: Wheel, path: Path, say: Say) -> bool:
         return False
     digest = file_digest(path)
     if digest != wheel.sha256:
-        say(phrase("damaged", path=path, digest=digest[:12], right=wheel.sha256[:12]))
+        say(f"{path} is damaged (SHA-256 {digest[:12]}…, expected {wheel.sha256[:12]}…): deleting it")
         path.unlink()
     return digest == wheel.sha256
 
