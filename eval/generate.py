@@ -15,8 +15,6 @@ from eval.load import compute_device
 from eval.memory import MOST, rows_for, tokens_kept
 from eval.prefixes import Beginning, batches, common_tokens, prefixes_hold, read_by_transformers
 from eval.shortage import NoRoom, is_shortage, release
-from eval.words import phrase
-from tooltune.words import Say
 
 Shrunk = Callable[[int, int], None]
 """Told how many prompts were asked at a time when memory ran out, and how many are asked from now on."""
@@ -93,9 +91,9 @@ def begin(model: Any, tokens: list[int]) -> Beginning | None:
         return read_beginning(model, tokens) if decodes(model) else read_by_transformers(model, tokens)
 
 
-def saying(say: Say) -> Shrunk:
+def saying(say: Callable[[str], None]) -> Shrunk:
     """A `shrunk` that says one line."""
-    return lambda before, now: say(phrase("shrunk", now=now, before=before))
+    return lambda before, now: say(f"out of memory: answering {now} prompts at a time instead of {before}")
 
 
 def usual_batch(model: Any, prompts: Sequence[list[int]], *, max_new_tokens: int) -> int:
@@ -115,7 +113,9 @@ TIE = 0.5
 """Logits. Two tokens closer than this may swap places when a batch's shape changes the order of rounding."""
 
 
-def safe_batch(model: Any, tokenizer: Any, prompts: Sequence[list[int]], *, batch: int, warn: Say) -> int:
+def safe_batch(
+    model: Any, tokenizer: Any, prompts: Sequence[list[int]], *, batch: int, warn: Callable[[str], None]
+) -> int:
     """The batch size to generate with: `batch`, or 1 where a batch of four changes what the model writes.
 
     Left padding has broken batched generation in several releases of the libraries; four prompts of different lengths
@@ -131,7 +131,7 @@ def safe_batch(model: Any, tokenizer: Any, prompts: Sequence[list[int]], *, batc
     _answer(model, tokenizer, chosen, 16, min(batch, 4), together.__setitem__, saying(warn))
     for i, prompt in enumerate(chosen):
         if not _agree(_run(model, tokenizer, [prompt], 16), len(prompt), together[i]):
-            warn(phrase("one_by_one"))
+            warn("a batch of 4 prompts gives other answers than the prompts one by one: generating one by one (slower)")
             return 1
     return batch
 

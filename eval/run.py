@@ -19,11 +19,10 @@ from eval.generation_cache import begin, fresh, question_digest, read_kept
 from eval.report import write_report
 from eval.scoring import Sample, compare, score
 from eval.trained import Trained, add_best, load_base, prepare, read_trained
-from eval.words import phrase
 from tooltune.errors import InputError
 from tooltune.files import dump_json, write_json
-from tooltune.words import Say
 
+Say = Callable[[str], None]
 Tick = Callable[[str, int, int], None]  # which model, done, of
 
 
@@ -164,18 +163,17 @@ class _Answering:
     def __call__(self, name: str, settings: Settings) -> dict[str, Output]:
         """Every record's answer, from the file of an earlier evaluation where it is there."""
         path = self.folder / ("generations.jsonl" if name == "tuned" else f"generations.{name}.jsonl")
-        model = phrase(f"table.{name}")
         kept = read_kept(path, asdict(settings))
         if kept.changed:
             old = path.replace(path.with_suffix(".old.jsonl"))
-            self.say(phrase("kept.changed", model=model, changed=", ".join(kept.changed), old=old.name))
+            self.say(f"{name}: asking again: {', '.join(kept.changed)} changed (the old answers: {old.name})")
         answered, stale = fresh(kept, self.questions)
         if stale:
-            self.say(phrase("kept.stale", model=model, n=stale))
+            self.say(f"{name}: {stale} answers are to requests that were changed since: asking those again")
         outputs = {i: _output(answered[i]) for i in self.questions if i in answered}
         missing = [i for i in self.questions if i not in outputs]
         if outputs and missing:
-            self.say(phrase("kept", model=model, n=len(outputs), missing=len(missing)))
+            self.say(f"{name}: {len(outputs)} answers are there already, {len(missing)} to go")
         self.tick(name, len(outputs), len(self.records))
         if not missing:
             return outputs

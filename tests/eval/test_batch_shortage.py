@@ -52,7 +52,7 @@ def answers(card: Card, batch: int, **rest: Any) -> list[str]:
 
 def test_batch_is_halved_until_it_fits_and_what_is_answered_stays() -> None:
     card, said, told = Card(most=3), list[str](), list[int]()
-    texts = answers(card, 8, shrunk=saying(lambda line: said.append(str(line))), done=lambda i, output: told.append(i))
+    texts = answers(card, 8, shrunk=saying(said.append), done=lambda i, output: told.append(i))
     assert texts == [f"{prompt[0]} 99" for prompt in PROMPTS]
     assert card.asked == [8, 4, 2, 2, 2, 2, 2] and sorted(told) == list(range(10))
     assert said == [
@@ -112,13 +112,7 @@ def test_batch_is_tried_no_larger_than_it_is_wanted() -> None:
 
 
 def safe_batch_of(card: Card, batch: int, said: list[str] | None = None) -> int:
-    return safe_batch(
-        card,
-        TOKENIZER,
-        PROMPTS,
-        batch=batch,
-        warn=lambda line: pytest.fail(line) if said is None else said.append(str(line)),
-    )
+    return safe_batch(card, TOKENIZER, PROMPTS, batch=batch, warn=pytest.fail if said is None else said.append)
 
 
 @pytest.mark.parametrize("slots", [4, 16])

@@ -410,7 +410,7 @@ def test_half_snapshot_is_completed(
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     said: list[str] = []
     assert resolve("o/m", said.append) == cache.resolve()
-    assert said == ["Fetching o/m from the hub (the rest of it) …"]
+    assert list(map(str, said)) == ["Fetching o/m from the hub …"]
     assert resolve("o/m", said.append) == cache.resolve() and len(said) == 1
 
 
