@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines, new_app, print_json
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines, new_app, print_json
 from tooltune.errors import InputError, JobFailed
 
 app = new_app()
@@ -43,6 +43,7 @@ def check(
         typer.Option(help="for lengths and shared prefixes: a model folder, a hub name, 'embedded', or 'none'"),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="the report as JSON")] = False,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Check files in any known format: faults, duplicates, leaks, balance, lengths, what rows share. Exit code 2 on
@@ -50,15 +51,16 @@ def check(
     with errors_as_lines(debug):
         from data.check import check_files
         from data.load import to_stderr
+        from tooltune.words import saying
 
-        report = check_files(files, tokenizer, say=to_stderr)
+        report = check_files(files, tokenizer, say=saying(to_stderr, lang))
         if as_json:
             print_json(report.to_dict())
         else:
             from data.check.view import show
             from tooltune.console import Terminal
 
-            show(report, Terminal(width=140, markup=True))
+            show(report, Terminal(width=140, markup=True), lang)
     if report.errors:
         raise typer.Exit(2)
 

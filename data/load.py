@@ -5,7 +5,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from data.formats.reading import Rejected, read_file
 from data.record import Record
@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 SPLITS = ("train", "validation", "test")
 
 
-def to_stderr(line: str) -> None:
+def to_stderr(line: Any) -> None:
     """Say a line where it does not mix with a command's output."""
     say(line, stderr=True)
 

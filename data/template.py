@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tooltune.errors import InputError
+from tooltune.words import Phrase
 
 TEMPLATES = Path(__file__).parent / "templates"
 ToolsStyle = Literal["json", "signature"]
@@ -31,16 +32,18 @@ class Template:
         source: the Jinja text.
         family: the parser family (see `eval.formats`), for example "hermes".
         origin: "own" (the tokenizer's) or "project".
-        reason: why this one was chosen, one sentence for the terminal and the manifest.
+        reason: why this one was chosen, one sentence for the terminal.
     """
 
     source: str
     family: str
     origin: Literal["own", "project"]
-    reason: str = ""
+    reason: Phrase | str = ""
 
 
-def project_template(tokenizer: Any, style: ToolsStyle, reason: str = "", *, details: bool = False) -> Template:
+def project_template(
+    tokenizer: Any, style: ToolsStyle, reason: Phrase | str = "", *, details: bool = False
+) -> Template:
     """The project's Hermes template in one of its two styles, with the tokenizer's own turn tokens.
 
     `signature` writes a tool as one typed line (`f(x: int, y?: num) # what it does`), `json` as its JSON schema. Turns

@@ -44,7 +44,7 @@ def run(
         from eval.words import phrase
         from tooltune.console import quiet
         from tooltune.run import find_run
-        from tooltune.words import system_language
+        from tooltune.words import saying, system_language
 
         language = lang or system_language()
         folder = find_run(run)
@@ -61,7 +61,7 @@ def run(
                     model=model,
                     constrained=constrained,
                     lang=lang or "ko",
-                    say=console.print,
+                    say=saying(console.print, language),
                     tick=bar.tick,
                 )
             finally:
@@ -89,10 +89,10 @@ class _Bars:
 
     def tick(self, name: str, done: int, of: int) -> None:
         if name not in self.tasks:
-            self.tasks[name] = self.bar.add_task(f"{name:5}", total=of, note="")
-            if not self.console.is_terminal:
-                from eval.words import phrase
+            from eval.words import phrase
 
+            self.tasks[name] = self.bar.add_task(phrase(f"table.{name}").text(self.lang), total=of, note="")
+            if not self.console.is_terminal:
                 self.console.print(phrase(f"generating.{name}", of=of).text(self.lang))
         self.bar.update(self.tasks[name], completed=done)
 

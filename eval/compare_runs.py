@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from eval.words import phrase
 from tooltune.errors import InputError
 from tooltune.run import find_run
+from tooltune.words import Phrase
 
 LEVEL = 0.05
 """Below this p-value a difference is called one."""
@@ -38,23 +40,22 @@ def tuned_scores(where: str, split: str) -> dict[str, Any]:
     return _tuned(_read(where, split)[0])
 
 
-def verdict(pair: dict[str, Any], a: str, b: str) -> str:
+def verdict(pair: dict[str, Any], a: str, b: str) -> Phrase:
     """What one paired comparison (see `scoring.compare`) says, in a sentence or two."""
     apart = pair["only_a"] + pair["only_b"]
     if not apart:
-        return "Both are right on the same rows."
+        return phrase("compare.same")
     better, worse = (b, a) if pair["only_b"] > pair["only_a"] else (a, b)
-    split = f"{apart} rows set them apart: {pair['only_b']} only {b} gets right, {pair['only_a']} only {a}."
-    odds = _odds(pair["p_value"])
-    if pair["p_value"] < LEVEL:
-        return f"{split} {better} is better than {worse}: equally good models would differ so much in {odds}."
-    return f"{split} That proves nothing: equally good models would differ so much in {odds}."
+    counts = {"apart": apart, "only_a": pair["only_a"], "only_b": pair["only_b"], "odds": _odds(pair["p_value"])}
+    key = "compare.better" if pair["p_value"] < LEVEL else "compare.unclear"
+    return phrase(key, a=a, b=b, better=better, worse=worse, **counts)
 
 
-def _odds(p: float) -> str:
+def _odds(p: float) -> Phrase:
     if p < 0.001:
-        return "fewer than 1 of 1,000 comparisons"
-    return f"{1000 * p:.0f} of 1,000 comparisons" if p < 0.01 else f"{100 * p:.0f} of 100 comparisons"
+        return phrase("odds.few")
+    of = 1000 if p < 0.01 else 100
+    return phrase("odds", n=of * p, of=of)
 
 
 def _tuned(metrics: dict[str, Any]) -> dict[str, Any]:

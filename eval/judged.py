@@ -7,7 +7,9 @@ from data.formats.literals import unwritable
 from data.validate import offered, schema_errors
 from eval.parse import parse_tool_calls
 from eval.parsed import ToolCall
+from eval.words import phrase
 from tooltune.files import dump_json
+from tooltune.words import Language, Phrase, in_language
 
 
 @dataclass(frozen=True)
@@ -16,11 +18,11 @@ class CheckedCall(ToolCall):
 
     errors: list[str]
 
-    @property
-    def line(self) -> str:
+    def line(self, lang: Language) -> str:
         """`name(arg=value, …)` with values as JSON, and the verdict."""
         values = ", ".join(f"{key}={dump_json(value)}" for key, value in self.arguments.items())
-        return f"{self.name}({values})  " + (f"✗ {'; '.join(self.errors)}" if self.errors else "✓ valid")
+        verdict = f"✗ {'; '.join(self.errors)}" if self.errors else phrase("call.valid").text(lang)
+        return f"{self.name}({values})  {verdict}"
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Answer:
 
     calls: list[CheckedCall]
     text: str
-    problem: str
+    problem: Phrase | str
     output: str
 
     @property
@@ -49,15 +51,15 @@ class Answer:
         """The calls that may be carried out: all of a valid answer, else none."""
         return [ToolCall(call.name, call.arguments) for call in self.calls] if self.valid else []
 
-    def lines(self) -> list[str]:
+    def lines(self, lang: Language = "en") -> list[str]:
         """The answer as people read it: a call a line, or the text."""
         text = [self.text] if self.text else []
-        problem = [f"✗ {self.problem}"] if self.problem else []
-        return [*(call.line for call in self.calls), *text, *problem]
+        problem = [f"✗ {in_language(self.problem, lang)}"] if self.problem else []
+        return [*(call.line(lang) for call in self.calls), *text, *problem]
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as JSON."""
-        return asdict(self) | {"valid": self.valid}
+        """The answer as JSON, in English."""
+        return asdict(self) | {"problem": str(self.problem), "valid": self.valid}
 
 
 def judge(output: str, tools: list[dict[str, Any]], family: str, *, cut: int | None = None) -> Answer:
@@ -69,11 +71,11 @@ def judge(output: str, tools: list[dict[str, Any]], family: str, *, cut: int | N
     schemas = offered(tools)
     parsed = parse_tool_calls(output, family, tools, cut is not None)
     calls = [CheckedCall(call.name, call.arguments, _errors(call, schemas)) for call in parsed.calls]
-    problem = ""
+    problem: Phrase | str = ""
     if cut is not None:
-        problem = f"cut off after {cut} tokens (eval.max_new_tokens)"
+        problem = phrase("answer.cut", n=cut)
     elif parsed.attempted and not parsed.strict_calls:
-        problem = f"not written as a call has to be: {', '.join(parsed.problems)}"
+        problem = phrase("answer.form", problems=", ".join(parsed.problems))
     return Answer(calls, parsed.text, problem, output)
 
 

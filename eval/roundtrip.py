@@ -13,6 +13,7 @@ from data.render import TrainedTurn, answers, render
 from data.template import Template, ToolsStyle, apply, begin_text, project_template, way_out
 from eval.formats.probe import probe_tool
 from eval.parse import detect_family, parse_tool_calls
+from eval.words import phrase
 from tooltune.errors import InputError
 from tooltune.files import dump_json
 from tooltune.pretrained import own_template
@@ -68,27 +69,27 @@ def choose_template(tokenizer: Any, style: ToolsStyle, *, preference: str = "aut
         InputError: no token can end a turn.
     """
 
-    def project(reason: str) -> Template:
-        return project_template(tokenizer, style, reason, details=details)
+    def project(reason: str, **values: Any) -> Template:
+        return project_template(tokenizer, style, phrase(f"template.{reason}", **values), details=details)
 
     if style == "signature":
-        return project("signatures are written by the project's template")
+        return project("signature")
     if preference == "project":
-        return project("as configured")
+        return project("configured")
     if not (source := own_template(tokenizer)):
-        return project("the tokenizer has no chat template")
-    own = Template(source, detect_family(source), "own", "it survives render → parse")
+        return project("none")
+    own = Template(source, detect_family(source), "own", phrase("template.own"))
     try:
         own = _with_begin(own, tokenizer)
         render(_PROBE, tokenizer, own)
         check_roundtrip([_PROBE], tokenizer, own)
     except InputError as e:
-        return project(f"the tokenizer's own fails the round trip: {e.what.splitlines()[0]}")
+        return project("fails", why=f"fails the round trip: {e.what.splitlines()[0]}")
     for form, messages in _FORMS.items():
         try:
             check_roundtrip([Record("template probe", messages, [_TOOL])], tokenizer, own)
         except InputError as e:
-            return project(f"the tokenizer's own cannot write {form}: {e.what.splitlines()[0]}")
+            return project("fails", why=f"cannot write {form}: {e.what.splitlines()[0]}")
     return own
 
 

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from eval.words import bucket_name, phrase
 from tooltune.metrics import BY_KIND, COMPARED, HEADLINE, METRICS, rate_text, whole_percent
-from tooltune.words import Language
+from tooltune.words import Language, in_language
 
 
 def headline_table(metrics: dict[str, Any], lang: Language = "en") -> Table:
@@ -59,33 +59,33 @@ def apart_table(apart: dict[str, Any]) -> Table:
     return table
 
 
-def compare_table(result: dict[str, Any]) -> Table:
+def compare_table(result: dict[str, Any], lang: Language = "en") -> Table:
     """What `scoring.compare` gives, under the names `result["a"]` and `result["b"]`.
 
     A figure a row: both rates, the difference in points, the samples that one alone gets right, McNemar's p-value.
     """
     a, b = result["a"], result["b"]
-    title = f"{a} against {b} on the same {result['n']} rows, strict reading"
-    table = Table(title=title, title_justify="left", caption="p: McNemar, exact", caption_justify="left")
+    title, caption = phrase("compare.title", a=a, b=b, n=result["n"]).text(lang), phrase("compare.p").text(lang)
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     table.add_column("")
     for column in (a, b):
         table.add_column(column, justify="right", min_width=len("(10.0–20.0)"))  # 80 columns wrap it there, at worst
-    for column in ("points", f"only\n{a}", f"only\n{b}", "p"):
-        table.add_column(column, justify="right")
+    for head in (phrase("compare.points"), *(phrase("compare.only", name=name) for name in (a, b)), "p"):
+        table.add_column(in_language(head, lang), justify="right")
     for key, metric in COMPARED.items():
         if key not in result:
             continue
         pair = result[key]
-        n = pair["a"]["n"]
+        n, name = pair["a"]["n"], metric.name(lang)
         table.add_row(
-            metric.en if n == result["n"] else f"{metric.en}\n({n} rows)",
+            name if n == result["n"] else phrase("compare.rows", metric=name, n=n).text(lang),
             *_rates(pair),
             str(pair["only_a"]),
             str(pair["only_b"]),
             f"{pair['p_value']:.4f}",
         )
         if key == "abstention":
-            table.add_row(METRICS["balanced"].en, *_rates(result["balanced"]), "–", "–", "–")
+            table.add_row(METRICS["balanced"].name(lang), *_rates(result["balanced"]), "–", "–", "–")
     return table
 
 

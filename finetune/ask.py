@@ -2,14 +2,16 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, BaseModel, Debug, errors_as_lines, json_for
+from finetune.words import phrase
+from tooltune.cli import DEBUG, LANG, BaseModel, Debug, TerminalLang, errors_as_lines, json_for
 from tooltune.console import input_lines
+from tooltune.words import Say
 
 
 def ask_command(
@@ -28,6 +30,7 @@ def ask_command(
     constrained: Annotated[
         bool, typer.Option(help="hold calls to the tools' schemas while they are written (extra `constrained`)")
     ] = False,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Ask a run's model: the calls it answers with, and whether they fit the tools that it was offered."""
@@ -37,12 +40,12 @@ def ask_command(
 
         folder, requests = run_and_requests(arguments or [])
         encoding = sys.stdout.encoding
-        with asking(folder, row, tools, base=model, constrained=constrained) as asked:
+        with asking(folder, row, tools, base=model, constrained=constrained, lang=lang) as asked:
             context = asked.context
             for together in [requests] if requests else ([line] for line in _typed(asked.say)):
                 answers = asked.model.answers([context.conversation(request) for request in together], context.tools)
                 for request, answer in zip(together, answers, strict=True):
-                    lines = [f"> {request}"] * (len(requests) > 1) + answer.lines()
+                    lines = [f"> {request}"] * (len(requests) > 1) + answer.lines(asked.lang)
                     written = {"request": request} | answer.to_dict()
                     asked.console.out(json_for(encoding, written) if as_json else visible("\n".join(lines)))
 
@@ -62,10 +65,10 @@ def run_and_requests(arguments: Sequence[str]) -> tuple[Path, list[str]]:
     return find_run(), list(arguments)
 
 
-def _typed(say: Callable[[str], None]) -> Iterator[str]:
+def _typed(say: Say) -> Iterator[str]:
     """The lines of standard input that hold something."""
     if sys.stdin.isatty():
-        say("Type a request and Enter; Ctrl-D ends.")
+        say(phrase("ask.begin"))
     for line in input_lines():
         if line.strip():
             yield line.strip()

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,10 @@ from eval.constrained import library
 from eval.trained import Trained, load_tuned, prepare, read_trained
 from finetune.context import Context, read_context
 from finetune.llama_answers import llama_cpp
+from finetune.words import phrase
 from tooltune.console import quiet
 from tooltune.page.text import visible
+from tooltune.words import Language, Say, saying
 
 
 @dataclass(frozen=True)
@@ -28,13 +30,15 @@ class ReadyModel:
         splits: the run's rows.
         console: standard output, for answers alone.
         say: a line to standard error.
+        lang: what it says is in this language.
     """
 
     model: Model
     context: Context
     splits: Mapping[str, Sequence[Record]]
     console: Console
-    say: Callable[[str], None]
+    say: Say
+    lang: Language
 
 
 @contextmanager
@@ -47,6 +51,7 @@ def asking(
     usual: str = "validation",
     llama: bool = False,
     constrained: bool = False,
+    lang: Language,
 ) -> Iterator[ReadyModel]:
     """Load a run's model to ask it under the context of a row or a file of tools; the libraries' noise goes to its log.
 
@@ -66,21 +71,18 @@ def asking(
     # standard error goes to the log
     heard = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
     with heard as notes, quiet(folder / "log.txt") as console:
-
-        def say(line: str) -> None:
-            print(visible(line), file=notes, flush=True)
-
+        say = saying(lambda line: print(visible(line), file=notes, flush=True), lang)
         splits = read_splits(trained.config.data)
         context = read_context(trained, splits, row, tools, usual=usual)
-        say(f"{folder.name}, {context.described()}")
-        say("Loading the model (seconds to a minute, once) …")
+        say(context.described(folder.name))
+        say(phrase("ask.loading"))
         with llama_cpp(trained, say) if llama else _transformers(trained, say, constrained) as writer:
             model = Model(trained, writer)
             model.read(context.system, context.tools)
-            yield ReadyModel(model, context, splits, console, say)
+            yield ReadyModel(model, context, splits, console, say, lang)
 
 
 @contextmanager
-def _transformers(trained: Trained, say: Callable[[str], None], constrained: bool) -> Iterator[Decoding]:
+def _transformers(trained: Trained, say: Say, constrained: bool) -> Iterator[Decoding]:
     prepare(trained)
     yield Decoding(trained, load_tuned(trained, say), say, constrained=constrained)

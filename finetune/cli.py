@@ -17,7 +17,7 @@ from finetune.report.command import report_command
 from finetune.runs_table import runs_command
 from finetune.serve import serve_command
 from finetune.words import phrase
-from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines, new_app
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines, new_app
 from tooltune.errors import InputError
 from tooltune.launch import by_make
 
@@ -41,16 +41,14 @@ def train(
     force: Annotated[
         bool, typer.Option("--force", help="resume although settings, data, model or versions have changed")
     ] = False,
-    lang: TerminalLang = None,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Train. Without a preset: 6gb where there is CUDA, cpu where there is none."""
     with errors_as_lines(debug):
         from finetune.train import train as run_training
         from tooltune.run import find_run, read_config
-        from tooltune.words import system_language
 
-        language = lang or system_language()
         resume = resume or ("latest" if os.environ.get("RESUME", "0") not in ("", "0") else None)
         if resume:
             source, overrides = named(arguments)
@@ -61,13 +59,13 @@ def train(
                     fix="leave it out: a run is resumed with its own config.yaml",
                 )
             folder = find_run(resume)
-            run_training(read_config(folder, overrides), folder.name, resume=folder, force=force, lang=language)
+            run_training(read_config(folder, overrides), folder.name, resume=folder, force=force, lang=lang)
             return
-        source, config = config_from(arguments, typer.echo, language)
+        source, config = config_from(arguments, typer.echo, lang)
         if source == "cpu" and named(arguments)[0] is None:
             longer = "make train ARGS=cpu-long" if by_make() else "python -m finetune train cpu-long"
-            typer.echo(phrase("preset.longer", command=longer).text(language))
-        run_training(config, Path(source).stem, force=force, lang=language)
+            typer.echo(phrase("preset.longer", command=longer).text(lang))
+        run_training(config, Path(source).stem, force=force, lang=lang)
 
 
 @app.command()

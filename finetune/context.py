@@ -10,7 +10,9 @@ from data.record import Record
 from data.validate import offered
 from eval.outputs import read_tools
 from eval.trained import Trained
+from finetune.words import phrase
 from tooltune.errors import InputError
+from tooltune.words import Phrase
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Context:
     """
 
     row: Record
-    origin: str
+    origin: Phrase
 
     @property
     def system(self) -> list[dict[str, Any]]:
@@ -39,11 +41,12 @@ class Context:
         """The turns that end with the request."""
         return [*self.system, {"role": "user", "content": request}]
 
-    def described(self) -> str:
-        """One line: which tools, and what the system turn says."""
-        names = ", ".join(tool["function"]["name"] for tool in self.tools) or "no tools"
-        system = " / ".join(turn["content"].replace("\n", " / ") for turn in self.system) or "no system turn"
-        return f"{self.origin}: {names}; {system}"
+    def described(self, run: str) -> Phrase:
+        """One line for a run: which tools, and what the system turn says."""
+        names = ", ".join(tool["function"]["name"] for tool in self.tools) or phrase("context.no_tools")
+        system = " / ".join(turn["content"].replace("\n", " / ") for turn in self.system)
+        system_or_none = system or phrase("context.no_system")
+        return phrase("ask.context", run=run, origin=self.origin, tools=names, system=system_or_none)
 
 
 def read_context(
@@ -75,10 +78,12 @@ def read_context(
         line = usual_line(splits["validation"])
         system = [{"role": "system", "content": line}] if line else []
         names = [tool["function"]["name"] for tool in found]  # none is left out
-        return Context(trained.view(Record("", system, found, {"relevant_tools": names})), f"tools of {tools}")
+        return Context(
+            trained.view(Record("", system, found, {"relevant_tools": names})), phrase("context.tools", path=tools)
+        )
     rows = [record for name in ("test", "train", "validation") for record in splits[name]]
     record = row_of(rows, row, "the run's data") if row else fullest(splits[usual])
-    return Context(record, f"asked as in row {record.id}")
+    return Context(record, phrase("context.row", id=record.id))
 
 
 def usual_line(records: Iterable[Record]) -> str:

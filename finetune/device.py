@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from eval.backend import bound_card
+from finetune.words import phrase
 from tooltune.cuda import GIB as GIB
 from tooltune.cuda import open_card, prepare_process
 from tooltune.errors import InputError
+from tooltune.words import Phrase
 
 FLOAT16_OVERFLOWS = ("embedding_gemma2", "gemma3", "gemma4", "glm4_moe", "gpt_oss", "qwen3_5", "qwen3_moe")
 """How the `model_type` begins of families whose activations or gradients leave float16's range (Unsloth's list:
@@ -138,7 +140,7 @@ def family_of(folder: Path) -> str:
     return family
 
 
-def precision(wanted: str, device: Device, backend: str, family: str) -> tuple[str, str]:
+def precision(wanted: str, device: Device, backend: str, family: str) -> tuple[str, Phrase]:
     """The dtype of the activations and the reason, from the config, the device, the backend and the model.
 
     Args:
@@ -152,14 +154,14 @@ def precision(wanted: str, device: Device, backend: str, family: str) -> tuple[s
         if reason := _refusal(wanted, device, backend, family if overflows else ""):
             fix = f"model.dtype=auto takes {precision('auto', device, backend, family)[0]} here"
             raise InputError(f"{wanted} is not possible: {reason}", where="model.dtype", fix=fix)
-        return wanted, "as configured"
+        return wanted, phrase("dtype.configured")
     if device.bf16:
-        return "bfloat16", "the device has it"
+        return "bfloat16", phrase("dtype.here")
     if device.kind == "cpu":
-        return "float32", "the processor has no bfloat16"
-    lacks = f"compute capability {device.capability[0]}.{device.capability[1]} has no bfloat16"
+        return "float32", phrase("dtype.processor")
+    lacks = phrase("dtype.card", capability=".".join(map(str, device.capability)))
     if overflows:
-        return "float32", f"{lacks}, and {family} overflows in float16"
+        return "float32", phrase("dtype.overflows", lacks=lacks, family=family)
     return "float16", lacks
 
 

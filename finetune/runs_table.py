@@ -13,11 +13,13 @@ from rich.text import Text
 
 from finetune.diagnose import best_row
 from finetune.history import History, read_history
-from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
+from finetune.words import phrase
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines, print_json
 from tooltune.console import Terminal
 from tooltune.errors import InputError
 from tooltune.metrics import BY_KIND, whole_percent
 from tooltune.run import peak_gib, runs_dir
+from tooltune.words import Language
 
 UNREADABLE = "unreadable"
 WIDE = 110  # columns of a terminal that holds the whole table
@@ -148,20 +150,21 @@ def _memory(history: History) -> float | None:
     return max((event[key] for event in history.steps if event[key] is not None), default=None)
 
 
-def runs_table(rows: list[RunRow], *, narrow: bool = False) -> Table:
+def runs_table(rows: list[RunRow], *, narrow: bool = False, lang: Language = "en") -> Table:
     """The rows as a table for the terminal; where that is narrow, without data, speed and memory."""
-    left = ["run"] if narrow else ["run", "data"]
-    figures = ["epochs", "best", "val\nloss", "must\ncall", "no\ncall", "bal.", "time"]
-    figures += [] if narrow else ["rows/s", "MFU", "GiB"]
-    table = Table(title=Text(f"Runs in {runs_dir()}"), title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
+    run, data, *figures, state = phrase("runs.head").text(lang).split("|")
+    left, figures = ([run], figures[:-3]) if narrow else ([run, data], figures)
+    title = Text(phrase("runs.title", folder=runs_dir()).text(lang))
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
     for column in left:
         table.add_column(column, overflow="fold")
     for column in figures:
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("state")
+    table.add_column(state)
     for row in rows:
+        stands = phrase(f"runs.{row.state}", step=row.step, steps=row.steps).text(lang)
         if row.problem:
-            table.add_row(Text(row.name), *["–"] * (len(left) - 1 + len(figures)), UNREADABLE, style="dim")
+            table.add_row(Text(row.name), *["–"] * (len(left) - 1 + len(figures)), stands, style="dim")
             continue
         speed = [_number(row.samples_per_second, ".2f"), _number(row.mfu, ".0%"), _number(row.memory_gib, ".1f")]
         table.add_row(
@@ -171,9 +174,9 @@ def runs_table(rows: list[RunRow], *, narrow: bool = False) -> Table:
             _number(row.best_epoch, "g"),
             _number(row.eval_loss, ".3f"),
             *map(whole_percent, (row.must_call_exact, row.abstention, row.balanced)),
-            _time(row.seconds),
+            _time(row.seconds, lang),
             *([] if narrow else speed),
-            row.state if row.state == "finished" else f"{row.state}, {row.step} of {row.steps} steps",
+            stands,
         )
     return table
 
@@ -181,6 +184,7 @@ def runs_table(rows: list[RunRow], *, narrow: bool = False) -> Table:
 def runs_command(
     sort: Annotated[str, typer.Option(help=f"a column: {', '.join(KEYS)}")] = "changed",
     as_json: Annotated[bool, typer.Option("--json", help="one JSON list, every column")] = False,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """List all runs: best epoch and its figures, time, speed, memory, and how each stands."""
@@ -190,7 +194,7 @@ def runs_command(
             print_json([asdict(row) for row in rows])
         else:
             console = Terminal()
-            console.print(runs_table(rows, narrow=console.width < WIDE))
+            console.print(runs_table(rows, narrow=console.width < WIDE, lang=lang))
             for row in rows:
                 if row.problem:
                     console.print(f"{row.name}: {row.problem}")
@@ -206,8 +210,10 @@ def _number(value: Any, form: str) -> str:
     return "–" if value is None else format(value, form)
 
 
-def _time(seconds: float | None) -> str:
+def _time(seconds: float | None, lang: Language) -> str:
     if seconds is None:
         return "–"
     minutes = round(seconds / 60)
-    return f"{minutes // 60} h {minutes % 60:02d}" if minutes >= 60 else f"{seconds / 60:.1f} min"
+    if minutes >= 60:
+        return phrase("runs.hours", hours=minutes // 60, minutes=minutes % 60).text(lang)
+    return phrase("runs.minutes", minutes=seconds / 60).text(lang)

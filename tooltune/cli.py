@@ -6,21 +6,26 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from tooltune.errors import InputError, JobFailed
 from tooltune.files import disk_fault, user_path
 from tooltune.page.text import shown_json
+from tooltune.words import Language, system_language
 
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 DEBUG = False
 BaseModel = Annotated[str | None, typer.Option("--model", help="where the run's base model is now, if it moved")]
-Lang = Annotated[Literal["ko", "en"], typer.Option(help="the language that the page opens in")]
+Lang = Annotated[Language, typer.Option(help="the language that the page opens in")]
 TerminalLang = Annotated[
-    Literal["ko", "en"] | None, typer.Option(help="of what it says here; the system's when left out")
+    Language,
+    typer.Option(
+        callback=lambda given: given or system_language(), help="of what it says here; the system's when left out"
+    ),
 ]
+LANG: Any = None
 
 
 def new_app() -> typer.Typer:

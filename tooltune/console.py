@@ -69,9 +69,9 @@ def quiet(log: Path) -> Iterator[Console]:
             os.close(errors)
 
 
-def say(line: str, *, stderr: bool = False) -> None:
-    """Print one line, which may hold text of models or rows."""
-    print(one_line(line), file=sys.stderr if stderr else sys.stdout, flush=True)
+def say(line: Any, *, stderr: bool = False) -> None:
+    """Print one line, a phrase in English; it may hold text of models or rows."""
+    print(one_line(str(line)), file=sys.stderr if stderr else sys.stdout, flush=True)
 
 
 @contextmanager

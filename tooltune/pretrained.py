@@ -4,14 +4,15 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from tooltune.embedded import EMBEDDED, embedded, embedded_model
+from tooltune.embedded.words import phrase
 from tooltune.errors import InputError
 from tooltune.files import user_path
 from tooltune.licence import PATTERNS
+from tooltune.words import Say
 
 __all__ = ["EMBEDDED", "check_files", "embedded", "load_tokenizer", "own_template", "resolve"]
 
@@ -41,7 +42,7 @@ _WAYS_OUT = (
 )
 
 
-def resolve(name: str, say: Callable[[str], None] = lambda _: None, *, weights: bool = True) -> Path:
+def resolve(name: str, say: Say = lambda _: None, *, weights: bool = True) -> Path:
     """The absolute folder of a model, fetched first where needed; its files are whole as far as their heads tell.
 
     An absolute folder also keeps Unsloth from exchanging the model for another repository of its own.
@@ -172,7 +173,7 @@ def _is_whole(snapshot: Path, weights: bool) -> bool:
     return (snapshot / "config.json").is_file() and _has_tokenizer(snapshot) and (some or not weights)
 
 
-def _from_hub(name: str, say: Callable[[str], None], weights: bool) -> Path:
+def _from_hub(name: str, say: Say, weights: bool) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -196,7 +197,7 @@ def _from_hub(name: str, say: Callable[[str], None], weights: bool) -> Path:
         pass
     if os.environ.get("HF_HUB_OFFLINE", "0") not in ("0", ""):
         raise InputError(f"{name} is {state}, and HF_HUB_OFFLINE is set", where="model.name", fix=_WAYS_OUT)
-    say(f"Fetching {name} from the hub ({'once' if state.startswith('not') else 'the rest of it'}) …")
+    say(phrase("hub", name=name))
     try:
         found = Path(snapshot_download(name, allow_patterns=wanted)).resolve()
     except GatedRepoError:
@@ -237,7 +238,7 @@ def weights_digest(folder: Path) -> str | None:
     return hashlib.sha256(json.dumps(sorted(found.items())).encode()).hexdigest() if found else None
 
 
-def load_tokenizer(folder: Path, say: Callable[[str], None] = lambda _: None) -> Any:
+def load_tokenizer(folder: Path, say: Say = lambda _: None) -> Any:
     """The tokenizer of a model folder, with a padding token that is not its end token, and one chat template.
 
     Args:

@@ -17,6 +17,9 @@ Language = Literal["ko", "en"]
 LANGUAGES: tuple[Language, ...] = ("ko", "en")
 """In the order in which a `words.yaml` has them."""
 
+Say = Callable[[Any], None]
+"""What is told a line, a phrase or a text."""
+
 
 @cache
 def read_words(path: Path) -> dict[str, list[str]]:
@@ -71,6 +74,11 @@ def speaker(path: Path) -> Callable[..., Phrase]:
 def in_language(value: Any, lang: Language, escape: Callable[[str], str] = str) -> str:
     """A phrase in one language, or any other value as escaped text."""
     return value.text(lang, escape) if isinstance(value, Phrase) else escape(str(value))
+
+
+def saying(say: Callable[[str], None], lang: Language) -> Say:
+    """What says lines in a language."""
+    return lambda line: say(in_language(line, lang))
 
 
 def system_language() -> Language:

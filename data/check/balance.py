@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from data.check.finding import Finding, Placed
+from data.check.finding import Finding, Placed, counted
 from data.check.leaks import request
 
 MANY = 20
@@ -24,7 +24,7 @@ def tally(rows: Sequence[Placed]) -> tuple[Counter[str], dict[str, Counter[str]]
         own = row.record.meta.get("renamed") or {}
         called = [call["function"]["name"] for m in row.record.messages for call in m.get("tool_calls") or []]
         tools.update(own[name]["name"] if name in own else name for name in called)
-        buckets.setdefault(row.split, Counter())[str(row.record.meta.get("bucket") or "none given")] += 1
+        buckets.setdefault(row.split, Counter())[str(row.record.meta.get("bucket") or "–")] += 1
         languages[str(row.record.meta.get("lang") or _language(request(row.record)))] += 1
     return tools, buckets, languages
 
@@ -43,17 +43,14 @@ def lopsided(rows: Sequence[Placed], counts: Counter[str]) -> list[Finding]:
             listed += len(row.record.tools) >= 3
             first += len(row.record.tools) >= 3 and row.record.tools[0]["function"]["name"] == gold[0]["name"]
     if len(rows) >= MANY and called == len(rows):
-        what = "every row makes a call, so a model never learns not to"
-        found.append(Finding("warning", what, len(rows), [], "add about 20 % of requests that no offered tool answers"))
+        found.append(counted("warning", "always_calls", len(rows)))
     total = counts.total()
     if len(counts) >= 5 and total >= MANY:
         name, n = counts.most_common(1)[0]
         if n > TOP_SHARE * total:
-            what = f"{name!r} makes {n / total:.0%} of all calls"
-            found.append(Finding("warning", what, n, [], "add rows for the other tools, or take some of these out"))
+            found.append(counted("warning", "one_tool", n, tool=repr(name), share=n / total))
     if listed >= MANY and first > FIRST_SHARE * listed:
-        what = f"in {first / listed:.0%} of the rows the tool to call is the first of the list"
-        found.append(Finding("warning", what, first, [], "shuffle each row's tools, or the model learns the place"))
+        found.append(counted("warning", "first_tool", first, share=first / listed))
     return found
 
 

@@ -3,14 +3,16 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from data.check.words import phrase
 from data.formats.keys import UNREAD_ROW, UNREAD_TURN, DataLoss
 from data.formats.reading import Loaded
 from data.record import Record
 from data.stored import RowSequence
+from tooltune.words import Phrase
 
 Level = Literal["error", "warning", "note"]
 EXAMPLES = 5
@@ -29,10 +31,14 @@ class Finding:
     """
 
     level: Level
-    what: str
+    what: Phrase | str
     count: int
     examples: list[str]
-    fix: str
+    fix: Phrase | str
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON, in English."""
+        return asdict(self) | {"what": str(self.what), "fix": str(self.fix)}
 
 
 @dataclass(frozen=True)
@@ -68,10 +74,20 @@ class PlacedRows(RowSequence[Placed]):
         return Placed(*self.places[row], self.records[row])
 
 
-def finding(level: Level, what: str, examples: Iterable[str], fix: str) -> list[Finding]:
-    """The finding as a list, empty when there is no example of it."""
+def finding(level: Level, kind: str, examples: Iterable[str], **values: Any) -> list[Finding]:
+    """The finding as a list, empty when there is no example of it.
+
+    Args:
+        kind: a key of `words.yaml`; what to do has it with `.fix` behind it.
+        values: what fills in its words.
+    """
     found = list(examples)
-    return [Finding(level, what, len(found), found[:EXAMPLES], fix)] if found else []
+    return [counted(level, kind, len(found), found[:EXAMPLES], **values)] if found else []
+
+
+def counted(level: Level, kind: str, count: int, examples: Sequence[str] = (), **values: Any) -> Finding:
+    """The finding where its rows were counted."""
+    return Finding(level, phrase(kind, **values), count, list(examples), phrase(f"{kind}.fix"))
 
 
 def rejections(files: Iterable[Loaded]) -> list[Finding]:
@@ -82,9 +98,14 @@ def rejections(files: Iterable[Loaded]) -> list[Finding]:
             groups.setdefault(_kind(entry.error.what), []).append((str(entry.error), entry.error.fix))
     ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
     return [
-        found
+        Finding(
+            "error",
+            phrase("rejected", kind=kind),
+            len(entries),
+            [text for text, _ in entries[:EXAMPLES]],
+            entries[0][1] or phrase("rejected.fix"),
+        )
         for kind, entries in ordered
-        for found in finding("error", f"rejected: {kind}", [text for text, _ in entries], entries[0][1] or _ASIDE)
     ]
 
 
@@ -102,9 +123,6 @@ def losses(files: Iterable[Loaded]) -> list[Finding]:
         else Finding(loss.level, loss.what, counts.total(), list(counts)[:EXAMPLES], loss.fix)
         for loss, counts in found.items()
     ]
-
-
-_ASIDE = "mend the rows, or set them aside with `python -m data convert FILE --to records`"
 
 
 def _kind(reason: str) -> str:

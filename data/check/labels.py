@@ -15,42 +15,22 @@ Look = Callable[[Record], Iterator[str]]
 
 def label_problems(rows: Sequence[Placed]) -> list[Finding]:
     """Every kind of label problem that occurs."""
-    checks: list[tuple[Level, str, Look, str]] = [
-        ("error", "an answer of spaces only", _blank, "write the answer, or leave the turn out"),
-        ("warning", "an argument is null", _nulls, "leave out what is not given (Arrow fills absent keys with null)"),
-        ("warning", "a call is written in the text", _in_text, "put it into tool_calls, and its tool into tools"),
-        (
-            "warning",
-            "a call without a result before the next turn",
-            _unanswered,
-            "add the tool turn, or end the row",
-        ),
-        ("warning", "a result without a call before it", _uncalled, "add the assistant turn that makes the call"),
-        ("warning", "no turn of the user", _no_user, "add the request that the answer answers"),
-        (
-            "warning",
-            "no tools are offered",
-            _no_tools,
-            "offer the tools of the user, also where none is called",
-        ),
-        (
-            "warning",
-            "characters that were lost (�)",
-            _lost,
-            "read the source again as CP949 / EUC-KR",
-        ),
-        (
-            "note",
-            "tool names that not every syntax can carry",
-            _renamed,
-            "they were renamed; meta.renamed maps back",
-        ),
+    checks: list[tuple[Level, str, Look]] = [
+        ("error", "blank", _blank),
+        ("warning", "nulls", _nulls),
+        ("warning", "in_text", _in_text),
+        ("warning", "unanswered", _unanswered),
+        ("warning", "uncalled", _uncalled),
+        ("warning", "no_user", _no_user),
+        ("warning", "no_tools", _no_tools),
+        ("warning", "lost", _lost),
+        ("note", "renamed", _renamed),
     ]
     hits: list[list[str]] = [[] for _ in checks]
     said: dict[str, list[str]] = {}  # places by what is answered without a call
     called = False
     for row in rows:
-        for places, (_, _, look, _) in zip(hits, checks, strict=True):
+        for places, (_, _, look) in zip(hits, checks, strict=True):
             if (hit := next(look(row.record), None)) is not None:
                 places.append(f"{row.where}: {hit}")
         called = called or bool(row.record.gold)
@@ -59,8 +39,8 @@ def label_problems(rows: Sequence[Placed]) -> list[Finding]:
     kinds = zip(checks, hits, strict=True)
     found = [
         one
-        for (level, what, look, fix), places in kinds
-        for one in finding("error" if look is _in_text and not called else level, what, places, fix)
+        for (level, kind, look), places in kinds
+        for one in finding("error" if look is _in_text and not called else level, kind, places)
     ]
     return [*found, *_same_answers(said)]
 
@@ -70,8 +50,7 @@ def _same_answers(said: dict[str, list[str]]) -> list[Finding]:
     found = []
     for text, places in sorted(said.items(), key=lambda item: -len(item[1]))[:3]:
         if len(places) >= 5 and len(places) > SAME_ANSWER * without:
-            what = f"{len(places) / without:.0%} of the rows without a call have one answer: {shorten(text)}"
-            found += finding("warning", what, places, "vary the wording, or the model learns one sentence")
+            found += finding("warning", "one_answer", places, share=len(places) / without, text=shorten(text))
     return found
 
 
@@ -109,7 +88,7 @@ def _unanswered(record: Record) -> Iterator[str]:
                 break
             results += 1
         if results < len(calls):
-            yield f"messages[{i}] makes {len(calls)} calls and {results} results follow"
+            yield f"messages[{i}]: tool_calls {len(calls)}, tool {results}"
 
 
 def _uncalled(record: Record) -> Iterator[str]:

@@ -31,25 +31,23 @@ def leaks(rows: Sequence[Placed]) -> list[Finding]:
     return [
         *finding(
             "error",
-            "the same request in two splits",
-            (f"{rows[a].where} as {rows[b].where}: {shorten(request(rows[a].record))}" for a, b in shared),
-            "take these rows out of one of the files: what was trained cannot test",
+            "same_request",
+            (f"{rows[a].where} = {rows[b].where}: {shorten(request(rows[a].record))}" for a, b in shared),
         ),
         *finding(
             "warning",
-            f"nearly the same request in two splits (3-grams alike by more than {NEAR:.0%})",
+            "near_request",
             (
-                f"{rows[a].where} as {rows[b].where} ({alike:.0%}): {shorten(request(rows[a].record))}"
+                f"{rows[a].where} ~ {rows[b].where} ({alike:.0%}): {shorten(request(rows[a].record))}"
                 for a, b, alike in near_pairs(requests, splits)
                 if a not in equal
             ),
-            "split by template or by topic rather than by row, or expect the score to flatter",
+            near=NEAR,
         ),
         *finding(
             "warning",
-            "the same model state and the same calls in two splits",
-            (f"{rows[a].where} as {rows[b].where}" for a, b in same_calls if a not in equal),
-            "vary the values, or the test measures memory",
+            "same_calls",
+            (f"{rows[a].where} = {rows[b].where}" for a, b in same_calls if a not in equal),
         ),
         *_repeats(rows, splits, pairs),
     ]
@@ -129,13 +127,8 @@ def _repeats(rows: Sequence[Placed], splits: Sequence[str], pairs: Sequence[tupl
     for i, (split, (prompt, answer)) in enumerate(zip(splits, pairs, strict=True)):
         j, other = first.setdefault((split, prompt), (i, answer))
         if j != i:
-            (twice if answer == other else differing).append(f"{rows[i].where} as {rows[j].where}")
+            (twice if answer == other else differing).append(f"{rows[i].where} = {rows[j].where}")
     return [
-        *finding("warning", "the same row twice", twice, "keep one of each: repetition gives a row more weight"),
-        *finding(
-            "warning",
-            "the same prompt, answered differently",
-            differing,
-            "decide for one answer; if several are right, list them in meta.acceptable",
-        ),
+        *finding("warning", "same_row", twice),
+        *finding("warning", "two_answers", differing),
     ]

@@ -1,12 +1,14 @@
 """How long rows are in a model's tokens. The only part of a check that needs transformers."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from data.check.words import phrase
 from data.record import Record
 from data.template import ToolsStyle, apply, project_template
+from tooltune.words import Say
 
 LIMITS = (1024, 2048, 4096)
 
@@ -25,7 +27,7 @@ class Lengths:
     styles: dict[str, dict[str, Any]]
 
 
-def find_tokenizer(name: str | None, say: Callable[[str], None]) -> Any | None:
+def find_tokenizer(name: str | None, say: Say) -> Any | None:
     """The tokenizer to measure with; None where there is none.
 
     Args:
@@ -37,7 +39,7 @@ def find_tokenizer(name: str | None, say: Callable[[str], None]) -> Any | None:
     from tooltune.embedded import converted
 
     if name is None and not converted():
-        say("Token lengths were left out: give --tokenizer FOLDER, a hub name, or 'embedded'.")
+        say(phrase("no_lengths"))
         return None
     if name == "none":
         return None

@@ -6,14 +6,14 @@ Training does this on a model's tokens (finetune/shared_prefix.py), by the same 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, takewhile
-from pathlib import Path
 from statistics import median
 from typing import Any
 
+from data.check.words import phrase
 from data.families import SHORTEST, common, families
 from data.record import Record
 from data.template import apply, project_template
-from tooltune.words import Phrase, speaker
+from tooltune.words import Phrase
 
 LETTERS = 4
 """Characters that are taken for a token where there is no tokenizer."""
@@ -23,8 +23,6 @@ LITTLE = 1.2
 """Times fewer. Where sharing saves less than this, the report says why."""
 
 Encode = Callable[[str], Sequence[int]]
-
-phrase = speaker(Path(__file__).with_name("words.yaml"))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,12 +14,14 @@ from data.check.labels import label_problems
 from data.check.leaks import leaks
 from data.check.lengths import Lengths, find_tokenizer, row_lengths, summarised
 from data.check.prefix import Characters, Shared, shared_prefixes
+from data.check.words import phrase
 from data.formats.reading import Loaded, Rejected, read_file
 from data.formats.rows import Row
 from data.load import evenly_spaced
 from data.record import Record
 from data.stored import RecordWriter, StoredRecords
 from tooltune.embedded import EMBEDDED
+from tooltune.words import Say
 
 HELD = 20_000
 """Records that are held in memory; more stay on disk."""
@@ -59,7 +61,7 @@ class CheckReport:
         return {
             "ok": not self.errors,
             "files": self.files,
-            "findings": [asdict(finding) for finding in self.findings],
+            "findings": [finding.to_dict() for finding in self.findings],
             "tools": dict(self.tools.most_common()),
             "buckets": {split: dict(counts) for split, counts in self.buckets.items()},
             "languages": dict(self.languages.most_common()),
@@ -68,9 +70,7 @@ class CheckReport:
         }
 
 
-def check_files(
-    paths: Sequence[Path], tokenizer: str | None = None, say: Callable[[str], None] = lambda _: None
-) -> CheckReport:
+def check_files(paths: Sequence[Path], tokenizer: str | None = None, say: Say = lambda _: None) -> CheckReport:
     """Check files on their own and against each other; each file is a split, or a single file's `meta.split` is.
 
     Args:
@@ -86,12 +86,12 @@ def check_files(
         given.setdefault(path.resolve(), []).append(path)
     for first, *again in given.values():
         if again:
-            say(f"{first} is given twice and checked once")
+            say(phrase("given_twice", path=first))
     with TemporaryDirectory(prefix="tooltune-check-", ignore_cleanup_errors=True) as folder:
         return _check([first for first, *_ in given.values()], tokenizer, say, Path(folder) / "records.jsonl")
 
 
-def _check(paths: Sequence[Path], tokenizer: str | None, say: Callable[[str], None], spool: Path) -> CheckReport:
+def _check(paths: Sequence[Path], tokenizer: str | None, say: Say, spool: Path) -> CheckReport:
     """Check files.
 
     Args:
@@ -121,7 +121,7 @@ def _check(paths: Sequence[Path], tokenizer: str | None, say: Callable[[str], No
             every = [i for i, (_, _, other) in enumerate(places) if other == split]
             there = evenly_spaced(every, SEARCHED)
             if len(there) < len(every):
-                say(f"{split}: what rows begin with alike is that of {len(there):,} of its {len(every):,} rows")
+                say(phrase("searched", split=split, rows=len(there), of=len(every)))
             rows, lengths = [records[i] for i in there], [whole[i] for i in there]
             report.shared[split] = shared_prefixes(rows, lengths, measured)
     return report

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines, print_json
 
 
 def compare_runs(
@@ -12,6 +12,7 @@ def compare_runs(
     b: Annotated[str | None, typer.Argument(help="another; left out: A's base model against its tuned one")] = None,
     split: Annotated[str, typer.Option(help="which evaluation of a run")] = "test",
     json_out: Annotated[bool, typer.Option("--json", help="write the comparison as JSON to standard output")] = False,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Compare two evaluations on the same rows, with McNemar's exact test."""
@@ -19,6 +20,7 @@ def compare_runs(
         from eval.compare_runs import two_sides, verdict
         from eval.scoring import compare
         from eval.tables import compare_table
+        from eval.words import phrase
         from tooltune.console import Terminal
         from tooltune.metrics import COMPARED
 
@@ -28,7 +30,10 @@ def compare_runs(
             print_json(result)
             return
         console = Terminal()
-        console.print(compare_table(result))
+        if b is None:
+            name_a, name_b = (phrase(f"table.{name}").text(lang) for name in (name_a, name_b))
+        console.print(compare_table(result | {"a": name_a, "b": name_b}, lang))
         for key, metric in COMPARED.items():
             if key in result:
-                console.print(f"{metric.en}: {verdict(result[key], name_a, name_b)}")
+                said = verdict(result[key], name_a, name_b)
+                console.print(f"{metric.name(lang)}: {said.text(lang)}")

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, BaseModel, Debug, errors_as_lines
+from finetune.words import phrase
+from tooltune.cli import DEBUG, LANG, BaseModel, Debug, TerminalLang, errors_as_lines
 from tooltune.errors import InputError
 from tooltune.files import dump_json
+from tooltune.words import Phrase, in_language
 
 if TYPE_CHECKING:
     from finetune.chat.dialogue import Chat, ChatStep
@@ -30,6 +32,7 @@ def chat_command(
         bool,
         typer.Option(help="hold calls to the tools' schemas as they are written (extra `constrained`; no llama.cpp)"),
     ] = False,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Type requests at a run's model: its calls are checked, and carried out on the data's domain. /help in it."""
@@ -45,22 +48,24 @@ def chat_command(
             raise InputError("llama.cpp writes without the schemas", where="--constrained", fix="leave --llama out")
         folder = find_run(run)
         llama = has_gguf(folder) and not constrained if llama is None else llama
-        with asking(folder, row, tools, base=model, usual="train", llama=llama, constrained=constrained) as asked:
+        how = {"llama": llama, "constrained": constrained}
+        with asking(folder, row, tools, base=model, usual="train", lang=lang, **how) as asked:
             chosen = load_domain(asked.model.trained.config.data.domain)
             domain = domain_for(asked.context.row, chosen) if execute and not tools else None
             chat = Chat(asked.model.answer, asked.context.row, Habits.of(asked.splits["train"]), domain)
-            asked.say("Calls are carried out." if domain else "Calls are shown, and not carried out.")
+            asked.say(phrase("chat.executed" if domain else "chat.shown_only"))
 
             interactive = sys.stdin.isatty()
             if interactive:
-                asked.say("Type a request and Enter; /help lists the commands.")
+                asked.say(phrase("chat.begin"))
 
             def show(text: str, end: str = "\n") -> None:
                 asked.console.out(text, end=end, highlight=False)
 
             if state := chat.shown():
                 show("\n".join(state))
-            talk(chat, View(), typed(show, interactive=interactive), show, interactive=interactive)
+            lines = typed(show, interactive=interactive)
+            talk(chat, View(lang=asked.lang), lines, show, interactive=interactive)
 
 
 def talk(chat: "Chat", view: "View", lines: Iterator[str], show: Callable[[str], None], *, interactive: bool) -> None:
@@ -72,8 +77,8 @@ def talk(chat: "Chat", view: "View", lines: Iterator[str], show: Callable[[str],
     from finetune.chat.slash import QUIT, obey
     from tooltune.page.text import visible
 
-    def tell(lines: Iterable[str]) -> None:
-        if text := "\n".join(lines):
+    def tell(lines: Iterable[Phrase | str]) -> None:
+        if text := "\n".join(in_language(line, view.lang) for line in lines):
             show(visible(text))
 
     for line in lines:
@@ -82,7 +87,7 @@ def talk(chat: "Chat", view: "View", lines: Iterator[str], show: Callable[[str],
             return
         if not line.startswith("/"):
             for step in chat.request(line):
-                tell(_told(step, view.raw))
+                tell(_told(step, view))
         else:
             try:
                 tell(obey(chat, view, line))
@@ -107,11 +112,11 @@ def typed(show: Callable[..., None], *, interactive: bool) -> Iterator[str]:
             yield line
 
 
-def _told(step: "ChatStep", raw: bool) -> Iterator[str]:
+def _told(step: "ChatStep", view: "View") -> Iterator[Phrase | str]:
     answer = step.answer
-    if raw:
-        yield f"  raw: {answer.output}"
-    yield from answer.lines() or ["the answer is empty"]
+    if view.raw:
+        yield phrase("chat.raw", text=answer.output)
+    yield from answer.lines(view.lang) or [phrase("chat.empty").text(view.lang)]
     yield from (f"  → {dump_json(result)}" for result in step.results)
     if not answer.valid:
-        yield "  not carried out, and forgotten: put it in another way"
+        yield phrase("chat.refused")

@@ -1,5 +1,6 @@
 """What is typed at a chat besides requests: `/tools`, `/undo` and the like."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -7,28 +8,23 @@ from pathlib import Path
 from data.record import Record
 from data.template import signature
 from finetune.chat.dialogue import Chat
+from finetune.words import phrase
 from tooltune.errors import InputError
 from tooltune.files import dump_json
+from tooltune.words import Language, Phrase
 
-HELP = """\
-/tools       the tools that are offered
-/model       the state that calls work on
-/raw         show the model's output as it wrote it, too; again: no longer
-/undo        take the last request back, and what it did
-/save FILE   add the conversation to a file of rows (JSON Lines), as `data check` and `train` read it
-/help        this list
-/quit        end; so does the end of the input (Ctrl-D)"""
 QUIT = "/quit"
 
 
 @dataclass
 class View:
-    """What a chat shows; `raw`: each output as the model wrote it, too."""
+    """What a chat shows, and in which language; `raw`: each output as the model wrote it, too."""
 
     raw: bool = False
+    lang: Language = "en"
 
 
-def obey(chat: Chat, view: View, line: str) -> list[str]:
+def obey(chat: Chat, view: View, line: str) -> Sequence[Phrase | str]:
     """Carry out a line that begins with `/`; the lines to show.
 
     Raises:
@@ -36,23 +32,23 @@ def obey(chat: Chat, view: View, line: str) -> list[str]:
     """
     name, _, rest = line.strip().partition(" ")
     if name == "/tools":
-        return [signature(tool["function"]) for tool in chat.start.tools] or ["none"]
+        return [signature(tool["function"]) for tool in chat.start.tools] or [phrase("chat.tools.none")]
     if name == "/model":
-        return chat.shown() or ["none: calls are shown only"]
+        return chat.shown() or [phrase("chat.model.none")]
     if name == "/raw":
         view.raw = not view.raw
-        return [f"raw output: {'shown' if view.raw else 'not shown'}"]
+        return [phrase("chat.raw.on" if view.raw else "chat.raw.off")]
     if name == "/undo":
         undone = chat.undo()
-        return ["there is nothing to take back" if undone is None else f"taken back: {undone}"]
+        return [phrase("chat.undo.none") if undone is None else phrase("chat.undo", request=undone)]
     if name == "/save":
         return [_save(chat, rest.strip())]
     if name == "/help":
-        return HELP.split("\n")
+        return [phrase("chat.help")]
     raise InputError(f"no command {name}", fix="/help lists them; a request does not begin with /")
 
 
-def _save(chat: Chat, file: str) -> str:
+def _save(chat: Chat, file: str) -> Phrase:
     if not file:
         raise InputError("/save needs a file", fix="for example /save mine.jsonl")
     row = chat.row(f"chat-{datetime.now():%Y%m%d-%H%M%S-%f}")
@@ -64,4 +60,4 @@ def _save(chat: Chat, file: str) -> str:
             f.write(dump_json(row.to_dict()) + "\n")
     except OSError as e:
         raise InputError(f"the file cannot be written ({e.strerror})", where=file, fix="name another") from None
-    return f"row {row.id} added to {file}"
+    return phrase("chat.saved", id=row.id, file=file)

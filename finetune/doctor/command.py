@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines, print_json
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines, print_json
 
 
 def doctor(
-    lang: TerminalLang = None,
+    lang: TerminalLang = LANG,
     as_json: Annotated[bool, typer.Option("--json", help="for scripts")] = False,
     debug: Debug = DEBUG,
 ) -> None:
@@ -18,13 +18,11 @@ def doctor(
         from finetune.doctor.examine import examine
         from finetune.doctor.facts import gather
         from tooltune.console import Terminal
-        from tooltune.words import system_language
 
         findings = examine(gather())
-        language = lang or system_language()
         if as_json:
-            print_json(show.as_json(findings, language))
+            print_json(show.as_json(findings, lang))
         else:
-            show.print_report(Terminal(markup=True), findings, language)
+            show.print_report(Terminal(markup=True), findings, lang)
     if any(f.state == "fault" for f in findings):
         raise typer.Exit(1)

@@ -86,7 +86,7 @@ class Behaviour:
         """What McNemar's test says, where the export's Exact Match is lower than chance explains; else nothing."""
         pair = self.compared["exact_match"]
         lower = pair["only_a"] > pair["only_b"] and pair["p_value"] < LEVEL
-        return verdict(pair, "the run", "the export") if lower else ""
+        return str(verdict(pair, "the run", "the export")) if lower else ""
 
 
 def evaluated(trained: Trained, limit: int | None) -> Evaluated:

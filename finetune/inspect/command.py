@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from finetune.arguments import config_from
-from tooltune.cli import DEBUG, BaseModel, Debug, Lang, TerminalLang, errors_as_lines
+from tooltune.cli import DEBUG, LANG, BaseModel, Debug, Lang, TerminalLang, errors_as_lines
 
 
 def preview_command(
@@ -15,7 +15,7 @@ def preview_command(
     ] = None,
     rows: Annotated[int, typer.Option(min=1, help="rows to show, spread over the training split")] = 4,
     html: Annotated[Path | None, typer.Option(help="write a page instead of printing")] = None,
-    lang: TerminalLang = None,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Show rows as the model sees them, each token coloured by what it is to the loss."""
@@ -26,12 +26,10 @@ def preview_command(
         from finetune.rows import describe_rows, prepare, read_rows
         from tooltune.console import Terminal
         from tooltune.files import writable
-        from tooltune.words import system_language
 
         if html:
             writable(html)
-        language = lang or system_language()
-        _, config = config_from(arguments, typer.echo, language)
+        _, config = config_from(arguments, typer.echo, lang)
         facts: list[Any] = []
         prepared = prepare(config, read_rows(config), facts.append)
         for name, rendered in (("train", prepared.train), ("validation", prepared.validation)):
@@ -39,9 +37,9 @@ def preview_command(
         shown = [show(example, prepared.tokenizer) for example in evenly_spaced(prepared.train.examples, rows)]
         if html:
             to_html(shown, facts, html)
-            typer.echo(say("written", path=html).text(language))
+            typer.echo(say("written", path=html).text(lang))
         else:
-            to_terminal(shown, facts, Terminal(), language)
+            to_terminal(shown, facts, Terminal(), lang)
 
 
 def explain_command(

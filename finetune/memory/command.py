@@ -10,9 +10,9 @@ import typer
 from finetune.arguments import named
 from finetune.memory.words import said
 from finetune.words import phrase
-from tooltune.cli import DEBUG, Debug, TerminalLang, errors_as_lines
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines
 from tooltune.errors import InputError
-from tooltune.words import Language, Phrase, system_language
+from tooltune.words import Language, Phrase
 
 if TYPE_CHECKING:
     from finetune.device import Device
@@ -59,7 +59,7 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="for scripts; sizes in bytes")] = False,
     every: Annotated[bool, typer.Option("--all", help="training, evaluation and export of every preset")] = False,
     docs: Annotated[bool, typer.Option("--docs", help="write docs/memory.md and the presets' memory tables")] = False,
-    lang: TerminalLang = None,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Say whether a run fits a GPU: every term, the peak, the verdict, and what to change; with data.train=FILE, what
@@ -75,13 +75,13 @@ def plan(
                 typer.echo(f"Written: {path}")
             return
         if every:
-            _all(turing, as_json, lang or system_language())
+            _all(turing, as_json, lang)
             return
         source, overrides = named(arguments)
         _plan(
             source or "6gb",
             overrides,
-            PlanOptions(budget, fit, table, labelled, turing, as_json, lang or system_language()),
+            PlanOptions(budget, fit, table, labelled, turing, as_json, lang),
         )
 
 

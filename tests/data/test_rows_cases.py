@@ -309,7 +309,7 @@ def test_keys_that_are_not_read_are_said_once_with_their_count(tmp_path: Path) -
         f"{path}: keys of turns that are not read: 'vote' × 3",
     ]
     report = check_files([path], "none")
-    found = {f.what: (f.level, f.count, f.examples) for f in report.findings}
+    found = {str(f.what): (f.level, f.count, f.examples) for f in report.findings}
     assert found["keys of turns that are not read"] == ("warning", 3, ["'vote' × 3"])
     printed = CliRunner().invoke(app, ["convert", str(path)]).stdout
     assert all(line in printed for line in said[1:])
@@ -485,7 +485,7 @@ def test_a_row_that_begins_with_an_answer_is_refused(tmp_path: Path) -> None:
     for name, line in (("assistant-first", 1), ("assistant-first-mixed", 33)):
         report = check_files([ROWS / f"{name}.jsonl"], "none")
         (found,) = report.errors
-        assert "the first turn is the assistant's" in found.what and f"{name}.jsonl:{line}" in found.examples[0]
+        assert "the first turn is the assistant's" in str(found.what) and f"{name}.jsonl:{line}" in found.examples[0]
         printed = CliRunner().invoke(app, ["check", str(ROWS / f"{name}.jsonl"), "--tokenizer", "none"])
         assert printed.exit_code == 2 and "Fit to train on." not in printed.stdout
     turns = [{"from": "gpt", "value": "Hi"}, {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]
@@ -494,7 +494,7 @@ def test_a_row_that_begins_with_an_answer_is_refused(tmp_path: Path) -> None:
 
 
 def test_no_turn_of_the_user_is_said() -> None:
-    found = {finding.what for finding in check_files([ROWS / "no-user.jsonl"], "none").findings}
+    found = {str(finding.what) for finding in check_files([ROWS / "no-user.jsonl"], "none").findings}
     assert "no turn of the user" in found
 
 

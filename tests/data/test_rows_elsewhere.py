@@ -188,5 +188,5 @@ def test_a_request_that_a_template_wrote_already_is_counted(tmp_path: Path, text
 )
 def test_calls_of_other_formats_in_the_text_are_told_of(tmp_path: Path, answer: str) -> None:
     read(tmp_path, USER, DONE | {"content": answer}, id="a")
-    said = [finding.what for finding in check_files([tmp_path / "a.jsonl"], "none").findings]
+    said = [str(finding.what) for finding in check_files([tmp_path / "a.jsonl"], "none").findings]
     assert "a call is written in the text" in said

@@ -195,7 +195,7 @@ def test_compare_refuses_what_is_no_pair(results):
     ],
 )
 def test_verdict(only_a, only_b, p, says):
-    assert says in verdict({"only_a": only_a, "only_b": only_b, "p_value": p}, "a", "b")
+    assert says in str(verdict({"only_a": only_a, "only_b": only_b, "p_value": p}, "a", "b"))
 
 
 def test_a_folder_where_a_file_is_wanted(tmp_path, rows):

@@ -92,8 +92,8 @@ def test_a_row_gives_the_prompt_that_it_was_trained_with(trained: Path) -> None:
 def test_contexts(trained: Path, tmp_path: Path) -> None:
     run = read_trained(trained / "runs" / "run")
     usual = context_of(run)
-    assert usual.described() == "asked as in row tiny-32: undo, get_force, add_load; Call."
-    assert "tiny-00" in context_of(run, "tiny-00").origin  # of the training split
+    assert str(usual.described("run")) == "run, asked as in row tiny-32: undo, get_force, add_load; Call."
+    assert "tiny-00" in str(context_of(run, "tiny-00").origin)  # of the training split
     with pytest.raises(InputError, match="no row 'tiny-99'"):
         context_of(run, "tiny-99")
     path = tmp_path / "tools.json"

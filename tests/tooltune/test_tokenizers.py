@@ -257,7 +257,7 @@ RAISING = {
 def test_template_that_raises_on_a_form_is_not_chosen(tokenizer: Any, raising: str, reason: str) -> None:
     tokenizer.chat_template = raising + project_template(tokenizer, "json").source
     chosen = choose_template(tokenizer, "json")
-    assert chosen.origin == "project" and reason in chosen.reason
+    assert chosen.origin == "project" and reason in str(chosen.reason)
 
 
 ROWS = {
@@ -410,7 +410,7 @@ def test_half_snapshot_is_completed(
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     said: list[str] = []
     assert resolve("o/m", said.append) == cache.resolve()
-    assert said == ["Fetching o/m from the hub (the rest of it) …"]
+    assert list(map(str, said)) == ["Fetching o/m from the hub …"]
     assert resolve("o/m", said.append) == cache.resolve() and len(said) == 1
 
 

