@@ -7,6 +7,7 @@ Hammer's function masking (https://arxiv.org/abs/2410.04587), done for a whole l
 
 import hashlib
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,29 +17,37 @@ from tooltune.files import dump_json
 _CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
 
 
+Rows = list[dict[str, Any]]
+Arguments = dict[str, Any]
+
+
 @dataclass(frozen=True)
-class Renaming:
-    """New names for the tools of a list: `names` by tool, `parameters` by tool and parameter that changes."""
+class Rewriting:
+    """What becomes of the names in a row. Every change of names walks over a row here.
 
-    names: dict[str, str]
-    parameters: dict[str, dict[str, str]]
+    Attributes:
+        name: a tool's new name.
+        schema: the new schema of a tool, given its old name.
+        arguments: the new arguments of a tool, given its old name.
+        result: the new name in a tool turn; None: as `name`.
+    """
 
-    def tools(self, tools: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The offered schemas under their new names."""
+    name: Callable[[str], str]
+    schema: Callable[[str, Arguments], Arguments] = lambda tool, schema: schema
+    arguments: Callable[[str, Arguments], Arguments] = lambda tool, arguments: arguments
+    result: Callable[[str], str] | None = None
+
+    def tools(self, tools: Rows) -> Rows:
+        """The offered schemas."""
         return [tool | {"function": self._function(tool["function"])} for tool in tools]
 
     def _function(self, function: dict[str, Any]) -> dict[str, Any]:
-        named = function | {"name": self.names[function["name"]]}
-        if new := self.parameters.get(function["name"]):
-            schema = function["parameters"]
-            named["parameters"] = schema | {
-                "properties": {new.get(k, k): v for k, v in schema["properties"].items()},
-                "required": [new.get(k, k) for k in schema["required"]],
-            }
-        return named
+        old = function["name"]
+        schema = {"parameters": self.schema(old, function["parameters"])} if "parameters" in function else {}
+        return function | {"name": self.name(old)} | schema
 
-    def messages(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The turns with their calls and tool turns under the new names."""
+    def messages(self, messages: Rows) -> Rows:
+        """The turns with their calls and tool turns."""
         return [self._message(message) for message in messages]
 
     def _message(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -46,14 +55,47 @@ class Renaming:
         if calls := message.get("tool_calls"):
             renamed["tool_calls"] = [call | {"function": self._call(call["function"])} for call in calls]
         if message["role"] == "tool" and "name" in message:
-            renamed["name"] = self.names.get(message["name"], message["name"])
+            renamed["name"] = (self.result or self.name)(message["name"])
         return renamed
 
     def _call(self, function: dict[str, Any]) -> dict[str, Any]:
-        arguments = self._arguments(function["name"], function["arguments"])
-        return function | {"name": self.names[function["name"]], "arguments": arguments}
+        old = function["name"]
+        return function | {"name": self.name(old), "arguments": self.arguments(old, function["arguments"])}
 
-    def _arguments(self, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    def acceptable(self, accepted: dict[str, Any]) -> dict[str, Any]:
+        """`meta.acceptable`: tool → parameter → further right values."""
+        return {self.name(tool): self.arguments(tool, values) for tool, values in accepted.items()}
+
+
+@dataclass(frozen=True)
+class Renaming:
+    """New names for the tools of a list: `names` by tool, `parameters` by tool and parameter that changes."""
+
+    names: dict[str, str]
+    parameters: dict[str, dict[str, str]]
+
+    @property
+    def rewriting(self) -> Rewriting:
+        """The renaming as it is done to a row."""
+        return Rewriting(lambda name: self.names.get(name, name), self._schema, self._arguments)
+
+    def tools(self, tools: Rows) -> Rows:
+        """The offered schemas under their new names."""
+        return self.rewriting.tools(tools)
+
+    def messages(self, messages: Rows) -> Rows:
+        """The turns with their calls and tool turns under the new names."""
+        return self.rewriting.messages(messages)
+
+    def _schema(self, tool: str, schema: Arguments) -> Arguments:
+        if not (new := self.parameters.get(tool)):
+            return schema
+        return schema | {
+            "properties": {new.get(k, k): v for k, v in schema["properties"].items()},
+            "required": [new.get(k, k) for k in schema["required"]],
+        }
+
+    def _arguments(self, tool: str, arguments: Arguments) -> Arguments:
         new = self.parameters.get(tool, {})
         return {new.get(k, k): v for k, v in arguments.items()}
 
@@ -63,9 +105,7 @@ class Renaming:
         if "relevant_tools" in meta:
             renamed["relevant_tools"] = [self.names.get(name, name) for name in meta["relevant_tools"]]
         if accepted := meta.get("acceptable"):
-            renamed["acceptable"] = {
-                self.names.get(tool, tool): self._arguments(tool, values) for tool, values in accepted.items()
-            }
+            renamed["acceptable"] = self.rewriting.acceptable(accepted)
         renamed["renamed"] = {
             new: {"name": old, "parameters": {v: k for k, v in self.parameters.get(old, {}).items()}}
             for old, new in self.names.items()

@@ -7,12 +7,15 @@ ungrounded values). `output` is the raw text, special tokens included; `gold` is
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from data.formats.schema import tools_of
 from data.formats.turns import call_of
+from data.validate import offered, schema_errors
 from eval.scoring import Sample
+from eval.scoring.gold import read_gold, spelled_out
 from tooltune.errors import InputError
 from tooltune.files import read_jsonl
 
@@ -35,6 +38,18 @@ def read_outputs(path: Path, tools: Tools | None = None) -> list[Sample]:
     if not samples:
         raise InputError("the file has no rows", where=str(path), fix=_ROW)
     return samples
+
+
+def gold_faults(samples: Iterable[Sample]) -> list[str]:
+    """How right answers, alternatives included, break the schemas of their tools: one line for each such call."""
+    found = []
+    for sample in samples:
+        schemas = offered(sample.tools, where=sample.id)
+        for call in read_gold(sample.gold, sample.meta.get("acceptable"), where=sample.id):
+            tried = (schema_errors(arguments, schemas[call.name]) for arguments in spelled_out(call))
+            if errors := next(filter(None, tried), None):
+                found.append(f"row {sample.id}: {call.name}: {'; '.join(errors[:3])}")
+    return found
 
 
 def read_tools(path: Path) -> Tools:

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from eval.formats.bare_json import read_fences, read_whole
+from eval.formats.bare_json import read_fences, read_lines, read_whole
 from eval.formats.envelope import NOTHING, json_body, markers, read_blocks, skip_space
 from eval.formats.family import Family, families
 from eval.formats.mentions import Mentions
-from eval.formats.outside import cut_reasoning, has_reasoning, skip_reasoning, trim
-from eval.formats.parse_state import ParseState, functions
+from eval.formats.outside import cut_reasoning, cut_run_on, has_reasoning, skip_reasoning, trim
+from eval.formats.parse_state import PLAIN, ParseState, functions
 from eval.formats.probe import TOOL, written_calls
 from eval.formats.python_calls import LIST_START, calls_body
 from eval.parsed import Parsed, ToolCall
@@ -51,6 +51,8 @@ def parse_tool_calls(
         if thinking and (cut := cut_reasoning(body, r.call_spans)):
             body, unclosed = cut
             r = _read(body, own, tools)
+        if (answer := cut_run_on(body, r.call_spans)) is not None:
+            r = _read(answer, own, tools)
     except RecursionError:  # the caller's own stack is nearly full
         r = ParseState(body)
         r.broken("too_deep")
@@ -90,6 +92,8 @@ def _read(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseSt
             if drift.calls:
                 return drift
             best = best if best.attempted else drift
+    if not best.attempted and (stray := _stray(body, tools)).attempted:
+        return stray
     if not best.attempted:
         _unread(best, own)
     return best
@@ -152,6 +156,14 @@ def _whole_python(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) ->
 def _fenced(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseState | None:
     """An object in a fence, in prose, names an offered tool."""
     return read_fences(body, tools) if "```" in body else None
+
+
+def _stray(body: str, tools: Sequence[Mapping[str, Any]]) -> ParseState:
+    """An object in prose, without a marker, that calls: it has exactly a call's keys, or names an offered tool."""
+    r = read_lines(body, tools, PLAIN, "one", stray=True)
+    if r.attempted:
+        r.deviates("no_marker")
+    return r
 
 
 _LIKE_MARKER = markers(

@@ -1,5 +1,6 @@
 """Evaluate a run: generate on a split, parse, score, and set the base model beside the tuned one."""
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -109,13 +110,12 @@ def evaluate_run(
     executed: dict[str, Any] = {}
     answers: dict[str, dict[str, Output]] = {}
     for name in ("base", "tuned") if base else ("tuned",):
-        started = time.perf_counter()
         adapter = trained.manifest["best"]["sha256"] if name == "tuned" else None
-        outputs = answers[name] = answer(name, Settings(**{**asdict(settings), "adapter": adapter}))
+        outputs, seconds[name] = answer(name, Settings(**{**asdict(settings), "adapter": adapter}))
+        answers[name] = outputs
         samples = [Sample.from_record(r, outputs[r.id].text, truncated=outputs[r.id].truncated) for r in records]
         results[name] = score(samples, family=template.family)
         executed[name] = execution_accuracy(records, samples, template.family, domain)
-        seconds[name] = round(time.perf_counter() - started, 1)
     metrics = {
         "run": run.name,
         "split": split,
@@ -160,8 +160,9 @@ class _Answering:
         self.questions = {i: question_digest(prompt) for i, prompt in self.prompts.items()}
         self.model: Any = None
 
-    def __call__(self, name: str, settings: Settings) -> dict[str, Output]:
-        """Every record's answer, from the file of an earlier evaluation where it is there."""
+    def __call__(self, name: str, settings: Settings) -> tuple[dict[str, Output], float]:
+        """Every record's answer, from the file of an earlier evaluation where it is there, and the seconds of
+        generation that went into them, whenever that was."""
         path = self.folder / ("generations.jsonl" if name == "tuned" else f"generations.{name}.jsonl")
         kept = read_kept(path, asdict(settings))
         if kept.changed:
@@ -171,12 +172,13 @@ class _Answering:
         if stale:
             self.say(f"{name}: {stale} answers are to requests that were changed since: asking those again")
         outputs = {i: _output(answered[i]) for i in self.questions if i in answered}
+        seconds = self._taken(name, [answered[i] for i in outputs])
         missing = [i for i in self.questions if i not in outputs]
         if outputs and missing:
             self.say(f"{name}: {len(outputs)} answers are there already, {len(missing)} to go")
         self.tick(name, len(outputs), len(self.records))
         if not missing:
-            return outputs
+            return outputs, round(seconds, 1)
         if self.model is None:
             self.model = load_base(self.trained, self.say)
         if settings.adapter:
@@ -188,10 +190,15 @@ class _Answering:
         restrict = self._constraint(missing) if settings.constrained else None
         begin(path, asdict(settings), answered.values())
         with path.open("a", encoding="utf-8", newline="\n") as f:
+            since = time.perf_counter()
 
             def done(i: int, output: Output) -> None:
+                nonlocal seconds, since
                 outputs[missing[i]] = output
-                f.write(dump_json({"id": missing[i], "question": self.questions[missing[i]], **asdict(output)}) + "\n")
+                took, since = time.perf_counter() - since, time.perf_counter()
+                seconds += took
+                row = {"id": missing[i], "question": self.questions[missing[i]], **asdict(output)}
+                f.write(dump_json(row | {"seconds": round(took, 3)}) + "\n")
                 f.flush()
                 self.tick(name, len(outputs), len(self.records))
 
@@ -205,7 +212,16 @@ class _Answering:
                 shrunk=saying(self.say),
                 restrict=restrict,
             )
-        return outputs
+        return outputs, round(seconds, 1)
+
+    def _taken(self, name: str, kept: Sequence[dict[str, Any]]) -> float:
+        """The seconds that these answers took; where they were kept without, what their evaluation says."""
+        seconds = sum(row.get("seconds", 0.0) for row in kept)
+        path = self.folder / "metrics.json"
+        if all("seconds" in row for row in kept) or not path.is_file():
+            return seconds
+        earlier = json.loads(path.read_text(encoding="utf-8"))["seconds"].get(name, 0.0)
+        return max(seconds, float(earlier))
 
     def _constraint(self, asked: Sequence[str]) -> Constraint:
         tools = [self.tools[i] for i in asked]

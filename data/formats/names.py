@@ -14,6 +14,8 @@ import unicodedata
 from collections import Counter
 from typing import Any
 
+from data.renaming import Rewriting
+
 MAX_NAME = 64
 _LEGAL = re.compile(rf"\w[\w.\-]{{0,{MAX_NAME - 1}}}")
 
@@ -42,7 +44,7 @@ def composed(value: Any) -> Any:
 
 def make_legal(row: dict[str, Any]) -> None:
     """Rename, in place, the tools of a row that need it."""
-    _compose(row)
+    _rewrite(row, Rewriting(nfc, lambda tool, schema: composed(schema), lambda tool, arguments: composed(arguments)))
     names: dict[str, str] = {}
     taken, count = set[str](), Counter[str]()
     for old in sorted(
@@ -54,30 +56,15 @@ def make_legal(row: dict[str, Any]) -> None:
             new = f"{stem[: MAX_NAME - 4]}_{count[stem] + 1}"
         names[old] = new
         taken.add(new)
-    for tool in row["tools"]:
-        tool["function"]["name"] = names[tool["function"]["name"]]
-    for message in row["messages"]:
-        for function in [call["function"] for call in message.get("tool_calls", [])]:
-            function["name"] = names.get(function["name"], function["name"])
-        if message["role"] == "tool" and "name" in message:
-            message["name"] = names.get(message["name"], legal(message["name"]))
+    _rewrite(row, Rewriting(lambda name: names.get(name, name), result=lambda name: names.get(name, legal(name))))
     meta = row["meta"]
     if changed := {new: old for old, new in names.items() if new != old}:
         before = meta.get("renamed") or {}
         renamed = {new: before.get(old, {"name": old, "parameters": {}}) for new, old in changed.items()}
         meta["renamed"] = {name: own for name, own in before.items() if names.get(name, name) == name} | renamed
-        if isinstance(meta.get("acceptable"), dict):
-            meta["acceptable"] = {names.get(k, k): v for k, v in meta["acceptable"].items()}
 
 
-def _compose(row: dict[str, Any]) -> None:
-    for tool in row["tools"]:
-        function = tool["function"]
-        function["name"], function["parameters"] = nfc(function["name"]), composed(function["parameters"])
-    for message in row["messages"]:
-        for function in [call["function"] for call in message.get("tool_calls", [])]:
-            function["name"], function["arguments"] = nfc(function["name"]), composed(function["arguments"])
-        if message["role"] == "tool" and "name" in message:
-            message["name"] = nfc(message["name"])
-    if "acceptable" in row["meta"]:
-        row["meta"]["acceptable"] = composed(row["meta"]["acceptable"])
+def _rewrite(row: dict[str, Any], to: Rewriting) -> None:
+    row["tools"], row["messages"] = to.tools(row["tools"]), to.messages(row["messages"])
+    if isinstance(row["meta"].get("acceptable"), dict):
+        row["meta"]["acceptable"] = to.acceptable(row["meta"]["acceptable"])

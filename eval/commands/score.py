@@ -17,13 +17,16 @@ def score_file(
 ) -> None:
     """Score outputs of any model against their gold calls; the JSON can be given to `compare`."""
     with errors_as_lines(debug):
-        from eval.outputs import read_outputs, read_tools
+        from eval.outputs import gold_faults, read_outputs, read_tools
         from eval.scoring import score
         from eval.tables import apart_table, rates_table
         from tooltune.console import Terminal
 
         samples = read_outputs(file, read_tools(tools) if tools else None)
         result = score(samples, family=family)
+        if faults := gold_faults(samples):
+            said = f"{len(faults)} gold calls do not match the schemas of their tools, the first of"
+            typer.echo(f"warning: {said} {faults[0]}; scored as they are, correct them or the schemas", err=True)
         if json_out:
             print_json(result)
             return

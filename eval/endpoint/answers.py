@@ -90,7 +90,7 @@ def server_sample(record: Record, answer: dict[str, Any]) -> Sample:
     """The record's sample with the calls that the server read."""
     sample = Sample.from_record(record, _text(answer["server"]["message"]))
     sample.truncated = answer["server"]["finish_reason"] == "length"
-    sample.parsed = read_message(answer["server"]["message"], truncated=sample.truncated)
+    sample.parsed = read_message(answer["server"]["message"], sample.truncated, record.tools)
     return sample
 
 
@@ -100,7 +100,7 @@ def raw_sample(record: Record, answer: dict[str, Any]) -> Sample:
     return Sample.from_record(record, _text(raw["message"]), truncated=raw["finish_reason"] == "length")
 
 
-def read_message(message: dict[str, Any], truncated: bool = False) -> Parsed:
+def read_message(message: dict[str, Any], truncated: bool = False, tools: Sequence[dict[str, Any]] = ()) -> Parsed:
     """A message's `tool_calls` as a reading.
 
     Arguments come as JSON text; some servers send the object itself, or null or no text for none. Text that holds an
@@ -128,7 +128,7 @@ def read_message(message: dict[str, Any], truncated: bool = False) -> Parsed:
         else:
             parsed.json_valid = parsed.format_ok = False
             parsed.problems.append("arguments_not_object" if isinstance(name, str) else "no_name")
-    if not parsed.attempted and parse_tool_calls(parsed.text).attempted:
+    if not parsed.attempted and parse_tool_calls(parsed.text, tools=tools).attempted:
         parsed.attempted, parsed.json_valid, parsed.format_ok = True, False, False
         parsed.problems.append(CALL_AS_TEXT)
     return parsed

@@ -1,11 +1,12 @@
 """JSON calls without a marker (parsing policy, rule 7): the whole text, a whole fence, a line, or a fence in prose."""
 
 import re
+from collections.abc import Container
 from typing import Any
 
 from eval.formats.envelope import LOST, read_values, skip_space
 from eval.formats.mentions import Mentions
-from eval.formats.parse_state import PLAIN, CallShape, ParseState, Tools, call_names, decode, functions
+from eval.formats.parse_state import PLAIN, CallShape, ParseState, Tools, call_names, decode, functions, means_call
 from eval.formats.strict_json import Unreadable
 
 _CANDIDATE = re.compile(r"\{\s{0,99}\{?\s{0,99}[\"'“”‘’\w/\\]|\[\s{0,99}\{")
@@ -15,6 +16,9 @@ _CALL_KEY = re.compile(
 _CALL_HEAD = re.compile(
     r"""[\[{\s]{1,40}["']name["']\s{0,9}:\s{0,9}["'][^"'\n]{1,200}["'],"""
     r"""\s{0,9}["'](?:arguments|parameters)["']\s{0,9}:"""
+)
+_NAMED = re.compile(
+    r"""[\[{\s]{1,40}["'](?:name|function|tool|tool_name|function_name|action)["']\s{0,9}:\s{0,9}["']([^"'\n]{1,200})["']"""
 )
 _FENCE = re.compile(r"```([\w+-]{0,20})[^\S\n]{0,20}\n?")
 
@@ -58,16 +62,17 @@ def read_whole(text: str, shape: CallShape = PLAIN, want: str = "object", *, all
 
 
 def read_lines(
-    text: str, tools: Tools, shape: CallShape, want: str, begins: re.Pattern[str] | None = None
+    text: str, tools: Tools, shape: CallShape, want: str, begins: re.Pattern[str] | None = None, *, stray: bool = False
 ) -> ParseState:
     """Read call objects that stand in the open: at the start of a line or behind another call; or, in the middle of a
     line, when they call an offered tool or have exactly the family's shape. What stands in a fence is left alone.
 
     Args:
         begins: a marker that may stand before a call and belongs to it.
+        stray: the family has a marker, so that the start of a line is no sign of a call.
     """
     r = ParseState(text)
-    offered: set[str] | None = None
+    offered = functions(tools)
     mentions = Mentions(text)
     fences = [m.start() for m in re.finditer("```", text)]
     fence, pos = 0, 0
@@ -79,15 +84,12 @@ def read_lines(
             pos = fences[fence] if fence < len(fences) else len(text)
             fence += 1
             continue
-        at_line = _begins_line(r, start, begins)
+        at_line = not stray and _begins_line(r, start, begins)
         try:
             decoded = decode(r, start)
         except Unreadable as e:
-            if (
-                _CALL_KEY.match(text, start)
-                if at_line
-                else _CALL_HEAD.match(text, start) and not mentions.in_code(start)
-            ):
+            open_call = _CALL_KEY.match(text, start) if at_line else _CALL_HEAD.match(text, start)
+            if (open_call or _names_one(text, start, offered)) and (at_line or not mentions.in_code(start)):
                 end = read_values(r, start, shape, want)
                 until = end if end >= 0 else max(e.far, start + 1)
                 r.cover(start, until, read=end >= 0)
@@ -98,12 +100,15 @@ def read_lines(
             continue
         names = call_names(decoded.value, shape)
         if names and not at_line:
-            offered = set(functions(tools)) if offered is None else offered
             exact = _exact(decoded.value, shape) and not mentions.in_code(start)
-            names = names if exact or offered.issuperset(names) else []
-        pos = read_values(r, start, shape, want) if names else decoded.end
-        if names:
+            names = names if exact or offered.keys() >= set(names) else []
+        if names or (means_call(decoded.value, offered) and not mentions.in_code(start)):
+            pos = read_values(r, start, shape, want)
             r.cover(start, max(pos, start))
+            if not names and not r.calls:
+                r.broken("no_call")
+        else:
+            pos = decoded.end
         fences = [at for at in fences if at < start or at >= pos] if "```" in text[start:pos] else fences
     return r
 
@@ -115,6 +120,12 @@ def _exact(value: Any, shape: CallShape) -> bool:
         isinstance(obj, dict) and keys <= obj.keys() <= keys | shape.others
         for obj in (value if isinstance(value, list) else [value])
     )
+
+
+def _names_one(text: str, pos: int, offered: Container[str]) -> bool:
+    """Whether what begins at `pos` and cannot be decoded names an offered tool first."""
+    named = _NAMED.match(text, pos)
+    return named is not None and named[1] in offered
 
 
 def _begins_line(r: ParseState, pos: int, begins: re.Pattern[str] | None) -> bool:
@@ -132,9 +143,9 @@ def _begins_line(r: ParseState, pos: int, begins: re.Pattern[str] | None) -> boo
 
 
 def read_fences(text: str, tools: Tools) -> ParseState:
-    """Read the fences in a text of prose: an object counts when the tool that it names is offered."""
+    """Read the fences in a text of prose: an object counts, readable or not, when the tool that it names is offered."""
     r = ParseState(text)
-    offered = set(functions(tools))
+    offered = functions(tools)
     pos = 0
     while offered and (fence := _FENCE.search(text, pos)):
         start = skip_space(text, fence.end())
@@ -144,12 +155,18 @@ def read_fences(text: str, tools: Tools) -> ParseState:
             pos = close + 3 if close >= 0 else len(text)
             continue
         try:
-            names = call_names(decode(r, start).value)
+            value = decode(r, start).value
         except Unreadable as e:
             pos = max(e.far, pos)
+            if _names_one(text, start, offered):
+                end = read_values(r, start, PLAIN, "object")
+                r.cover(start, max(end, pos), read=end >= 0)
             continue
-        if names and offered.issuperset(names):
+        names = call_names(value)
+        if (names and offered.keys() >= set(names)) or (not names and means_call(value, offered)):
             end = read_values(r, start, PLAIN, "object")
+            if not names and not r.calls:
+                r.broken("no_call")
             close = skip_space(text, end)
             if text.startswith("```", close):
                 r.cover(fence.start(), close + 3)

@@ -13,6 +13,14 @@ END_TOKENS = (
 )  # fmt: skip
 """Tokens that end a turn or fill a batch, of all families."""
 
+_GOES_ON = ("<|end|>", "<|call|>", "<|message_sep|>", "<|plamo:tag|>", "<|pad|>", "<pad>", "[PAD]",
+            "<|finetune_right_pad_id|>")  # fmt: skip
+"""Those of them behind which some families' answers go on."""
+_ENDS = re.compile(
+    f"(?:{'|'.join(re.escape(token) for token in END_TOKENS if token not in _GOES_ON)})"
+    r"(?!\s?<\|im_start\|>assistant ?-> tool/)"  # HyperCLOVA X: the call is a turn of its own
+)
+
 _REASONING = {
     "<think>": "</think>",
     "<thinking>": "</thinking>",
@@ -43,6 +51,21 @@ def trim(text: str) -> str:
         else:
             break
     return text[start:end]
+
+
+def cut_run_on(text: str, calls: list[tuple[int, int]]) -> str | None:
+    """The text up to the token that ends the answer, where more was written behind it; None where there is no more.
+
+    Args:
+        calls: as in `cut_reasoning`.
+    """
+    starts = [start for start, _ in calls]
+    begins = len(text) - len(text.lstrip())
+    for end in _ENDS.finditer(text, begins + 1):
+        at = bisect_right(starts, end.start()) - 1
+        if not (at >= 0 and end.start() < calls[at][1]):
+            return trim(text[: end.start()])
+    return None
 
 
 def has_reasoning(text: str) -> bool:

@@ -1,6 +1,6 @@
 """What every family's parser fills in, and the reading of one call object (parsing policy, rules 5 and 6)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -209,7 +209,8 @@ def _no_call(r: ParseState, problem: str) -> bool:
 def call_names(value: Any, shape: CallShape = PLAIN) -> list[str]:
     """The names in a value that is, by its keys, one call object or a list of them; empty when it is not.
 
-    Without a marker an object is a call only when it has a name and an arguments key: `{"name": "Kim"}` is data.
+    Without a marker an object is a call only when it has a name and an arguments key: `{"name": "Kim"}` is data. A
+    tool's schema, quoted, is none.
     """
     if isinstance(value, list):
         names = [call_names(item, shape) if isinstance(item, dict) else [] for item in value]
@@ -221,8 +222,35 @@ def call_names(value: Any, shape: CallShape = PLAIN) -> list[str]:
     if isinstance(wrapped, (dict, list)):
         return call_names(wrapped, PLAIN) if "name" not in keys else []
     name = next((value[keys[key]] for key in (shape.name, "name") if key in keys), None)
-    has_arguments = any(k in keys for k in (shape.arguments, *_ARGUMENT_KEYS))
-    return [name] if isinstance(name, str) and has_arguments else []
+    key = next((k for k in (shape.arguments, *_ARGUMENT_KEYS) if k in keys), None)
+    if not isinstance(name, str) or key is None:
+        return []
+    arguments = value[keys[key]]
+    schema = "description" in keys and isinstance(arguments, dict) and arguments.get("type") == "object"
+    return [] if schema else [name]
+
+
+_NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "action")
+
+
+def means_call(value: Any, offered: Container[str]) -> bool:
+    """Whether a value that has not the shape of a call is meant as one: it says so, or names an offered tool where a
+    call has its name, `{"name": "lamp"}`, `{"tool": "lamp", "input": …}` and `{"lamp": {…}}`."""
+    if isinstance(value, list):
+        return bool(value) and all(means_call(item, offered) for item in value)
+    if not isinstance(value, dict) or {"description", "parameters"} <= value.keys():
+        return False
+    if isinstance(wrapped := value.get("function"), dict):
+        return means_call(wrapped, offered)
+    if isinstance(calls := value.get("tool_calls"), list):
+        return bool(calls)
+    if value.get("type") == "function" and "name" in value:
+        return True
+    names = [value.get(key) for key in _NAME_KEYS]
+    only = next(iter(value)) if len(value) == 1 else None
+    return any(isinstance(name, str) and name in offered for name in names) or (
+        only in offered and isinstance(value[only], dict)
+    )
 
 
 def functions(tools: Iterable[Any]) -> dict[str, Mapping[str, Any]]:

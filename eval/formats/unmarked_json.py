@@ -50,6 +50,8 @@ def _wrapper(r: ParseState, start: int) -> ParseState | None:
     calls = value.get("tool_calls") if isinstance(value, Mapping) else None
     if not isinstance(calls, list) or not (not calls or call_names(calls)):
         return None
+    if not calls:
+        return r  # the format's own way to say that no tool is needed: the text of the answer
     for problem in decoded.problems:
         r.broken(problem)
     if not value.keys() <= {"thought", "tool_calls"}:
@@ -57,7 +59,6 @@ def _wrapper(r: ParseState, start: int) -> ParseState | None:
     for call in calls:
         read_call(r, call, PLAIN, decoded.repeated)
     r.cover(start, decoded.end)
-    r.attempted = bool(calls)
     return r
 
 

@@ -59,6 +59,27 @@ def read_gold(calls: Any, acceptable: Any = None, where: str = "") -> list[GoldC
     return [_read_call(call, table, where) for call in calls]
 
 
+def spelled_out(call: GoldCall) -> list[dict[str, Any]]:
+    """Arguments without markers in which every alternative stands once."""
+    most = max([1, *(_most(value) for value in call.arguments.values())])
+    return [{key: _picked(value, k) for key, value in call.arguments.items()} for k in range(most)]
+
+
+def _most(value: Any) -> int:
+    if isinstance(value, AnyOf):
+        return len(value.options)
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return max(map(_most, inner), default=1)
+
+
+def _picked(value: Any, k: int) -> Any:
+    if isinstance(value, AnyOf):
+        return value.options[min(k, len(value.options) - 1)]
+    if isinstance(value, dict):
+        return {key: _picked(inner, k) for key, inner in value.items()}
+    return [_picked(inner, k) for inner in value] if isinstance(value, list) else value
+
+
 def prune(value: Any, depth: int = MAX_DEPTH) -> Any:
     """Copy a predicted value, with TooDeep for everything nested more than `depth` levels."""
     if not isinstance(value, (dict, list)):

@@ -29,7 +29,7 @@ def score(samples: Iterable[Sample], family: str = "hermes") -> dict[str, Any]:
                        calls (names) and parameters (leaves), each precision, recall, f1
         repaired       the same without json_validity, with hallucination_rate
         hallucination  all_samples and samples_with_call, each any, unknown_tool, unknown_argument
-        no_call        precision, recall, f1 of staying silent where gold has no call
+        no_call        precision, recall, f1 of answering in words where gold has no call
         apart          rates over samples, see `apart`; with "total" where a sample can hold several
         slices         tool, phenomenon, bucket, lang → name → n and the headline rates; the tool "(none)" holds the
                        samples whose gold has no call
@@ -96,7 +96,7 @@ def apart(scores: Scores) -> dict[str, Any]:
 
     - no_attempt, missed_call, extra_call: of samples whose gold has a call; text_outside: text beside their call or
       attempt.
-    - over_call: of samples whose gold has none, those with a call or an attempt.
+    - over_call, silent: of samples whose gold has none, those with a call or an attempt, and those without a word.
     - ungrounded_value: of samples with a call whose prompt text is known.
     - enum_violation, wrong_type, missing_required, coerced_integer, truncated, order_differs: of all samples;
       coerced_integer and order_differs are accepted, not faults.
@@ -108,6 +108,7 @@ def apart(scores: Scores) -> dict[str, Any]:
         "missed_call": _total([s.missed_calls for s in due]),
         "extra_call": _total([s.extra_calls for s in due]),
         "over_call": rate(_count(s.attempted for s in scores if not s.gold), len(scores) - len(due)),
+        "silent": rate(_count(s.silent for s in scores if not s.gold), len(scores) - len(due)),
         "text_outside": rate(_count(s.text_outside for s in due), len(due)),
         "truncated": rate(_count(s.truncated for s in scores), len(scores)),
         "enum_violation": _total([s.enum_violation for s in scores]),
@@ -173,9 +174,9 @@ def _hallucination(scores: Scores) -> dict[str, Any]:
 
 
 def _no_call(scores: Scores) -> dict[str, Any]:
-    silent, due = [s for s in scores if not s.attempted], [s for s in scores if not s.gold]
-    both = _count(not s.gold for s in silent)
-    return f1(both, len(silent), both, len(due))
+    words, due = [s for s in scores if not s.attempted and not s.silent], [s for s in scores if not s.gold]
+    both = _count(not s.gold for s in words)
+    return f1(both, len(words), both, len(due))
 
 
 def _slices(scores: Scores) -> dict[str, dict[str, Any]]:

@@ -69,8 +69,9 @@ class SampleReading:
     """A sample under one reading of its output, strict or repaired.
 
     Attributes:
-        tool_name: the multiset of names is gold's; without gold calls: no call and no attempt.
-        exact_match: all calls equal gold's, nothing more; without gold calls: no call and no attempt.
+        tool_name: the multiset of names is gold's; without gold calls: the model answered in words, with no call and
+            no attempt.
+        exact_match: all calls equal gold's, nothing more; without gold calls: as above.
         made: calls read from the output.
         name_hits: gold calls paired with a call of the same name.
         equal_calls: those of them whose parameters are all equal, none extra.
@@ -93,6 +94,7 @@ class SampleScore:
         gold: names of the gold calls, in order.
         strict, repaired: the two readings.
         attempted: the output tried to call.
+        silent: neither a call nor an attempt, and no words either.
         json_valid: there is a payload, and every one is strict JSON with a string name and object arguments.
         truncated, text_outside: the output was cut; text stands beside a call or an attempt.
         unknown_tools: names called that were not offered.
@@ -110,6 +112,7 @@ class SampleScore:
     strict: SampleReading
     repaired: SampleReading
     attempted: bool
+    silent: bool
     json_valid: bool
     truncated: bool
     text_outside: bool
@@ -146,10 +149,11 @@ def score_sample(sample: Sample, parsed: Parsed) -> SampleScore:
     gold = read_gold(sample.gold, sample.meta.get("acceptable"), where=sample.id)
     schemas = {name: parameters_place(p) for name, p in offered(sample.tools, where=sample.id).items()}
     attempted = parsed.attempted or bool(parsed.calls)
+    declined = not attempted and bool(parsed.text.strip())
     calls = [prune_call(call) for call in parsed.calls]
     pairs = match_calls(gold, calls, schemas)
-    repaired = _read(gold, calls, pairs, attempted, schemas)
-    strict = repaired if parsed.strict_calls else _read(gold, [], match_calls(gold, [], schemas), attempted, schemas)
+    repaired = _read(gold, calls, pairs, declined, schemas)
+    strict = repaired if parsed.strict_calls else _read(gold, [], match_calls(gold, [], schemas), declined, schemas)
     faults = [find_faults(call.arguments, schemas[call.name]) for call in calls if call.name in schemas]
     names = [call.name for call in calls if call.name in schemas]
     surplus = len(calls) - len(gold)
@@ -159,6 +163,7 @@ def score_sample(sample: Sample, parsed: Parsed) -> SampleScore:
         strict=strict,
         repaired=repaired,
         attempted=attempted,
+        silent=not attempted and not declined,
         json_valid=bool(calls) and parsed.json_valid and not SHAPE_PROBLEMS.intersection(parsed.problems),
         truncated=parsed.truncated or sample.truncated,
         text_outside=attempted and bool(parsed.text.strip()),
@@ -195,7 +200,7 @@ def writable_name(name: str, limit: int = 80) -> str:
 
 
 def _read(
-    gold: list[GoldCall], calls: list[ToolCall], pairs: list[Pair], attempted: bool, schemas: dict[str, Place]
+    gold: list[GoldCall], calls: list[ToolCall], pairs: list[Pair], declined: bool, schemas: dict[str, Place]
 ) -> SampleReading:
     leaves = Leaves()
     for pair in pairs:
@@ -206,11 +211,10 @@ def _read(
             leaves += Leaves(got=count_arguments(pair.got.arguments, schemas.get(pair.got.name, FREE)))
         if pair.gold:
             leaves += Leaves(wanted=count_arguments(pair.gold.arguments, schemas.get(pair.gold.name, FREE)))
-    silent = not calls and not attempted
     equal_calls = sum(pair.equal for pair in pairs)
     return SampleReading(
-        tool_name=Counter(c.name for c in calls) == Counter(g.name for g in gold) if gold else silent,
-        exact_match=equal_calls == len(gold) == len(calls) if gold else silent,
+        tool_name=Counter(c.name for c in calls) == Counter(g.name for g in gold) if gold else declined,
+        exact_match=equal_calls == len(gold) == len(calls) if gold else declined,
         made=len(calls),
         name_hits=sum(pair.same_name for pair in pairs),
         equal_calls=equal_calls,

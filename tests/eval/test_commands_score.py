@@ -63,6 +63,15 @@ def test_family_decides_how_outputs_are_read(tmp_path, rows):
     assert counts == [0, 2]
 
 
+def test_gold_that_breaks_its_schema_is_counted_on_the_error_stream(tmp_path, rows):
+    rows[0] |= {"gold": [{"name": "add_load", "arguments": {"node": {"any_of": [1, "one"]}}}]}
+    rows[1] |= {"meta": {"acceptable": {"add_load": {"node": [2, 3]}}}}
+    files = write(tmp_path / "o.jsonl", rows), "--tools", write(tmp_path / "t.json", TOOLS), "--json"
+    code, out, err = call("score", *files)
+    assert code == 0 and json.loads(out)["n"] == 2
+    assert "warning: 1 gold calls" in err and "row r1: add_load: node: 'one' is not of type 'integer'" in err
+
+
 FAMILY = ("--family", "llama3_json")
 
 

@@ -40,7 +40,7 @@ def test_figures_answers_and_report(evaluated: Path) -> None:
     for name in ("generations.jsonl", "generations.base.jsonl"):
         rows = [row for _, row in read_jsonl(folder / name)]
         assert set(rows[0]) == {"settings"} and len(rows) == 9
-        assert set(rows[1]) == {"id", "question", "text", "tokens", "truncated"}
+        assert set(rows[1]) == {"id", "question", "text", "tokens", "truncated", "seconds"}
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "tiny-3" in page and "<title>" in page
 
@@ -51,11 +51,19 @@ def test_killed_evaluation_goes_on(evaluated: Path) -> None:
     whole = path.read_text(encoding="utf-8")
     lines = whole.splitlines(keepends=True)
     path.write_text("".join(lines[:4]) + lines[4][:15], encoding="utf-8")
-    said, _ = evaluated_here(evaluated / "runs" / "run", split="validation", base=False, batch=8)
+    said, found = evaluated_here(evaluated / "runs" / "run", split="validation", base=False, batch=8)
     assert said == ["tuned: 3 answers are there already, 5 to go"]
     again = path.read_text(encoding="utf-8").splitlines(keepends=True)
     assert again[:4] == lines[:4]  # nothing is asked twice
     assert sorted(json.loads(line)["id"] for line in again[1:]) == sorted(json.loads(line)["id"] for line in lines[1:])
+    rows = [json.loads(line) for line in again[1:]]
+    assert found["seconds"]["tuned"] == pytest.approx(sum(row["seconds"] for row in rows), abs=0.06)
+    for row in rows:
+        row["seconds"] = 2.5
+    for kept in (rows, [{k: v for k, v in row.items() if k != "seconds"} for row in rows]):  # with, and as of old
+        write_jsonl(path, [json.loads(again[0]), *kept])
+        _, found = evaluated_here(evaluated / "runs" / "run", split="validation", base=False, batch=8)
+        assert found["seconds"]["tuned"] == 20.0, "scored again from kept answers"
 
 
 @pytest.mark.slow

@@ -172,6 +172,7 @@ def test_apart(scores):
         "missed_call": (2, 7),
         "extra_call": (1, 7),
         "over_call": (2, 3),
+        "silent": (0, 3),
         "text_outside": (0, 7),
         "truncated": (0, 10),
         "enum_violation": (0, 10),

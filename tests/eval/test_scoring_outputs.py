@@ -62,6 +62,21 @@ def test_no_call_due():
     assert (result["headline"]["exact_match"]["count"], result["apart"]["over_call"]["count"]) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    "output", ["", " \n", "<|im_end|>", "<think>\n어느 절점", "<think>\n없다.\n</think>\n\n<|im_end|>"]
+)
+def test_silence_is_no_refusal_in_words(output):
+    result = score([Sample("s", [], [TOOL], output)])
+    assert result["apart"]["silent"]["count"] == 1
+    assert result["apart"]["over_call"]["count"] == result["headline"]["exact_match"]["count"] == 0
+    assert result["headline"]["abstention"]["count"] == result["no_call"]["recall"]["count"] == 0
+
+
+@pytest.mark.parametrize("output", ["[]", '{"thought": "", "tool_calls": []}'])
+def test_xlam_says_in_its_own_words_that_no_tool_is_needed(output):
+    assert score([Sample("s", [], [TOOL], output)], "xlam")["headline"]["abstention"]["value"] == 1
+
+
 def test_a_cut_output_is_counted():
     result = score([Sample("s", GOLD, [TOOL], block(RIGHT)[:30], truncated=True)])
     assert result["apart"]["truncated"]["count"] == 1

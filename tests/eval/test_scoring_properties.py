@@ -86,7 +86,9 @@ def as_gold(calls):
 
 
 def parsed(calls):
-    return Parsed(list(calls), json_valid=True, format_ok=True, attempted=bool(calls))
+    return Parsed(
+        list(calls), json_valid=True, format_ok=True, attempted=bool(calls), text="" if calls else "없습니다."
+    )
 
 
 @given(tasks())

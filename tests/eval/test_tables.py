@@ -14,7 +14,9 @@ TOOLS = [{"type": "function", "function": {"name": "undo", "parameters": {"type"
 
 def scored(called, silent):
     """Of 40 rows that need a call so many have it, of 10 that need none so many are left alone."""
-    call, none = (Parsed([ToolCall("undo", {})] * n, True, True, attempted=bool(n)) for n in (1, 0))
+    call, none = (
+        Parsed([ToolCall("undo", {})] * n, True, True, attempted=bool(n), text="" if n else "없습니다.") for n in (1, 0)
+    )
     golds = [[{"name": "undo", "arguments": {}}]] * 40 + [[]] * 10
     made = [call] * called + [none] * (40 - called) + [none] * silent + [call] * (10 - silent)
     return score(Sample(f"s{i}", gold, TOOLS, parsed=made[i]) for i, gold in enumerate(golds))
