@@ -79,7 +79,11 @@ lint: $(READY) ## format check, lint (bandit's rules among it), types
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 audit: $(READY) ## look the locked packages up in PyPI's list of vulnerabilities (needs the network)
-	@$(BIN)/pip-audit --disable-pip --require-hashes --requirement requirements.txt $(ARGS)
+	@said=$$($(BIN)/pip-audit --strict --progress-spinner off --disable-pip --require-hashes --requirement requirements.txt $(ARGS) 2>&1) \
+		&& echo "$$said" || { case "$$said" in \
+		*Traceback*|*"could not be audited"*) echo "error: nothing was audited: $$(echo "$$said" | tail -n 1)"; \
+			echo "→ it asks pypi.org itself: run it where that is reached, past proxies and mirrors";; \
+		*) echo "$$said";; esac >&2; exit 1; }
 
 lock: $(READY) ## resolve again what pyproject.toml asks for: uv.lock and requirements.txt
 	@"$(UV)" lock $(ARGS)

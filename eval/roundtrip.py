@@ -80,7 +80,7 @@ def choose_template(tokenizer: Any, style: ToolsStyle, *, preference: str = "aut
         return project("none")
     own = Template(source, detect_family(source), "own", phrase("template.own"))
     try:
-        own = _with_begin(own, tokenizer)
+        own = _with_begin(_without_thinking(own), tokenizer)
         render(_PROBE, tokenizer, own)
         check_roundtrip([_PROBE], tokenizer, own)
     except InputError as e:
@@ -91,6 +91,12 @@ def choose_template(tokenizer: Any, style: ToolsStyle, *, preference: str = "aut
         except InputError as e:
             return project("fails", why=f"cannot write {form}: {e.what.splitlines()[0]}")
     return own
+
+
+def _without_thinking(own: Template) -> Template:
+    """The template with its thinking switch set off in itself: llama.cpp and vLLM switch it on unless they are told."""
+    off = "{%- set enable_thinking = false -%}" if "enable_thinking" in own.source else ""
+    return replace(own, source=off + own.source)
 
 
 def _with_begin(own: Template, tokenizer: Any) -> Template:

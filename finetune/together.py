@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from tooltune.config import Config
 from tooltune.cuda import VISIBLE, visible_cards
-from tooltune.errors import InputError
+from tooltune.errors import InputError, JobFailed
 from tooltune.launch import is_first, processes, rank
 
 T = TypeVar("T")
@@ -74,7 +74,11 @@ def share_of_step(config: Config) -> tuple[int, int]:
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Inside, the processes can speak to each other: over NCCL on cards, over gloo on processors."""
+    """Inside, the processes can speak to each other: over NCCL on cards, over gloo on processors.
+
+    Raises:
+        JobFailed: one of the others is gone.
+    """
     if processes() == 1:
         yield
         return
@@ -86,6 +90,14 @@ def joined() -> Iterator[None]:
     torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
     try:
         yield
+    except RuntimeError as e:
+        if not (isinstance(e, torch.distributed.DistError) or "gloo" in str(e)):  # gloo has no class for its errors
+            raise
+        raise JobFailed(
+            f"another process of this run ended or is out of reach: {str(e).splitlines()[0]}",
+            "see what it said, and give the command again: a run with a name goes on from its last checkpoint, any "
+            "other with --resume latest",
+        ) from e
     finally:
         torch.distributed.destroy_process_group()
 

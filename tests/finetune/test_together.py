@@ -119,7 +119,7 @@ def launch(cwd: Path, *words: str, processes: int, **more: str) -> "subprocess.C
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"] * (processes > 1)
     env = environment(cwd) | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"} | more
     words = (sys.executable, "-m", *launcher, *words)
-    return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, encoding="utf-8")
+    return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, encoding="utf-8", timeout=600)
 
 
 def train(cwd: Path, name: str, *arguments: str, processes: int) -> Path:
@@ -183,7 +183,7 @@ def test_a_run_goes_on_in_two_processes(halves: tuple[Path, list[str]]) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("rank", "what", "step"),
-    [("1", "nan=loss,6", 5)],
+    [("1", "nan=loss,6", 5), ("1", "kill=step,6", 4), ("0", "kill=checkpoint,4", 4)],
 )
 def test_what_befalls_one_of_two_processes(halves: tuple[Path, list[str]], rank: str, what: str, step: int) -> None:
     cwd, settings = halves
@@ -191,10 +191,13 @@ def test_what_befalls_one_of_two_processes(halves: tuple[Path, list[str]], rank:
     words = ["tests.reliability.faults", what, "train", "cpu", f"name={name}", *settings]
     done = launch(cwd, *words, processes=2, FAULT_RANK=rank)
     assert done.returncode
+    if what.startswith("kill"):
+        (said,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert said.startswith("error: another process of this run ended"), "and it waits for nobody"
     put_back(cwd / "runs" / name)
     newest = last_checkpoint(cwd / "runs" / name)
     assert newest and step_of(newest) == step, done.stdout + done.stderr
-    run = train(cwd, name, "--resume", name, processes=2)
+    run = train(cwd, name, "cpu", f"name={name}", *settings, processes=2)
     assert losses(run) == pytest.approx(losses(cwd / "runs" / "whole"), abs=1e-6)
 
 

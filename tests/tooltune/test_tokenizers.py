@@ -238,6 +238,20 @@ def test_templates_without_one_for_tools(tokenizer: Any) -> None:
     assert choose_template(tokenizer, "json").origin == "project"
 
 
+def test_no_server_switches_thinking_on(tokenizer: Any) -> None:
+    """A server sets `enable_thinking` to true unless it is told: the switch is in the template, off, as trained."""
+    switch = '"Thinking: " ~ enable_thinking | default(true) ~ "\\n"'
+    tokenizer.chat_template = project_template(tokenizer, "json").source.replace('"Tools:\\n"', switch)
+    own = choose_template(tokenizer, "json")
+    assert own.origin == "own"
+    turns, tools = call("a").messages[:1], call("a").tools
+    for asked in ({}, {"enable_thinking": False}, {"enable_thinking": True}):
+        text = tokenizer.apply_chat_template(
+            turns, tools=tools, chat_template=own.source, tokenize=False, add_generation_prompt=True, **asked
+        )
+        assert "Thinking: False" in text, asked
+
+
 LATE = "{% for m in messages[1:] if m.role == 'system' %}{{ raise_exception('late') }}{% endfor %}"
 NO_USER = (
     "{% if not messages | selectattr('role', 'equalto', 'user') | list %}{{ raise_exception('user!') }}{% endif %}"
