@@ -203,7 +203,7 @@ def test_a_saved_conversation_is_a_row_that_trains_and_is_scored(tmp_path: Path)
     file = tmp_path / "mine.jsonl"
     chat = chat_with(LOAD, wrote("set_support", node_ids=[1], support_type="pinned"))
     said(chat, "8번 절점에 X방향 10kN")
-    assert "added to" in obey(chat, View(), f"/save {file}")[0]
+    assert "added to" in str(obey(chat, View(), f"/save {file}")[0])
     said(chat, "pin node 1")
     obey(chat, View(), f"/save {file}")
     first, second = load_records(file)
