@@ -216,7 +216,7 @@ class _Answering:
 
     def _taken(self, name: str, kept: Sequence[dict[str, Any]]) -> float:
         """The seconds that these answers took; where they were kept without, what their evaluation says."""
-        seconds = sum(row.get("seconds", 0.0) for row in kept)
+        seconds: float = sum(row.get("seconds", 0.0) for row in kept)
         path = self.folder / "metrics.json"
         if all("seconds" in row for row in kept) or not path.is_file():
             return seconds
