@@ -104,7 +104,7 @@ def test_what_is_said_of_the_rows_is_korean_too(tokenizer, template, page: Path)
     korean = describe_rows("validation", rendered, 320).text("ko")
     assert korean.startswith("검증: ") and f"320토큰보다 긴 {len(rendered.dropped)}행은 뺐음: " in korean
     assert "rows" not in korean and "longest" not in korean
-    assert template_line("why").text("ko") == "대화 템플릿: 이 프로젝트의 것 (hermes). why"
+    assert template_line("why").text("ko") == "채팅 템플릿: 이 프로젝트의 것 (hermes). why"
     assert str(template_line("why")) == "Chat template: project (hermes); why"
     console = Console(width=200, record=True, file=io.StringIO())
     to_terminal([show(rendered.examples[0], tokenizer)], [describe_rows("train", rendered, 320)], console, "ko")
