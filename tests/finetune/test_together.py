@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from finetune.checkpoints import fault, last_checkpoint, put_back, step_of
 from finetune.together import refuse_unsupported, share_of_step
 from tests.tiny import TINY, environment, losses
 from tooltune.config import Config, load_config
@@ -154,51 +152,6 @@ def test_two_processes_train_as_one(tmp_path: Path, tiny_model: Path, share_pref
     files = [sorted(str(p.relative_to(run)) for p in run.rglob("*") if "events." not in p.name) for run in (one, two)]
     assert [name.replace("rng_state_0", "rng_state") for name in files[1]] == files[0], "one process writes"
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["latest", "one", "two"]
-
-
-@pytest.fixture(scope="module")
-def halves(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[Path, list[str]]:
-    """A folder with a run of two processes, and its settings; a logged mean lies across its checkpoint."""
-    cwd = tmp_path_factory.mktemp("together")
-    settings = [*SETTINGS, f"model.name={tiny_model}", "eval.generate=0", "train.logging_steps=3"]
-    train(cwd, "whole", "cpu", "name=whole", *settings, processes=2)
-    return cwd, settings
-
-
-@pytest.mark.slow
-def test_a_run_goes_on_in_two_processes(halves: tuple[Path, list[str]]) -> None:
-    cwd, _ = halves
-    run = cwd / "runs" / "again"
-    shutil.copytree(cwd / "runs" / "whole", run)
-    for done in ("best", "last"):
-        shutil.rmtree(run / done)
-    checkpoints = sorted((run / "checkpoints").iterdir(), key=step_of)
-    assert not any(map(fault, checkpoints)), "whole, though others than the first wrote none of it"
-    for later in checkpoints[1:]:
-        shutil.rmtree(later)
-    train(cwd, "again", "--resume", "again", processes=2)
-    assert losses(run) == pytest.approx(losses(cwd / "runs" / "whole"), abs=1e-6)
-
-
-def befalls_one(halves: tuple[Path, list[str]], rank: str, what: str, step: int) -> str:
-    """Let a fault (tests/reliability/faults.py) befall one of two processes, and go on from checkpoint `step` with the
-    same command and losses; what the processes said in errors."""
-    cwd, settings = halves
-    name = what.translate(str.maketrans("=,", "--"))
-    words = ["tests.reliability.faults", what, "train", "cpu", f"name={name}", *settings]
-    done = launch(cwd, *words, processes=2, FAULT_RANK=rank)
-    assert done.returncode
-    put_back(cwd / "runs" / name)
-    newest = last_checkpoint(cwd / "runs" / name)
-    assert newest and step_of(newest) == step, done.stdout + done.stderr
-    run = train(cwd, name, "cpu", f"name={name}", *settings, processes=2)
-    assert losses(run) == pytest.approx(losses(cwd / "runs" / "whole"), abs=1e-6)
-    return done.stderr
-
-
-@pytest.mark.slow
-def test_a_loss_that_is_not_finite_in_one_of_two_processes(halves: tuple[Path, list[str]]) -> None:
-    befalls_one(halves, "1", "nan=loss,6", 5)
 
 
 def test_nothing_is_told_without_a_launcher(monkeypatch: pytest.MonkeyPatch) -> None:

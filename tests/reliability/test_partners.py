@@ -1,0 +1,63 @@
+"""Two processes that train together: their run goes on, and what befalls one ends both, in one line."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from finetune.checkpoints import fault, last_checkpoint, put_back, step_of
+from tests.finetune.test_together import SETTINGS, launch, train
+from tests.tiny import losses
+
+
+@pytest.fixture(scope="module")
+def halves(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[Path, list[str]]:
+    """A folder with a run of two processes, and its settings; a logged mean lies across its checkpoint."""
+    cwd = tmp_path_factory.mktemp("together")
+    settings = [*SETTINGS, f"model.name={tiny_model}", "eval.generate=0", "train.logging_steps=3"]
+    train(cwd, "whole", "cpu", "name=whole", *settings, processes=2)
+    return cwd, settings
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_in_two_processes(halves: tuple[Path, list[str]]) -> None:
+    cwd, _ = halves
+    run = cwd / "runs" / "again"
+    shutil.copytree(cwd / "runs" / "whole", run)
+    for done in ("best", "last"):
+        shutil.rmtree(run / done)
+    checkpoints = sorted((run / "checkpoints").iterdir(), key=step_of)
+    assert not any(map(fault, checkpoints)), "whole, though others than the first wrote none of it"
+    for later in checkpoints[1:]:
+        shutil.rmtree(later)
+    train(cwd, "again", "--resume", "again", processes=2)
+    assert losses(run) == pytest.approx(losses(cwd / "runs" / "whole"), abs=1e-6)
+
+
+def befalls_one(halves: tuple[Path, list[str]], rank: str, what: str, step: int) -> str:
+    """Let a fault (tests/reliability/faults.py) befall one of two processes, and go on from checkpoint `step` with the
+    same command and losses; what the processes said in errors."""
+    cwd, settings = halves
+    name = what.translate(str.maketrans("=,", "--"))
+    words = ["tests.reliability.faults", what, "train", "cpu", f"name={name}", *settings]
+    done = launch(cwd, *words, processes=2, FAULT_RANK=rank)
+    assert done.returncode
+    put_back(cwd / "runs" / name)
+    newest = last_checkpoint(cwd / "runs" / name)
+    assert newest and step_of(newest) == step, done.stdout + done.stderr
+    run = train(cwd, name, "cpu", f"name={name}", *settings, processes=2)
+    assert losses(run) == pytest.approx(losses(cwd / "runs" / "whole"), abs=1e-6)
+    return done.stderr
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_not_finite_in_one_of_two_processes(halves: tuple[Path, list[str]]) -> None:
+    befalls_one(halves, "1", "nan=loss,6", 5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rank", "what", "step"), [("1", "kill=step,6", 4), ("0", "kill=checkpoint,4", 4)])
+def test_one_of_two_processes_is_killed(halves: tuple[Path, list[str]], rank: str, what: str, step: int) -> None:
+    errors = befalls_one(halves, rank, what, step)
+    (said,) = [line for line in errors.splitlines() if line.startswith("error: ")]
+    assert said.startswith("error: another process of this run ended"), "and it waits for nobody"
