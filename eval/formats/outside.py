@@ -18,6 +18,7 @@ _GOES_ON = ("<|end|>", "<|call|>", "<|message_sep|>", "<|plamo:tag|>", "<|pad|>"
 """Those of them behind which some families' answers go on."""
 _ENDS = re.compile(
     f"(?:{'|'.join(re.escape(token) for token in END_TOKENS if token not in _GOES_ON)})"
+    r"(?<!</s>(?=[^\S\n]?[^\s<\[]))"  # also HTML: `<s>old</s> new` is text that goes on
     r"(?!\s?<\|im_start\|>assistant ?-> tool/)"  # HyperCLOVA X: the call is a turn of its own
 )
 
