@@ -9,7 +9,7 @@ from eval.parse import parse_tool_calls
 from eval.parsed import ToolCall
 from eval.words import phrase
 from tooltune.files import dump_json
-from tooltune.words import Language, Phrase, in_language
+from tooltune.words import Language, Phrase
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,24 @@ class Answer:
     Attributes:
         calls: those that could be read, repairs included.
         text: what it wrote besides.
-        problem: why a strict client gets no call although there is an attempt; "" where nothing is wrong.
+        why: why a strict client gets no call although there is an attempt; None where nothing is wrong.
         output: as the model wrote it, special tokens included.
     """
 
     calls: list[CheckedCall]
     text: str
-    problem: Phrase | str
+    why: Phrase | None
     output: str
+
+    @property
+    def problem(self) -> str:
+        """`why` in English; "" where nothing is wrong."""
+        return str(self.why or "")
 
     @property
     def valid(self) -> bool:
         """Every call can be read strictly and fits its schema; an answer without a call is valid too."""
-        return not self.problem and not any(call.errors for call in self.calls)
+        return not self.why and not any(call.errors for call in self.calls)
 
     @property
     def accepted(self) -> list[ToolCall]:
@@ -54,12 +59,14 @@ class Answer:
     def lines(self, lang: Language = "en") -> list[str]:
         """The answer as people read it: a call a line, or the text."""
         text = [self.text] if self.text else []
-        problem = [f"✗ {in_language(self.problem, lang)}"] if self.problem else []
+        problem = [f"✗ {self.why.text(lang)}"] if self.why else []
         return [*(call.line(lang) for call in self.calls), *text, *problem]
 
     def to_dict(self) -> dict[str, Any]:
         """The answer as JSON, in English."""
-        return asdict(self) | {"problem": str(self.problem), "valid": self.valid}
+        calls = [asdict(call) for call in self.calls]
+        said = {"calls": calls, "text": self.text, "problem": self.problem, "output": self.output}
+        return said | {"valid": self.valid}
 
 
 def judge(output: str, tools: list[dict[str, Any]], family: str, *, cut: int | None = None) -> Answer:
@@ -71,12 +78,12 @@ def judge(output: str, tools: list[dict[str, Any]], family: str, *, cut: int | N
     schemas = offered(tools)
     parsed = parse_tool_calls(output, family, tools, cut is not None)
     calls = [CheckedCall(call.name, call.arguments, _errors(call, schemas)) for call in parsed.calls]
-    problem: Phrase | str = ""
+    why: Phrase | None = None
     if cut is not None:
-        problem = phrase("answer.cut", n=cut)
+        why = phrase("answer.cut", n=cut)
     elif parsed.attempted and not parsed.strict_calls:
-        problem = phrase("answer.form", problems=", ".join(parsed.problems))
-    return Answer(calls, parsed.text, problem, output)
+        why = phrase("answer.form", problems=", ".join(parsed.problems))
+    return Answer(calls, parsed.text, why, output)
 
 
 def _errors(call: ToolCall, schemas: dict[str, dict[str, Any]]) -> list[str]:

@@ -178,7 +178,7 @@ class _Answering:
             self.say(f"{name}: {len(outputs)} answers are there already, {len(missing)} to go")
         self.tick(name, len(outputs), len(self.records))
         if not missing:
-            return outputs, round(seconds, 1)
+            return outputs, round(seconds, 3)
         if self.model is None:
             self.model = load_base(self.trained, self.say)
         if settings.adapter:
@@ -212,7 +212,7 @@ class _Answering:
                 shrunk=saying(self.say),
                 restrict=restrict,
             )
-        return outputs, round(seconds, 1)
+        return outputs, round(seconds, 3)
 
     def _taken(self, name: str, kept: Sequence[dict[str, Any]]) -> float:
         """The seconds that these answers took; where they were kept without, what their evaluation says."""

@@ -6,7 +6,17 @@ from typing import Any
 
 from eval.formats.envelope import LOST, read_values, skip_space
 from eval.formats.mentions import Mentions
-from eval.formats.parse_state import PLAIN, CallShape, ParseState, Tools, call_names, decode, functions, means_call
+from eval.formats.parse_state import (
+    NAME_KEYS,
+    PLAIN,
+    CallShape,
+    ParseState,
+    Tools,
+    call_names,
+    decode,
+    functions,
+    means_call,
+)
 from eval.formats.strict_json import Unreadable
 
 _CANDIDATE = re.compile(r"\{\s{0,99}\{?\s{0,99}[\"'“”‘’\w/\\]|\[\s{0,99}\{")
@@ -18,7 +28,7 @@ _CALL_HEAD = re.compile(
     r"""\s{0,9}["'](?:arguments|parameters)["']\s{0,9}:"""
 )
 _NAMED = re.compile(
-    r"""[\[{\s]{1,40}["'](?:name|function|tool|tool_name|function_name|action)["']\s{0,9}:\s{0,9}["']([^"'\n]{1,200})["']"""
+    rf"""[\[{{\s]{{1,40}}["'](?:{"|".join(NAME_KEYS)})["']\s{{0,9}}:\s{{0,9}}["']([^"'\n]{{1,200}})["']"""
 )
 _FENCE = re.compile(r"```([\w+-]{0,20})[^\S\n]{0,20}\n?")
 

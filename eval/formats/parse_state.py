@@ -230,7 +230,8 @@ def call_names(value: Any, shape: CallShape = PLAIN) -> list[str]:
     return [] if schema else [name]
 
 
-_NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "action")
+NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "action")
+"""Keys that hold a tool's name, in the formats of all families."""
 
 
 def means_call(value: Any, offered: Container[str]) -> bool:
@@ -246,7 +247,7 @@ def means_call(value: Any, offered: Container[str]) -> bool:
         return bool(calls)
     if value.get("type") == "function" and "name" in value:
         return True
-    names = [value.get(key) for key in _NAME_KEYS]
+    names = [value.get(key) for key in NAME_KEYS]
     only = next(iter(value)) if len(value) == 1 else None
     return any(isinstance(name, str) and name in offered for name in names) or (
         only in offered and isinstance(value[only], dict)
