@@ -198,4 +198,4 @@ def save(result: Any, path: Path) -> None:
     from benchmarks.report.verdict import told
 
     result["verdict"] = told(result)
-    write_json(path, result)
+    write_json(path, result, indent=None)

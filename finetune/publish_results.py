@@ -61,7 +61,7 @@ def record(run: Path) -> list[Path]:
     }
     path = MEASURED / f"{_preset(run)}.json"
     before = path.read_bytes() if path.is_file() else None
-    write_json(path, measured)
+    write_json(path, measured, indent=None)
     return [*([] if path.read_bytes() == before else [path]), *renew_pages(filled)]
 
 

@@ -121,10 +121,10 @@ def dump_json(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 
 
-def write_json(path: str | Path, value: Any) -> None:
-    """Write one JSON value, indented, atomically."""
+def write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
+    """Write one JSON value atomically, indented unless told otherwise."""
     with atomic_write(path) as f:
-        f.write(dump_json(value, indent=2) + "\n")
+        f.write(dump_json(value, indent=indent) + "\n")
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
