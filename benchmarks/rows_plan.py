@@ -78,10 +78,10 @@ def chosen_modes(text: str) -> list[str]:
 
 
 def plan(config: Config, sizes: list[int], modes: list[str]) -> list[RowsPoint]:
-    """The trainings, the longest first: the time that is left is known after it, and memory that is short shows in it.
+    """The trainings, those of equal epochs first, so that one line is whole early, and of each mode the longest first.
 
-    Where the modes agree on the steps of a size, as on the largest one with a preset of one epoch, one training stands
-    for both.
+    After the longest the time that is left is known, and memory that is short shows in it. Where the modes agree on the
+    steps of a size, as on the largest one with a preset of one epoch, one training stands for both.
     """
 
     def epoch(rows: int) -> int:
@@ -92,7 +92,8 @@ def plan(config: Config, sizes: list[int], modes: list[str]) -> list[RowsPoint]:
         for rows in sizes:
             steps = epoch(sizes[-1]) if mode == "steps" else math.ceil(config.train.epochs * epoch(rows))
             found.setdefault((rows, steps), []).append(mode)
-    return [unmeasured(*key, found[key]) for key in sorted(found, key=lambda key: (-key[1], -key[0]))]
+    order = sorted(found, key=lambda key: ("epochs" not in found[key], -key[1], -key[0]))
+    return [unmeasured(*key, found[key]) for key in order]
 
 
 def unmeasured(rows: int, steps: int, modes: list[str]) -> RowsPoint:
