@@ -1,5 +1,5 @@
-"""Calls without a marker that are no JSON object: Python syntax, or an offered tool's name and its arguments in brackets
-of another kind or in none (parsing policy, rule 7)."""
+"""Calls without a marker that are no JSON object (parsing policy, rule 7): Python syntax, or an offered tool's name and
+its arguments in brackets of another kind or in none."""
 
 import re
 
@@ -8,11 +8,14 @@ from eval.formats.parse_state import NAME_KEYS, ParseState, Tools, functions
 from eval.formats.python_calls import LIST_START, NAME, calls_body
 
 _WRAP = re.compile(r"\s*(?:```[\w+-]{0,20}\s|`{1,2}(?!`))?\s*")
-_LINE = re.compile(rf"^[ \t]{{0,20}}(?:\w{{1,60}} ?= ?|await )?(?=(?:\[\s{{0,20}})?{NAME}[ \t]{{0,9}}\()", re.MULTILINE)
+_SIGNATURE = r"(?!\s{0,9}\w{1,200}\??\s{0,9}:\s{0,9}[^\W\d])"
+"""Not `lamp(room: str)`: a tool that is described."""
+_LINE = re.compile(
+    rf"(?:^[ \t]{{0,20}}|(?<=`))(?:\w{{1,60}} ?= ?|await )?(?=(?:\[\s{{0,20}})?{NAME}[ \t]{{0,9}}\({_SIGNATURE})",
+    re.MULTILINE,
+)
 _LINE_END = re.compile(r"[ \t;]*(?:\n|\Z)")
 
-_SIGNATURE = r"(?!\w{1,200}\??\s{0,9}:\s{0,9}[^\W\d])"
-"""Not `lamp(room: str)`: a tool that is described."""
 _ROUND = rf"\({_SIGNATURE}(?:[^()]|\([^()]*(?:\)|\Z))*+(?:\)|\Z)"
 _LABEL = r"(?:(?:(?:tool|function|action|call|도구|함수|호출)[ _-]?){1,2}:\s{0,9})?"
 _WHOLE = re.compile(
@@ -23,9 +26,11 @@ _WHOLE = re.compile(
     r")\Z",
     re.DOTALL,
 )
+_MARKS = r"[\"'*`]{0,3}"
 _KEYED = re.compile(
-    rf"^[ \t>*\"'-]{{0,9}}(?P<key>{'|'.join(NAME_KEYS)})[\"'*]{{0,3}}\s?[:=][ \t\"'*`]{{0,5}}(?P<name>{NAME})[\"'*`]{{0,3}}"
-    r"[\s,;]{1,9}[\"'*-]{0,3}\s?(?P<arguments>arguments|parameters|args|(?:(?:action|tool)[ _])?input)[\"'*]{0,3}\s?[:=]",
+    rf"^[ \t>*\"'-]{{0,9}}(?P<key>{'|'.join(NAME_KEYS)}){_MARKS}\s?[:=][ \t]{{0,5}}{_MARKS}\s?(?P<name>{NAME}){_MARKS}"
+    r"[\s,;]{1,9}[\"'*-]{0,3}\s?(?P<arguments>arguments|parameters|args|(?:(?:action|tool)[ _])?input)"
+    rf"{_MARKS}\s?[:=]",
     re.MULTILINE | re.IGNORECASE,
 )
 
