@@ -6,6 +6,7 @@ The rules that this module and `eval.formats` follow, and cite by number, are th
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from eval.formats.bare_calls import read_loose, read_python
@@ -102,10 +103,9 @@ def _read(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseSt
 
 
 def _unread(r: ParseState, own: Family) -> None:
-    """An opening marker of the family that no reader took, or the beginning of one at the end of the text (rule 10)."""
+    """An opening marker of any family that no reader took, or the beginning of one of `own` at the end (rule 10)."""
     text, mentions = r.text, Mentions(r.text)
-    openers = re.compile("|".join(map(re.escape, own.openers)) or "(?!)")
-    found = [match.span() for match in openers.finditer(text)]
+    found = [match.span() for match in _openers().finditer(text)]
     for (start, end), (until, _) in zip(found, [*found[1:], (len(text), 0)], strict=False):
         if not mentions.covers(start, end, until):
             r.broken("unread_marker")
@@ -116,6 +116,11 @@ def _unread(r: ParseState, own: Family) -> None:
         r.broken("cut")
         r.cover(len(text) - cut, len(text), read=False)
         r.cut = True
+
+
+@cache
+def _openers() -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(opener) for own in families().values() for opener in own.openers))
 
 
 def _other_markers(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseState | None:

@@ -4,7 +4,7 @@ its arguments in brackets of another kind or in none."""
 import re
 
 from eval.formats.envelope import skip_space
-from eval.formats.parse_state import NAME_KEYS, ParseState, Tools, functions
+from eval.formats.parse_state import NAME_KEYS, ParseState, Tools, functions, is_offered
 from eval.formats.python_calls import LIST_START, NAME, calls_body
 
 _WRAP = re.compile(r"\s*(?:```[\w+-]{0,20}\s|`{1,2}(?!`))?\s*")
@@ -21,8 +21,8 @@ _LABEL = r"(?:(?:(?:tool|function|action|call|도구|함수|호출)[ _-]?){1,2}:
 _WHOLE = re.compile(
     rf"(?i:{_LABEL})(?:"
     rf"(?:\[?\s*(?:\w{{1,60}} ?= ?|await |print\()?(?P<round>{NAME}){_ROUND}[\s,;\])]*)++"
-    rf"|[\"'*]{{0,2}}(?P<braces>{NAME})[\"'*]{{0,2}}[\s:,=>-]{{0,9}}\{{\s*(?:[\"'\w}}].*\}}|\}}|[\"'][^}}]*)[\s;\])]*"
-    rf"|<(?P<tag>{NAME})[^<>]{{0,500}}(?:/>|>.*</(?P=tag)\s*>)"
+    rf"|[\[\"'*]{{0,3}}(?P<braces>{NAME})(?::\d{{1,3}})?[\"'*]{{0,2}}[\s:,=>-]{{0,9}}\{{\s*(?:[\"'\w}}].*\}}|\}}|[\"'][^}}]*)[\s;\])]*"
+    rf"|<(?P<tag>{NAME})(?:\s{{1,9}}name=[\"']?(?P<attribute>{NAME}))?[^<>]{{0,500}}(?:/>|>.*</(?P=tag)\s*>)"
     r")\Z",
     re.DOTALL,
 )
@@ -70,8 +70,7 @@ def read_loose(text: str, tools: Tools) -> ParseState:
     r, offered = ParseState(text), functions(tools)
     begin, stop = _inner(text)
     whole = _WHOLE.match(text, begin, stop)
-    name = whole and (whole["round"] or whole["braces"] or whole["tag"])
-    if name and not {name, name.rpartition(".")[2]}.isdisjoint(offered):
+    if whole and any(name and is_offered(name, offered) for name in whole.groupdict().values()):
         r.broken("not_a_call")
         r.cut = text[stop - 1] not in ")]};>"
         r.cover(0, len(text), read=False)

@@ -235,7 +235,7 @@ def call_names(value: Any, shape: CallShape = PLAIN) -> list[str]:
     return [] if schema else [name]
 
 
-NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "action")
+NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "recipient_name", "action")
 """Keys that hold a tool's name, in the formats of all families."""
 
 
@@ -256,10 +256,14 @@ def means_call(value: Any, offered: Container[str]) -> bool:
     ):
         return True
     names = [value.get(key) for key in NAME_KEYS]
-    only = next(iter(value)) if len(value) == 1 else None
-    return any(isinstance(name, str) and name in offered for name in names) or (
-        only in offered and isinstance(value[only], dict)
+    return any(isinstance(name, str) and is_offered(name, offered) for name in names) or (
+        bool(value) and all(name in offered and isinstance(value[name], dict) for name in value)
     )
+
+
+def is_offered(name: str, offered: Container[str]) -> bool:
+    """Whether a name is an offered tool's, or one with a namespace before it: `functions.lamp`."""
+    return name in offered or name.rpartition(".")[2] in offered
 
 
 def functions(tools: Iterable[Any]) -> dict[str, Mapping[str, Any]]:
