@@ -29,8 +29,9 @@ TOOLS = [
         "function": {"name": "analyze_beam", "parameters": {"properties": {"span_m": {"type": "number"}}}},
     },
 ]
-"""What a case is offered that brings no tools of its own."""
-FIELD = [{"tools": TOOLS} | case for case in load("field_cases.jsonl")]
+USUAL = {"tools": TOOLS, "expected_calls": [], "truncated": False}
+"""What stands in a case only where it is otherwise."""
+FIELD = [USUAL | case for case in load("field_cases.jsonl")]
 MISSING = load("missing_families.jsonl")
 READ = {"missing_plamo3", "missing_longcat", "missing_dots"}
 

@@ -1,7 +1,6 @@
 """llama.cpp's parser on the cases of family hermes. Where it reads other calls than this project, a rule of
 docs/parsing-policy.md says why; what it does not read at all is no case here."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -16,10 +15,11 @@ from eval.trained import read_trained
 from finetune.export.cached import gguf_of
 from finetune.export.call_proof import CERTAIN
 from finetune.export.llama_cpp import post, serving
+from tests.eval.test_parse_cases import ALL, TOOLS
+from tests.eval.test_parse_field import FIELD
 from tests.finetune.tiny_run import make_run
 from tooltune.errors import JobFailed
 
-CASES = Path(__file__).parents[2] / "eval" / "cases"
 OTHERWISE = {
     "1: reasoning, and what stands behind the end": "think_unclosed thought_not_closed words_then_ran_on",
     "6: a call without its opening mark, beside a good one": "missing_open_first",
@@ -33,29 +33,26 @@ OTHERWISE = {
 def test_calls_that_llama_cpp_reads_otherwise_are_those_of_the_policy(tiny_model: Path, tmp_path: Path) -> None:
     trained = read_trained(make_run(tmp_path / "runs" / "tiny", tiny_model))
     end = {"max_tokens": 1, "temperature": 0, "logit_bias": [[trained.tokenizer.eos_token_id, CERTAIN]]}
-    shared = json.loads((CASES / "cases_tools.json").read_text(encoding="utf-8"))
     otherwise, read = set(), 0
     with serving(gguf_of(trained), context=8192) as url:
-        for file in ("cases", "more_cases", "field_cases"):
-            for line in (CASES / f"{file}.jsonl").read_text(encoding="utf-8").split("\n")[:-1]:
-                case = json.loads(line)
-                if "hermes" not in families()[case.get("family") or case["format"]].names:
-                    continue
-                tools = [
-                    {"type": "function", "function": {"parameters": {"type": "object"}} | tool.get("function", tool)}
-                    for tool in case.get("tools", shared)
-                ]
-                written = case["text"].rstrip()
-                while written.endswith(END_TOKENS):
-                    written = written[: written.rindex("<")].rstrip()
-                turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": written}]
-                try:
-                    message = post(url, "/v1/chat/completions", {"messages": turns, "tools": tools} | end)
-                except JobFailed:  # it refuses what its grammar would not let a model write
-                    continue
-                calls = read_message(message["choices"][0]["message"]).calls
-                read += bool(calls)
-                if calls and calls != parse_tool_calls(case["text"], tools=tools).calls:
-                    otherwise.add(case["id"])
+        for case in [*ALL, *FIELD]:
+            if "hermes" not in families()[case.get("family") or case["format"]].names:
+                continue
+            tools = [
+                {"type": "function", "function": {"parameters": {"type": "object"}} | tool.get("function", tool)}
+                for tool in case.get("tools", TOOLS)
+            ]
+            written = case["text"].rstrip()
+            while written.endswith(END_TOKENS):
+                written = written[: written.rindex("<")].rstrip()
+            turns = [{"role": "user", "content": "x"}, {"role": "assistant", "content": written}]
+            try:
+                message = post(url, "/v1/chat/completions", {"messages": turns, "tools": tools} | end)
+            except JobFailed:  # it refuses what its grammar would not let a model write
+                continue
+            calls = read_message(message["choices"][0]["message"]).calls
+            read += bool(calls)
+            if calls and calls != parse_tool_calls(case["text"], tools=tools).calls:
+                otherwise.add(case["id"])
     assert read > 50
     assert otherwise == {case for cases in OTHERWISE.values() for case in cases.split()}
