@@ -6,16 +6,17 @@ The rules that this module and `eval.formats` follow, and cite by number, are th
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
+from eval.formats.bare_calls import read_loose, read_python
 from eval.formats.bare_json import read_fences, read_lines, read_whole
-from eval.formats.envelope import NOTHING, json_body, markers, read_blocks, skip_space
+from eval.formats.envelope import json_body, markers, read_blocks
 from eval.formats.family import Family, families
 from eval.formats.mentions import Mentions
 from eval.formats.outside import cut_reasoning, cut_run_on, has_reasoning, skip_reasoning, trim
-from eval.formats.parse_state import PLAIN, ParseState, functions
+from eval.formats.parse_state import PLAIN, ParseState
 from eval.formats.probe import TOOL, written_calls
-from eval.formats.python_calls import LIST_START, calls_body
 from eval.parsed import Parsed, ToolCall
 from tooltune.errors import InputError
 
@@ -85,7 +86,7 @@ def _read(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseSt
     if r.attempted or not body:
         return r
     best = r
-    for read in (_other_markers, _whole_json, _whole_python, _fenced, _damaged):
+    for read in (_other_markers, _whole_json, _python, _fenced, _damaged):
         drift = read(body, own, tools)
         if drift is not None and drift.attempted:
             drift.deviates("other_format")
@@ -94,16 +95,17 @@ def _read(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseSt
             best = best if best.attempted else drift
     if not best.attempted and (stray := _stray(body, tools)).attempted:
         return stray
+    if not best.attempted and (loose := read_loose(body, tools)).attempted:
+        return loose
     if not best.attempted:
         _unread(best, own)
     return best
 
 
 def _unread(r: ParseState, own: Family) -> None:
-    """An opening marker of the family that no reader took, or the beginning of one at the end of the text (rule 10)."""
+    """An opening marker of any family that no reader took, or the beginning of one of `own` at the end (rule 10)."""
     text, mentions = r.text, Mentions(r.text)
-    openers = re.compile("|".join(map(re.escape, own.openers)) or "(?!)")
-    found = [match.span() for match in openers.finditer(text)]
+    found = [match.span() for match in _openers().finditer(text)]
     for (start, end), (until, _) in zip(found, [*found[1:], (len(text), 0)], strict=False):
         if not mentions.covers(start, end, until):
             r.broken("unread_marker")
@@ -114,6 +116,11 @@ def _unread(r: ParseState, own: Family) -> None:
         r.broken("cut")
         r.cover(len(text) - cut, len(text), read=False)
         r.cut = True
+
+
+@cache
+def _openers() -> re.Pattern[str]:
+    return re.compile("|".join(re.escape(opener) for own in families().values() for opener in own.openers))
 
 
 def _other_markers(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseState | None:
@@ -137,20 +144,9 @@ def _whole_json(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> P
     return read_whole(body)
 
 
-def _whole_python(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseState | None:
-    """The whole output is calls of offered tools in Python syntax."""
-    start = skip_space(body, 0)
-    if "(" not in body[:2000]:
-        return None
-    trial = ParseState(body)
-    end = calls_body("list" if LIST_START.match(body, start) else "lines")(trial, start)
-    names = {call.name for call in trial.calls}
-    if end == NOTHING or skip_space(body, end) < len(body) or not names or not names <= functions(tools).keys():
-        return None
-    trial.cover(start, len(body))
-    if not own.python:
-        trial.broken("python_syntax")
-    return trial
+def _python(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseState | None:
+    """Calls of offered tools in Python syntax."""
+    return read_python(body, tools, native=own.python) if "(" in body else None
 
 
 def _fenced(body: str, own: Family, tools: Sequence[Mapping[str, Any]]) -> ParseState | None:

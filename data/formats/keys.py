@@ -42,6 +42,10 @@ ANSWER = {"tool_calls", "function_call", "refusal"}
 """More keys of an assistant's turn."""
 RESULT = {"name", "tool_call_id"}
 """More keys of a tool's turn."""
+PART = {"type", "text", "value", "refusal", "reasoning_content", "reasoning", "thinking", "thought"}
+"""The keys of a content part."""
+CALL = {"id", "type", "index", "call_id", "function", "name", "arguments", "parameters", "args", "input"}
+"""The keys of a call, and of the function in it."""
 REASONING = ("reasoning_content", "reasoning", "thinking", "thought")
 """Keys of what an answer's author thought; the first is the record's."""
 TRAINED = ("trained", "trainable", "train", "training", "loss", "weight", "loss_weight", "loss_scale")
@@ -158,6 +162,26 @@ def losses(row: dict[str, Any], format_name: str) -> Iterator[tuple[DataLoss, st
         for key in turn.keys() - TURN - known - {*TRAINED, *REASONING}:
             if not _empty(turn[key]):
                 yield UNREAD_TURN, repr(key)
+        for part, keys in _parts(turn) if role != "tool" else ():
+            if weight_of(part) == 0:
+                raise InputError(
+                    "a part of an answer is marked as not to be trained, and the rest of it is not",
+                    fix="mark the whole turn, or leave the part out",
+                )
+            for key in part.keys() - keys - {*TRAINED}:
+                if not _empty(part[key]):
+                    yield UNREAD_TURN, repr(key)
+
+
+def _parts(turn: dict[str, Any]) -> Iterator[tuple[dict[str, Any], set[str]]]:
+    """The content parts and calls of a turn, each with the keys that are understood."""
+    content, calls = turn.get("content"), turn.get("tool_calls")
+    calls = calls if isinstance(calls, list) else []
+    functions = [call.get("function") for call in calls if isinstance(call, dict)]
+    for parts, keys in ((content, PART), (calls, CALL), (functions, CALL)):
+        for part in parts if isinstance(parts, list) else ():
+            if isinstance(part, dict):
+                yield part, keys
 
 
 def reasoning_of(turn: dict[str, Any]) -> str:

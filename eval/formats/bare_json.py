@@ -9,6 +9,7 @@ from eval.formats.mentions import Mentions
 from eval.formats.parse_state import (
     NAME_KEYS,
     PLAIN,
+    WRAPPERS,
     CallShape,
     ParseState,
     Tools,
@@ -20,16 +21,15 @@ from eval.formats.parse_state import (
 from eval.formats.strict_json import Unreadable
 
 _CANDIDATE = re.compile(r"\{\s{0,99}\{?\s{0,99}[\"'“”‘’\w/\\]|\[\s{0,99}\{")
+_OPEN = rf"""[\[{{\s]{{1,40}}(?:["'](?:{"|".join(WRAPPERS)})["']\s{{0,9}}:[\[{{\s]{{1,40}})?"""
 _CALL_KEY = re.compile(
-    r"[\[{\s]{1,40}[\"'“”‘]?\s?(?:name|arguments|parameters|function|tool_calls|tool_name)[\"'“”’]?\s{0,9}:"
+    rf"""[\[{{\s]{{1,40}}["'“”‘]?\s?(?:name|arguments|parameters|tool_name|{"|".join(WRAPPERS)})["'”’]?\s{{0,9}}:"""
 )
 _CALL_HEAD = re.compile(
-    r"""[\[{\s]{1,40}["']name["']\s{0,9}:\s{0,9}["'][^"'\n]{1,200}["'],"""
+    rf"""{_OPEN}["']name["']\s{{0,9}}:\s{{0,9}}["'][^"'\n]{{1,200}}["'],"""
     r"""\s{0,9}["'](?:arguments|parameters)["']\s{0,9}:"""
 )
-_NAMED = re.compile(
-    rf"""[\[{{\s]{{1,40}}["'](?:{"|".join(NAME_KEYS)})["']\s{{0,9}}:\s{{0,9}}["']([^"'\n]{{1,200}})["']"""
-)
+_NAMED = re.compile(rf"""{_OPEN}["'](?:{"|".join(NAME_KEYS)})["']\s{{0,9}}:\s{{0,9}}["']([^"'\n]{{1,200}})["']""")
 _FENCE = re.compile(r"```([\w+-]{0,20})[^\S\n]{0,20}\n?")
 
 

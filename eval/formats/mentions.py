@@ -2,8 +2,8 @@
 
 A call is attempted as soon as the family's opening marker stands in the output, at a line's start or not, whole or cut.
 What cannot be read behind it makes `json_valid` and `format_ok` False; it never makes a refusal. Only a marker that is
-talked about is no attempt: in a code span, between quotation marks of its own, or named in a sentence that goes on
-behind it on the same line to its full stop with nothing of a payload in it.
+talked about is no attempt: in a code span that is not the whole text, between quotation marks of its own, or named in a
+sentence that goes on behind it on the same line to its full stop with nothing of a payload in it.
 """
 
 import re
@@ -23,7 +23,8 @@ class Mentions:
     __slots__ = ("ends", "starts", "text")
 
     def __init__(self, text: str) -> None:
-        spans = [m.span() for m in _CODE.finditer(text)] if "`" in text else []
+        whole = len(text.strip())
+        spans = [m.span() for m in _CODE.finditer(text) if len(m[0]) < whole] if "`" in text else []
         self.text = text
         self.starts, self.ends = [start for start, _ in spans], [end for _, end in spans]
 

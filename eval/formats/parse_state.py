@@ -125,7 +125,8 @@ class CallShape:
 
 PLAIN = CallShape()
 _ARGUMENT_KEYS = ("arguments", "parameters", "args")
-_WRAPPERS = ("function", "function_call")
+WRAPPERS = ("function", "function_call", "tool", "tool_call", "call", "action", "tool_calls", "function_calls", "calls")
+"""Keys of an object around a call, or around a list of them."""
 _ABOUT_A_CALL = {"id", "type", "index"}
 
 
@@ -152,13 +153,11 @@ def read_call(
     if repeated and (twice := repeated.get(id(obj))) and not twice.isdisjoint({shape.name, "name", *_ARGUMENT_KEYS}):
         return _no_call(r, "fused_calls")
     values = {key: obj[original] for key, original in keys.items()}
-    wrapped = next((values[key] for key in _WRAPPERS if isinstance(values.get(key), dict)), None)
-    if wrapped is not None and shape.name not in values:
-        r.deviates("openai_wrapper")
-        return read_call(r, wrapped, PLAIN, repeated)
-    if isinstance(values.get("tool_calls"), list) and shape.name not in values:
-        r.deviates("openai_wrapper")
-        results = [read_call(r, item, PLAIN, repeated) for item in values["tool_calls"]]
+    if (wrapped := _wrapped(values, shape)) is not None:
+        r.deviates("wrapper")
+        results = [
+            read_call(r, item, PLAIN, repeated) for item in (wrapped if isinstance(wrapped, list) else [wrapped])
+        ]
         return all(results)
     name_key = shape.name if shape.name in values else "name"
     name = values.get(name_key)
@@ -178,6 +177,13 @@ def read_call(
         r.deviates("extra_key")
     r.calls.append(ToolCall(name, arguments))
     return True
+
+
+def _wrapped(values: Mapping[str, Any], shape: CallShape = PLAIN) -> Any:
+    """The object or list that an object without a name and arguments of its own is around; None where there is none."""
+    found = (values[key] for key in WRAPPERS if isinstance(values.get(key), (dict, list)))
+    own = {"name", shape.name, shape.arguments, *_ARGUMENT_KEYS}
+    return next(found, None) if values.keys().isdisjoint(own) else None
 
 
 def read_arguments(r: ParseState, value: Any) -> dict[str, Any] | None:
@@ -218,9 +224,8 @@ def call_names(value: Any, shape: CallShape = PLAIN) -> list[str]:
     if not isinstance(value, dict):
         return []
     keys = {key.strip(): key for key in value}
-    wrapped = next((value[keys[key]] for key in (*_WRAPPERS, "tool_calls") if key in keys), None)
-    if isinstance(wrapped, (dict, list)):
-        return call_names(wrapped, PLAIN) if "name" not in keys else []
+    if (wrapped := _wrapped({key: value[original] for key, original in keys.items()}, shape)) is not None:
+        return call_names(wrapped, PLAIN)
     name = next((value[keys[key]] for key in (shape.name, "name") if key in keys), None)
     key = next((k for k in (shape.arguments, *_ARGUMENT_KEYS) if k in keys), None)
     if not isinstance(name, str) or key is None:
@@ -230,28 +235,35 @@ def call_names(value: Any, shape: CallShape = PLAIN) -> list[str]:
     return [] if schema else [name]
 
 
-NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "action")
+NAME_KEYS = ("name", "function", "tool", "tool_name", "function_name", "recipient_name", "action")
 """Keys that hold a tool's name, in the formats of all families."""
 
 
 def means_call(value: Any, offered: Container[str]) -> bool:
-    """Whether a value that has not the shape of a call is meant as one: it says so, or names an offered tool where a
-    call has its name, `{"name": "lamp"}`, `{"tool": "lamp", "input": …}` and `{"lamp": {…}}`."""
+    """Whether a value that has not the shape of a call is meant as one: it says so, holds calls of offered tools, or
+    names one where a call has its name, `{"name": "lamp"}`, `{"tool": "lamp", "input": …}` and `{"lamp": {…}}`."""
     if isinstance(value, list):
         return bool(value) and all(means_call(item, offered) for item in value)
     if not isinstance(value, dict) or {"description", "parameters"} <= value.keys():
         return False
-    if isinstance(wrapped := value.get("function"), dict):
-        return means_call(wrapped, offered)
-    if isinstance(calls := value.get("tool_calls"), list):
-        return bool(calls)
-    if value.get("type") == "function" and "name" in value:
+    inside = [item for item in value.values() if isinstance(item, (dict, list))]
+    if any(names and all(name in offered for name in names) for names in map(call_names, inside)):
+        return True
+    if any(isinstance(value.get(key), (dict, list)) and means_call(value[key], offered) for key in WRAPPERS):
+        return True
+    if (value.get("type") == "function" and "name" in value) or (
+        isinstance(value.get("tool_calls"), list) and value["tool_calls"]
+    ):
         return True
     names = [value.get(key) for key in NAME_KEYS]
-    only = next(iter(value)) if len(value) == 1 else None
-    return any(isinstance(name, str) and name in offered for name in names) or (
-        only in offered and isinstance(value[only], dict)
+    return any(isinstance(name, str) and is_offered(name, offered) for name in names) or (
+        bool(value) and all(name in offered and isinstance(value[name], dict) for name in value)
     )
+
+
+def is_offered(name: str, offered: Container[str]) -> bool:
+    """Whether a name is an offered tool's, or one with a namespace before it: `functions.lamp`."""
+    return name in offered or name.rpartition(".")[2] in offered
 
 
 def functions(tools: Iterable[Any]) -> dict[str, Mapping[str, Any]]:

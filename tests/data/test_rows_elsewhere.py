@@ -33,6 +33,25 @@ def lost(loaded: Loaded) -> dict[str, dict[str, int]]:
     return {loss.what: dict(counts) for loss, counts in loaded.lost.items()}
 
 
+def test_marks_and_keys_inside_an_answer_are_refused_and_counted(tmp_path: Path) -> None:
+    """Of a content part, of a call and of its function; a tool's result may be any value."""
+
+    def answer(inside: str, more: dict[str, Any]) -> dict[str, Any]:
+        part = {"type": "text", "text": "Done."} | (more if inside == "part" else {})
+        function = {"name": "lamp", "arguments": ARGUMENTS} | (more if inside == "function" else {})
+        call = {"type": "function", "function": function} | (more if inside == "call" else {})
+        return {"role": "assistant", "content": [part], "tool_calls": [call]}
+
+    for inside in ("part", "call", "function"):
+        for mark in ({"weight": 0}, {"train": False}, {"loss_weight": "0.0"}):
+            assert "a part of an answer" in reason(read(tmp_path, USER, answer(inside, mark))), (inside, mark)
+        assert lost(read(tmp_path, USER, answer(inside, {"weight": 1, "note": None}))) == {}
+        found = lost(read(tmp_path, USER, answer(inside, {"comment": "wrong"})))
+        assert found == {"keys of turns that are not read": {"'comment'": 1}}
+    result = {"role": "tool", "content": [{"type": "row", "weight": 0, "city": "Seoul"}]}
+    assert lost(read(tmp_path, USER, answer("", {}), result, DONE)) == {}
+
+
 @pytest.mark.parametrize("value", [0, 0.0, "0", "0.0", False, "False", "no"])
 def test_a_mark_of_a_row_says_no_however_a_table_writes_it(tmp_path: Path, value: Any) -> None:
     for key in ("weight", "loss_weight", "train", "trained", "loss"):

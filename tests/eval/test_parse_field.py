@@ -20,7 +20,19 @@ def load(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (CASES / name).read_text(encoding="utf-8").split("\n") if line]
 
 
-FIELD, MISSING = load("field_cases.jsonl"), load("missing_families.jsonl")
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}}
+TOOLS = [
+    {"type": "function", "function": {"name": "get_weather", "parameters": CITY}},
+    {"type": "function", "function": {"name": "list_sections", "parameters": {"type": "object", "properties": {}}}},
+    {
+        "type": "function",
+        "function": {"name": "analyze_beam", "parameters": {"properties": {"span_m": {"type": "number"}}}},
+    },
+]
+USUAL = {"tools": TOOLS, "expected_calls": [], "truncated": False}
+"""What stands in a case only where it is otherwise."""
+FIELD = [USUAL | case for case in load("field_cases.jsonl")]
+MISSING = load("missing_families.jsonl")
 READ = {"missing_plamo3", "missing_longcat", "missing_dots"}
 
 

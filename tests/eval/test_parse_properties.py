@@ -146,6 +146,7 @@ HOSTILE = {
         "`<tool_call>`", "`<tool_call>{", '`<tool_call>[{"a":`', '"<tool_call>', "<tool_call> a b. ", "<tool_call> x\n",
         "`", "<toolcall>", '<toolcall>{"name":', "<tool_call",
         "</s>", "\ufeff", " \n", '{"name":', "[", "\\", '<TOOLCALL>[{"name":', "[TOOL_CALLS]f[ARGS]{", "functools[",
+        "f(", "f(x=1)\n", "\nf(x=", 'f("a") ', "f {", "<f>", '\n{"name": "f", "arguments":', '{"calls": [', "`f(",
     ],
     "llama3_json": ["{", '\n{"name":', '{"a": "b", ', "\n{'", '{"a":', "[{"],
     "raw_json": [
