@@ -124,7 +124,7 @@ def dump_json(value: Any, *, indent: int | None = None) -> str:
 def write_json(path: str | Path, value: Any) -> None:
     """Write one JSON value, indented, atomically."""
     with atomic_write(path) as f:
-        f.write(dump_json(value, indent=2) + "\n")
+        f.write(dump_json(value, indent=1) + "\n")
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
