@@ -57,7 +57,6 @@ class CheckReport:
         return [finding for finding in self.findings if finding.level == "error"]
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON."""
         return {
             "ok": not self.errors,
             "files": self.files,
