@@ -114,7 +114,6 @@ def _decode(
     before: list[int],
     restrict: Restrict | None,
 ) -> None:
-    """As `decode`, after the prompt `before` was read."""
     waiting = reading_order(prompts)[::-1]  # taken from the end
     asked: list[int] = []  # the prompt of each slot in use; those are always the first ones
     answers: list[list[int]] = []

@@ -48,10 +48,10 @@ def rates_table(
     return table
 
 
-def apart_table(apart: dict[str, Any]) -> Table:
+def apart_table(apart: dict[str, Any], lang: Language = "en") -> Table:
     """The faults and oddities that were found, those found nowhere left out."""
-    table = Table(title="Besides", title_justify="left")
-    for column in ("", "rows", "of", "times"):
+    table = Table(title=phrase("apart.title").text(lang), title_justify="left")
+    for column in phrase("apart.head").text(lang).split("|"):
         table.add_column(column, justify="right" if column else "left")
     for key, found in apart.items():
         if found["count"]:

@@ -135,7 +135,6 @@ class SampleScore:
         return bool(self.unknown_tools or self.unknown_arguments)
 
     def to_dict(self) -> dict[str, Any]:
-        """The verdict as JSON."""
         return asdict(self)
 
 

@@ -62,7 +62,6 @@ class Place:
     undeclared_parameters: bool = False
 
     def child(self, key: str) -> "Place | None":
-        """The place below `key`, or None when the schema knows no such key."""
         if key in self.properties:
             return read_place(self.properties[key], self.root)
         for pattern, schema in self.patterns.items():
@@ -79,7 +78,6 @@ class Place:
         return self.child(key) or FREE
 
     def item(self, index: int) -> "Place":
-        """The place of an array's item."""
         return read_place(self.prefix[index] if index < len(self.prefix) else self.items, self.root)
 
     def default_of(self, key: str) -> Any:
