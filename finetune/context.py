@@ -29,7 +29,6 @@ class Context:
 
     @property
     def system(self) -> list[dict[str, Any]]:
-        """The system turn, or nothing."""
         return [turn for turn in self.row.messages[:1] if turn["role"] == "system"]
 
     @property
@@ -38,7 +37,6 @@ class Context:
         return self.row.tools
 
     def conversation(self, request: str) -> list[dict[str, Any]]:
-        """The turns that end with the request."""
         return [*self.system, {"role": "user", "content": request}]
 
     def described(self, run: str) -> Phrase:

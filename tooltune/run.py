@@ -198,7 +198,6 @@ def _newest() -> Path:
 
 
 def _begun() -> list[str]:
-    """The names of all runs, the newest first."""
     configs = [path for path in runs_dir().glob("*/config.yaml") if path.parent.name != "latest"]
     return [path.parent.name for path in sorted(configs, key=lambda path: -path.stat().st_mtime)]
 

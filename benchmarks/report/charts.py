@@ -105,7 +105,6 @@ class ChartGroup:
 
 
 def groups(result: dict[str, Any]) -> list[ChartGroup]:
-    """The charts of a result."""
     return _CHARTS[result["kind"]](result)
 
 

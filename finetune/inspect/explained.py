@@ -87,7 +87,6 @@ class Worst:
 
     @property
     def guess(self) -> Guess:
-        """Its guess."""
         return self.part.guesses[self.number - 1]
 
 
