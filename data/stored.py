@@ -107,7 +107,6 @@ class StoredExamples(RowSequence[Example]):
     Attributes:
         dataset: the same rows as a `datasets.Dataset`.
         lengths: tokens of each row, int64.
-        ids: of each row.
     """
 
     def __init__(self, path: Path) -> None:

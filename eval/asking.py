@@ -33,9 +33,6 @@ class Writer(Protocol):
     def write(self, prompts: Sequence[list[int]], tools: Tools) -> list[Output]:
         """The greedy answers to prompts (token ids), in their order.
 
-        Args:
-            tools: those that every prompt offers.
-
         Raises:
             JobFailed: there is none, for memory or whatever it runs on.
         """

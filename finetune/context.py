@@ -21,7 +21,6 @@ class Context:
 
     Attributes:
         row: a row that begins so; its other turns are asked nothing.
-        origin: where it is from, for people.
     """
 
     row: Record
@@ -63,7 +62,6 @@ def read_context(
             tools were renamed.
         tools: a JSON list of function schemas, shown under the first line of the system turn where all validation rows
             have the same.
-        usual: the split that the row is from where none is named.
 
     Raises:
         InputError: both are given, there is no such row, or the file holds no tools.

@@ -16,9 +16,7 @@ class Metric:
     """A figure of a model.
 
     Attributes:
-        ko, en: its name.
         ko_column, en_column: the short name, for a table with many columns.
-        lower: lower is better.
     """
 
     key: str

@@ -125,12 +125,7 @@ class Manifest(Environment):
 
 @dataclass(frozen=True)
 class Run:
-    """A run that began to train. `data.splits.read_splits(run.config.data)` has its rows.
-
-    Attributes:
-        config: its config.yaml.
-        manifest: its manifest.json.
-    """
+    """A run that began to train. `data.splits.read_splits(run.config.data)` has its rows."""
 
     folder: Path
     config: Config

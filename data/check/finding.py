@@ -28,7 +28,6 @@ class Finding:
         what: the fault, in a few words.
         count: how many rows have it.
         examples: up to five, each with file:line.
-        fix: what to do.
     """
 
     level: Level
@@ -104,7 +103,7 @@ def rejections(files: Iterable[Loaded]) -> list[Finding]:
 
 
 def _rejected(errors: list[InputError]) -> Finding:
-    kind = {lang: _kind(in_language(errors[0].said, lang)) for lang in LANGUAGES}
+    kind: dict[str, Any] = {lang: _kind(in_language(errors[0].said, lang)) for lang in LANGUAGES}
     what = phrase("rejected", kind=Phrase(["{ko}", "{en}"], kind))
     examples = [Phrase(["{where}: {what}"] * 2, {"where": e.where, "what": e.said}) for e in errors[:EXAMPLES]]
     return Finding("error", what, len(errors), examples, errors[0].advice or phrase("rejected.fix"))

@@ -48,7 +48,6 @@ class Shared:
         rows, families, alike: all rows, families of at least two that share a prefix, and the rows of those.
         prefix: units that a row of a family shares, on average.
         total, computed: units of all rows, and those that are computed when each prefix is read once a step.
-        step: rows of an optimizer step.
         reason: why little or nothing is saved; None where much is.
     """
 

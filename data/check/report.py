@@ -36,7 +36,6 @@ class CheckReport:
     Attributes:
         files: a file each: path, format, rows, records, rejected, and how many records have no call, one, or several.
         findings: errors first.
-        tools: calls by tool.
         buckets: records by bucket, for each split.
         languages: records by language (ko, mixed, en, other), as the record says or as its script shows.
         tokens: lengths in tokens by way of writing the tools; None where no tokenizer was there.

@@ -18,9 +18,6 @@ MAX_DEPTH = 64
 def decode(text: str, what: Phrase | str) -> Any:
     """The value that a string spells, as JSON or else as a Python literal.
 
-    Args:
-        what: what the value is, for the message.
-
     Raises:
         InputError: it is neither, is too long or nested too deeply, or holds what JSON cannot.
     """

@@ -31,7 +31,6 @@ class Rejected:
     """A row that made no record.
 
     Attributes:
-        row: the row of the file.
         error: why, with file:line.
     """
 

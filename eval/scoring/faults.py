@@ -15,7 +15,6 @@ class Faults:
         unknown: paths of keys that the schema does not know, such as `load.unit` or `points[].w`.
         enum_violation: values of the right type outside the enum.
         wrong_type: values of a type that the schema does not allow; nothing is judged below them.
-        missing_required: required keys that are not there.
         coerced_integer: floats such as 5.0 where the schema says integer; accepted as that integer.
     """
 

@@ -35,7 +35,6 @@ class Place:
     Attributes:
         types: JSON type names allowed here; None when anything goes.
         enum: the values allowed here; None when not limited.
-        default: the schema's default, or MISSING.
         properties: schemas of the named keys.
         required: keys that must be there.
         additional: schema of other keys; True or False when only allowed or forbidden; None when not said.
