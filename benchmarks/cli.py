@@ -119,7 +119,6 @@ app.command("record")(record_command)
 
 
 def _start(arguments: list[str] | None, json: bool) -> tuple[Any, "Console"]:
-    """The base config, and the console."""
     from finetune.arguments import config_from
     from tooltune.console import Terminal
 

@@ -25,13 +25,10 @@ def one_prefix(records: Sequence[Record], count: int = ROWS) -> list[Record]:
         InputError: there are not so many.
     """
     tools = offer(list(CORE), "ko")
-    plain = [row for row in records if _single_turn(row) and "renamed" not in row.meta and row.gold][:count]
+    single = [row for row in records if [turn["role"] for turn in row.messages] == ["system", "user", "assistant"]]
+    plain = [row for row in single if "renamed" not in row.meta and row.gold][:count]
     if len(plain) < count:
         raise InputError(f"only {len(plain)} of {len(records)} rows can share one prefix, not {count}")
     system = plain[0].messages[0]
     rows = [replace(row, messages=[system, *row.messages[1:]], tools=tools) for row in plain]
     return [Record.from_dict(row.to_dict(), where=row.id) for row in rows]
-
-
-def _single_turn(row: Record) -> bool:
-    return [message["role"] for message in row.messages] == ["system", "user", "assistant"]

@@ -111,7 +111,6 @@ def write_shapes(
 
 
 def rows_path(work: Path, shape: BatchShape) -> Path:
-    """Where the rows of a shape are."""
     return work / f"rows-{shape.name}.jsonl"
 
 

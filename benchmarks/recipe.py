@@ -254,7 +254,6 @@ class Follower:
         self.line = bar.add_task(arm, total=self.total, note="loading")
 
     def look(self) -> None:
-        """Read and show what is new."""
         new, self.read_to = read_events(self.path, self.read_to)
         for event in new:
             self.events.append(event)

@@ -57,12 +57,10 @@ class Task:
     answers: dict[str, Any] | None = None
 
     def save(self, path: Path) -> None:
-        """Write it for `read_task`."""
         write_json(path, asdict(self))
 
 
 def read_task(path: Path) -> Task:
-    """The task that `Task.save` wrote."""
     return Task(**json.loads(path.read_text(encoding="utf-8")))
 
 

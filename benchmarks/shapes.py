@@ -169,10 +169,8 @@ def shuffle(rows: int, batch: int, seed: int) -> "EpochOrder":
 
 
 def write_rows(path: Path, rows: Sequence[Example]) -> None:
-    """One row a line, for the workers."""
     write_jsonl(path, map(asdict, rows))
 
 
 def read_rows(path: Path) -> list[Example]:
-    """What `write_rows` wrote."""
     return [Example(**row) for _, row in read_jsonl(path)]

@@ -47,7 +47,6 @@ def count(rows: Sequence[dict[str, Any]], batch: dict[str, Any]) -> Counts:
 
 
 def total(counts: Sequence[Counts]) -> Counts:
-    """All of them together."""
     return Counts(*(sum(values) for values in zip(*counts, strict=True)))
 
 
@@ -117,7 +116,6 @@ class Stopwatch(TrainerCallback):
             self.losses.append(logs["loss"])
 
     def by_step(self, accumulation: int) -> list[Counts]:
-        """The counts of each optimizer step."""
         starts = range(0, len(self.seconds) * accumulation, accumulation)
         return [total(self.batches[start : start + accumulation]) for start in starts]
 

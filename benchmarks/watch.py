@@ -124,7 +124,6 @@ def _meaning(code: int, log: Path) -> Ended:
 
 
 def last_words(log: Path) -> str:
-    """The last line that a process wrote."""
     lines = log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n").split("\n")
     return next((line.strip()[:200] for line in reversed(lines) if line.strip()), "it wrote nothing")
 

@@ -23,7 +23,6 @@ def convert(path: Path, out: Path | None = None, *, strict: bool = False) -> Con
 
     Args:
         out: where the records go; `<name>.records.jsonl` beside the file if not given.
-        strict: write nothing when a row is rejected.
 
     Raises:
         InputError: the file cannot be read, `out` would overwrite it, no row is left, or (strict) a row is rejected.

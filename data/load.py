@@ -61,7 +61,7 @@ def stream_records(path: Path, take: Callable[[Record], None], say: Callable[[st
         read, lost = counts["records"], counts["rejected"]
         say(f"{path}: {loaded.format}, {loaded.rows} rows read as {read} records, {lost} rejected")
     for line in loaded.lines():
-        say(line)
+        say(str(line))
     if wrong:
         error = wrong[0].error
         if loaded.format == "records":

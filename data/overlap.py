@@ -7,7 +7,6 @@ from typing import Any
 
 
 def user_text(messages: Iterable[dict[str, Any]]) -> str:
-    """All that the user says in a conversation."""
     return " / ".join(m["content"] for m in messages if m["role"] == "user")
 
 
@@ -17,7 +16,6 @@ def normalised(text: str) -> str:
 
 
 def grams(text: str) -> frozenset[str]:
-    """The character 3-grams of a text."""
     return frozenset(text[i : i + 3] for i in range(len(text) - 2)) or frozenset((text,))
 
 

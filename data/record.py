@@ -39,7 +39,6 @@ class Record:
         return cls(str(row["id"]), messages, row.get("tools") or [], row.get("meta") or {})
 
     def to_dict(self) -> dict[str, Any]:
-        """The row as it stands in a file."""
         return {"id": self.id, "messages": self.messages, "tools": self.tools, "meta": self.meta}
 
     @property

@@ -38,7 +38,6 @@ class Rewriting:
     result: Callable[[str], str] | None = None
 
     def tools(self, tools: Rows) -> Rows:
-        """The offered schemas."""
         return [tool | {"function": self._function(tool["function"])} for tool in tools]
 
     def _function(self, function: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +75,6 @@ class Renaming:
 
     @property
     def rewriting(self) -> Rewriting:
-        """The renaming as it is done to a row."""
         return Rewriting(lambda name: self.names.get(name, name), self._schema, self._arguments)
 
     def tools(self, tools: Rows) -> Rows:

@@ -40,7 +40,6 @@ def read_splits(data: DataSection, test: Path | None = None) -> dict[str, Stored
 
 
 def _facts(data: DataSection, files: dict[str, Path | None]) -> dict[str, Any]:
-    """All that decides what the rows are."""
     there = [path for path in files.values() if path and path.is_file()]  # what is missing is told when it is read
     beside = sorted({found for path in there for found in companions(path)})
     return {

@@ -54,7 +54,6 @@ class RecordWriter:
         _starts_of(self.path).write_bytes(self.starts.tobytes())
 
     def add(self, record: Record) -> None:
-        """Write one."""
         self.starts.append(self.file.tell())
         self.file.write(dump_json(record.to_dict()).encode() + b"\n")
 
@@ -75,7 +74,6 @@ class StoredRecords(RowSequence[Record]):
         return len(self.starts)
 
     def take(self, row: int) -> Record:
-        """The record of a row, parsed."""
         self.file.seek(self.starts[row])
         return Record(**json.loads(self.file.readline()))
 
@@ -100,7 +98,6 @@ class ExampleWriter:
         self.writer.close()
 
     def add(self, example: Example) -> None:
-        """Write one."""
         self.writer.write({"id": example.id, "input_ids": example.input_ids, "roles": example.roles})
 
 
@@ -110,7 +107,6 @@ class StoredExamples(RowSequence[Example]):
     Attributes:
         dataset: the same rows as a `datasets.Dataset`.
         lengths: tokens of each row, int64.
-        ids: of each row.
     """
 
     def __init__(self, path: Path) -> None:
@@ -133,7 +129,6 @@ class StoredExamples(RowSequence[Example]):
         return self._first[-1]
 
     def take(self, row: int) -> Example:
-        """The rendered row."""
         import numpy as np
 
         part = bisect_right(self._first, row) - 1

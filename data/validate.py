@@ -1,63 +1,48 @@
 """Checks of one row: its shape, and every tool call against the tools that the row offers."""
 
+import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from tooltune.errors import InputError
+from data.words import fault, phrase
+from tooltune.words import Phrase, joined
 
 ROLES = ("system", "user", "assistant", "tool")
-_CONVERT = "`python -m data convert FILE --to records` reads it"
 _WEIGHTS = ("trainable", "train", "training", "loss", "weight", "loss_weight", "loss_scale", "mask")
 _THOUGHTS = ("reasoning", "thinking", "thought")
 _ELSEWHERE = {
-    "system": "a record's system text is its first turn",
-    "functions": "a record's tools stand in `tools`",
-    "function_call": "a record has `tool_calls`",
-    **dict.fromkeys(_WEIGHTS, 'a record has "trained": false'),
-    **dict.fromkeys(_THOUGHTS, "a record has `reasoning_content`"),
+    **{key: key for key in ("system", "functions", "function_call")},
+    **dict.fromkeys(_WEIGHTS, "weight"),
+    **dict.fromkeys(_THOUGHTS, "thought"),
 }
 """Keys of other formats, and what a record has for them: left alone, they would be lost."""
 
 
 def check_row(row: Any, where: str) -> None:
     """Raise InputError for the first fault of a parsed JSON row; `where` is file:line."""
-    _expect(isinstance(row, dict), f"a row must be a JSON object, not {_kind(row)}", where)
+    _expect(isinstance(row, dict), where, "row.kind", kind=row)
     for key in ("id", "messages"):
-        _expect(key in row, f'the row has no "{key}"', where, "a record is {id, messages, tools, meta}")
+        _expect(key in row, where, "row.lacks", key=key)
     for key, kinds in (
         ("id", (str, int)),
         ("messages", list),
         ("tools", (list, type(None))),
         ("meta", (dict, type(None))),
     ):
-        _expect(isinstance(row.get(key), kinds), f'"{key}" must not be {_kind(row.get(key))}', where)
-    _expect(row["id"] != "" and not isinstance(row["id"], bool), f'"id" must not be {row["id"]!r}', where)
+        _expect(isinstance(row.get(key), kinds), where, "row.value", key=key, kind=row.get(key))
+    if row["id"] == "" or isinstance(row["id"], bool):
+        raise fault("row.value", where, key="id", kind=repr(row["id"]))
     _known(row, ("system", "functions"), where)
     _check_meta(row.get("meta") or {}, where)
     schemas = offered(row.get("tools") or [], where)
     messages = row["messages"]
     for i, message in enumerate(messages):
         _check_message(message, f"{where} messages[{i}]", schemas)
-    _expect(
-        any(m["role"] == "assistant" for m in messages),
-        "the row has no assistant turn, so there is nothing to learn from it",
-        where,
-        "add the turn with the tool call (or the text answer) as the last message",
-    )
-    _expect(messages[-1]["role"] == "assistant", f"the last turn is {messages[-1]['role']!r}, not the answer", where)
-    _expect(
-        messages[0]["role"] != "assistant",
-        "the first turn is the assistant's, which no request comes before",
-        where,
-        "begin with the user's request, or put a greeting into the system text",
-    )
-    _expect(
-        messages[-1].get("trained", True),
-        "the last turn is marked as not to be trained",
-        where,
-        "end the row with the last answer that is",
-    )
+    _expect(any(m["role"] == "assistant" for m in messages), where, "row.unanswered")
+    _expect(messages[-1]["role"] == "assistant", where, "row.last", role=messages[-1]["role"])
+    _expect(messages[0]["role"] != "assistant", where, "row.first")
+    _expect(messages[-1].get("trained", True), where, "row.last_masked")
 
 
 def offered(tools: list[Any], where: str = "") -> dict[str, dict[str, Any]]:
@@ -65,21 +50,15 @@ def offered(tools: list[Any], where: str = "") -> dict[str, dict[str, Any]]:
     schemas: dict[str, dict[str, Any]] = {}
     for i, tool in enumerate(tools):
         function = tool.get("function") if isinstance(tool, dict) else None
-        good = isinstance(function, dict) and isinstance(function.get("name"), str) and function["name"]
-        _expect(
-            bool(good),
-            f"tools[{i}] is not an OpenAI function schema",
-            where,
-            'write {"type": "function", "function": {"name": …, "description": …, "parameters": {…}}}',
-        )
-        assert isinstance(function, dict)
+        if not (isinstance(function, dict) and isinstance(function.get("name"), str) and function["name"]):
+            raise fault("tool.form", where, i=i)
         parameters = function.get("parameters") or {}
-        _expect(isinstance(parameters, dict), f"tools[{i}].parameters must be a JSON schema object", where)
+        _expect(isinstance(parameters, dict), where, "tool.schema", i=i)
         key = "" if "parameters" in function else schema_elsewhere(function, "input_schema", "inputSchema")
-        _expect(not key, f"tools[{i}] has no `parameters` but {key!r}", where, _CONVERT)
+        _expect(not key, where, "tool.elsewhere", i=i, key=key)
         said = function.get("description")
-        _expect(isinstance(said, (str, type(None))), f"tools[{i}].description must be text, not {_kind(said)}", where)
-        _expect(function["name"] not in schemas, f"the tool {function['name']!r} is offered twice", where)
+        _expect(isinstance(said, (str, type(None))), where, "tool.description", i=i, kind=said)
+        _expect(function["name"] not in schemas, where, "tool.twice", name=function["name"])
         schemas[function["name"]] = parameters
     return schemas
 
@@ -98,68 +77,96 @@ def schema_errors(arguments: dict[str, Any], schema: dict[str, Any]) -> list[str
 
     A schema that is none, refers to another document, or takes too long (`data.bounded_schema`) is itself the error.
     """
+    return list(map(str, schema_faults(arguments, schema)))
+
+
+def schema_faults(arguments: dict[str, Any], schema: dict[str, Any]) -> list[Phrase]:
+    """The same in both languages."""
     from data.bounded_schema import TooMuch, faults  # a tenth of a second to import
 
     try:
         errors = sorted(faults(arguments, schema), key=lambda e: (len(e.path), str(e.path)))
     except TooMuch as e:
-        return [f"the schema takes too long to check: {e}"]
+        return [phrase("schema.long", why=e)]
     except Exception as e:  # jsonschema raises whatever the broken keyword makes Python raise
-        return [f"the schema itself is wrong ({type(e).__name__}: {str(e).splitlines()[0][:80] if str(e) else ''})"]
-    return [f"{'.'.join(map(str, e.path)) or 'arguments'}: {e.message}" for e in errors]
+        said = str(e).splitlines()[0][:80] if str(e) else ""
+        return [phrase("schema.wrong", why=f"{type(e).__name__}: {said}")]
+    return [_schema_fault(e) for e in errors]
+
+
+_BROKEN = {
+    "type": "{instance}은(는) {value} 형이 아닙니다",
+    "enum": "{instance}은(는) {value} 가운데 하나가 아닙니다",
+    "const": "{value}이어야 합니다",
+    "required": "필요한 {named}이(가) 없습니다",
+    "additionalProperties": "스키마에 없는 키 {named}이(가) 있습니다",
+    "minimum": "{instance}은(는) 최솟값 {value}보다 작습니다",
+    "maximum": "{instance}은(는) 최댓값 {value}보다 큽니다",
+    "exclusiveMinimum": "{instance}은(는) {value}보다 커야 합니다",
+    "exclusiveMaximum": "{instance}은(는) {value}보다 작아야 합니다",
+    "multipleOf": "{instance}은(는) {value}의 배수가 아닙니다",
+    "minLength": "{instance}은(는) {value}자보다 짧습니다",
+    "maxLength": "{instance}은(는) {value}자보다 깁니다",
+    "pattern": "{instance}은(는) 정규식 {value}에 맞지 않습니다",
+    "minItems": "{instance}의 항목이 {value}개보다 적습니다",
+    "maxItems": "{instance}의 항목이 {value}개보다 많습니다",
+    "uniqueItems": "{instance}에 같은 항목이 있습니다",
+    "anyOf": "{instance}에 맞는 스키마가 없습니다",
+    "oneOf": "{instance}에 맞는 스키마가 없거나 여럿입니다",
+}
+"""Keyword → what is wrong, in Korean; in English jsonschema says it."""
+
+
+def _schema_fault(error: Any) -> Phrase:
+    place = ".".join(map(str, error.path)) or "arguments"
+    korean = _BROKEN.get(error.validator, "{message}")
+    values = {"message": error.message}
+    if error.validator in _BROKEN:
+        named = re.search(r"^'.*'(?= is a required)|(?<=\().*(?= w(as|ere) )", error.message)
+        values |= {"instance": _short(error.instance), "value": _short(error.validator_value)}
+        values["named"] = named[0] if named else ""
+    return Phrase([f"{{place}}: {korean}", "{place}: {message}"], values | {"place": place})
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _check_message(message: Any, where: str, schemas: dict[str, dict[str, Any]]) -> None:
-    _expect(isinstance(message, dict), f"a message must be an object, not {_kind(message)}", where)
+    _expect(isinstance(message, dict), where, "message.object", kind=message)
     role = message.get("role")
-    _expect(role in ROLES, f"unknown role {role!r}", where, f"use one of {', '.join(ROLES)}")
+    _expect(role in ROLES, where, "role.unknown", role=repr(role), roles=", ".join(ROLES))
     _known(message, ("function_call", *_WEIGHTS, *_THOUGHTS), where)
     trained = message.get("trained", True)
-    _expect(isinstance(trained, bool), f"trained must be true or false, not {_kind(trained)}", where)
+    _expect(isinstance(trained, bool), where, "message.trained", kind=trained)
     content, calls = message.get("content"), message.get("tool_calls")
-    _expect(content is None or isinstance(content, str), f"content must be text, not {_kind(content)}", where)
+    _expect(content is None or isinstance(content, str), where, "message.content", kind=content)
     if role != "assistant":
-        _expect(content is not None, f"a {role} turn needs content", where)
-        _expect(not calls, f"a {role} turn cannot carry tool_calls", where)
+        _expect(content is not None, where, "message.blank", role=role)
+        _expect(not calls, where, "message.calls", role=role)
         return
-    _expect(bool(calls) or bool(content), "an assistant turn needs content or tool_calls", where)
-    _expect(calls is None or isinstance(calls, list), "tool_calls must be a list", where)
+    _expect(bool(calls) or bool(content), where, "answer.blank")
+    _expect(calls is None or isinstance(calls, list), where, "calls.list")
     for call in calls or []:
         _check_call(call, where, schemas)
 
 
 def _check_call(call: Any, where: str, schemas: dict[str, dict[str, Any]]) -> None:
     function = call.get("function") if isinstance(call, dict) else None
-    _expect(
-        isinstance(function, dict) and isinstance(function.get("name"), str),
-        "a tool call is not an OpenAI function call",
-        where,
-        'write {"type": "function", "function": {"name": …, "arguments": {…}}}',
-    )
-    assert isinstance(function, dict)
+    if not (isinstance(function, dict) and isinstance(function.get("name"), str)):
+        raise fault("call.form", where)
     name, arguments = function["name"], function.get("arguments")
-    _expect(
-        isinstance(arguments, dict),
-        f"the arguments of {name!r} must be a JSON object, not {_kind(arguments)}",
-        where,
-        "`python -m data convert FILE --to records` decodes arguments written as a string",
-    )
-    alike = name not in schemas and _composed(name) in map(_composed, schemas)
-    _expect(
-        name in schemas,
-        f"the call {name!r} is not among the tools this row offers ({', '.join(sorted(schemas)) or 'none'})"
-        + (f": {_FORM}" if alike else ""),
-        where,
-        "add the tool's schema to the row's tools, or correct the name",
-    )
-    assert isinstance(arguments, dict)
-    errors = schema_errors(arguments, schemas[name])
-    alike = bool(errors) and not schema_errors(_composed(arguments), _composed(schemas[name]))
-    more = f" ({_FORM})" if alike else ""
-    _expect(not errors, f"the arguments of {name!r} do not match its schema{more}: {'; '.join(errors[:3])}", where)
-
-
-_FORM = "the same letters in another Unicode form, as macOS writes Hangul"
+    if not isinstance(arguments, dict):
+        raise fault("call.text", where, name=name, kind=_kind(arguments))
+    if name not in schemas:
+        more = phrase("behind", said=phrase("unicode_form")) if _composed(name) in map(_composed, schemas) else ""
+        tools = ", ".join(sorted(schemas)) or phrase("no_tools")
+        raise fault("call.not_offered", where, name=name, tools=tools, more=more)
+    if errors := schema_faults(arguments, schemas[name]):
+        alike = not schema_errors(_composed(arguments), _composed(schemas[name]))
+        more = phrase("aside", said=phrase("unicode_form")) if alike else ""
+        raise fault("call.schema", where, name=name, more=more, errors=joined(errors[:3]))
 
 
 def _composed(value: Any) -> Any:
@@ -173,15 +180,15 @@ def _composed(value: Any) -> Any:
 
 def _check_meta(meta: dict[str, Any], where: str) -> None:
     """See that what is read of `meta`, hours later in an evaluation, has the form that is read."""
-    forms: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    forms: tuple[tuple[str, Callable[[Any], bool], Phrase | str], ...] = (
         ("renamed", _is_renamed, '{new name: {"name": old, "parameters": {new: old}}}'),
         ("acceptable", _is_acceptable, "{tool: {parameter: [right values]}}"),
-        ("relevant_tools", _is_names, "a list of names"),
-        ("phenomena", _is_names, "a list of names"),
+        ("relevant_tools", _is_names, phrase("meta.names")),
+        ("phenomena", _is_names, phrase("meta.names")),
     )
     for key, right, form in forms:
         good = meta.get(key) is None or right(meta[key])
-        _expect(good, f"meta.{key} is not {form}", where, "write it so, or call this key otherwise")
+        _expect(good, where, "meta.form", key=key, form=form)
 
 
 def _is_names(value: Any) -> bool:
@@ -218,14 +225,18 @@ def _is_marker(value: Any) -> bool:
 
 def _known(value: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
     for key in keys:
-        _expect(value.get(key) in (None, "", []), f"{key!r}: {_ELSEWHERE[key]}", where, _CONVERT)
+        if value.get(key) not in (None, "", []):
+            raise fault("key.elsewhere", where, key=key, instead=phrase(f"instead.{_ELSEWHERE[key]}"))
 
 
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a string", bool: "a boolean", type(None): "null"}
-    return names.get(type(value), "a number")
+def _kind(value: Any) -> Phrase:
+    kinds = {dict: "object", list: "list", str: "text", bool: "boolean", type(None): "null"}
+    return phrase(f"kind.{kinds.get(type(value), 'number')}")
 
 
-def _expect(ok: bool, what: str, where: str, fix: str = "") -> None:
+def _expect(ok: bool, where: str, key: str, /, **values: Any) -> None:
+    """Raise the fault of this key; of a value `kind` it says what kind of value it is."""
     if not ok:
-        raise InputError(what, where=where, fix=fix)
+        if "kind" in values:
+            values["kind"] = _kind(values["kind"])
+        raise fault(key, where, **values)

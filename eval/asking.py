@@ -1,6 +1,6 @@
 """A tuned model inside a program: a conversation and its tools in, checked calls out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from eval.parsed import ToolCall
 from eval.prefixes import Beginning, shared_tokens
 from eval.trained import Trained, load_tuned, prepare, read_trained
 from tooltune.run import find_run
+from tooltune.words import Say
 
 Messages = list[dict[str, Any]]
 """OpenAI-style turns, as a record has them: the `arguments` of a call are an object."""
@@ -31,9 +32,6 @@ class Writer(Protocol):
 
     def write(self, prompts: Sequence[list[int]], tools: Tools) -> list[Output]:
         """The greedy answers to prompts (token ids), in their order.
-
-        Args:
-            tools: those that every prompt offers.
 
         Raises:
             JobFailed: there is none, for memory or whatever it runs on.
@@ -53,7 +51,7 @@ class Model:
         self.trained, self.writer = trained, writer
 
     @classmethod
-    def load(cls, run: str | Path | None = None, say: Callable[[str], None] = to_stderr) -> "Model":
+    def load(cls, run: str | Path | None = None, say: Say = to_stderr) -> "Model":
         """The model of a run, by name or folder; None: the newest run. Takes seconds to a minute.
 
         Args:
@@ -120,7 +118,7 @@ class Decoding:
         constrained: hold calls to the tools' schemas while they are written (`eval.constrained`).
     """
 
-    def __init__(self, trained: Trained, model: Any, say: Callable[[str], None], *, constrained: bool = False) -> None:
+    def __init__(self, trained: Trained, model: Any, say: Say, *, constrained: bool = False) -> None:
         self.model, self.tokenizer, self.say = model, trained.tokenizer, say
         self.family, self.constrained = trained.template.family, constrained
         self.limit = trained.config.eval.max_new_tokens

@@ -77,8 +77,6 @@ def run(
 
 
 class _Bars:
-    """One progress bar a model."""
-
     def __init__(self, console: Any, lang: Language) -> None:
         from tooltune.console import progress
 

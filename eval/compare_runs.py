@@ -19,7 +19,6 @@ def two_sides(a: str, b: str | None, split: str = "test") -> tuple[Named, Named]
 
     Args:
         a, b: a run's name or folder, its `eval/<split>` folder, a `metrics.json`, or what `score --json` wrote.
-        split: which evaluation of a run.
 
     Raises:
         InputError: there is no such evaluation, or `b` is left out and `a` has no base model beside the tuned one.

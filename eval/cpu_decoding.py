@@ -61,7 +61,6 @@ def decode(
         model: in evaluation mode, one that `decodes` approves of.
         slots: answers that are written side by side.
         done: told a prompt's number and the tokens of its answer (with the end token) as soon as it has ended.
-        kept: what the model has read before.
         restrict: asked before each token; None: every token may come.
     """
     kept = kept or Beginning()
@@ -114,7 +113,6 @@ def _decode(
     before: list[int],
     restrict: Restrict | None,
 ) -> None:
-    """As `decode`, after the prompt `before` was read."""
     waiting = reading_order(prompts)[::-1]  # taken from the end
     asked: list[int] = []  # the prompt of each slot in use; those are always the first ones
     answers: list[list[int]] = []

@@ -15,6 +15,8 @@ from eval.load import compute_device
 from eval.memory import MOST, rows_for, tokens_kept
 from eval.prefixes import Beginning, batches, common_tokens, prefixes_hold, read_by_transformers
 from eval.shortage import NoRoom, is_shortage, release
+from eval.words import phrase
+from tooltune.words import Say
 
 Shrunk = Callable[[int, int], None]
 """Told how many prompts were asked at a time when memory ran out, and how many are asked from now on."""
@@ -91,9 +93,8 @@ def begin(model: Any, tokens: list[int]) -> Beginning | None:
         return read_beginning(model, tokens) if decodes(model) else read_by_transformers(model, tokens)
 
 
-def saying(say: Callable[[str], None]) -> Shrunk:
-    """A `shrunk` that says one line."""
-    return lambda before, now: say(f"out of memory: answering {now} prompts at a time instead of {before}")
+def saying(say: Say) -> Shrunk:
+    return lambda before, now: say(phrase("memory.short", before=before, now=now))
 
 
 def usual_batch(model: Any, prompts: Sequence[list[int]], *, max_new_tokens: int) -> int:
@@ -113,9 +114,7 @@ TIE = 0.5
 """Logits. Two tokens closer than this may swap places when a batch's shape changes the order of rounding."""
 
 
-def safe_batch(
-    model: Any, tokenizer: Any, prompts: Sequence[list[int]], *, batch: int, warn: Callable[[str], None]
-) -> int:
+def safe_batch(model: Any, tokenizer: Any, prompts: Sequence[list[int]], *, batch: int, warn: Say) -> int:
     """The batch size to generate with: `batch`, or 1 where a batch of four changes what the model writes.
 
     Left padding has broken batched generation in several releases of the libraries; four prompts of different lengths
@@ -131,7 +130,7 @@ def safe_batch(
     _answer(model, tokenizer, chosen, 16, min(batch, 4), together.__setitem__, saying(warn))
     for i, prompt in enumerate(chosen):
         if not _agree(_run(model, tokenizer, [prompt], 16), len(prompt), together[i]):
-            warn("a batch of 4 prompts gives other answers than the prompts one by one: generating one by one (slower)")
+            warn(phrase("batch.differs"))
             return 1
     return batch
 
@@ -188,7 +187,6 @@ def _ask(
     kept: Beginning | None,
     restrict: Restrict | None,
 ) -> None:
-    """Ask every prompt, `batch` at a time."""
     numbers, texts = list(prompts), list(prompts.values())
     if (batch > 1 or kept) and decodes(model):
         with _one_at_least(batch, max(map(len, texts)), max_new_tokens):
@@ -203,12 +201,13 @@ def _ask(
                 restrict=_renumbered(restrict, numbers),
             )
         return
+    end = tokenizer.eos_token_id
     for part in batches(texts, batch, shared=batch > 1 and prefixes_hold(model)):
         asked = [texts[k] for k in part]
         told = _renumbered(restrict, [numbers[k] for k in part])
         sequences = _run(model, tokenizer, asked, max_new_tokens, scores=False, kept=kept, restrict=told).sequences
         for k, row in zip(part, sequences[:, max(map(len, asked)) :].tolist(), strict=True):
-            ended(numbers[k], _until(row, tokenizer.eos_token_id))
+            ended(numbers[k], row[: row.index(end) + 1] if end in row else row)
 
 
 def _renumbered(restrict: Restrict | None, numbers: Sequence[int]) -> Restrict | None:
@@ -298,10 +297,6 @@ def _begun(model: Any, prompts: list[list[int]], kept: Beginning | None) -> dict
         kept = begin(model, prompts[0][: common_tokens(prompts)])
     cache = kept.cache(model, prompts) if kept else None
     return {"past_key_values": cache} if cache else {}
-
-
-def _until(new: list[int], end: int) -> list[int]:
-    return new[: new.index(end) + 1] if end in new else new
 
 
 def _read(tokenizer: Any, new: list[int]) -> Output:

@@ -1,27 +1,31 @@
 """What an output is worth to a program: its calls, held to the schemas of the tools that were offered."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from data.formats.literals import unwritable
-from data.validate import offered, schema_errors
+from data.validate import offered, schema_faults
 from eval.parse import parse_tool_calls
 from eval.parsed import ToolCall
 from eval.words import phrase
 from tooltune.files import dump_json
-from tooltune.words import Language, Phrase
+from tooltune.words import Language, Phrase, joined
 
 
 @dataclass(frozen=True)
 class CheckedCall(ToolCall):
-    """One call, and how it breaks the schemas that were offered; `errors` is empty where it is valid."""
+    """One call, and how it breaks the schemas that were offered; `faults` is empty where it is valid."""
 
-    errors: list[str]
+    faults: list[Phrase]
+
+    @property
+    def errors(self) -> list[str]:
+        return list(map(str, self.faults))
 
     def line(self, lang: Language) -> str:
         """`name(arg=value, …)` with values as JSON, and the verdict."""
         values = ", ".join(f"{key}={dump_json(value)}" for key, value in self.arguments.items())
-        verdict = f"✗ {'; '.join(self.errors)}" if self.errors else phrase("call.valid").text(lang)
+        verdict = f"✗ {joined(self.faults).text(lang)}" if self.faults else phrase("call.valid").text(lang)
         return f"{self.name}({values})  {verdict}"
 
 
@@ -49,7 +53,7 @@ class Answer:
     @property
     def valid(self) -> bool:
         """Every call can be read strictly and fits its schema; an answer without a call is valid too."""
-        return not self.why and not any(call.errors for call in self.calls)
+        return not self.why and not any(call.faults for call in self.calls)
 
     @property
     def accepted(self) -> list[ToolCall]:
@@ -63,8 +67,7 @@ class Answer:
         return [*(call.line(lang) for call in self.calls), *text, *problem]
 
     def to_dict(self) -> dict[str, Any]:
-        """The answer as JSON, in English."""
-        calls = [asdict(call) for call in self.calls]
+        calls = [{"name": c.name, "arguments": c.arguments, "errors": c.errors} for c in self.calls]
         said = {"calls": calls, "text": self.text, "problem": self.problem, "output": self.output}
         return said | {"valid": self.valid}
 
@@ -77,7 +80,7 @@ def judge(output: str, tools: list[dict[str, Any]], family: str, *, cut: int | N
     """
     schemas = offered(tools)
     parsed = parse_tool_calls(output, family, tools, cut is not None)
-    calls = [CheckedCall(call.name, call.arguments, _errors(call, schemas)) for call in parsed.calls]
+    calls = [CheckedCall(call.name, call.arguments, _faults(call, schemas)) for call in parsed.calls]
     why: Phrase | None = None
     if cut is not None:
         why = phrase("answer.cut", n=cut)
@@ -86,9 +89,9 @@ def judge(output: str, tools: list[dict[str, Any]], family: str, *, cut: int | N
     return Answer(calls, parsed.text, why, output)
 
 
-def _errors(call: ToolCall, schemas: dict[str, dict[str, Any]]) -> list[str]:
+def _faults(call: ToolCall, schemas: dict[str, dict[str, Any]]) -> list[Phrase]:
     if call.name not in schemas:
-        return ["not offered"]
-    if fault := unwritable(call.arguments):
-        return [fault]
-    return schema_errors(call.arguments, schemas[call.name])
+        return [phrase("call.not_offered")]
+    if why := unwritable(call.arguments):
+        return [why]
+    return schema_faults(call.arguments, schemas[call.name])

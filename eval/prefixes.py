@@ -102,7 +102,6 @@ class Beginning:
     with does not depend on those asked before it.
 
     Attributes:
-        tokens: the sequence.
         layers: by layer its keys and values, each [1, key heads, tokens, head size], those beyond a window included.
     """
 

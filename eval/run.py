@@ -20,10 +20,11 @@ from eval.generation_cache import begin, fresh, question_digest, read_kept
 from eval.report import write_report
 from eval.scoring import Sample, compare, score
 from eval.trained import Trained, add_best, load_base, prepare, read_trained
+from eval.words import phrase
 from tooltune.errors import InputError
 from tooltune.files import dump_json, write_json
+from tooltune.words import Say
 
-Say = Callable[[str], None]
 Tick = Callable[[str, int, int], None]  # which model, done, of
 
 
@@ -164,18 +165,20 @@ class _Answering:
         """Every record's answer, from the file of an earlier evaluation where it is there, and the seconds of
         generation that went into them, whenever that was."""
         path = self.folder / ("generations.jsonl" if name == "tuned" else f"generations.{name}.jsonl")
+        model = phrase(f"table.{name}")
         kept = read_kept(path, asdict(settings))
         if kept.changed:
             old = path.replace(path.with_suffix(".old.jsonl"))
-            self.say(f"{name}: asking again: {', '.join(kept.changed)} changed (the old answers: {old.name})")
+            self.say(phrase("again.settings", model=model, changed=", ".join(kept.changed), old=old.name))
         answered, stale = fresh(kept, self.questions)
         if stale:
-            self.say(f"{name}: {stale} answers are to requests that were changed since: asking those again")
-        outputs = {i: _output(answered[i]) for i in self.questions if i in answered}
+            self.say(phrase("again.requests", model=model, n=stale))
+        there = {i: answered[i] for i in self.questions if i in answered}
+        outputs = {i: Output(row["text"], row["tokens"], row["truncated"]) for i, row in there.items()}
         seconds = self._taken(name, [answered[i] for i in outputs])
         missing = [i for i in self.questions if i not in outputs]
         if outputs and missing:
-            self.say(f"{name}: {len(outputs)} answers are there already, {len(missing)} to go")
+            self.say(phrase("again.there", model=model, there=len(outputs), left=len(missing)))
         self.tick(name, len(outputs), len(self.records))
         if not missing:
             return outputs, round(seconds, 3)
@@ -234,10 +237,6 @@ def _check(records: Sequence[Record], trained: Trained) -> None:
 
     check_roundtrip(records, trained.tokenizer, trained.template)
     align_end_token(trained.tokenizer, [render(records[0], trained.tokenizer, trained.template)])
-
-
-def _output(row: dict[str, Any]) -> Output:
-    return Output(row["text"], row["tokens"], row["truncated"])
 
 
 def _probe(training: Sequence[Record], records: Sequence[Record]) -> dict[str, Any] | None:

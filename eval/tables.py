@@ -6,7 +6,7 @@ from rich.table import Table
 
 from eval.words import bucket_name, phrase
 from tooltune.metrics import BY_KIND, COMPARED, HEADLINE, METRICS, rate_text, whole_percent
-from tooltune.words import Language, in_language
+from tooltune.words import Language, Phrase, in_language
 
 
 def headline_table(metrics: dict[str, Any], lang: Language = "en") -> Table:
@@ -48,14 +48,17 @@ def rates_table(
     return table
 
 
-def apart_table(apart: dict[str, Any]) -> Table:
-    """The faults and oddities that were found, those found nowhere left out."""
-    table = Table(title="Besides", title_justify="left")
-    for column in ("", "rows", "of", "times"):
+def apart_table(apart: dict[str, Any], lang: Language = "en") -> Table:
+    """The faults and oddities that were found, as the page calls them; those found nowhere left out."""
+    from eval.report.words import words
+
+    table = Table(title=phrase("apart.title").text(lang), title_justify="left")
+    for column in phrase("apart.head").text(lang).split("|"):
         table.add_column(column, justify="right" if column else "left")
     for key, found in apart.items():
         if found["count"]:
-            table.add_row(key.replace("_", " "), str(found["count"]), str(found["n"]), str(found.get("total", "")))
+            name = Phrase(words()[f"apart.{key}"]).text(lang)
+            table.add_row(name, str(found["count"]), str(found["n"]), str(found.get("total", "")))
     return table
 
 

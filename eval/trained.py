@@ -1,6 +1,5 @@
 """A finished run as something to ask: its recipe, its rows, its best adapter with tokenizer and template."""
 
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from tooltune.cuda import prepare_process
 from tooltune.errors import InputError
 from tooltune.pretrained import load_tokenizer, resolve, weights_digest
 from tooltune.run import Run, read_config, read_manifest
+from tooltune.words import Say
 
 MANIFEST = ("device.kind", "precision", "template.family", "template.origin", "best.sha256")
 """Keys of manifest.json that asking a run looks at; one of another version may lack some."""
@@ -96,7 +96,7 @@ def prepare(trained: Trained) -> None:
         backend.start_unsloth()
 
 
-def base_folder(run: Run, say: Callable[[str], None]) -> Path:
+def base_folder(run: Run, say: Say) -> Path:
     """The folder of a run's base model, with the weights that the run was trained on.
 
     Raises:
@@ -113,7 +113,7 @@ def base_folder(run: Run, say: Callable[[str], None]) -> Path:
     return base
 
 
-def load_base(trained: Trained, say: Callable[[str], None]) -> Any:
+def load_base(trained: Trained, say: Say) -> Any:
     """The run's base model to ask; `say` is told where it has to be fetched or converted first.
 
     Raises:
@@ -150,6 +150,6 @@ def _asking(model: Any) -> Any:
     return model
 
 
-def load_tuned(trained: Trained, say: Callable[[str], None]) -> Any:
+def load_tuned(trained: Trained, say: Say) -> Any:
     """The run's base model with its best adapter."""
     return add_best(trained, load_base(trained, say))

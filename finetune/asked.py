@@ -30,7 +30,6 @@ class ReadyModel:
         splits: the run's rows.
         console: standard output, for answers alone.
         say: a line to standard error.
-        lang: what it says is in this language.
     """
 
     model: Model

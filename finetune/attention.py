@@ -178,7 +178,6 @@ class _Group:
     Attributes:
         prefix: its tokens.
         bias: [heads a key · prefix, prefix]; None where a kernel that is causal by itself does it.
-        batches: the suffixes.
     """
 
     prefix: int

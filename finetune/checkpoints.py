@@ -79,7 +79,7 @@ def written_whole(checkpoint: Path) -> Iterator[None]:
     Raises:
         JobFailed: the disk is full, or takes no more for another reason.
     """
-    before = _aside(checkpoint)
+    before = checkpoint.with_name(f".{checkpoint.name}")
     if checkpoint.exists():
         shutil.rmtree(before, ignore_errors=True)
         checkpoint.replace(before)
@@ -138,10 +138,6 @@ def remove(checkpoint: Path) -> None:
 
 def _newest_first(checkpoints: Path) -> list[Path]:
     return sorted(checkpoints.glob("checkpoint-*"), key=step_of, reverse=True)
-
-
-def _aside(checkpoint: Path) -> Path:
-    return checkpoint.with_name(f".{checkpoint.name}")
 
 
 def _fault_of_best(checkpoint: Path) -> str:

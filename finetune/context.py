@@ -21,7 +21,6 @@ class Context:
 
     Attributes:
         row: a row that begins so; its other turns are asked nothing.
-        origin: where it is from, for people.
     """
 
     row: Record
@@ -29,7 +28,6 @@ class Context:
 
     @property
     def system(self) -> list[dict[str, Any]]:
-        """The system turn, or nothing."""
         return [turn for turn in self.row.messages[:1] if turn["role"] == "system"]
 
     @property
@@ -38,7 +36,6 @@ class Context:
         return self.row.tools
 
     def conversation(self, request: str) -> list[dict[str, Any]]:
-        """The turns that end with the request."""
         return [*self.system, {"role": "user", "content": request}]
 
     def described(self, run: str) -> Phrase:
@@ -65,7 +62,6 @@ def read_context(
             tools were renamed.
         tools: a JSON list of function schemas, shown under the first line of the system turn where all validation rows
             have the same.
-        usual: the split that the row is from where none is named.
 
     Raises:
         InputError: both are given, there is no such row, or the file holds no tools.

@@ -7,11 +7,7 @@ from tooltune.errors import JobFailed
 
 
 class NotFinite(JobFailed):
-    """A loss or a gradient is NaN or infinite; the weights are those before the step.
-
-    Attributes:
-        logs: the figures of the step.
-    """
+    """A loss or a gradient is NaN or infinite; the weights are those before the step."""
 
     def __init__(self, what: str, logs: dict[str, Any]) -> None:
         self.logs = logs
@@ -26,8 +22,6 @@ def fault_of_step(loss: float | None, norm: float, *, fp16: bool) -> str:
     """What is not finite in a step; empty where all is.
 
     Args:
-        loss: the loss, if it is not finite.
-        norm: of the gradient.
         fp16: float16 meets infinite gradients while its scale comes down, and its scaler leaves such steps out.
     """
     if loss is not None:

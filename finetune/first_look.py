@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -18,9 +18,10 @@ from finetune.shortage import phase
 from finetune.trainer import Scorer, ToolTrainer
 from finetune.words import phrase
 from tooltune.errors import JobFailed
+from tooltune.words import Say
 
 
-def first_look(trainer: ToolTrainer, length: Length, scorer: Scorer | None, say: Callable[[Any], None]) -> None:
+def first_look(trainer: ToolTrainer, length: Length, scorer: Scorer | None, say: Say) -> None:
     """Make the step and the evaluation, and say how long the run should take.
 
     Args:

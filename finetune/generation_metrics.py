@@ -10,6 +10,7 @@ from finetune.rows import Prepared
 from finetune.together import gathered, share
 from tooltune.config import Config
 from tooltune.errors import InputError
+from tooltune.words import Say
 
 
 def scorer(
@@ -18,7 +19,7 @@ def scorer(
     device: Device,
     prepared: Prepared,
     records: Sequence[Record],
-    warn: Callable[[str], None],
+    warn: Say,
 ) -> Callable[[Any], dict[str, float]] | None:
     """A function from the model in training to the headline metrics of `records` and the share of answers without an
     end token (`truncated`), all 0 to 1; None when there are no records.

@@ -21,7 +21,6 @@ class History:
         steps: the events with a training `loss`: step, epoch, loss, grad_norm, learning_rate, samples_per_second and
             the system's figures.
         evaluations: the events with an `eval_loss`.
-        epochs: the epoch table, one row an evaluation.
         end: the event that closes a finished training (`train_runtime`, …); None while it runs or when it was cut.
         rows: id and tokens of each training row, in the order that row numbers count; empty where they were not kept.
     """

@@ -1,11 +1,12 @@
 """Ctrl-C and SIGTERM during a run: it ends at once before the first step, and after the current step while training."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Self
 
 from finetune.words import phrase
+from tooltune.words import Say
 
 STOPPED_BY = (signal.SIGINT, signal.SIGTERM)
 """Ctrl-C, and what a machine that shuts down or a scheduler that needs it sends."""
@@ -26,7 +27,7 @@ class Interrupts:
         begun: whether the first step was reached; before that there is nothing to keep.
     """
 
-    def __init__(self, say: Callable[[Any], None], *, resumed: bool) -> None:
+    def __init__(self, say: Say, *, resumed: bool) -> None:
         self.say, self.resumed = say, resumed
         self.pressed = self.twice = self.begun = False
         self._finishes_steps = False

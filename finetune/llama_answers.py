@@ -1,6 +1,6 @@
 """A run's answers through llama.cpp: its GGUF, asked with the token ids that it was trained on."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from eval.trained import MANIFEST, Trained
 from finetune.export.cached import gguf_of
 from finetune.export.llama_cpp import post, serving
 from tooltune.run import read_manifest
+from tooltune.words import Say
 
 CONTEXT = 8192
 """Tokens of a prompt and its answer."""
@@ -22,11 +23,9 @@ class LlamaCpp:
         self.url, self.tokenizer, self.limit = url, tokenizer, limit
 
     def read(self, tokens: list[int]) -> None:
-        """Read what the next prompts begin with."""
         self._complete(tokens, 0)
 
     def write(self, prompts: Sequence[list[int]], tools: list[dict[str, Any]]) -> list[Output]:
-        """The greedy answers, one after another."""
         return [self._complete(prompt, self.limit) for prompt in prompts]
 
     def _complete(self, prompt: list[int], limit: int) -> Output:
@@ -38,7 +37,7 @@ class LlamaCpp:
 
 
 @contextmanager
-def llama_cpp(trained: Trained, say: Callable[[str], None]) -> Iterator[LlamaCpp]:
+def llama_cpp(trained: Trained, say: Say) -> Iterator[LlamaCpp]:
     """llama.cpp with a run's GGUF, which is made where there is none.
 
     Raises:

@@ -26,7 +26,7 @@ def supervised_states(base: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
         states [supervised, hidden] and answers [supervised].
     """
     head = base.get_output_embeddings().weight
-    batch = _on_device(batch, head.device)
+    batch = {k: v.to(head.device, non_blocking=True) if hasattr(v, "to") else v for k, v in batch.items()}
     if "layout" in batch:
         # transformers hands `layout` on to its attention, Unsloth's forward passes `prefix_seg_info` to theirs.
         packed = {key: batch[key] for key in ("input_ids", "position_ids", "layout")}
@@ -39,10 +39,6 @@ def supervised_states(base: Any, batch: Mapping[str, Any]) -> tuple[Any, Any]:
     targets = batch["labels"][:, 1:]
     keep = targets != IGNORED
     return hidden[:, :-1][keep], targets[keep]
-
-
-def _on_device(batch: Mapping[str, Any], device: Any) -> dict[str, Any]:
-    return {key: value.to(device, non_blocking=True) if hasattr(value, "to") else value for key, value in batch.items()}
 
 
 def _precision(head: Any) -> AbstractContextManager[Any]:

@@ -3,7 +3,6 @@
 `unsloth` is imported here and in `eval.backend`, before transformers, trl and peft; the plain arm never imports it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from finetune.processor import compile_layers, fast, store_factors_in_bf16
 from finetune.words import phrase
 from tooltune.config import Config
 from tooltune.errors import InputError
+from tooltune.words import Say
 
 
 @dataclass
@@ -45,7 +45,7 @@ def prepare_backend(config: Config, device: Device) -> None:
         start_unsloth()
 
 
-def load(config: Config, folder: Path, dtype: str, device: Device, say: Callable[[Any], None] = print) -> LoadedModel:
+def load(config: Config, folder: Path, dtype: str, device: Device, say: Say = print) -> LoadedModel:
     """Load the base model of `folder` in the wanted precision and put a fresh adapter on it.
 
     Args:

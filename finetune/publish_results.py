@@ -147,7 +147,6 @@ def _scores(evaluation: dict[str, Any], language: Language) -> list[str]:
 
 
 def _metric_lines(evaluation: dict[str, Any], language: Language, keys: Iterable[str]) -> list[str]:
-    """A row for each figure that was measured."""
     tuned = evaluation["headline"]["tuned"]
     base = evaluation["headline"].get("base") or {key: {"value": None} for key in tuned}
     return [

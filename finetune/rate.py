@@ -101,7 +101,6 @@ class Tally:
             self.pairs[window] = self.pairs[window] + _seen(lengths, window).sum()
 
     def reset(self) -> None:
-        """Begin at zero."""
         self.rows = self.computed = self.supervised = 0
         self.pairs = dict.fromkeys(self.pairs, 0)
 
@@ -131,7 +130,6 @@ class Meter:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the manifest says of the machine."""
         return {"matmul_gflops": round(self.ceiling.rate / 1e9, 1), "matmul_dtype": self.ceiling.dtype}
 
     def read(self, seconds: float) -> dict[str, float]:

@@ -38,7 +38,6 @@ class RunRow:
         state: finished, running, stopped, or unreadable.
         problem: why it is unreadable.
         data: the training file.
-        rows: training rows.
         epochs: made so far.
         best_epoch, eval_loss, and the rates: of the best evaluation so far.
         seconds, samples_per_second: of the whole training (see `report.trained`); the speed is that of the last logged

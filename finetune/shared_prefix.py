@@ -27,7 +27,6 @@ class PrefixGroup:
 
     @property
     def tokens(self) -> int:
-        """Tokens that are computed."""
         return self.prefix + sum(self.suffixes)
 
 

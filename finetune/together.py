@@ -141,12 +141,10 @@ def summed(values: list[float]) -> list[float]:
 
 
 def mean(value: float) -> float:
-    """The mean over the processes of a figure."""
     return summed([value])[0] / processes()
 
 
 def wait() -> None:
-    """Go on when all have come here."""
     summed([0.0])
 
 

@@ -96,7 +96,6 @@ class TrainingJob:
         return collate(rows, self.tokenizer.pad_token_id)
 
     def row_order(self) -> EpochOrder:
-        """The order in which the training rows are taken."""
         lengths = [len(example.input_ids) for example in self.train]
         return epoch_order(self.config.train, lengths, self.packing.families if self.packing else None)
 

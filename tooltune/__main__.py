@@ -57,7 +57,6 @@ def main(words: list[str] | None = None) -> None:
 
 
 def help_text() -> str:
-    """The list of commands."""
     lines = FINETUNE | {name: does for name, (_, _, does) in GROUPS.items()}
     width = max(map(len, lines))
     return "\n".join(

@@ -279,7 +279,6 @@ def _from_anywhere(path: str) -> str:
 
 
 def preset_names() -> list[str]:
-    """The names of the shipped presets."""
     return sorted(p.stem for p in PRESETS.glob("*.yaml"))
 
 
@@ -336,7 +335,6 @@ def _override(values: dict[str, Any], override: str) -> str:
 
 
 def _kinds(key: str) -> tuple[Any, ...]:
-    """The types that a key may have."""
     section: type[BaseModel] = Config
     *sections, leaf = key.split(".")
     for name in sections:

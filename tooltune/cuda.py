@@ -81,7 +81,7 @@ def open_card(uuid: str = "") -> Any:
     import pynvml
 
     cards = _cards()
-    listed = uuid or (_first_listed() if VISIBLE in os.environ else None)
+    listed = uuid or (os.environ[VISIBLE].split(",")[0].strip() if VISIBLE in os.environ else None)
     if listed is None and cards:
         return _largest(cards)
     if not listed or listed == "-1":
@@ -99,10 +99,6 @@ def lends_main_memory() -> bool:
     """Whether the driver gives out main memory when the card is full, as on Windows and under WSL: nothing fails then,
     but steps take 10 to 100 times longer."""
     return platform.system() == "Windows" or "microsoft" in platform.release().lower()
-
-
-def _first_listed() -> str:
-    return os.environ[VISIBLE].split(",")[0].strip()
 
 
 def _cards() -> list[Any]:

@@ -9,7 +9,6 @@ PATTERNS = ("NOTICE*", "*TERMS*", "LICENSE*", "LICENCE*", "USE_POLICY*")
 
 
 def licence_files(folder: Path) -> list[Path]:
-    """The licence files that stand in a folder itself, by name."""
     found = [path for path in folder.iterdir() if any(fnmatch(path.name.upper(), p) for p in PATTERNS)]
     return sorted(path for path in found if path.is_file())
 

@@ -16,9 +16,7 @@ class Metric:
     """A figure of a model.
 
     Attributes:
-        ko, en: its name.
         ko_column, en_column: the short name, for a table with many columns.
-        lower: lower is better.
     """
 
     key: str
@@ -29,11 +27,9 @@ class Metric:
     lower: bool = False
 
     def name(self, lang: Language) -> str:
-        """Its name in a language."""
         return self.ko if lang == "ko" else self.en
 
     def column(self, lang: Language) -> str:
-        """The short one."""
         return self.ko_column if lang == "ko" else self.en_column
 
 
@@ -44,7 +40,7 @@ HEADLINE = (
     Metric("hallucination_rate", "환각률", "Hallucination Rate", "환각률", "hallucination", lower=True),
     Metric("exact_match", "완전 일치", "Exact Match", "완전 일치", "exact match"),
     Metric("must_call_exact", "호출 정답률", "Must-call Exact", "호출 정답률", "must-call exact"),
-    Metric("abstention", "호출 안 함 정답률", "Abstention", "호출 안 함 정답률", "abstention"),
+    Metric("abstention", "미호출 정답률", "Abstention", "미호출 정답률", "abstention"),
     Metric("balanced", "균형 점수", "Balanced", "균형 점수", "balanced"),
 )
 """What a model is known by, as `score` returns it."""

@@ -125,12 +125,7 @@ class Manifest(Environment):
 
 @dataclass(frozen=True)
 class Run:
-    """A run that began to train. `data.splits.read_splits(run.config.data)` has its rows.
-
-    Attributes:
-        config: its config.yaml.
-        manifest: its manifest.json.
-    """
+    """A run that began to train. `data.splits.read_splits(run.config.data)` has its rows."""
 
     folder: Path
     config: Config
@@ -198,7 +193,6 @@ def _newest() -> Path:
 
 
 def _begun() -> list[str]:
-    """The names of all runs, the newest first."""
     configs = [path for path in runs_dir().glob("*/config.yaml") if path.parent.name != "latest"]
     return [path.parent.name for path in sorted(configs, key=lambda path: -path.stat().st_mtime)]
 

@@ -71,13 +71,17 @@ def speaker(path: Path) -> Callable[..., Phrase]:
     return phrase
 
 
+def joined(values: Sequence[Any], by: str = "; ") -> Phrase:
+    """Phrases, or other values, one after the other."""
+    return Phrase([by.join(f"{{v{i}}}" for i in range(len(values)))] * 2, {f"v{i}": v for i, v in enumerate(values)})
+
+
 def in_language(value: Any, lang: Language, escape: Callable[[str], str] = str) -> str:
     """A phrase in one language, or any other value as escaped text."""
     return value.text(lang, escape) if isinstance(value, Phrase) else escape(str(value))
 
 
 def saying(say: Callable[[str], None], lang: Language) -> Say:
-    """What says lines in a language."""
     return lambda line: say(in_language(line, lang))
 
 

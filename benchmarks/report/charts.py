@@ -48,7 +48,6 @@ class Bar:
     Attributes:
         colour: number of the arm's colour.
         value: its length; None where there is no figure.
-        dots: the repeats.
         text: the figure, or how the arm ended.
         ratio: the figure against the first arm's, for example "1.57×"; empty for the first.
     """
@@ -105,7 +104,6 @@ class ChartGroup:
 
 
 def groups(result: dict[str, Any]) -> list[ChartGroup]:
-    """The charts of a result."""
     return _CHARTS[result["kind"]](result)
 
 

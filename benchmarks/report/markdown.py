@@ -13,7 +13,6 @@ from tooltune.words import Language, in_language
 
 
 def markdown(result: dict[str, Any], lang: Language) -> str:
-    """The whole report: verdict, notes, every table."""
     result = whole(result)
     top = verdict(result)
     parts = [
@@ -69,7 +68,6 @@ def labels(result: dict[str, Any], lang: Language) -> list[str]:
 
 
 def markdown_table(table: Table, lang: Language) -> str:
-    """The table with its figures to the right."""
     head = "| " + " | ".join(name.text(lang, plain) for name, _ in table.columns) + " |"
     rule = "|" + "|".join("---:" if figures else "---" for _, figures in table.columns) + "|"
     rows = ["| " + " | ".join(in_language(cell, lang, plain) for cell in row) + " |" for row in table.rows]

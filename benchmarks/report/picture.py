@@ -104,7 +104,6 @@ def _body(part: Any, result: dict[str, Any], drawn: list[ChartGroup], heights: l
 
 
 def _halves(chart: Bars) -> list[Bars]:
-    """The chart, or its two halves where it has many bars."""
     half = -(-len(chart.rows) // 2)
     if len(chart.rows) <= MANY:
         return [chart]

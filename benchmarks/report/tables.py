@@ -261,7 +261,11 @@ def _rows(result: dict[str, Any]) -> list[Table]:
             say(MODES[mode]),
             f"{point['rows']:,}",
             f"{point['steps']:,}",
-            *([rate_cell(point["rates"][key]) for key in RATES] if point["rates"] else _ended(point, len(RATES))),
+            *(
+                [rate_cell(point["rates"][key]) for key in RATES]
+                if point["rates"]
+                else [status_of(point), *["–"] * (len(RATES) - 1)]
+            ),
         ]
         for mode, points in by_mode(result).items()
         for point in points
@@ -299,10 +303,6 @@ def rate_cell(rate: dict[str, Any]) -> str:
         return "–"
     interval = f" ({100 * rate['low']:.0f}–{100 * rate['high']:.0f})" if rate["low"] is not None else ""
     return f"{100 * rate['value']:.1f}%{interval}"
-
-
-def _ended(point: dict[str, Any], cells: int) -> list[Cell]:
-    return [status_of(point), *["–"] * (cells - 1)]
 
 
 _TABLES = {

@@ -25,7 +25,6 @@ class ResultVerdict:
 
 
 def verdict(result: dict[str, Any]) -> ResultVerdict:
-    """The verdict of a result of any kind."""
     return _VERDICTS[result["kind"]](result)
 
 

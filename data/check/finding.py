@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,8 @@ from data.formats.keys import UNREAD_ROW, UNREAD_TURN, DataLoss
 from data.formats.reading import Loaded
 from data.record import Record
 from data.stored import RowSequence
-from tooltune.words import Phrase
+from tooltune.errors import InputError
+from tooltune.words import LANGUAGES, Phrase, in_language
 
 Level = Literal["error", "warning", "note"]
 EXAMPLES = 5
@@ -27,18 +28,22 @@ class Finding:
         what: the fault, in a few words.
         count: how many rows have it.
         examples: up to five, each with file:line.
-        fix: what to do.
     """
 
     level: Level
-    what: Phrase | str
+    what: Phrase
     count: int
-    examples: list[str]
+    examples: Sequence[Phrase | str]
     fix: Phrase | str
 
     def to_dict(self) -> dict[str, Any]:
-        """The same as JSON, in English."""
-        return asdict(self) | {"what": str(self.what), "fix": str(self.fix)}
+        return {
+            "level": self.level,
+            "what": str(self.what),
+            "count": self.count,
+            "examples": list(map(str, self.examples)),
+            "fix": str(self.fix),
+        }
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,6 @@ class PlacedRows(RowSequence[Placed]):
         return len(self.places)
 
     def take(self, row: int) -> Placed:
-        """A record with its place."""
         return Placed(*self.places[row], self.records[row])
 
 
@@ -86,27 +90,23 @@ def finding(level: Level, kind: str, examples: Iterable[str], **values: Any) -> 
 
 
 def counted(level: Level, kind: str, count: int, examples: Sequence[str] = (), **values: Any) -> Finding:
-    """The finding where its rows were counted."""
     return Finding(level, phrase(kind, **values), count, list(examples), phrase(f"{kind}.fix"))
 
 
 def rejections(files: Iterable[Loaded]) -> list[Finding]:
     """Rows that could not be read, grouped by reason; the words in quotes and the numbers differ within a group."""
-    groups: dict[str, list[tuple[str, str]]] = {}
+    groups: dict[str, list[InputError]] = {}
     for file in files:
         for entry in file.rejected:
-            groups.setdefault(_kind(entry.error.what), []).append((str(entry.error), entry.error.fix))
-    ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
-    return [
-        Finding(
-            "error",
-            phrase("rejected", kind=kind),
-            len(entries),
-            [text for text, _ in entries[:EXAMPLES]],
-            entries[0][1] or phrase("rejected.fix"),
-        )
-        for kind, entries in ordered
-    ]
+            groups.setdefault(_kind(entry.error.what), []).append(entry.error)
+    return [_rejected(errors) for errors in sorted(groups.values(), key=len, reverse=True)]
+
+
+def _rejected(errors: list[InputError]) -> Finding:
+    kind: dict[str, Any] = {lang: _kind(in_language(errors[0].said, lang)) for lang in LANGUAGES}
+    what = phrase("rejected", kind=Phrase(["{ko}", "{en}"], kind))
+    examples = [Phrase(["{where}: {what}"] * 2, {"where": e.where, "what": e.said}) for e in errors[:EXAMPLES]]
+    return Finding("error", what, len(errors), examples, errors[0].advice or phrase("rejected.fix"))
 
 
 def losses(files: Iterable[Loaded]) -> list[Finding]:
@@ -118,19 +118,18 @@ def losses(files: Iterable[Loaded]) -> list[Finding]:
                 place = f"{file.path}:{key.removeprefix('line ')}" if key.startswith("line ") else key
                 found.setdefault(loss, Counter())[place] += n
     return [
-        Finding(loss.level, loss.what, counts.total(), [f"{key} × {n}" for key, n in counts.most_common()], loss.fix)
+        Finding(loss.level, loss.said, counts.total(), [f"{key} × {n}" for key, n in counts.most_common()], loss.advice)
         if loss in (UNREAD_ROW, UNREAD_TURN)
-        else Finding(loss.level, loss.what, counts.total(), list(counts)[:EXAMPLES], loss.fix)
+        else Finding(loss.level, loss.said, counts.total(), list(counts)[:EXAMPLES], loss.advice)
         for loss, counts in found.items()
     ]
 
 
 def _kind(reason: str) -> str:
-    reason = re.sub(r" \([^()]*\)|: .*", "", reason)
+    reason = re.sub(r"^(turn|메시지) \d+: | \([^()]*\)|: .*", "", reason)
     return re.sub(r"'[^']*'|\"[^\"]*\"|\d+(\.\d+)?", "…", reason)
 
 
 def shorten(text: str, most: int = 60) -> str:
-    """A text on one line, cut."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: most - 1] + "…"

@@ -14,7 +14,6 @@ Look = Callable[[Record], Iterator[str]]
 
 
 def label_problems(rows: Sequence[Placed]) -> list[Finding]:
-    """Every kind of label problem that occurs."""
     checks: list[tuple[Level, str, Look]] = [
         ("error", "blank", _blank),
         ("warning", "nulls", _nulls),

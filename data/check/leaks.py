@@ -54,7 +54,6 @@ def leaks(rows: Sequence[Placed]) -> list[Finding]:
 
 
 def request(record: Record) -> str:
-    """All that the user says."""
     return user_text(record.messages)
 
 

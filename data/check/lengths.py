@@ -61,7 +61,6 @@ def row_lengths(records: Sequence[Record], tokenizer: Any, style: ToolsStyle) ->
 
 
 def summarised(counts: Sequence[int]) -> dict[str, Any]:
-    """The lengths of rows as `Lengths.styles` has them."""
     counts = sorted(counts)
     last = len(counts) - 1
     return {

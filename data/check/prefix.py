@@ -48,7 +48,6 @@ class Shared:
         rows, families, alike: all rows, families of at least two that share a prefix, and the rows of those.
         prefix: units that a row of a family shares, on average.
         total, computed: units of all rows, and those that are computed when each prefix is read once a step.
-        step: rows of an optimizer step.
         reason: why little or nothing is saved; None where much is.
     """
 
@@ -72,7 +71,6 @@ class Shared:
         return asdict(replace(self, reason=None)) | {"reason": str(self.reason or ""), "sentence": str(self.sentence())}
 
     def sentence(self) -> Phrase:
-        """One or two sentences for a terminal."""
         why = phrase("why", reason=self.reason) if self.reason else ""
         if not self.families:
             return phrase("shared.none", rows=self.rows, why=why)
@@ -165,7 +163,6 @@ class Characters:
         return {}
 
     def __call__(self, texts: list[str], **_: Any) -> dict[str, list[list[int]]]:
-        """The ids of texts."""
         return {"input_ids": [list(map(ord, text)) for text in texts]}
 
     def apply_chat_template(
@@ -203,7 +200,7 @@ def shared_prefixes(records: Sequence[Record], lengths: Sequence[int], tokenizer
     rows: list[TokenisedRow] = []
     for start in range(0, len(records), 256):
         part = records[start : start + 256]
-        befores = [_before_answer(r) for r in part]
+        befores = [list(takewhile(lambda turn: turn["role"] != "assistant", r.messages)) for r in part]
         leads = encode(
             [
                 apply(template, encoder, turns, r.tools, generation_prompt=True) if turns else ""
@@ -213,8 +210,3 @@ def shared_prefixes(records: Sequence[Record], lengths: Sequence[int], tokenizer
         whole = lengths[start : start + 256]
         rows += [TokenisedRow(r, lead, length) for r, lead, length in zip(part, leads, whole, strict=True)]
     return shared(rows, lambda text: encode([text])[0], "token" if tokenizer else "character")
-
-
-def _before_answer(record: Record) -> list[dict[str, Any]]:
-    """The turns before the first that is trained on."""
-    return list(takewhile(lambda message: message["role"] != "assistant", record.messages))

@@ -36,7 +36,6 @@ class CheckReport:
     Attributes:
         files: a file each: path, format, rows, records, rejected, and how many records have no call, one, or several.
         findings: errors first.
-        tools: calls by tool.
         buckets: records by bucket, for each split.
         languages: records by language (ko, mixed, en, other), as the record says or as its script shows.
         tokens: lengths in tokens by way of writing the tools; None where no tokenizer was there.
@@ -57,7 +56,6 @@ class CheckReport:
         return [finding for finding in self.findings if finding.level == "error"]
 
     def to_dict(self) -> dict[str, Any]:
-        """The report as JSON."""
         return {
             "ok": not self.errors,
             "files": self.files,

@@ -103,7 +103,7 @@ def _finding(finding: Finding, console: Console, lang: Language) -> None:
     level = f"[{_COLOUR[finding.level]}]{phrase(f'level.{finding.level}').text(lang)}[/]"
     console.print(f"{level} {escape(one_line(in_language(finding.what, lang)))} [dim]× {finding.count}[/]")
     for example in finding.examples:
-        console.print(f"    {escape(one_line(example))}", soft_wrap=True)
+        console.print(f"    {escape(one_line(in_language(example, lang)))}", soft_wrap=True)
     if finding.count > len(finding.examples) > 0:
         console.print(f"    [dim]{phrase('more', n=finding.count - len(finding.examples)).text(lang)}[/]")
     console.print(f"    → {escape(one_line(in_language(finding.fix, lang)))}", soft_wrap=True)

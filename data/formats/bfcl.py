@@ -19,7 +19,7 @@ from data.formats.companion_files import Beside
 from data.formats.schema import tools_of
 from data.formats.turns import read_turns
 from data.record import tool_call
-from tooltune.errors import InputError
+from data.words import fault
 
 NAME = "BFCL"
 NO_CALL = "None of the functions offered can do this."
@@ -35,7 +35,6 @@ _DOCS = {
     "TravelAPI": "travel_booking",
     "VehicleControlAPI": "vehicle_control",
 }
-_ANSWERS_FIX = "put the answers beside it as possible_answer/{name}"
 
 
 def matches(row: dict[str, Any]) -> bool:
@@ -44,10 +43,9 @@ def matches(row: dict[str, Any]) -> bool:
 
 
 def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
-    """One record a row."""
     name = beside.file.name
     if "question" not in row:
-        raise InputError("the row has an answer and no question", fix="give the file of questions instead")
+        raise fault("row.only_answer")
     turns = _turns(row["question"])
     truth = row.get("ground_truth") or _answer(row.get("id"), beside)
     if "involved_classes" in row:
@@ -57,9 +55,9 @@ def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
     if truth is None and "irrelevance" in f"{row.get('id')}{name}":
         return [_done(messages, [{"role": "assistant", "content": NO_CALL}], tools, {"bucket": "irrelevance"})]
     if truth is None and "relevance" in f"{row.get('id')}{name}":
-        raise InputError("a relevance row does not say which call is right: any call counts")
+        raise fault("row.relevance")
     if truth is None:
-        raise InputError("no possible answer was found for this row", fix=_ANSWERS_FIX.format(name=name))
+        raise fault("truth.none", name=name)
     calls, acceptable = _calls(truth, tools)
     meta = {"acceptable": acceptable} if acceptable else {}
     return [_done(messages, [{"role": "assistant", "tool_calls": calls}], tools, meta)]
@@ -69,7 +67,7 @@ def _turns(question: Any) -> list[list[Any]]:
     if isinstance(question, str):
         return [[{"role": "user", "content": question}]]
     if not isinstance(question, list):
-        raise InputError("the question is not a list of turns")
+        raise fault("question.list")
     return [turn if isinstance(turn, list) else [turn] for turn in question]
 
 
@@ -88,17 +86,16 @@ def _done(
 
 
 def _calls(truth: Any, tools: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """The calls of a ground truth, and the alternatives by tool and parameter."""
     if isinstance(truth, list) and truth and all(isinstance(call, str) for call in truth):
         return [_written(call, tools) for call in truth], {}
     if not isinstance(truth, list) or not truth or not all(isinstance(c, dict) and len(c) == 1 for c in truth):
-        raise InputError("the possible answer is not a list of {function: {argument: [values]}}")
+        raise fault("truth.list")
     schemas = {tool["function"]["name"]: tool["function"]["parameters"] for tool in tools}
     calls, tables = [], []
     for call in truth:
         ((name, listed),) = call.items()
         if not isinstance(listed, dict):
-            raise InputError(f"the possible answer for {name!r} is not {{argument: [values]}}")
+            raise fault("truth.form", name=name)
         arguments, table = _one_call(listed, schemas.get(name, {}))
         calls.append(tool_call(name, arguments))
         tables.append((name, table))
@@ -111,7 +108,7 @@ def _one_call(listed: dict[str, Any], schema: dict[str, Any]) -> tuple[dict[str,
     table: dict[str, Any] = {}
     for key, values in listed.items():
         if not isinstance(values, list):
-            raise InputError(f"the possible values of {key!r} are not a list")
+            raise fault("truth.values", key=key)
         optional, options = "" in values, [v for value in values if value != "" for v in _variants(value)]
         if optional and key not in required:
             table[key] = options
@@ -156,19 +153,19 @@ def _written(text: str, tools: list[dict[str, Any]]) -> dict[str, Any]:
     ((name, positional, named),) = read_calls(text, known)
     parameters = list(known.get(name, {}).get("properties", {}))
     if len(positional) > len(parameters):
-        raise InputError(f"the call {name!r} has {len(positional)} arguments without a name")
+        raise fault("call.too_many", name=name, n=len(positional))
     return tool_call(name, dict(zip(parameters, positional, strict=False)) | named)
 
 
 def _multi_turn(row: dict[str, Any], turns: list[list[Any]], truth: Any, beside: Beside) -> dict[str, Any]:
     classes = row["involved_classes"]
     if not isinstance(classes, list) or not all(isinstance(c, str) and c in _DOCS for c in classes):
-        raise InputError("the file has the final answer, but not the calls that lead to it")
+        raise fault("truth.final")
     if not isinstance(truth, list) or not all(isinstance(calls, list) for calls in truth):
-        raise InputError("no possible answer was found for this row", fix=_ANSWERS_FIX.format(name=beside.file.name))
+        raise fault("truth.none", name=beside.file.name)
     docs = [beside.rows(*(f"{up}multi_turn_func_doc/{_DOCS[c]}.json" for up in ("", "../", "../../"))) for c in classes]
     if not all(docs):
-        raise InputError("the functions' descriptions are not beside the file (multi_turn_func_doc/)")
+        raise fault("docs.none")
     excluded = set(row.get("excluded_function") or [])
     later = [name for names in (row.get("missed_function") or {}).values() for name in names]
     everything = tools_of([doc for listed in docs for doc in listed if doc.get("name") not in excluded])

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from data.formats.literals import decode, excerpt
-from tooltune.errors import InputError
+from data.words import fault, phrase
 
 MAX_CALLS = 200
 _START = re.compile(r"\[\s*[^\s\[\](){}'\"<,][^\[\](){}'\"<,\n]{0,200}\(")
@@ -49,9 +49,9 @@ def read_calls(text: str, known: Iterable[str] = ()) -> list[Found]:
         if rest == "]" and listed:
             return calls
         if not rest.startswith(",") or not listed:
-            raise InputError(f"the calls are not a list of name(…): {excerpt(text[pos:])}")
+            raise fault("calls.written", text=excerpt(text[pos:]))
         pos = len(text) - len(rest) + 1
-    raise InputError(f"more than {MAX_CALLS} calls in one turn")
+    raise fault("calls.many", most=MAX_CALLS)
 
 
 def _name(text: str, pos: int, known: list[str]) -> tuple[str, int]:
@@ -62,7 +62,7 @@ def _name(text: str, pos: int, known: list[str]) -> tuple[str, int]:
             return name, text.index("(", pos + len(name)) + 1
     match = _NAME.match(text, pos)
     if not match or text[match.end() : match.end() + 1] != "(":
-        raise InputError(f"no call name(…) at {excerpt(text[pos:])}")
+        raise fault("call.none", text=excerpt(text[pos:]))
     return match.group().strip(), match.end() + 1
 
 
@@ -87,7 +87,7 @@ def _arguments(text: str, pos: int) -> tuple[list[str], int]:
             if char == ")":
                 return [part for part in parts if part.strip()], i + 1
         i += 1
-    raise InputError(f"a call is not closed: {excerpt(text[pos:])}")
+    raise fault("call.open", text=excerpt(text[pos:]))
 
 
 def _read(parts: list[str], name: str) -> tuple[list[Any], dict[str, Any]]:
@@ -95,11 +95,11 @@ def _read(parts: list[str], name: str) -> tuple[list[Any], dict[str, Any]]:
     for part in parts:
         match = _KEYWORD.match(part)
         value = part[match.end() if match else 0 :].strip()
-        read = _WORDS[value] if value in _WORDS else decode(value, f"an argument of {name!r}")
+        read = _WORDS[value] if value in _WORDS else decode(value, phrase("value.argument", name=name))
         if not match:
             positional.append(read)
         elif match.group(1) in named:
-            raise InputError(f"the call {name!r} passes {match.group(1)!r} twice")
+            raise fault("call.twice", name=name, key=match.group(1))
         else:
             named[match.group(1)] = read
     return positional, named

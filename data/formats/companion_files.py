@@ -17,11 +17,7 @@ def companions(file: Path) -> list[Path]:
 
 
 class Beside:
-    """Looks up companions of one data file; each is read once.
-
-    Attributes:
-        file: the data file itself.
-    """
+    """Looks up companions of one data file; each is read once."""
 
     def __init__(self, file: Path) -> None:
         self.file = file

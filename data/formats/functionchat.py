@@ -16,13 +16,12 @@ from data.formats.companion_files import Beside
 from data.formats.literals import decode
 from data.formats.schema import tools_of
 from data.formats.turns import call_of, read_turns
-from tooltune.errors import InputError
+from data.words import fault, phrase
 
 NAME = "FunctionChat-Bench"
 
 
 def matches(row: dict[str, Any]) -> bool:
-    """Whether a row is of one of the three files."""
     return (
         {"query", "ground_truth", "tools"} <= row.keys()
         or {"dialog_num", "turns"} <= row.keys()
@@ -31,7 +30,6 @@ def matches(row: dict[str, Any]) -> bool:
 
 
 def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
-    """The records of a row."""
     if "input_messages" in row:
         return [_record(row["input_messages"], row["ground_truth"], row.get("input_tools"), row)]
     if "turns" in row:
@@ -45,7 +43,7 @@ def _single(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for query in _objects(row, "query"):
         number = str(query.get("serial_num"))
         if number not in answers:
-            raise InputError(f"the query {number!r} has no ground_truth")
+            raise fault("query.truth", number=number)
         for tools in _objects(row, "tools"):
             kind = str(tools.get("type"))
             about = {"id": f"{number}-{kind}", "bucket": kind, "acceptable_arguments": accepted.get(number)}
@@ -55,12 +53,12 @@ def _single(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _record(query: Any, truth: Any, tools: Any, about: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(query, list):
-        raise InputError("the query is not a list of turns")
-    answer = decode(truth, "the ground truth") if isinstance(truth, str) else truth
+        raise fault("query.list")
+    answer = decode(truth, phrase("value.truth")) if isinstance(truth, str) else truth
     if isinstance(answer, dict) and "name" in answer and "role" not in answer:
         answer = {"role": "assistant", "tool_calls": [call_of(answer)]}
     if not isinstance(answer, dict):
-        raise InputError("the ground truth is neither a call nor a turn")
+        raise fault("truth.kind")
     messages = read_turns([*query, answer | {"role": "assistant"}])  # two answers in the benchmark say "user"
     meta = _acceptable(about.get("acceptable_arguments"), messages[-1])
     bucket = about.get("bucket") or about.get("type_of_output")
@@ -90,5 +88,5 @@ def _acceptable(value: Any, answer: dict[str, Any]) -> dict[str, Any]:
 def _objects(row: dict[str, Any], key: str) -> list[dict[str, Any]]:
     value = row.get(key)
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise InputError(f"{key!r} is not a list of objects")
+        raise fault("objects.list", key=key)
     return value

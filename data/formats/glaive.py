@@ -19,7 +19,7 @@ from data.formats.schema import tools_of
 from data.formats.syntax import own_words
 from data.formats.turns import call_of, read_turns, tagged_calls
 from data.record import tool_call
-from tooltune.errors import InputError
+from data.words import fault, phrase
 
 NAME = "Glaive v2"
 _TURN = re.compile(r"(?:^|\n|<\|endoftext\|>)[ \t]*(USER|ASSISTANT|FUNCTION RESPONSE|SYSTEM):")
@@ -30,12 +30,10 @@ _QUOTED = re.compile(r'\{\s*"name"\s*:\s*"([^"]{1,200})"\s*,\s*"arguments"\s*:\s
 
 
 def matches(row: dict[str, Any]) -> bool:
-    """Whether a row has a chat in one text."""
     return isinstance(row.get("chat"), str)
 
 
 def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
-    """One record a row."""
     messages = read_turns(_turns(row["chat"]), _in_text)
     system = str(row.get("system") or "").strip().removeprefix("SYSTEM:").strip()
     tools, rest = _tools(system)
@@ -45,12 +43,12 @@ def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
 
 def _turns(chat: Any) -> list[dict[str, str]]:
     if not isinstance(chat, str):
-        raise InputError("the chat is not text")
+        raise fault("chat.text")
     if len(chat) > MAX_TEXT:
-        raise InputError(f"the chat has more than {MAX_TEXT:,} characters")
+        raise fault("chat.long", most=MAX_TEXT)
     marks = list(_TURN.finditer(chat))
     if not marks or chat[: marks[0].start()].strip():
-        raise InputError(f"the chat does not start with USER: but with {excerpt(chat, 40)}")
+        raise fault("chat.start", text=excerpt(chat, 40))
     ends = [mark.start() for mark in marks[1:]] + [len(chat)]
     texts = [chat[mark.end() : end] for mark, end in zip(marks, ends, strict=True)]
     return [
@@ -79,9 +77,9 @@ def _call(text: str) -> dict[str, Any]:
             continue
         if isinstance(value, dict) and not twice:
             return tool_call(name, value)
-    value = decode(inner, f"the arguments of {name!r}")
+    value = decode(inner, phrase("value.arguments", name=name))
     if not isinstance(value, dict):
-        raise InputError(f"the arguments of {name!r} are not an object: {excerpt(inner)}")
+        raise fault("call.arguments", name=name, value=excerpt(inner))
     return tool_call(name, value)
 
 
@@ -93,12 +91,12 @@ def _tools(system: str) -> tuple[list[dict[str, Any]], str]:
             value, end = decoder(twice).raw_decode(system, start)
         except (ValueError, RecursionError) as e:
             if '"parameters"' in system[start:] and '"name"' in system[start:]:
-                raise InputError(f"a function in the system text is not JSON: {excerpt(system[start:])}") from e
+                raise fault("system.json", text=excerpt(system[start:])) from e
             break
         if isinstance(value, dict) and ("name" in value or "function" in value):
             found.append(value)
             rest += system[pos:start]
         pos = end
     if twice:
-        raise InputError(f"a function in the system text has the key {twice[0]!r} twice in one object")
+        raise fault("system.twice", key=twice[0])
     return tools_of(found), (rest + system[pos:]).strip()

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from data.formats.literals import decode, excerpt
+from data.words import fault, phrase
 from tooltune.errors import InputError
+from tooltune.words import Phrase
 
 _MESSAGES = "id messages tools meta"
 _CONVERSATIONS = "id conversations tools system meta split"
@@ -55,7 +57,6 @@ LABELS = ("label", "kto_tag")
 _TURNS = ("messages", "conversations", "prompt", "completion", "question", "input_messages")
 _WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
 _BAD = {"bad", "rejected", "undesirable", "negative"}
-_ASIDE = "set such rows aside with `python -m data convert FILE --to records`"
 
 
 @dataclass(frozen=True)
@@ -64,44 +65,35 @@ class DataLoss:
 
     Attributes:
         level: as in a finding of the check: warning or note.
-        what: for the terminal.
-        fix: what to do.
+        key: of its words, `lost.<key>`.
     """
 
     level: Literal["warning", "note"]
-    what: str
-    fix: str
+    key: str
+
+    @property
+    def said(self) -> Phrase:
+        return phrase(f"lost.{self.key}")
+
+    @property
+    def advice(self) -> Phrase:
+        return phrase(f"lost.{self.key}.fix")
+
+    @property
+    def what(self) -> str:
+        return str(self.said)
 
 
-UNREAD_ROW = DataLoss(
-    "note", "keys of rows that are not read", "what they say is not trained; rename them if it should be"
-)
-UNREAD_TURN = DataLoss("warning", "keys of turns that are not read", "see that none of them says what is to be trained")
-MASKED = DataLoss("note", "answers marked as not to be trained", "they are read and carry no loss, as marked")
-CUT = DataLoss("note", "turns left out after the last answer that is trained", "nothing after it is trained")
-WEIGHT = DataLoss("warning", "weights other than 0 and 1, taken as 1", "set 0 to mask an answer, or repeat the row")
-NOT_ANSWERS = DataLoss("note", "turns that are no answers, marked as to be trained", "only answers are trained")
-THOUGHT = DataLoss(
-    "warning",
-    "turns with reasoning, lost unless the chat template writes it",
-    "a template writes it that has `reasoning_content` and no thinking switch; the project's has not",
-)
-SYNTAX = DataLoss(
-    "note",
-    "system texts whose sentences on tools and call syntax were taken out",
-    "the chat template writes these anew; the rest of the text stays, and all of it is in meta.system",
-)
-CONTROL = DataLoss(
-    "warning",
-    "answers with a control token in their text",
-    "a model stops where it writes its end token, so such an answer can never be given whole: rewrite it",
-)
-
-RENDERED = DataLoss(
-    "warning",
-    "rows with a turn that a chat template wrote already",
-    "it would be written twice: give the turns themselves, without the template's tokens",
-)
+UNREAD_ROW = DataLoss("note", "row_keys")
+UNREAD_TURN = DataLoss("warning", "turn_keys")
+MASKED = DataLoss("note", "masked")
+CUT = DataLoss("note", "cut")
+WEIGHT = DataLoss("warning", "weight")
+NOT_ANSWERS = DataLoss("note", "not_answers")
+THOUGHT = DataLoss("warning", "thought")
+SYNTAX = DataLoss("note", "syntax")
+CONTROL = DataLoss("warning", "control")
+RENDERED = DataLoss("warning", "rendered")
 
 
 def weight_of(turn: dict[str, Any]) -> float | None:
@@ -111,7 +103,7 @@ def weight_of(turn: dict[str, Any]) -> float | None:
         InputError: a mark has a value that does not say whether the turn is trained.
     """
     if turn.get("mask") is not None:
-        raise InputError("`mask` may mean trained or left out", fix='write "trained": false where it means left out')
+        raise fault("mask.unclear")
     found = [_number(key, turn[key]) for key in TRAINED if turn.get(key) is not None]
     return min(found) if found else None
 
@@ -122,15 +114,12 @@ def refuse_wrong(row: dict[str, Any]) -> None:
         value = row.get(key)
         number = _read_number(value)
         if str(value).strip().lower() in _BAD or (number is not None and number <= 0):
-            raise InputError(f"the row's answer is marked as a bad one ({key}: {value!r:.40})", fix=_ASIDE)
+            raise fault("row.bad", key=key, value=f"{value!r:.40}")
     for key in TRAINED:
         if row.get(key) is not None and not _number(key, row[key]):
-            raise InputError(f"the row is marked as not to be trained ({key}: {row[key]})", fix=_ASIDE)
+            raise fault("row.masked", key=key, value=str(row[key]))
     if is_preference(row):
-        raise InputError(
-            "a preference row (chosen/rejected): it compares two answers and is not an example of one",
-            fix="write the chosen answer as the last turn, without `chosen` and `rejected`; or " + _ASIDE,
-        )
+        raise fault("row.preference")
 
 
 def is_preference(row: dict[str, Any]) -> bool:
@@ -164,10 +153,7 @@ def losses(row: dict[str, Any], format_name: str) -> Iterator[tuple[DataLoss, st
                 yield UNREAD_TURN, repr(key)
         for part, keys in _parts(turn) if role != "tool" else ():
             if weight_of(part) == 0:
-                raise InputError(
-                    "a part of an answer is marked as not to be trained, and the rest of it is not",
-                    fix="mark the whole turn, or leave the part out",
-                )
+                raise fault("part.masked")
             for key in part.keys() - keys - {*TRAINED}:
                 if not _empty(part[key]):
                     yield UNREAD_TURN, repr(key)
@@ -194,7 +180,6 @@ def reasoning_of(turn: dict[str, Any]) -> str:
 
 
 def turns_of(row: dict[str, Any]) -> list[dict[str, Any]]:
-    """The turns of a row in any format, as they stand in it."""
     found: list[dict[str, Any]] = []
     for key in _TURNS:
         value = row.get(key)
@@ -211,7 +196,7 @@ def turns_of(row: dict[str, Any]) -> list[dict[str, Any]]:
 def _number(key: str, value: Any) -> float:
     number = _read_number(value)
     if number is None or not 0 <= number < float("inf"):
-        raise InputError(f"{key!r} is {excerpt(str(value))}: it must be true, false or a weight", fix="write 0 or 1")
+        raise fault("mark.value", key=key, value=excerpt(str(value)))
     return number
 
 

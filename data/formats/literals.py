@@ -6,7 +6,8 @@ import warnings
 from collections import Counter
 from typing import Any
 
-from tooltune.errors import InputError
+from data.words import fault, phrase
+from tooltune.words import Phrase
 
 MAX_TEXT = 1_000_000
 """Characters of a value written inside a string."""
@@ -14,27 +15,24 @@ MAX_DEPTH = 64
 """Levels of nesting of any value."""
 
 
-def decode(text: str, what: str) -> Any:
+def decode(text: str, what: Phrase | str) -> Any:
     """The value that a string spells, as JSON or else as a Python literal.
-
-    Args:
-        what: what the value is, for the message.
 
     Raises:
         InputError: it is neither, is too long or nested too deeply, or holds what JSON cannot.
     """
     if len(text) > MAX_TEXT:
-        raise InputError(f"{what}: {len(text):,} characters are more than the {MAX_TEXT:,} that are read")
+        raise fault("decode.long", what=what, n=len(text), most=MAX_TEXT)
     twice: list[str] = []
     try:
         value = decoder(twice, strict=False, parse_constant=_no_constant).decode(text)
     except (ValueError, RecursionError):
         value = _literal(text, what, twice)
     if twice:  # which of the two is meant is unknown
-        raise InputError(f"{what}: the key {excerpt(twice[0])} appears twice in one object")
+        raise fault("decode.twice", what=what, key=excerpt(twice[0]))
     check_depth(value, what)
-    if fault := unwritable(value):
-        raise InputError(f"{what} has {fault}")
+    if why := unwritable(value):
+        raise fault("decode.has", what=what, fault=why)
     return value
 
 
@@ -50,7 +48,7 @@ def decoder(twice: list[str], **options: Any) -> json.JSONDecoder:
     return json.JSONDecoder(object_pairs_hook=pairs, **options)
 
 
-def plain(value: Any, what: str) -> Any:
+def plain(value: Any, what: Phrase | str) -> Any:
     """A Python literal as JSON values: tuples and sets become lists, number keys text.
 
     Raises:
@@ -58,7 +56,7 @@ def plain(value: Any, what: str) -> Any:
     """
     if isinstance(value, dict):
         if not all(isinstance(k, (str, int)) for k in value):
-            raise InputError(f"{what}: a key is neither text nor a whole number")
+            raise fault("decode.key", what=what)
         return {str(k): plain(v, what) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(v, what) for v in value]
@@ -66,10 +64,10 @@ def plain(value: Any, what: str) -> Any:
         return sorted((plain(v, what) for v in value), key=repr)
     if value is None or isinstance(value, (str, bool, int)) or (isinstance(value, float) and abs(value) < float("inf")):
         return value
-    raise InputError(f"{what}: {str(value)[:40]!r} has no JSON form")
+    raise fault("decode.form", what=what, value=repr(str(value)[:40]))
 
 
-def check_depth(value: Any, what: str) -> None:
+def check_depth(value: Any, what: Phrase | str) -> None:
     """Raise InputError when lists and objects are nested more than MAX_DEPTH levels."""
     level = [value]
     for _ in range(MAX_DEPTH):
@@ -78,23 +76,23 @@ def check_depth(value: Any, what: str) -> None:
         ]
         if not level:
             return
-    raise InputError(f"{what}: nested deeper than {MAX_DEPTH} levels")
+    raise fault("decode.deep", what=what, most=MAX_DEPTH)
 
 
-def unwritable(value: Any) -> str:
-    """What hinders a value from being written as JSON in UTF-8; empty when nothing does."""
+def unwritable(value: Any) -> Phrase | None:
+    """What hinders a value from being written as JSON in UTF-8; None when nothing does."""
     try:
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except UnicodeEncodeError:
-        return "half a surrogate pair, which is no character"
+        return phrase("has.surrogate")
     except ValueError:
-        return "a number that JSON does not have (NaN or infinity)"
+        return phrase("has.number")
     except RecursionError:
-        return "nested too deeply"
-    return ""
+        return phrase("has.nested")
+    return None
 
 
-def _literal(text: str, what: str, twice: list[str]) -> Any:
+def _literal(text: str, what: Phrase | str, twice: list[str]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "invalid escape sequence" is the row's matter
@@ -106,11 +104,10 @@ def _literal(text: str, what: str, twice: list[str]) -> Any:
                     twice += [key for key, n in keys.items() if n > 1]
             return value
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        raise InputError(f"{what} cannot be read as JSON or as a Python literal: {excerpt(text)}") from None
+        raise fault("decode.text", what=what, text=excerpt(text)) from None
 
 
 def excerpt(text: str, most: int = 80) -> str:
-    """The start of a text in quotes, on one line."""
     line = " ".join(text[: most * 4].split())
     return repr(line if len(line) <= most and len(text) <= most * 4 else line[:most] + "…")
 

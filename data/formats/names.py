@@ -21,7 +21,6 @@ _LEGAL = re.compile(rf"\w[\w.\-]{{0,{MAX_NAME - 1}}}")
 
 
 def legal(name: str) -> str:
-    """The name itself, or its nearest legal form."""
     if _LEGAL.fullmatch(name):
         return name
     return re.sub(r"[^\w.\-]+", "_", name).strip("_.-")[:MAX_NAME] or "tool"

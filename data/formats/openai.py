@@ -20,5 +20,4 @@ def matches(row: dict[str, Any]) -> bool:
 
 
 def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
-    """One record a row."""
     return [from_messages(row)]

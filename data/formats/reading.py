@@ -16,8 +16,10 @@ from data.formats.keys import CONTROL, CUT, RENDERED, SYNTAX, DataLoss, losses, 
 from data.formats.names import make_legal
 from data.formats.rows import Row, rows_of
 from data.record import Record
+from data.words import fault, phrase
 from tooltune.errors import InputError
 from tooltune.files import dump_json
+from tooltune.words import Phrase
 
 MAX_RECORDS_A_ROW = 1000
 MAX_HEAD = 10_000
@@ -29,7 +31,6 @@ class Rejected:
     """A row that made no record.
 
     Attributes:
-        row: the row of the file.
         error: why, with file:line.
     """
 
@@ -61,9 +62,12 @@ class Loaded:
     rejected: list[Rejected] = field(default_factory=list)
     lost: dict[DataLoss, Counter[str]] = field(default_factory=dict)
 
-    def lines(self) -> list[str]:
+    def lines(self) -> list[Phrase]:
         """What the records lost, a line a kind."""
-        return [f"{self.path}: {loss.what}: {_counts(found)}" for loss, found in self.lost.items()]
+        return [
+            phrase("lost.line", path=self.path, what=loss.said, counts=_counts(found))
+            for loss, found in self.lost.items()
+        ]
 
 
 def read_file(
@@ -112,21 +116,21 @@ def read_file(
                 refuse_wrong(row.value)
             made = [row.value] if native and not mend else _made(module, row, beside)
         except InputError as e:
-            reject(Rejected(row, InputError(e.what, where=where, fix=e.fix)))
+            reject(Rejected(row, InputError(e.said, where=where, fix=e.advice)))
             continue
         counted = False
         for candidate in made:
             try:
                 record = Record.from_dict(candidate, where=where)
             except InputError as e:
-                fix = _MENDS if native and not mend and _mendable(module, row, beside) else e.fix
-                reject(Rejected(row, InputError(e.what, where=e.where, fix=fix)))
+                fix = phrase("mends") if native and not mend and _mendable(module, row, beside) else e.advice
+                reject(Rejected(row, InputError(e.said, where=e.where, fix=fix)))
                 continue
             try:
                 _own_id(record, row, lines, path, native)
                 found = [*([] if counted else losses(row.value, module.NAME)), *_lost_of(record, candidate)]
             except InputError as e:
-                reject(Rejected(row, InputError(e.what, where=e.where or where, fix=e.fix)))
+                reject(Rejected(row, e.at(where)))
             else:
                 counted = True  # what a row loses is lost once, however many records it makes
                 for loss, key in found:
@@ -148,15 +152,14 @@ def _head(rows: Iterator[Row]) -> tuple[list[Row], list[Any]]:
     return head, readable
 
 
-_MENDS = "`python -m data convert FILE --to records` mends it"
 _CONTROL = re.compile(r"<\|[^|<>\s]{1,40}\|>|<(?:start|end)_of_turn>|<eos>|<bos>|</s>")
 _RENDERED = re.compile(r"\s*(?:<s>|<bos>|<start_of_turn>|\[INST\]|<\|(?:begin_of_text|im_start|start\w*|user)\|>)")
 
 
-def _counts(found: Counter[str]) -> str:
+def _counts(found: Counter[str]) -> Phrase | str:
     """Keys with their counts, or how many and the first line."""
-    if next(iter(found)).startswith("line "):
-        return f"{found.total()} (the first on {next(iter(found))})"
+    if (first := next(iter(found))).startswith("line "):
+        return phrase("lost.counts", n=found.total(), line=first.removeprefix("line "))
     return ", ".join(f"{key} × {n}" for key, n in found.most_common())
 
 
@@ -186,20 +189,20 @@ def _lost_of(record: Record, made: dict[str, Any]) -> Iterator[tuple[DataLoss, s
 def _made(module: ModuleType, row: Row, beside: Beside) -> list[dict[str, Any]]:
     """The records in a row, with legal names and an id."""
     if not isinstance(row.value, dict):
-        raise InputError("a row must be a JSON object", fix="each line must be one JSON object")
+        raise fault("row.not_object")
     try:
         made = list(module.read(row.value, beside))
         if len(made) > MAX_RECORDS_A_ROW:
-            raise InputError(f"the row holds {len(made)} records, more than the {MAX_RECORDS_A_ROW} that are read")
+            raise fault("row.many", n=len(made), most=MAX_RECORDS_A_ROW)
         if not made:
-            raise InputError("the row contains nothing that makes a record")
+            raise fault("row.nothing")
         several = len(made) > 1
         return [_finished(one, row, n if several else 0, module.NAME) for n, one in enumerate(made, 1)]
     except KeyError as e:
-        raise InputError(f"the row has no {e}, which {module.NAME} has") from e
+        raise fault("row.no_key", key=e, form=module.NAME) from e
     except (TypeError, ValueError, AttributeError, IndexError, RecursionError) as e:
         # Rows are not trusted: whatever shape a reader did not foresee is the row's fault and costs that row only.
-        raise InputError(f"the row does not have the shape of {module.NAME} ({type(e).__name__}: {str(e)[:80]})") from e
+        raise fault("row.shape", form=module.NAME, error=f"{type(e).__name__}: {str(e)[:80]}") from e
 
 
 def _finished(made: dict[str, Any], row: Row, n: int, source: str) -> dict[str, Any]:
@@ -223,7 +226,7 @@ def _without_rest(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     answers = [i for i, m in enumerate(messages) if m["role"] == "assistant"]
     trained = [i for i in answers if messages[i].get("trained", True)]
     if answers and not trained:
-        raise InputError("every answer of the row is marked as not to be trained")
+        raise fault("row.untrained")
     masked_last = bool(answers) and not messages[answers[-1]].get("trained", True)
     return messages[: trained[-1] + 1] if masked_last else messages
 
@@ -241,11 +244,7 @@ def _id(own: Any, row: dict[str, Any], n: int, source: str) -> str:
 def _own_id(record: Record, row: Row, lines: dict[str, int], path: Path, native: bool) -> None:
     """See that the id is the record's own: a record's must be, in other formats the line makes it so."""
     if record.id in lines and native:
-        raise InputError(
-            f"the id {record.id!r} is on line {lines[record.id]} already",
-            where=f"{path}:{row.line}",
-            fix="give every row its own id",
-        )
+        raise fault("id.twice", f"{path}:{row.line}", id=record.id, line=lines[record.id])
     stem, n = record.id, 1
     while record.id in lines:
         record.id = f"{stem}:{row.line}" if n == 1 else f"{stem}:{row.line}.{n}"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from data.formats.literals import check_depth, decoder, excerpt, unwritable
+from data.words import fault, phrase
 from tooltune.errors import InputError
 from tooltune.files import BOM
 
@@ -122,7 +123,7 @@ def _row(line: bytes, number: int, path: Path) -> Row:
     try:
         text = line.decode("utf-8").strip()
     except UnicodeDecodeError:
-        error = InputError("the line is not UTF-8", where=where, fix=_UTF8)
+        error = fault("line.utf8", where)
         return Row(number, line.decode("utf-8", "replace").strip(), error=error)
     if len(text) > MAX_ROW:
         return _checked(Row(number, text), path)
@@ -130,7 +131,7 @@ def _row(line: bytes, number: int, path: Path) -> Row:
     try:
         return _checked(Row(number, text, decoder(twice).decode(text)), path, twice)
     except (ValueError, RecursionError) as e:
-        return Row(number, text, error=_not_json(e, where, "line"))
+        return Row(number, text, error=_not_json(e, where, "line.json"))
 
 
 def _document(text: str, path: Path) -> Iterator[Row]:
@@ -147,7 +148,7 @@ def _document(text: str, path: Path) -> Iterator[Row]:
             twice: list[str] = []
             value, end = decoder(twice).raw_decode(text, pos)
         except (ValueError, RecursionError) as e:
-            yield Row(line, text[pos:].strip(), error=_not_json(e, f"{path}:{line}", "rest of the file"))
+            yield Row(line, text[pos:].strip(), error=_not_json(e, f"{path}:{line}", "rest.json"))
             return
         yield _checked(Row(line, text[pos:end], value), path, twice)
         line += text.count("\n", pos, end)
@@ -155,21 +156,19 @@ def _document(text: str, path: Path) -> Iterator[Row]:
 
 
 def _checked(row: Row, path: Path, twice: Sequence[str] = ()) -> Row:
-    fault = unwritable(row.value) or (f"the key {excerpt(twice[0])} twice in one object" if twice else "")
+    why = unwritable(row.value) or (phrase("has.twice", key=excerpt(twice[0])) if twice else None)
     if len(row.text) > MAX_ROW:
-        fault = "more than eight million characters"
-    elif not fault:
+        why = phrase("has.long")
+    elif not why:
         try:
-            check_depth(row.value, "the row")
+            check_depth(row.value, "")
         except InputError:
-            fault = "more levels of nesting than are read"
-    return (
-        Row(row.line, row.text, error=InputError(f"the row has {fault}", where=f"{path}:{row.line}")) if fault else row
-    )
+            why = phrase("has.deep")
+    return Row(row.line, row.text, error=fault("row.has", f"{path}:{row.line}", fault=why)) if why else row
 
 
-def _not_json(e: Exception, where: str, what: str) -> InputError:
-    detail = "nested too deeply" if isinstance(e, RecursionError) else str(e).splitlines()[0][:120]
+def _not_json(e: Exception, where: str, kind: str) -> InputError:
+    detail = phrase("has.nested") if isinstance(e, RecursionError) else str(e).splitlines()[0][:120]
     if isinstance(e, json.JSONDecodeError):
-        detail = f"{e.msg}, column {e.colno}"
-    return InputError(f"the {what} is not JSON ({detail})", where=where, fix="each line must be one JSON object")
+        detail = phrase("json.place", said=e.msg, column=e.colno)
+    return fault(kind, where, detail=detail)

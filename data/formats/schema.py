@@ -9,9 +9,8 @@ from typing import Any
 
 from data.formats.literals import check_depth, decode
 from data.validate import schema_elsewhere
-from tooltune.errors import InputError
+from data.words import fault, phrase
 
-_SHAPE = 'write {"type": "function", "function": {"name": …, "description": …, "parameters": {…}}}'
 _TYPES = {
     "string": "string str text char character uuid date time datetime",
     "integer": "integer int long short byte bigint",
@@ -34,13 +33,13 @@ def tools_of(value: Any) -> list[dict[str, Any]]:
         InputError: a tool has no name, or something is not what it should be.
     """
     if isinstance(value, str):
-        value = decode(value, "the list of tools") if value.strip() else []
+        value = decode(value, phrase("value.tools")) if value.strip() else []
     if isinstance(value, dict):
         value = [value] if "name" in value or "function" in value else _listed(value)
     if value is None:
         return []
     if not isinstance(value, list):
-        raise InputError("the tools are not a list", fix=_SHAPE)
+        raise fault("tools.list")
     check_depth(value, "the tools")
     return [_tool(tool, i) for i, tool in enumerate(value)]
 
@@ -48,7 +47,7 @@ def tools_of(value: Any) -> list[dict[str, Any]]:
 def _listed(value: dict[str, Any]) -> Any:
     """The list in an object that holds one, as MCP's answer does."""
     if value and not value.keys() & {"functions", "tools"}:
-        raise InputError("the tools are an object without a list `tools`", fix="write them as a list; " + _SHAPE)
+        raise fault("tools.object")
     return value.get("functions") or value.get("tools")
 
 
@@ -59,7 +58,7 @@ def json_schema(schema: Any) -> Any:
     if isinstance(schema, bool):
         return schema
     if not isinstance(schema, dict):
-        raise InputError(f"a parameter's schema is {schema!r:.40}, not an object", fix=_SHAPE)
+        raise fault("tool.parameter", value=f"{schema!r:.40}")
     if schema.get("properties") == []:  # PHP writes an empty object so
         schema = schema | {"properties": {}}
     kind = schema.get("type")
@@ -109,10 +108,10 @@ def _tool(tool: Any, i: int) -> dict[str, Any]:
         tool = decode(tool, f"tools[{i}]")
     function = tool.get("function", tool) if isinstance(tool, dict) else None
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"].strip():
-        raise InputError(f"tools[{i}] is not a function schema with a name", fix=_SHAPE)
+        raise fault("tool.unnamed", i=i)
     found = [function[k] for k in ("parameters", "input_schema", "inputSchema") if function.get(k)]
     if not found and (key := schema_elsewhere(function)):
-        raise InputError(f"tools[{i}] has no `parameters` but {key!r}", fix=_SHAPE)
+        raise fault("tool.no_parameters", i=i, key=key)
     parameters = _parameters(found[0] if found else {}, i)
     if not parameters.get("required") and isinstance(function.get("required"), list):
         parameters["required"] = function["required"]
@@ -129,7 +128,7 @@ def _parameters(value: Any, i: int) -> dict[str, Any]:
     if isinstance(value, str):
         value = decode(value, f"tools[{i}].parameters")
     if not isinstance(value, dict):
-        raise InputError(f"tools[{i}].parameters must be a JSON schema object", fix=_SHAPE)
+        raise fault("tool.parameters", i=i)
     if isinstance(value.get("properties"), str) and value.get("type") in ("object", "dict"):
         value = value | {"properties": decode(value["properties"], f"tools[{i}].parameters.properties")}
     if _flat(value):

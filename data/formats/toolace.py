@@ -14,7 +14,7 @@ from data.formats.literals import MAX_TEXT, decoder
 from data.formats.schema import tools_of
 from data.formats.syntax import own_words
 from data.record import tool_call
-from tooltune.errors import InputError
+from data.words import fault, phrase
 
 NAME = "ToolACE"
 _ROLES = {"user", "assistant", "tool", "system"}
@@ -34,7 +34,6 @@ def matches(row: dict[str, Any]) -> bool:
 
 
 def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
-    """One record a row."""
     tools, rest = listed_tools(str(row.get("system") or ""))
     known = [tool["function"]["name"] for tool in tools]
 
@@ -43,7 +42,7 @@ def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
             return text, []
         calls = read_calls(text, known)
         if unnamed := next((name for name, positional, _ in calls if positional), None):
-            raise InputError(f"the call {unnamed!r} has an argument without a name")
+            raise fault("call.positional", name=unnamed)
         return "", [tool_call(name, named) for name, _, named in calls]
 
     made = from_conversations(row | {"system": own_words(rest) if tools else row.get("system")}, in_text)
@@ -51,9 +50,8 @@ def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
 
 
 def listed_tools(text: str) -> tuple[list[dict[str, Any]], str]:
-    """The first JSON list of tools in a text, and the text around it."""
     if len(text) > MAX_TEXT:
-        raise InputError(f"the system text has more than {MAX_TEXT:,} characters")
+        raise fault("system.long", most=MAX_TEXT)
     pos, twice = -1, list[str]()
     for _ in range(100):
         pos = text.find("[", pos + 1)
@@ -65,6 +63,6 @@ def listed_tools(text: str) -> tuple[list[dict[str, Any]], str]:
             continue
         if value and isinstance(value, list) and isinstance(value[0], dict) and "name" in value[0]:
             if twice:
-                raise InputError(f"the list of tools: the key {twice[0]!r} appears twice in one object")
+                raise fault("decode.twice", what=phrase("value.tools"), key=repr(twice[0]))
             return tools_of(value), f"{text[:pos].strip()}\n{text[end:].strip()}".strip()
     return [], text

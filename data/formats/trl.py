@@ -14,12 +14,10 @@ NAME = "TRL prompt/completion"
 
 
 def matches(row: dict[str, Any]) -> bool:
-    """Whether a row has a prompt and a completion."""
     return "prompt" in row and "completion" in row
 
 
 def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:
-    """One record a row."""
     turns = [*_turns(row["prompt"], "user"), *_turns(row["completion"], "assistant")]
     return [record_of(with_system(read_turns(turns), row.get("system")), row.get("tools"))]
 

@@ -15,6 +15,7 @@ from data.formats.keys import REASONING, ROLE, reasoning_of, weight_of
 from data.formats.literals import decode, excerpt
 from data.formats.schema import tools_of
 from data.record import tool_call
+from data.words import fault, phrase
 from tooltune.errors import InputError
 from tooltune.files import dump_json
 
@@ -34,9 +35,9 @@ def read_turns(turns: Any, in_text: InText | None = None) -> list[Message]:
         InputError: naming the turn that cannot be read.
     """
     if isinstance(turns, str):
-        turns = decode(turns, "the turns")
+        turns = decode(turns, phrase("value.turns"))
     if not isinstance(turns, list):
-        raise InputError("the turns are not a list", fix='write [{"role": "user", "content": …}, …]')
+        raise fault("turns.list")
     messages: list[Message] = []
     names: dict[str, str] = {}  # call id → tool
     waiting: list[str] = []  # tools whose results have not come yet
@@ -57,35 +58,34 @@ def read_turns(turns: Any, in_text: InText | None = None) -> list[Message]:
                 if message["role"] == "assistant":
                     waiting = [call["function"]["name"] for call in messages[-1].get("tool_calls", [])]
         except InputError as e:
-            raise InputError(f"turn {i}: {e.what}", fix=e.fix) from None
+            raise InputError(phrase("turn.at", i=i, what=e.said), fix=e.advice) from None
     return messages
 
 
 def call_of(value: Any) -> Message:
     """One call from `{"name", "arguments"}`, with or without `{"type": "function", "function": …}`, object or text."""
     if isinstance(value, str):
-        value = decode(value, "the call")
+        value = decode(value, phrase("value.call"))
     function = value.get("function", value) if isinstance(value, dict) else None
     if isinstance(function, str) and isinstance(value, dict):  # {"function": "f", "arguments": …}
         function = value | {"name": function}
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"].strip():
-        raise InputError(f"a call has no name: {excerpt(str(value))}", fix=_CALL_FIX)
+        raise fault("call.unnamed", value=excerpt(str(value)))
     name = function["name"].strip()
     found = [function[key] for key in _ARGUMENTS if key in function]
     if not found and (others := sorted(map(str, function.keys() - _CALL))):
-        raise InputError(f"the call {name!r} has no `arguments` but {', '.join(others)}", fix=_CALL_FIX)
+        raise fault("call.bare", name=name, others=", ".join(others))
     return tool_call(name, arguments_of(found[0] if found else None, name))
 
 
 _ARGUMENTS = ("arguments", "parameters", "args", "input")
 _CALL = {"name", "function", "type", "id", "index", "call_id"}
-_CALL_FIX = 'write {"name": …, "arguments": {…}}'
 
 
 def calls_of(value: Any) -> list[Message]:
     """A list of calls, or one; as text too."""
     if isinstance(value, str):
-        value = decode(value, "the calls") if value.strip() else []
+        value = decode(value, phrase("value.calls")) if value.strip() else []
     return [call_of(call) for call in (value if isinstance(value, list) else [value])]
 
 
@@ -93,11 +93,11 @@ def arguments_of(value: Any, name: str) -> dict[str, Any]:
     """A call's arguments as an object: decoded where they are text, even twice; nothing is an empty object."""
     for _ in range(2):
         if isinstance(value, str):
-            value = decode(value, f"the arguments of {name!r}") if value.strip() else {}
+            value = decode(value, phrase("value.arguments", name=name)) if value.strip() else {}
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise InputError(f"the arguments of {name!r} are not an object: {excerpt(str(value))}")
+        raise fault("call.arguments", name=name, value=excerpt(str(value)))
     return value
 
 
@@ -106,12 +106,11 @@ def tagged_calls(text: str) -> tuple[str, list[Message]]:
     blocks, said = _between(text, "tool_call")
     calls = [call for block in blocks for call in calls_of(block)]
     if "<tool_call>" in said or "</tool_call>" in said:
-        raise InputError(f"a <tool_call> is not closed: {excerpt(said[said.index('tool_call>') - 1 :])}")
+        raise fault("call.unclosed", text=excerpt(said[said.index("tool_call>") - 1 :]))
     return (said, calls) if calls else (text, [])
 
 
 def take_tools(text: str) -> tuple[list[Message], str]:
-    """The tools that a system text lists between `<tools>` and `</tools>`, and the text without them."""
     for start, end, block in _blocks(text, "tools"):
         if block.startswith(("[", "{")):  # an empty pair of marks is a word in a sentence
             listed = block if block.startswith("[") else [line for line in block.split("\n") if line.strip()]
@@ -131,7 +130,7 @@ def text_of(content: Any) -> str:
         return dump_json(content)
     texts = [_part(part) for part in (content if isinstance(content, list) else [content])]
     if not all(isinstance(text, str) for text in texts):
-        raise InputError("only text can be learnt, and this turn has other parts", fix=_TEXT_FIX)
+        raise fault("turn.parts")
     return "".join(map(str, texts))
 
 
@@ -140,13 +139,12 @@ def result_of(content: Any) -> str:
     parts = content if isinstance(content, list) else []
     kinds = [str(part.get("type")) if isinstance(part, dict) else "" for part in parts]
     if any(kind.startswith(_MEDIA) for kind in kinds):
-        raise InputError("only text can be learnt, and this turn has other parts", fix=_TEXT_FIX)
+        raise fault("turn.parts")
     if parts and all(kind == "text" for kind in kinds):
         return text_of(parts)
     return content if isinstance(content, str) else "" if content is None else dump_json(content)
 
 
-_TEXT_FIX = "write what is said as text, and calls under tool_calls"
 _MEDIA = ("image", "audio", "video", "input_image", "input_audio")
 
 
@@ -161,14 +159,14 @@ def _part(part: Any) -> Any:
 def _turn(turn: Any, in_text: InText, waiting: bool) -> list[Message]:
     """The messages of a turn; `waiting`: results of calls before it have not come yet."""
     if not isinstance(turn, dict):
-        raise InputError(f"a turn must be an object, not {excerpt(str(turn))}")
+        raise fault("turn.object", value=excerpt(str(turn)))
     given = turn.get("role", turn.get("from"))
     value = turn.get("content", turn.get("value"))
     role = ROLE.get(str(given).strip().lower())
     if given == "function":  # OpenAI's old name for a result, and some ShareGPT files' name for a call
         role = "call" if isinstance(value, str) and '"arguments"' in value and "name" not in turn else "tool"
     if role is None:
-        raise InputError(f"unknown role {given!r}", fix=f"use one of {', '.join(ROLE)}")
+        raise fault("role.unknown", role=repr(given), roles=", ".join(ROLE))
     weight = weight_of(turn)
     marks: Message = {"trained": False} if weight == 0 else {}
     if thought := reasoning_of(turn):
@@ -191,7 +189,7 @@ def _assistant(turn: Message, value: Any, in_text: InText) -> Message:
     if isinstance(given, str):
         given = decode(given, "tool_calls")
     if not isinstance(given, list):
-        raise InputError("tool_calls must be a list")
+        raise fault("calls.list")
     if isinstance(value, list):  # parts: LLaMA-Factory writes calls and reasoning as such
         parts = [part for part in value if isinstance(part, dict)]
         given = [*given, *(call for p in parts if p.get("type") == "tool_call" for call in _listed(p.get("value")))]
@@ -215,7 +213,7 @@ _PARTS = ("tool_call", *REASONING)
 
 def _listed(value: Any) -> list[Any]:
     """The calls of a content part, as objects or texts."""
-    value = decode(value, "the call") if isinstance(value, str) else value
+    value = decode(value, phrase("value.call")) if isinstance(value, str) else value
     return value if isinstance(value, list) else [value]
 
 
@@ -238,7 +236,7 @@ def _about(turn: Message) -> Message:
 def _named_result(text: str) -> Message:
     """The parts of a result that is written as `{"name": …, "content": …}`."""
     try:
-        value = decode(text, "the result")
+        value = decode(text, phrase("value.result"))
     except InputError:
         return {}
     if isinstance(value, dict) and {"name", "content"} <= value.keys() <= {"name", "content", "tool_call_id"}:
@@ -301,7 +299,7 @@ def _append(messages: list[Message], message: Message) -> None:
     last = messages[-1] if messages else {}
     if message["role"] == last.get("role") == "assistant" and "content" not in message:
         if last.get("trained", True) != message.get("trained", True):
-            raise InputError("a text and the calls after it are one answer, and only one of the two is to be trained")
+            raise fault("turn.mixed")
         last.setdefault("tool_calls", []).extend(message["tool_calls"])
         if thought := message.get(REASONING[0]):
             last[REASONING[0]] = f"{last[REASONING[0]]}\n{thought}" if REASONING[0] in last else thought

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines, print_json
 
 
 def endpoint(
@@ -29,6 +29,7 @@ def endpoint(
     timeout: Annotated[float, typer.Option(min=0.1, help="seconds for one answer")] = 120.0,
     retries: Annotated[int, typer.Option(min=0, help="further tries where the server is busy or gone")] = 4,
     json_out: Annotated[bool, typer.Option("--json", help="write the scores as JSON to standard output")] = False,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Ask a server for every row, go on where a killed run stopped, and score its tool calls."""
@@ -42,6 +43,7 @@ def endpoint(
         from eval.parse import parse_tool_calls
         from eval.scoring import score
         from eval.tables import rates_table
+        from eval.words import phrase
         from tooltune.console import Terminal, progress
         from tooltune.files import writable, write_json
         from tooltune.run import runs_dir
@@ -57,9 +59,9 @@ def endpoint(
         writable(folder, folder=True)
         asked = Asked(model, str(data), max_tools, descriptions, max_tokens, raw)
         console = Terminal(stderr=json_out)
-        console.print(f"Asking {model} at {server.endpoint}, {len(records)} rows …")
+        console.print(phrase("endpoint.asking", model=model, url=server.endpoint, n=len(records)).text(lang))
         with progress(console) as bar:
-            task = bar.add_task("answers", total=len(records), note="")
+            task = bar.add_task(phrase("endpoint.answers").text(lang), total=len(records), note="")
             answers = collect(
                 server,
                 asked,
@@ -73,15 +75,17 @@ def endpoint(
         for name, sample in sides.items():
             samples = [sample(record, answers[record.id]) for record in records]
             if unread := sum(s.parsed is not None and CALL_AS_TEXT in s.parsed.problems for s in samples):
-                way = "start it with its tool-call parser" + ("" if raw else ", or pass --raw to score the text")
-                console.print(f"{unread} answers hold a call as text, which the server did not read: {way}")
+                more = "" if raw else phrase("endpoint.raw")
+                console.print(phrase("endpoint.unread", n=unread, raw=more).text(lang))
             executed = execution_accuracy(records, samples, family, carries_out)
             scores[name] = score(samples, family) | {"execution": executed}
             write_json(folder / f"{name}.json", scores[name])
         if json_out:
             print_json(scores)
             return
-        title = f"{model} on {data.name}, {len(records)} rows"
+        title = phrase("endpoint.title", model=model, file=data.name, n=len(records)).text(lang)
         executions = {name: result["execution"] for name, result in scores.items() if result["execution"]}
-        console.print(rates_table(title, {name: result["headline"] for name, result in scores.items()}, executions))
-        console.print(f"In {folder}: generations.jsonl, {', '.join(f'{name}.json' for name in scores)}")
+        rates = {name: result["headline"] for name, result in scores.items()}
+        console.print(rates_table(title, rates, executions, lang))
+        files = ", ".join(["generations.jsonl", *(f"{name}.json" for name in scores)])
+        console.print(phrase("endpoint.files", folder=folder, files=files).text(lang))

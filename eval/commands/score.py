@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, errors_as_lines, print_json
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines, print_json
 
 
 def score_file(
@@ -13,6 +13,7 @@ def score_file(
     tools: Annotated[Path | None, typer.Option(help="a JSON list of the tools that every row offers")] = None,
     family: Annotated[str, typer.Option(help="the tool-call format of the model: hermes, llama3_json, …")] = "hermes",
     json_out: Annotated[bool, typer.Option("--json", help="write everything as JSON to standard output")] = False,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Score outputs of any model against their gold calls; the JSON can be given to `compare`."""
@@ -20,19 +21,20 @@ def score_file(
         from eval.outputs import gold_faults, read_outputs, read_tools
         from eval.scoring import score
         from eval.tables import apart_table, rates_table
+        from eval.words import phrase
         from tooltune.console import Terminal
 
         samples = read_outputs(file, read_tools(tools) if tools else None)
         result = score(samples, family=family)
         if faults := gold_faults(samples):
-            said = f"{len(faults)} gold calls do not match the schemas of their tools, the first of"
-            typer.echo(f"warning: {said} {faults[0]}; scored as they are, correct them or the schemas", err=True)
+            typer.echo(phrase("score.gold", n=len(faults), first=faults[0]).text(lang), err=True)
         if json_out:
             print_json(result)
             return
         console = Terminal()
-        title = f"{file.name}, {result['n']} rows, read as {family}"
+        title = phrase("score.title", file=file.name, n=result["n"], family=family).text(lang)
         rates = {"strict": result["headline"], "repaired": result["repaired"]}
-        console.print(rates_table(title, rates))
+        columns = {phrase(f"score.{name}").text(lang): found for name, found in rates.items()}
+        console.print(rates_table(title, columns, lang=lang))
         if any(found["count"] for found in result["apart"].values()):
-            console.print(apart_table(result["apart"]))
+            console.print(apart_table(result["apart"], lang))

@@ -87,7 +87,6 @@ def collect(
 
 
 def server_sample(record: Record, answer: dict[str, Any]) -> Sample:
-    """The record's sample with the calls that the server read."""
     sample = Sample.from_record(record, _text(answer["server"]["message"]))
     sample.truncated = answer["server"]["finish_reason"] == "length"
     sample.parsed = read_message(answer["server"]["message"], sample.truncated, record.tools)

@@ -129,7 +129,6 @@ def _no_constant(name: str) -> Any:
 
 
 def error_text(error: HTTPError) -> str:
-    """What an error reply says, in one line."""
     text = error.read(4000).decode("utf-8", "replace")
     try:
         value = json.loads(text)

@@ -81,7 +81,6 @@ class Literals:
         raise self.fault("not_a_value", pos)
 
     def items(self, pos: int, closer: str, depth: int) -> tuple[Any, int]:
-        """A list, a tuple, or a value in parentheses."""
         values: list[Any] = []
         pos, comma = self.gap(pos + 1), False
         while self.text[pos : pos + 1] != closer:
@@ -97,7 +96,6 @@ class Literals:
         return (values[0] if single else values), pos + 1
 
     def mapping(self, pos: int, depth: int) -> tuple[dict[str, Any], int]:
-        """A dict with string keys."""
         obj: dict[str, Any] = {}
         pos = self.gap(pos + 1)
         while self.text[pos : pos + 1] != "}":
@@ -138,7 +136,6 @@ class Literals:
         return -number if sign == "-" else number
 
     def strings(self, match: re.Match[str] | None) -> tuple[str, int]:
-        """One string, or several side by side."""
         parts, pos = [], 0
         while match:
             part, pos = self.string(match)
@@ -152,7 +149,7 @@ class Literals:
         quote = _CLOSING.get(match[2], match[2])
         if match[2] in _CLOSING:
             self.problems.append("quote_style")
-        chunk = _chunk(quote[0])
+        chunk = _CHUNKS[quote[0]]
         parts: list[str] = []
         while True:
             plain = chunk.match(text, pos)
@@ -190,7 +187,3 @@ class Literals:
 
 
 _CHUNKS = {quote: re.compile(rf"[^{quote}\\]*") for quote in "'\"”’"}
-
-
-def _chunk(quote: str) -> re.Pattern[str]:
-    return _CHUNKS[quote]

@@ -21,7 +21,6 @@ def json_text(value: Any) -> str:
 
 
 def call_objects(calls: Iterable[ToolCall]) -> list[dict[str, Any]]:
-    """The calls as `{"name", "arguments"}` objects."""
     return [{"name": c.name, "arguments": c.arguments} for c in calls]
 
 

@@ -148,7 +148,7 @@ def confusion(metrics: dict[str, Any]) -> dict[str, Any]:
         wrong.update({called: count for called, count in cells.items() if called != gold})
     due = sorted(table, key=lambda gold: (set(table[gold]) == {gold}, -sum(table[gold].values())))
     kept = set(list(dict.fromkeys([*(name for name, _ in wrong.most_common(MAX_COLUMNS)), *due]))[:MAX_COLUMNS])
-    columns = [(name, name not in wrong) for name in sorted(kept, key=_none_first)]
+    columns = [(name, name not in wrong) for name in sorted(kept, key=lambda name: (name != NONE, name))]
     if any(called not in kept for cells in table.values() for called in cells):
         columns.append((OTHER, wrong.keys() <= kept))
     most = max((count for gold, cells in table.items() for called, count in cells.items() if called != gold), default=1)
@@ -170,10 +170,6 @@ def confusion(metrics: dict[str, Any]) -> dict[str, Any]:
         "any": bool(wrong),
         "left_out": len(table) - len(rows),
     }
-
-
-def _none_first(name: str) -> tuple[bool, str]:
-    return name != NONE, name
 
 
 def _cell(gold: str, called: str, count: int, most: int) -> dict[str, Any] | None:

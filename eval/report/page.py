@@ -40,7 +40,6 @@ def write_report(
     """Write the evaluation report: one HTML file that needs nothing beside it and no network (`tooltune.page`).
 
     Args:
-        path: the file to write.
         metrics: what a run's metrics.json holds: run, split, model, family, settings, seconds; `tuned`, `base` (may be
             null) as `score` returns them; `compare` (base against tuned) and `probe` or null.
         records: the rows of the split; those without a verdict are left out.

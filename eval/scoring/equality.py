@@ -82,7 +82,6 @@ def in_order(got: list[Any], want: list[Any]) -> tuple[list[Any], list[Any]] | N
 
 
 def _nodes(value: Any) -> int:
-    """Values in a value, itself among them."""
     if isinstance(value, AnyOf):
         return 1 + sum(map(_nodes, value.options))
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -15,7 +15,6 @@ class Faults:
         unknown: paths of keys that the schema does not know, such as `load.unit` or `points[].w`.
         enum_violation: values of the right type outside the enum.
         wrong_type: values of a type that the schema does not allow; nothing is judged below them.
-        missing_required: required keys that are not there.
         coerced_integer: floats such as 5.0 where the schema says integer; accepted as that integer.
     """
 
@@ -38,7 +37,7 @@ def _check(value: Any, place: Place, path: str, faults: Faults) -> None:
     if not _allowed(value, kind, place):
         faults.wrong_type += 1
         return
-    if kind == "number" and not _takes_floats(place):
+    if kind == "number" and place.types is not None and "number" not in place.types:
         faults.coerced_integer += 1
     if place.enum is not None and not any(equal(value, allowed, place) for allowed in place.enum):
         faults.enum_violation += 1
@@ -62,7 +61,3 @@ def _allowed(value: Any, kind: str, place: Place) -> bool:
     if kind == "integer":
         return "number" in place.types
     return kind == "number" and "integer" in place.types and float(value).is_integer()
-
-
-def _takes_floats(place: Place) -> bool:
-    return place.types is None or "number" in place.types

@@ -92,7 +92,6 @@ def prune(value: Any, depth: int = MAX_DEPTH) -> Any:
 
 
 def prune_call(call: ToolCall) -> ToolCall:
-    """The call with its arguments bounded by `prune`."""
     return ToolCall(call.name, prune(call.arguments))
 
 

@@ -61,7 +61,7 @@ def summarise(scores: Scores) -> dict[str, Any]:
         "n": len(scores),
         "headline": headline(scores),
         "strict": _reading(scores, _strict, json_validity=_json_validity(scores)),
-        "repaired": _reading(scores, _repaired, hallucination_rate=_hallucination(scores)["any"]),
+        "repaired": _reading(scores, lambda score: score.repaired, hallucination_rate=_hallucination(scores)["any"]),
         "hallucination": {
             "all_samples": _hallucination(scores),
             "samples_with_call": _hallucination([s for s in scores if s.repaired.made]),
@@ -146,10 +146,6 @@ def _reading(scores: Scores, of: ReadingOf, **figures: Any) -> dict[str, Any]:
 
 def _strict(score: SampleScore) -> SampleReading:
     return score.strict
-
-
-def _repaired(score: SampleScore) -> SampleReading:
-    return score.repaired
 
 
 def _json_validity(scores: Scores) -> dict[str, Any]:

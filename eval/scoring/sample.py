@@ -72,7 +72,6 @@ class SampleReading:
         tool_name: the multiset of names is gold's; without gold calls: the model answered in words, with no call and
             no attempt.
         exact_match: all calls equal gold's, nothing more; without gold calls: as above.
-        made: calls read from the output.
         name_hits: gold calls paired with a call of the same name.
         equal_calls: those of them whose parameters are all equal, none extra.
         leaves: agreement over (call, path, value); calls without a partner of their name included.
@@ -91,7 +90,6 @@ class SampleScore:
     """The verdict on one sample. Counts and lists are of the repaired reading unless said otherwise.
 
     Attributes:
-        gold: names of the gold calls, in order.
         strict, repaired: the two readings.
         attempted: the output tried to call.
         silent: neither a call nor an attempt, and no words either.
@@ -135,7 +133,6 @@ class SampleScore:
         return bool(self.unknown_tools or self.unknown_arguments)
 
     def to_dict(self) -> dict[str, Any]:
-        """The verdict as JSON."""
         return asdict(self)
 
 

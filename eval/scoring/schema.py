@@ -35,7 +35,6 @@ class Place:
     Attributes:
         types: JSON type names allowed here; None when anything goes.
         enum: the values allowed here; None when not limited.
-        default: the schema's default, or MISSING.
         properties: schemas of the named keys.
         required: keys that must be there.
         additional: schema of other keys; True or False when only allowed or forbidden; None when not said.
@@ -62,7 +61,6 @@ class Place:
     undeclared_parameters: bool = False
 
     def child(self, key: str) -> "Place | None":
-        """The place below `key`, or None when the schema knows no such key."""
         if key in self.properties:
             return read_place(self.properties[key], self.root)
         for pattern, schema in self.patterns.items():
@@ -79,7 +77,6 @@ class Place:
         return self.child(key) or FREE
 
     def item(self, index: int) -> "Place":
-        """The place of an array's item."""
         return read_place(self.prefix[index] if index < len(self.prefix) else self.items, self.root)
 
     def default_of(self, key: str) -> Any:

@@ -138,7 +138,6 @@ def last_is_best(history: History) -> RunFinding | None:
 
 
 def one_evaluation(history: History) -> RunFinding | None:
-    """A finished run with a single evaluation."""
     table = evaluated(history)
     if history.end is None or len(table) != 1:
         return None

@@ -53,7 +53,6 @@ def gpu_idle(history: History) -> RunFinding | None:
 
 
 def gpu_busy(history: History) -> RunFinding | None:
-    """A GPU that does not wait."""
     gpu = series(history, "gpu_utilization")
     if len(gpu) < ENOUGH_READINGS or usual(gpu) < BUSY:
         return None

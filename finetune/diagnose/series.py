@@ -51,17 +51,14 @@ def scored_rows(history: History) -> int:
 
 
 def start(points: Sequence[LoggedValue]) -> float:
-    """The mean of the first tenth."""
     return mean(head(points))
 
 
 def now(points: Sequence[LoggedValue]) -> float:
-    """The mean of the last tenth."""
     return mean(tail(points))
 
 
 def mean(points: Sequence[LoggedValue]) -> float:
-    """The mean value."""
     return fmean(p.value for p in points)
 
 

@@ -36,7 +36,6 @@ class CheckResult:
     fix: str
 
     def says(self, lang: Language) -> str:
-        """What is the case, in a language."""
         return say(self.case, **self.facts).text(lang)
 
     def mend(self, lang: Language) -> str:
@@ -45,5 +44,4 @@ class CheckResult:
 
 
 def found(group: Group, check: str, state: State, case: str, fix: str = "", **facts: Any) -> CheckResult:
-    """A result; `facts` fill in the words of its case."""
     return CheckResult(group, check, state, case, facts, fix)

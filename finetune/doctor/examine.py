@@ -8,5 +8,4 @@ from finetune.doctor.machine_checks import check_machine
 
 
 def examine(facts: Facts) -> list[CheckResult]:
-    """Every finding about a machine."""
     return [*check_card(facts), *check_libraries(facts), *check_machine(facts)]

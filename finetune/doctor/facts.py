@@ -116,7 +116,6 @@ def gather() -> Facts:
 
 
 def installed() -> dict[str, str]:
-    """Version of every installed distribution."""
     return {d.metadata["Name"].lower().replace("_", "-"): d.version for d in distributions() if d.metadata["Name"]}
 
 
@@ -150,7 +149,6 @@ def run_probes() -> dict[str, Probe]:
 
 
 def probe(name: str, seconds: float) -> Probe:
-    """Run one probe in a process of its own."""
     return ask([sys.executable, "-m", "finetune.doctor.library_probes", name], seconds)
 
 

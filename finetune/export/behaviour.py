@@ -5,7 +5,7 @@ read: those are what an application gets. A merged model is asked as a run's eva
 `eval.scoring` and compared in pairs with the run's own answers to the same rows.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +30,13 @@ from eval.tables import compare_table
 from eval.trained import Trained
 from finetune.export.llama_cpp import serving
 from finetune.export.proof import as_sent, transformers_prompt
+from finetune.words import phrase
 from tooltune.console import Terminal, progress
 from tooltune.files import dump_json, read_jsonl, write_json, write_jsonl
 from tooltune.metrics import COMPARED
 from tooltune.pretrained import load_tokenizer
+from tooltune.words import Language, Say
 
-Say = Callable[[str], None]
 SHOWN = 20
 """Changed answers that the terminal lists; the file has all."""
 
@@ -130,18 +131,20 @@ def ask(trained: Trained, file: Path, folder: Path, before: Evaluated, to: str, 
     return found
 
 
-def show(found: Behaviour, folder: Path) -> None:
+def show(found: Behaviour, folder: Path, lang: Language) -> None:
     """The comparison in the terminal, in figures and in words, and the changed answers."""
     console = Terminal()
-    console.print(compare_table({"a": "the run", "b": "the export", **found.compared}))
+    run, export, right, wrong = (phrase(f"export.{key}").text(lang) for key in ("run", "export", "right", "wrong"))
+    console.print(compare_table({"a": run, "b": export, **found.compared}, lang))
     for key, metric in COMPARED.items():
         if key in found.compared:
-            console.print(f"{metric.en}: {verdict(found.compared[key], 'the run', 'the export')}")
-    console.print(f"{len(found.changed)} of {found.scores['n']} answers changed: {folder / 'changed.jsonl'}")
-    marks = {True: "right", False: "wrong"}
+            console.print(f"{metric.name(lang)}: {verdict(found.compared[key], run, export).text(lang)}")
+    changed = phrase("export.changed", n=len(found.changed), of=found.scores["n"], path=folder / "changed.jsonl")
+    console.print(changed.text(lang))
+    marks = {True: right, False: wrong}
     for row in found.changed[:SHOWN]:
-        said = f"{row.id}\n  run    ({marks[row.run_right]}): {row.run}\n"
-        said += f"  export ({marks[row.export_right]}): {row.export}"
+        said = f"{row.id}\n  {run} ({marks[row.run_right]}): {row.run}\n"
+        said += f"  {export} ({marks[row.export_right]}): {row.export}"
         console.print(said, markup=False, soft_wrap=True)
 
 
@@ -149,7 +152,7 @@ def _by_llama_cpp(trained: Trained, file: Path, folder: Path, before: Evaluated,
     data, most, sent = trained.config.data, trained.config.eval.max_new_tokens, as_sent(to)
     longest = max(len(render_prompt(record, trained.tokenizer, trained.template)) for record in before.records)
     asked = Asked(file.name, before.split, data.max_tools, data.descriptions, most, raw=False)
-    say(f"Asking llama.cpp {len(before.records)} rows of {before.split} …")
+    say(phrase("export.asking", who="llama.cpp", n=len(before.records), split=before.split))
     with serving(file, context=longest + most) as url, progress(Console()) as bar:
         task = bar.add_task("answers", total=len(before.records), note="")
         answers = collect(
@@ -172,7 +175,7 @@ def _by_transformers(
     most = trained.config.eval.max_new_tokens
     wanted = usual_batch(model, prompts, max_new_tokens=most)
     batch = safe_batch(model, tokenizer, prompts, batch=wanted, warn=say)
-    say(f"Asking the merged model {len(prompts)} rows of {before.split} …")
+    say(phrase("export.asking", who=phrase("export.merged"), n=len(prompts), split=before.split))
     with progress(Console()) as bar:
         task = bar.add_task("answers", total=len(prompts), note="")
         outputs = generate(

@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from eval.trained import Trained, base_folder
@@ -11,14 +10,16 @@ from finetune.export.gguf_model import TYPES
 from finetune.export.llama_cpp import library
 from finetune.export.room import disk_needed, new_folder
 from finetune.export.weights import Adapter, Base
+from finetune.words import phrase
 from tooltune.errors import InputError
 from tooltune.files import dump_json, file_digest
+from tooltune.words import Say
 
 PROVEN_ROWS = 50
 """Rows whose prompts are compared."""
 
 
-def gguf_of(trained: Trained, kind: str = "bf16", *, say: Callable[[str], None] = print) -> Path:
+def gguf_of(trained: Trained, kind: str = "bf16", *, say: Say = print) -> Path:
     """A run's merged model as a GGUF whose prompts are proven; made where it is not there or not of this adapter,
     chat template and base model.
 
@@ -45,9 +46,9 @@ def gguf_of(trained: Trained, kind: str = "bf16", *, say: Callable[[str], None] 
             return file
         for old in kept.glob(f"{kind}-*"):
             shutil.rmtree(old)
-        say(f"Writing {file.name} of {run.name} (once) …")
+        say(phrase("export.once", file=file.name, run=run.name))
         with new_folder(folder, disk_needed(base, kind)) as making:
-            made = write("gguf", kind, base, adapter, making, run.name)
+            made = write("gguf", kind, base, adapter, making, run.name, say)
             prove(trained, made, PROVEN_ROWS, say)
             prove_reading(trained, made, say)
     return file

@@ -22,7 +22,6 @@ CERTAIN = 1000.0
 
 
 def calling(records: Sequence[Record]) -> list[Record]:
-    """The rows whose answer is a call."""
     return [record for record in records if calls_of(record.messages[-1])]
 
 

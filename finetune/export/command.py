@@ -2,7 +2,7 @@
 
 import shlex
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,8 +10,10 @@ import typer
 
 from finetune.export.merged import TEMPLATE
 from finetune.export.room import check_memory, disk_needed, memory_needed, new_folder
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from finetune.words import phrase
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines
 from tooltune.errors import InputError, JobFailed
+from tooltune.words import Say, saying
 
 if TYPE_CHECKING:
     from data.record import Record
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 
 Target = Literal["merged", "gguf", "lora-gguf", "ollama", "vllm"]
-Say = Callable[[str], None]
 BY_LLAMA_CPP = ("gguf", "ollama")
 SHARDED = ("merged", "vllm")
 READ_ROWS = 10
@@ -44,6 +45,7 @@ def export_command(
         bool, typer.Option("--behaviour", help="ask the export the split's rows too, and compare the answers")
     ] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="of --behaviour: only so many rows")] = None,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Write a run's model for other programs, and prove that they build the prompts that it was trained with."""
@@ -58,6 +60,7 @@ def export_command(
         from tooltune.pretrained import resolve
         from tooltune.run import find_run
 
+        say = saying(typer.echo, lang)
         if dtype not in TYPES:
             raise InputError(f"unknown type {dtype!r}", where="--type", fix=f"one of {', '.join(TYPES)}")
         if dtype != "bf16" and to not in BY_LLAMA_CPP:
@@ -74,34 +77,34 @@ def export_command(
             library()
         before = evaluated(trained, limit) if behaviour else None
         facts = card_facts(trained)
-        model, adapter = Base(resolve(base or trained.config.model.name, typer.echo)), Adapter(trained.adapter)
+        model, adapter = Base(resolve(base or trained.config.model.name, say)), Adapter(trained.adapter)
         size = 2 * adapter.size if to == "lora-gguf" else disk_needed(model, dtype)
         if to != "lora-gguf":
             check_memory(memory_needed(model, adapter, sharded=to in SHARDED))
         folder = out or trained.folder / "export" / (f"{to}-{dtype}" if to in BY_LLAMA_CPP else to)
         found, proven = None, None
         with new_folder(folder, size) as making:
-            file = write(to, dtype, model, adapter, making, trained.folder.name)
+            file = write(to, dtype, model, adapter, making, trained.folder.name, say)
             if to == "ollama":
                 write_modelfile(trained, file)
             if proof and to != "lora-gguf":
-                proven = prove(trained, file, rows, typer.echo, to)
-                if to == "gguf" and (read := prove_reading(trained, file, typer.echo)):
+                proven = prove(trained, file, rows, say, to)
+                if to == "gguf" and (read := prove_reading(trained, file, say)):
                     proven = f"{proven}; {read}"
             if before:
-                found = ask(trained, file, making / "behaviour", before, to, typer.echo)
+                found = ask(trained, file, making / "behaviour", before, to, say)
             inside = Path(file.name if file.is_file() else ".")
             use = how_to_use(to, inside, trained.template.family)
             write_card(making / "README.md", facts, to=to, use=use, proven=proven, found=found)
         if found:
-            show(found, folder / "behaviour")
-        typer.echo(f"Written: {folder / inside}")
-        typer.echo(f"Use it: {how_to_use(to, folder / inside, trained.template.family)}")
+            show(found, folder / "behaviour", lang)
+        say(phrase("export.written", path=folder / inside))
+        say(phrase("export.use", command=how_to_use(to, folder / inside, trained.template.family)))
         if found and found.worse:
             raise JobFailed(f"the export answers worse than the run: {found.worse}", "another --type rounds less")
 
 
-def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path, name: str) -> Path:
+def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path, name: str, say: Say) -> Path:
     """Write the export; returns the file or folder that programs load."""
     from finetune.export.gguf_model import write_gguf, write_lora_gguf
     from finetune.export.merged import write_merged
@@ -109,7 +112,7 @@ def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path
     from tooltune.licence import copy_licence
 
     if to in SHARDED:
-        typer.echo(f"Merging into {base.folder.name}'s own 16-bit weights …")
+        say(phrase("export.merging", model=base.folder.name))
         write_merged(base, adapter, folder)
         return folder
     copy_licence(base.folder, folder)
@@ -170,9 +173,9 @@ def prove_reading(trained: "Trained", file: Path, say: Say) -> str | None:
         return None
     with serving(file, context=context_for(trained, records)) as url:
         prove_calls(trained, records, url)
-    said = f"llama.cpp reads the calls of {len(records)} rows as they were trained"
-    say(f"Proof: {said}")
-    return said
+    said = phrase("export.reads", n=len(records))
+    say(phrase("export.proof", said=said))
+    return str(said)
 
 
 def _held_out(trained: "Trained") -> "Sequence[Record]":
@@ -204,9 +207,9 @@ def _compared(trained: "Trained", records: list["Record"], prompt: "Prompt", to:
             f"{found.first}",
             f"the model would be asked what it never learnt. {otherwise}--no-proof writes the export all the same",
         )
-    said = f"{who} builds the trained prompt, token for token, for {found.equal} of {found.rows} rows"
-    say(f"Proof: {said}")
-    return said
+    said = phrase("export.builds", who=who, equal=found.equal, rows=found.rows)
+    say(phrase("export.proof", said=said))
+    return str(said)
 
 
 def how_to_use(to: Target, result: Path, family: str) -> str:

@@ -40,7 +40,6 @@ class Listen:
 
     Attributes:
         port: 0 for any that is free.
-        name: what it calls its model.
         parallel: requests that are answered side by side.
     """
 

@@ -63,7 +63,6 @@ def tool_parser(family: str) -> str:
 
 
 def command(folder: Path, parser: str) -> str:
-    """The command line that serves a merged folder."""
     return (
         f"vllm serve {shlex.quote(str(folder))} --enable-auto-tool-choice --tool-call-parser {parser} "
         f"--chat-template {shlex.quote(str(folder / TEMPLATE))}"

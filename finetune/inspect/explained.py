@@ -76,8 +76,6 @@ class Worst:
     """One of the tokens with the highest loss.
 
     Attributes:
-        before: what stands before it.
-        part: the part that it belongs to.
         number: which token of the part, from 1.
     """
 
@@ -87,7 +85,6 @@ class Worst:
 
     @property
     def guess(self) -> Guess:
-        """Its guess."""
         return self.part.guesses[self.number - 1]
 
 

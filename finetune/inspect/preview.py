@@ -38,7 +38,6 @@ class Shown:
 
 
 def show(example: Example, tokenizer: Any) -> Shown:
-    """A rendered row, ready to show."""
     return Shown(example.id, pieces(example, tokenizer), len(example.input_ids), example.supervised)
 
 

@@ -109,7 +109,6 @@ def preset_table(name: str) -> str:
 
 
 def page() -> str:
-    """The whole page."""
     from jinja2 import StrictUndefined
     from jinja2.sandbox import SandboxedEnvironment
 

@@ -57,7 +57,6 @@ class Plan:
 
     @property
     def in_host(self) -> int:
-        """All of `host`."""
         return sum(self.host.values())
 
     @property
@@ -101,7 +100,7 @@ def make_plan(s: Setup, calibration: Calibration = UNCALIBRATED) -> Plan:
         Term("gradients", gradients),
         Term("kept for the backward", activations.kept(s)),
         Term("one layer's backward", activations.layer_hump(s)),
-        Term("  of it dequantised", _matrices(s)),
+        Term("  of it dequantised", activations.dequantised(s) * (2 if activations.fused(s) else 1)),
         Term("logits and loss", head.loss(s)),
         Term("evaluation", inference.evaluation(s)),
         Term("generation", inference.generation(s)),
@@ -121,7 +120,3 @@ def make_plan(s: Setup, calibration: Calibration = UNCALIBRATED) -> Plan:
         "swapped layers": s.swapped * terms.layer_weights(s),
     }
     return Plan(s, resident + passing, phases, {k: v for k, v in host.items() if v}, calibration)
-
-
-def _matrices(s: Setup) -> int:
-    return activations.dequantised(s) * (2 if activations.fused(s) else 1)

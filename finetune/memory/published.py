@@ -95,7 +95,6 @@ def t4_rows() -> list[tuple[dict[str, Any], Comparison]]:
 
 
 def others() -> list[Comparison]:
-    """Every other published figure that this planner has a quantity for."""
     return [*_unsloth_code(), *_parts(), *_notebooks(), *_rtx4080(), *_requirements(), *_context_table()]
 
 

@@ -71,7 +71,6 @@ def look_at_rows(config: Config, device: Device, *, packed: bool) -> Rows | None
 
     Args:
         device: what a run would use; a pass is shorter on a GPU.
-        packed: the run packs its rows.
 
     Raises:
         InputError: a file or row is wrong.

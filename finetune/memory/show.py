@@ -89,7 +89,6 @@ def bar(console: Console, width: int, solid: float, shaded: float, mark: float |
 
 
 def _verdict(verdict: Verdict, lang: Language, sentence: Phrase | None = None) -> str:
-    """A verdict in its colour, or a sentence in the verdict's."""
     return f"[{COLOURS[verdict]}]{(sentence or phrase(f'verdict.{verdict}')).text(lang)}[/]"
 
 
@@ -240,7 +239,6 @@ def _print_advice(console: Console, advice: list[Advice], result: str, lang: Lan
 
 
 def print_fit(console: Console, fit: Fit, s: Setup, budget: float, lang: Language) -> None:
-    """What fits at most, and what to type for it."""
     effective = s.micro_batch * s.accumulation
     if not fit.longest:
         console.print(said("fit.none", budget=amount(budget)).text(lang))

@@ -24,7 +24,6 @@ CROWDED = 1.25
 
 
 def curves(history: History) -> list[Curve]:
-    """Every curve that the run has figures for."""
     drawn = [
         _loss(history),
         _learning(history),

@@ -47,7 +47,6 @@ def write_run_page(run: Path, *, other: Path | None = None, lang: str = "ko") ->
 
 
 def _recorded(run: Path) -> float:
-    """When the run wrote its last figure."""
     events = run / "metrics.jsonl"
     return (events if events.is_file() else run / "manifest.json").stat().st_mtime
 
@@ -72,7 +71,7 @@ def _render(
         filters={"duration": tables.duration, "breakable": _breakable},
         say=say,
         in_both=in_both,
-        code=_code,
+        code=Markup("<code>{}</code>").format,
         history=history,
         other=other,
         names=[visible(h.name) for h in (history, other) if h],
@@ -129,7 +128,3 @@ def _with_code(text: str) -> Markup:
 def _breakable(key: str) -> Markup:
     """A config key that may be broken after its dots and underscores."""
     return Markup(re.sub(r"([._])", r"\1<wbr>", str(Markup.escape(key))))  # noqa: S704
-
-
-def _code(text: str) -> Markup:
-    return Markup("<code>{}</code>").format(text)

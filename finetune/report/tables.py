@@ -208,7 +208,6 @@ def _change(key: str, difference: float, before: float) -> str:
 
 
 def setting_groups(history: History) -> list[dict[str, Any]]:
-    """The config, a group a section."""
     return [
         {"name": name, "rows": [(key, setting(value)) for key, value in _flat(section, "").items()]}
         for name, section in history.config.model_dump(mode="json").items()
@@ -220,10 +219,13 @@ def facts(history: History) -> list[tuple[str, str]]:
     """The machine and the versions that the figures depend on: name and value."""
     manifest = history.manifest
     device = manifest.get("device") or {}
+    speed = (
+        f"{flops_text(manifest['matmul_gflops'])} ({manifest['matmul_dtype']})" if "matmul_gflops" in manifest else None
+    )
     rows = [
         ("device", device.get("name")),
         ("device_memory", f"{device['memory_gib']} GiB" if "memory_gib" in device else None),
-        ("matmul", _matmul(manifest) if "matmul_gflops" in manifest else None),
+        ("matmul", speed),
         ("precision", manifest.get("precision")),
         ("attention", manifest.get("attention")),
         ("template", " · ".join(map(str, (manifest.get("template") or {}).values()))),
@@ -239,17 +241,12 @@ def facts(history: History) -> list[tuple[str, str]]:
     return [(key, short(str(value))) for key, value in rows if value not in (None, "")]
 
 
-def _matmul(manifest: Manifest) -> str:
-    return f"{flops_text(manifest['matmul_gflops'])} ({manifest['matmul_dtype']})"
-
-
 def _dropped(manifest: Manifest) -> str:
     dropped = manifest.get("dropped") or {}
     return " / ".join(str(len(ids) if isinstance(ids, list) else ids) for ids in dropped.values())
 
 
 def packages(history: History) -> list[tuple[str, str]]:
-    """Package and version."""
     return [(short(str(k)), short(str(v))) for k, v in (history.manifest.get("packages") or {}).items()]
 
 
@@ -282,7 +279,6 @@ def _flat(values: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 
 def setting(value: Any) -> str:
-    """A value as a config file has it."""
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return short(", ".join(value))
     if isinstance(value, float):
@@ -306,7 +302,6 @@ def evaluation_links(run: Path) -> list[dict[str, Any]]:
 
 
 def loss_text(value: Any) -> str:
-    """A loss as the table has it."""
     found = number(value)
     return "–" if found is None else f"{found:.3f}"
 

@@ -14,7 +14,6 @@ class TrainingTime:
         seconds: of the whole training with its evaluations; of a run trained in parts, of all parts' steps alone, for
             the trainer's own clock starts anew with each part.
         samples_per_second: the rows that trained over those seconds.
-        parts: whether the run was trained in parts.
     """
 
     seconds: float

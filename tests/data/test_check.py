@@ -4,6 +4,7 @@ import json
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def write(path, rows):
 
 def found(report, words):
     (hit,) = [finding for finding in report.findings if words in str(finding.what)]
-    return hit
+    return replace(hit, examples=list(map(str, hit.examples)), fix=str(hit.fix))
 
 
 def run(*arguments):

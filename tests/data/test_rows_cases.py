@@ -485,7 +485,8 @@ def test_a_row_that_begins_with_an_answer_is_refused(tmp_path: Path) -> None:
     for name, line in (("assistant-first", 1), ("assistant-first-mixed", 33)):
         report = check_files([ROWS / f"{name}.jsonl"], "none")
         (found,) = report.errors
-        assert "the first turn is the assistant's" in str(found.what) and f"{name}.jsonl:{line}" in found.examples[0]
+        assert "the first turn is the assistant's" in str(found.what)
+        assert f"{name}.jsonl:{line}" in str(found.examples[0])
         printed = CliRunner().invoke(app, ["check", str(ROWS / f"{name}.jsonl"), "--tokenizer", "none"])
         assert printed.exit_code == 2 and "Fit to train on." not in printed.stdout
     turns = [{"from": "gpt", "value": "Hi"}, {"from": "human", "value": "q"}, {"from": "gpt", "value": "a"}]

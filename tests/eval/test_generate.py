@@ -319,7 +319,7 @@ def test_batch_that_answers_otherwise_falls_back_to_single_prompts(
     fault(monkeypatch, llama.model)
     warnings: list[str] = []
     assert safe_batch(llama.model, llama.tokenizer, llama.prompts, batch=8, warn=warnings.append) == 1
-    assert "one by one" in warnings[0]
+    assert "one by one" in str(warnings[0])
 
 
 def test_models_whose_prompts_are_read_whole(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,7 +201,7 @@ def evaluated_here(run: Path, **options: Any) -> tuple[list[str], dict[str, Any]
     from eval.run import evaluate_run
 
     said: list[str] = []
-    return said, evaluate_run(run, **options, say=said.append, tick=lambda name, done, of: None)
+    return said, evaluate_run(run, **options, say=lambda line: said.append(str(line)), tick=lambda name, done, of: None)
 
 
 @pytest.mark.slow

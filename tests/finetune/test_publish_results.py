@@ -56,7 +56,7 @@ def test_rows_with_a_call_and_rows_without_are_recorded_apart(tmp_path: Path, pa
     assert "| Abstention | 90.0% (60–98) | 50.0% (24–76), worse |" in english, "what got worse is not bold"
     assert "| Hallucination Rate | 2.0% (0–10) | 4.0% (1–13), worse |" in english, "lower is better"
     assert "| Balanced | 18.0% | **33.3%** |" in english and "| 균형 점수 | 18.0% | **33.3%** |" in korean
-    assert "| 호출 정답률 | 10.0%" in korean and "| 호출 안 함 정답률 | 90.0%" in korean
+    assert "| 호출 정답률 | 10.0%" in korean and "| 미호출 정답률 | 90.0%" in korean
 
 
 def in_parts(run: Path) -> Path:

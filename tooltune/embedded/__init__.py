@@ -39,7 +39,6 @@ def embedded(name: str) -> EmbeddedModel | None:
 
 
 def converted(model: EmbeddedModel = GEMMA3) -> Path | None:
-    """The folder of an embedded model, if it is there already."""
     folder = models_dir() / model.folder
     return folder if (folder / "config.json").is_file() else None
 

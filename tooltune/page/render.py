@@ -36,13 +36,9 @@ def render(
 
     Args:
         lang: the language that the page opens in, ko or en; the reader can switch.
-        template: the folder's own.
-        styles: the folder's style sheets.
         script: the page's JavaScript, which runs after that of the switches; None: none, the page switches without.
         curves: the page draws `tooltune.page.curves`; its script calls `curveCharts` (curves.js), and plotly is in it.
         data: what the scripts read as JSON from the element `data`; None: there is no such element.
-        filters: the template's own.
-        values: what the template names.
     """
     own = ("curves.js",) if curves else ()
     sheets = [HERE / "base.css", *([HERE / "curves.css"] if curves else []), *(folder / sheet for sheet in styles)]

@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,17 +30,22 @@ def test_made_once_and_again_when_the_run_changes(run: Path, tmp_path: Path) -> 
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     said: list[str] = []
-    file = gguf_of(read_trained(copy), "f16", say=said.append)
+
+    def say(line: Any) -> None:
+        said.append(str(line))
+
+    file = gguf_of(read_trained(copy), "f16", say=say)
     assert said[0].startswith("Writing model-f16.gguf") and "prompt, token for token, for 8 of 8 rows" in said[1]
     assert "reads the calls of" in said[2] and file.is_relative_to(copy / "export")
-    made, said = file.stat().st_mtime_ns, []
-    assert gguf_of(read_trained(copy), "f16", say=said.append) == file and file.stat().st_mtime_ns == made and not said
+    made = file.stat().st_mtime_ns
+    said.clear()
+    assert gguf_of(read_trained(copy), "f16", say=say) == file and file.stat().st_mtime_ns == made and not said
     settings = json.loads((copy / "best" / "adapter_config.json").read_text(encoding="utf-8"))
     (copy / "best" / "adapter_config.json").write_text(json.dumps(settings | {"lora_alpha": 1}), encoding="utf-8")
-    other = gguf_of(read_trained(copy), "f16", say=said.append)
+    other = gguf_of(read_trained(copy), "f16", say=say)
     assert other != file and other.is_file() and not file.exists(), "the old one is not kept beside it"
     with pytest.raises(InputError, match="unknown type 'q3'"):
-        gguf_of(read_trained(copy), "q3", say=said.append)
+        gguf_of(read_trained(copy), "q3", say=say)
 
 
 def test_calls_that_llama_cpp_would_not_read_are_told(run: Path) -> None:

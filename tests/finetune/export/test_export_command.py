@@ -113,7 +113,7 @@ def test_a_wrong_template_is_caught(run: Path, tiny_model: Path, tmp_path: Path,
     right, wrong = tmp_path / "right", tmp_path / "wrong"
     for folder in (right, wrong):
         folder.mkdir()
-        result = write(to, "f16", Base(tiny_model), Adapter(adapter), folder, "tiny")
+        result = write(to, "f16", Base(tiny_model), Adapter(adapter), folder, "tiny", said.append)
         if folder == right:
             assert prove(trained, result, 5, said.append, to).endswith("for 5 of 5 rows")
             template = adapter / "chat_template.jinja"
