@@ -3,8 +3,8 @@
 Importing Unsloth takes ten seconds of a processor, training the tiny model three. Each pytest process keeps a server
 with Unsloth and one without, from the first use on. A forked process is the command itself: with its own arguments,
 environment, folder, input and output, and it ends as it would have ended. It shares the seed of `hash` with the others
-of its server, draws no pictures, which no test of such a process looks at (those of reliability do), and measures the
-processor for a moment, not a second. CUDA outlives no fork, so that with a GPU, and where nothing can be forked, every process is a fresh one.
+of its server. It draws no pictures, except in tests of reliability, and measures the processor for a moment only. CUDA
+outlives no fork, so that with a GPU, and where nothing can be forked, every process is a fresh one.
 """
 
 import atexit
