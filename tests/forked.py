@@ -2,12 +2,14 @@
 
 Importing Unsloth takes ten seconds of a processor, training the tiny model three. Each pytest process keeps a server
 with Unsloth and one without, from the first use on. A forked process is the command itself: with its own arguments,
-environment, folder and output, and it ends as it would have ended. It shares the seed of `hash` with the others of its
-server. CUDA outlives no fork, so that with a GPU, and where nothing can be forked, every process is a fresh one.
+environment, folder, input and output, and it ends as it would have ended. It shares the seed of `hash` with the others
+of its server. It draws no pictures, except in tests of reliability, and measures the processor for a moment only. CUDA
+outlives no fork, so that with a GPU, and where nothing can be forked, every process is a fresh one.
 """
 
 import atexit
 import functools
+import gc
 import importlib
 import json
 import os
@@ -24,16 +26,25 @@ from finetune.device import has_cuda
 
 ROOT = Path(__file__).parent.parent
 LIBRARIES = ("torch", "peft", "trl", "datasets", "bitsandbytes", "torch.utils.tensorboard", "plotly.graph_objects")
+OWN = ("finetune.cli", "finetune.report", "finetune.trainer", "finetune.train", "eval.cli", "eval.run")
 
 
 def run(
-    words: list[str], *, cwd: Path, env: dict[str, str], unsloth: bool, fresh: bool = False, timeout: float = 600
+    words: list[str],
+    *,
+    cwd: Path,
+    env: dict[str, str],
+    unsloth: bool,
+    fresh: bool = False,
+    typed: str = "",
+    timeout: float = 600,
 ) -> "subprocess.CompletedProcess[str]":
     """Run `python` with such words, `-m MODULE …` or `-c CODE …`, and wait for it.
 
     Args:
         unsloth: whether the command imports it, which it must do first.
         fresh: start it, as a user does.
+        typed: its standard input.
         timeout: seconds, after which it is killed.
 
     Raises:
@@ -42,13 +53,15 @@ def run(
     if fresh or sys.platform != "linux" or has_cuda():
         command = [sys.executable, *words]
         return subprocess.run(
-            command, cwd=cwd, env=env, capture_output=True, text=True, encoding="utf-8", timeout=timeout
+            command, cwd=cwd, env=env, input=typed, capture_output=True, text=True, encoding="utf-8", timeout=timeout
         )
     line = _server(unsloth)
     line.settimeout(None)
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(typed.encode())
+        given.seek(0)
         request = json.dumps({"words": words, "cwd": str(cwd), "env": env}).encode()
-        socket.send_fds(line, [request], [out.fileno(), err.fileno()])
+        socket.send_fds(line, [request], [given.fileno(), out.fileno(), err.fileno()])
         pid = int(line.recv(32))
         line.settimeout(timeout)
         try:
@@ -85,9 +98,9 @@ def _server(unsloth: bool) -> socket.socket:
 
 
 def _serve(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    """Fork a process for each request; comes back in these alone, with the request and its two streams."""
+    """Fork a process for each request; comes back in these alone, with the request and its three streams."""
     while True:
-        message, streams, *_ = socket.recv_fds(line, 2**20, 2)
+        message, streams, *_ = socket.recv_fds(line, 2**20, 3)
         if not message:
             sys.exit()
         if (pid := os.fork()) == 0:
@@ -101,7 +114,7 @@ def _serve(line: socket.socket) -> tuple[dict[str, Any], list[int]]:
 
 def _become(words: list[str], cwd: str, env: dict[str, str], streams: list[int]) -> None:
     """Be `python` with such words."""
-    for number, stream in enumerate(streams, 1):
+    for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
     os.environ.clear()
@@ -109,6 +122,9 @@ def _become(words: list[str], cwd: str, env: dict[str, str], streams: list[int])
     os.chdir(cwd)
     sys.path[0] = cwd
     kind, what, *arguments = words
+    if "tests/reliability" not in env.get("PYTEST_CURRENT_TEST", ""):
+        sys.modules["finetune.report"].write_plots = lambda run: []
+        sys.modules["finetune.rate"].matmul_rate.__kwdefaults__["seconds"] = 0.01
     sys.argv = [what if kind == "-m" else kind, *arguments]
     if kind == "-m":
         runpy.run_module(what, run_name="__main__", alter_sys=True)
@@ -121,7 +137,8 @@ if __name__ == "__main__":
         from eval.backend import start_unsloth
 
         start_unsloth()
-    for library in LIBRARIES:
+    for library in (*LIBRARIES, *OWN):
         importlib.import_module(library)
+    gc.freeze()  # a collection would touch, and so copy, what all of them share
     request, streams = _serve(socket.socket(fileno=int(sys.argv[1])))
     _become(**request, streams=streams)

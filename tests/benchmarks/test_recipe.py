@@ -2,7 +2,6 @@
 
 import io
 import json
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +15,8 @@ from benchmarks.recipe_arm import Task
 from benchmarks.recipe_result import LITERAL, PLAIN, PRESET
 from benchmarks.report import table
 from benchmarks.report.verdict import told
-from tests.tiny import ROOT, TINY
+from tests import forked
+from tests.tiny import ROOT, TINY, environment
 from tooltune.config import Config, load_config
 
 QUIET = Console(file=io.StringIO())
@@ -118,7 +118,7 @@ def run_arm(task: Task, folder: Path) -> list[dict[str, Any]]:
     """The events of one real arm."""
     task.save(folder / "task.json")
     command = arm_command(folder / "task.json", folder / "events.jsonl")
-    subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300)
+    forked.run(command[1:], cwd=ROOT, env=environment(folder), unsloth=False, timeout=300)
     return [json.loads(line) for line in (folder / "events.jsonl").read_text(encoding="utf-8").splitlines()]
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 import types
 from dataclasses import replace
@@ -18,6 +17,7 @@ from benchmarks.orchestrate import WorkerJob, base_of, measure_all, read_example
 from benchmarks.results import TrainResult
 from benchmarks.shapes import MIX, BatchShape, choose, config_for, fixed, placed, rows_for, shuffle
 from data.render import IGNORED, Example
+from tests import forked
 from tests.tiny import TINY, environment
 from tooltune.config import Config, load_config
 from tooltune.errors import JobFailed
@@ -155,7 +155,7 @@ def test_the_worker_fails_when_unsloth_is_imported(base: Config, tmp_path: Path)
         "import sys, types; sys.modules['unsloth'] = types.ModuleType('unsloth')\n"
         f"from benchmarks.worker import main; main({str(tmp_path / 'spec.json')!r})"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment(tmp_path), timeout=300)
+    assert not forked.run(["-c", code], cwd=tmp_path, env=environment(tmp_path), unsloth=False).returncode
     run = json.loads((tmp_path / "result.json").read_text())
     assert run["status"] == "failed" and "unsloth is imported" in run["reason"]
 

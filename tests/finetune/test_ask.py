@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from eval.constrained import Constraint
 from eval.trained import Trained, read_trained
 from finetune.ask import run_and_requests
 from finetune.context import Context, fullest, read_context, usual_line
+from tests import forked
 from tests.tiny import FIXTURES, TINY, environment, finetune
 from tooltune.errors import InputError
 from tooltune.files import read_jsonl, write_json
@@ -197,15 +197,7 @@ def test_chat_command(trained: Path) -> None:
 def ask(
     cwd: Path, *arguments: str, typed: str = "", expect: int = 0, command: str = "ask"
 ) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "finetune", command, *arguments],
-        cwd=cwd,
-        env=environment(cwd),
-        input=typed,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=600,
-    )
+    words = ["-m", "finetune", command, *arguments]
+    done = forked.run(words, cwd=cwd, env=environment(cwd), unsloth=False, typed=typed)
     assert done.returncode == expect, done.stdout + done.stderr
     return done

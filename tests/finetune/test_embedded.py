@@ -1,8 +1,6 @@
 """Adapters on an embedded model: the licence goes along; and a short real training on one, end to end."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from data.render import Rendered
 from data.template import Template
 from finetune.adapter import _save_adapter
 from finetune.rows import Prepared
+from tests import forked
 from tests.tiny import ROOT, environment, finetune, losses, make_tokenizer
 from tooltune.config import load_config
 from tooltune.embedded import SMOLLM2, embedded_model
@@ -90,7 +89,7 @@ def test_a_few_dozen_steps_end_to_end(tmp_path: Path) -> None:
     late, early = [v for s, v in found.items() if s > max(found) - 12], [v for s, v in found.items() if s <= 8]
     assert sum(late) / len(late) < 0.6 * sum(early) / len(early)
 
-    command = [sys.executable, "-c", GENERATE, str(run), str(model), str(tmp_path / "validation.jsonl")]
-    plain = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", env=environment(tmp_path))
+    words = ["-c", GENERATE, str(run), str(model), str(tmp_path / "validation.jsonl")]
+    plain = forked.run(words, cwd=tmp_path, env=environment(tmp_path), unsloth=False)
     assert plain.returncode == 0, plain.stderr[-2000:]
     assert plain.stdout.strip().startswith("<tool_call>")

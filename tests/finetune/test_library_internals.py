@@ -5,12 +5,19 @@ import inspect
 import re
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
-from transformers import LlamaConfig, Trainer
 
 ROOT = Path(__file__).parents[2]
 INTERNALS = ROOT / "finetune" / "library_internals.py"
+
+
+def trainer() -> Any:
+    """Imported in the tests: it takes seconds, and every process of pytest reads this file."""
+    from transformers import Trainer
+
+    return Trainer
 
 
 def source(package: str, path: str) -> str:
@@ -32,25 +39,27 @@ def source(package: str, path: str) -> str:
     ],
 )
 def test_transformers_trainer_has_the_methods(method: str, parameters: list[str]) -> None:
-    assert list(inspect.signature(getattr(Trainer, method)).parameters)[1:] == parameters
+    assert list(inspect.signature(getattr(trainer(), method)).parameters)[1:] == parameters
 
 
 def test_transformers_trainer_calls_what_is_replaced() -> None:
-    assert "sampler_fn=self._get_train_sampler" in inspect.getsource(Trainer.get_train_dataloader)
-    trainer = source("transformers", "trainer.py")
-    assert "self._save_checkpoint(model, trial)" in trainer
-    assert "            self._run_epoch(\n" in trainer and "range(epochs_trained, num_train_epochs)" in trainer
-    before, _, after = trainer.partition("grad_norm = self._get_grad_norm(model, grad_norm=grad_norm)")
+    assert "sampler_fn=self._get_train_sampler" in inspect.getsource(trainer().get_train_dataloader)
+    file = source("transformers", "trainer.py")
+    assert "self._save_checkpoint(model, trial)" in file
+    assert "            self._run_epoch(\n" in file and "range(epochs_trained, num_train_epochs)" in file
+    before, _, after = file.partition("grad_norm = self._get_grad_norm(model, grad_norm=grad_norm)")
     assert "self._clip_grad_norm(model)" in before and "self.optimizer.step()" in after
 
 
 def test_transformers_trainer_sets_the_sum_of_unlogged_losses_before_training_begins() -> None:
-    loop = inspect.getsource(Trainer._inner_training_loop)
+    loop = inspect.getsource(trainer()._inner_training_loop)
     names = ("self._tr_loss = torch.tensor(0.0", "self._globalstep_last_logged = self.state.global_step")
     assert all(0 < loop.index(name) < loop.index("callback_handler.on_train_begin") for name in names)
 
 
 def test_a_config_of_transformers_names_its_attention() -> None:
+    from transformers import LlamaConfig
+
     assert LlamaConfig(attn_implementation="eager")._attn_implementation == "eager"
 
 

@@ -1,8 +1,6 @@
 """Rows behind one copy of their prefix: the loss and the gradients are those of separate rows, for each family."""
 
 import itertools
-import subprocess
-import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,8 +16,9 @@ from finetune.attention import ordinary_attention, use_packed_attention
 from finetune.batching import EpochOrder
 from finetune.losses import training_loss
 from finetune.shared_prefix import computed_tokens, kin, pack, passes
+from tests import forked
 from tests.finetune.shared_rows import FAMILIES, PASSES, compare, make, make_rows
-from tests.tiny import ROOT, random_model
+from tests.tiny import ROOT, environment, random_model
 
 
 @pytest.mark.parametrize("most", PASSES)
@@ -80,8 +79,8 @@ def test_a_model_that_trains_packed_generates_as_before() -> None:
 @pytest.mark.slow
 def test_unsloths_own_forward_passes_compute_packed_rows_as_separate_ones() -> None:
     """In a process of its own, since Unsloth changes the libraries' classes."""
-    command = [sys.executable, "-m", "tests.finetune.unsloth_forward", *attention.UNSLOTH_FAMILIES]
-    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=ROOT)
+    words = ["-m", "tests.finetune.unsloth_forward", *attention.UNSLOTH_FAMILIES]
+    done = forked.run(words, cwd=ROOT, env=environment(ROOT), unsloth=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert [line for line in done.stdout.splitlines() if line.endswith(" equal")] == [
         f"{family} equal" for family in attention.UNSLOTH_FAMILIES

@@ -64,6 +64,7 @@ def test_run_folder_is_whole(runs: Path) -> None:
             assert (run / folder / name).is_file(), f"{folder}/{name}"
     assert (runs / "latest").resolve() == (runs / "accumulated").resolve()
     assert list((run / "tensorboard").glob("events.*"))
+    assert (runs / "again" / "plots" / "loss.png").is_file()
 
 
 def test_every_key_of_the_metrics_contract_is_there(runs: Path) -> None:
