@@ -10,7 +10,7 @@ import typer
 
 from finetune.words import phrase
 from tooltune.cli import DEBUG, LANG, BaseModel, Debug, TerminalLang, errors_as_lines
-from tooltune.errors import InputError
+from tooltune.errors import InputError, JobFailed
 from tooltune.files import dump_json
 from tooltune.words import Phrase, in_language
 
@@ -72,7 +72,7 @@ def talk(chat: "Chat", view: "View", lines: Iterator[str], show: Callable[[str],
     """Answer every line, a request or a command, until there is none left or it says to quit.
 
     Raises:
-        InputError: a command is wrong, and nobody is there to correct it.
+        InputError, JobFailed: a command is wrong or a request has no answer, and nobody is there to correct it.
     """
     from finetune.chat.slash import QUIT, obey
     from tooltune.page.text import visible
@@ -85,16 +85,16 @@ def talk(chat: "Chat", view: "View", lines: Iterator[str], show: Callable[[str],
         before = chat.shown()
         if line == QUIT:
             return
-        if not line.startswith("/"):
-            for step in chat.request(line):
-                tell(_told(step, view))
-        else:
-            try:
+        try:
+            if line.startswith("/"):
                 tell(obey(chat, view, line))
-            except InputError as e:
-                if not interactive:
-                    raise
-                tell(["error: " + "\n".join(e.lines())])
+            else:
+                for step in chat.request(line):
+                    tell(_told(step, view))
+        except (InputError, JobFailed) as e:
+            if not interactive:
+                raise
+            tell(["error: " + "\n".join(e.lines())])
         tell(f"  {line}" for line in difflib.ndiff(before, chat.shown()) if line[0] in "+-")
 
 

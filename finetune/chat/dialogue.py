@@ -18,6 +18,7 @@ Ask = Callable[[Turns, list[dict[str, Any]]], Answer]
 """`Model.answer`."""
 MOST_STEPS = 8
 """Answers to one request, where the model is asked again after the results of its calls."""
+_RESULT = "a domain's carry_out returns text, finite numbers, true, false, None, lists and dicts with names"
 _ABOUT_THE_ROW = {
     *("split", "bucket", "lang", "phenomena", "template_id"),
     *("relevant_tools", "session", "verified", "acceptable"),
@@ -89,7 +90,12 @@ class Chat:
 
     def request(self, text: str) -> Iterator[ChatStep]:
         """Ask; each answer as it comes, its calls carried out. There is more than one where the model answers to
-        results."""
+        results.
+
+        Raises:
+            InputError: a call has no result; the request is taken back.
+            JobFailed: there is no answer.
+        """
         exchange = Exchange([{"role": "user", "content": text}])
         for _ in range(MOST_STEPS):
             answer = self.ask(self._shown(exchange), self.start.tools)
@@ -99,7 +105,11 @@ class Chat:
             if len(exchange.turns) == 1:
                 self.exchanges.append(exchange)
             exchange.turns.append(_assistant(answer))
-            results = [self._carry_out(self.live, exchange, call) for call in answer.accepted] if self.live else []
+            try:
+                results = [self._carry_out(self.live, exchange, call) for call in answer.accepted] if self.live else []
+            except InputError:
+                self.undo()
+                raise
             yield ChatStep(answer, results)
             if not (results and self.habits.answers_results):
                 return
@@ -140,8 +150,12 @@ class Chat:
     def _carry_out(self, live: Live, exchange: Exchange, call: ToolCall) -> dict[str, Any]:
         (own,) = own_names(self.start, [{"name": call.name, "arguments": whole_numbers(call.arguments)}])
         result = live.carry_out(own)
+        try:
+            content = dump_json(result)
+        except (TypeError, ValueError) as e:
+            raise InputError(f"the domain's result is not JSON ({e})", where=own["name"], fix=_RESULT) from None
         exchange.calls.append(own)
-        exchange.turns.append({"role": "tool", "name": call.name, "content": dump_json(result)})
+        exchange.turns.append({"role": "tool", "name": call.name, "content": content})
         return result
 
     @staticmethod

@@ -8,15 +8,17 @@ from eval.trained import Trained, base_folder
 from finetune.export.command import prove, prove_reading, write
 from finetune.export.gguf_model import TYPES
 from finetune.export.llama_cpp import library
-from finetune.export.room import disk_needed, new_folder
+from finetune.export.room import UNFINISHED, disk_needed, new_folder
 from finetune.export.weights import Adapter, Base
 from finetune.words import phrase
 from tooltune.errors import InputError
-from tooltune.files import dump_json, file_digest
+from tooltune.files import dump_json, file_digest, writable
 from tooltune.words import Say
 
 PROVEN_ROWS = 50
 """Rows whose prompts are compared."""
+SIZE = "bytes"
+"""The file beside a GGUF that holds its length."""
 
 
 def gguf_of(trained: Trained, kind: str = "bf16", *, say: Say = print) -> Path:
@@ -28,10 +30,11 @@ def gguf_of(trained: Trained, kind: str = "bf16", *, say: Say = print) -> Path:
         say: told one line before each step that takes seconds.
 
     Raises:
-        InputError: the kind is unknown, the extra `llama` is not installed, or the run cannot be exported.
+        InputError: the kind is unknown, the extra `llama` is not installed, the run cannot be exported, or nothing can
+            be written in its folder.
         JobFailed: llama.cpp builds other prompts than were trained.
     """
-    from filelock import FileLock
+    from filelock import FileLock, Timeout
 
     if kind not in TYPES:
         raise InputError(f"unknown type {kind!r}", where="--type", fix=f"one of {', '.join(TYPES)}")
@@ -40,18 +43,36 @@ def gguf_of(trained: Trained, kind: str = "bf16", *, say: Say = print) -> Path:
     kept = run / "export" / "llama.cpp"
     folder = kept / f"{kind}-{_digest(base, adapter)}"
     file = folder / f"model-{kind}.gguf"
+    if _whole(file):  # also where nothing can be written
+        return file
+    writable(kept, folder=True)
     kept.mkdir(parents=True, exist_ok=True)
-    with FileLock(kept / f".{kind}.lock"):  # two that begin together make it once
-        if file.is_file():
+    lock = FileLock(kept / f".{kind}.lock")  # two that begin together make it once
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(phrase("export.waits", file=file.name, run=run.name))
+        lock.acquire()
+    try:
+        if _whole(file):
             return file
-        for old in kept.glob(f"{kind}-*"):
-            shutil.rmtree(old)
+        for old in [*kept.glob(f"{kind}-*"), *kept.glob(f".{kind}-*{UNFINISHED}")]:
+            shutil.rmtree(old, ignore_errors=True)  # Windows keeps what a server has open
         say(phrase("export.once", file=file.name, run=run.name))
         with new_folder(folder, disk_needed(base, kind)) as making:
             made = write("gguf", kind, base, adapter, making, run.name, say)
             prove(trained, made, PROVEN_ROWS, say)
             prove_reading(trained, made, say)
+            (making / SIZE).write_text(str(made.stat().st_size), encoding="ascii")
+    finally:
+        lock.release()
     return file
+
+
+def _whole(file: Path) -> bool:
+    """Whether the file has all its bytes: a copy of the run's folder may have been cut off."""
+    size = file.with_name(SIZE)
+    return file.is_file() and size.is_file() and size.read_text(encoding="ascii") == str(file.stat().st_size)
 
 
 def _digest(base: Base, adapter: Adapter) -> str:

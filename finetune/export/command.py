@@ -3,6 +3,7 @@
 import shlex
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -57,7 +58,6 @@ def export_command(
         from finetune.export.model_card import card_facts, write_card
         from finetune.export.vllm import tool_parser
         from finetune.export.weights import Adapter, Base
-        from tooltune.pretrained import resolve
         from tooltune.run import find_run
 
         say = saying(typer.echo, lang)
@@ -77,7 +77,7 @@ def export_command(
             library()
         before = evaluated(trained, limit) if behaviour else None
         facts = card_facts(trained)
-        model, adapter = Base(resolve(base or trained.config.model.name, say)), Adapter(trained.adapter)
+        model, adapter = Base(base_to_merge(trained, base, say)), Adapter(trained.adapter)
         size = 2 * adapter.size if to == "lora-gguf" else disk_needed(model, dtype)
         if to != "lora-gguf":
             check_memory(memory_needed(model, adapter, sharded=to in SHARDED))
@@ -102,6 +102,27 @@ def export_command(
         say(phrase("export.use", command=how_to_use(to, folder / inside, trained.template.family)))
         if found and found.worse:
             raise JobFailed(f"the export answers worse than the run: {found.worse}", "another --type rounds less")
+
+
+def base_to_merge(trained: "Trained", other: str | None, say: Say) -> Path:
+    """The folder of the base model that the adapter is added to.
+
+    Args:
+        other: where it is now, if it moved; of a run that trained on weights in 4 bits, the model that they are of.
+
+    Raises:
+        InputError: it cannot be had, or has other weights than the run was trained on.
+    """
+    from eval.trained import base_folder, read_trained
+    from finetune.export.weights import Base
+    from tooltune.pretrained import resolve
+
+    if other:
+        with suppress(InputError):  # the run's own is gone
+            if Base(resolve(trained.config.model.name, say, weights=False)).quantised:
+                return resolve(other, say)
+        trained = read_trained(trained.folder, other)
+    return base_folder(trained, say)
 
 
 def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path, name: str, say: Say) -> Path:

@@ -71,6 +71,8 @@ def serving(
         InputError: xllamacpp is not installed.
         JobFailed: llama.cpp cannot load the file.
     """
+    import torch
+
     xllamacpp = library()
     settings = xllamacpp.CommonParams()
     settings.model.path = str(model)
@@ -79,6 +81,8 @@ def serving(
     settings.use_jinja, settings.warmup, settings.ui, settings.endpoint_slots = True, False, False, False
     settings.enable_reasoning, settings.sampling.temp = 0, 0.0
     settings.cors_origins, settings.cors_origins_explicit = "", True
+    # Its own count is the machine's; torch's keeps to OMP_NUM_THREADS and to the processors that this process may use.
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = torch.get_num_threads()
     settings.verbosity = WARNINGS
     if key := os.environ.get(KEY):
         settings.api_keys = [key]

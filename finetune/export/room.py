@@ -16,6 +16,8 @@ BYTES = {"f16": 2.0, "bf16": 2.0, "q8_0": 1.07, "q4_k_m": 1.07}
 """Bytes that a weight takes on disk at most (Q4_K_M: where no row is filled by blocks of 256)."""
 PROCESS = 500_000_000
 """Bytes of Python, torch and the tokenizer."""
+UNFINISHED = ".unfinished"
+"""What the name of a folder ends with, behind a dot and its later name, while it is written."""
 ROUNDING = 12
 """Bytes an element of the matrix that is being merged or rounded: its source, two copies in float32, the result."""
 
@@ -63,22 +65,27 @@ def new_folder(folder: Path, size: int) -> Iterator[Path]:
         size: bytes that will be written, about.
 
     Raises:
-        InputError: it exists already, or the disk has too little room.
+        InputError: it exists already, another process writes it, or the disk has too little room.
     """
     if folder.exists():
         raise InputError("this folder exists already", where=str(folder), fix="delete it, or give another --out")
-    making = folder.with_name(f".{folder.name}")
-    shutil.rmtree(making, ignore_errors=True)
+    making = folder.with_name(f".{folder.name}{UNFINISHED}")
     writable(folder, folder=True)
-    making.mkdir(parents=True)
-    if (free := shutil.disk_usage(making).free) < ROOM * size:
-        making.rmdir()
-        raise InputError(
-            f"{free / 1e9:.1f} GB are free on the disk, the export needs {ROOM * size / 1e9:.1f} GB",
-            where=str(folder),
-            fix="free some space, or give --out on another disk",
-        )
     try:
+        making.mkdir(parents=True)
+    except FileExistsError:
+        raise InputError(
+            "another process is writing this export, or was killed while it did",
+            where=str(making),
+            fix="wait for it; or delete this folder, or give another --out",
+        ) from None
+    try:
+        if (free := shutil.disk_usage(making).free) < ROOM * size:
+            raise InputError(
+                f"{free / 1e9:.1f} GB are free on the disk, the export needs {ROOM * size / 1e9:.1f} GB",
+                where=str(folder),
+                fix="free some space, or give --out on another disk",
+            )
         yield making
         making.replace(folder)
     finally:

@@ -95,6 +95,11 @@ class Base:
 
     folder: Path
 
+    @property
+    def quantised(self) -> bool:
+        """Whether its weights are rounded to fewer bits."""
+        return "quantization_config" in json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+
     @cached_property
     def files(self) -> dict[str, list[str]]:
         """The names of the tensors in each file, files in order of their names.
@@ -104,7 +109,7 @@ class Base:
         """
         from safetensors import safe_open
 
-        if "quantization_config" in json.loads((self.folder / "config.json").read_text(encoding="utf-8")):
+        if self.quantised:
             raise InputError(
                 "the base model's weights are quantised already; merged, they would be rounded twice",
                 where=str(self.folder),

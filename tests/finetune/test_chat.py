@@ -274,6 +274,17 @@ def test_a_wrong_command_stops_a_script_and_not_a_person() -> None:
     assert shown[0].startswith("error: no command /mode") and "✓ valid" in shown[1]
 
 
+@pytest.mark.parametrize("value", [float("nan"), {1}, b"a"])
+def test_a_result_that_is_no_json_is_told_and_its_request_taken_back(value: object) -> None:
+    chat = chat_with(LOAD, LOAD)
+    said(chat, "10 kN")
+    before, shown = chat.shown(), []
+    chat.live.carry_out = lambda call: {"ok": True, "value": value}
+    talk(chat, View(), iter(["again"]), shown.append, interactive=True)
+    assert shown[0].startswith("error: add_nodal_load: the domain's result is not JSON") and "→" in shown[0]
+    assert chat.shown() == before and [exchange.turns[0]["content"] for exchange in chat.exchanges] == ["10 kN"]
+
+
 def test_llama_cpp_and_constrained_decoding_exclude_each_other() -> None:
     """Said before the run is looked for."""
     done = CliRunner().invoke(app, ["chat", "no-such-run", "--llama", "--constrained"])

@@ -54,6 +54,10 @@ def test_a_model_that_moved_is_named(moved: Path, tmp_path: Path) -> None:
     other = other_weights(moved / "모델", tmp_path / "다른 모델")
     said = finetune(tmp_path, "explain", str(moved / "run"), "--model", str(other), expect=2)
     assert "other weights than the run was trained on" in said and "--model PATH" in said
+    export = ["export", str(moved / "run"), "--to", "merged", "--rows", "1", "--out", str(tmp_path / "out")]
+    said = finetune(tmp_path, *export, "--model", str(other), expect=2)
+    assert "other weights than the run was trained on" in said and not (tmp_path / "out").exists()
+    assert "Written" in finetune(tmp_path, *export, *model)
     config.write_text(before, encoding="utf-8")
 
 

@@ -6,13 +6,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
+import torch
 
-pytest.importorskip("xllamacpp", reason="needs the extra `llama`")
+xllamacpp = pytest.importorskip("xllamacpp", reason="needs the extra `llama`")
 openai = pytest.importorskip("openai", reason="needs the package openai (the extra `dev`)")
 
 from data.record import Record, calls_of  # noqa: E402
@@ -21,6 +23,7 @@ from eval.endpoint.answers import request  # noqa: E402
 from eval.formats import families  # noqa: E402
 from eval.parsed import ToolCall  # noqa: E402
 from eval.trained import read_trained  # noqa: E402
+from finetune.export.llama_cpp import serving  # noqa: E402
 from finetune.serve import check_free, started  # noqa: E402
 from tests.finetune.tiny_run import make_run  # noqa: E402
 from tests.tiny import FIXTURES, environment  # noqa: E402
@@ -174,6 +177,18 @@ def test_a_port_that_is_taken(url: str) -> None:
         check_free("127.0.0.1", int(url.split(":")[2].split("/")[0]))
     with pytest.raises(InputError, match="cannot listen there"):
         check_free("203.0.113.1", 0)  # an address of nobody's (RFC 5737)
+
+
+def test_it_computes_with_the_threads_that_torch_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    """llama.cpp's own count is the machine's, whatever `taskset`, a container or OMP_NUM_THREADS leave."""
+    seen: list[Any] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(
+        xllamacpp, "Server", lambda settings: seen.append(settings) or SimpleNamespace(listening_address="x")
+    )
+    with serving(Path("x.gguf"), context=64) as url:
+        assert url == "x"
+    assert (seen[0].cpuparams.n_threads, seen[0].cpuparams_batch.n_threads) == (3, 3)
 
 
 @pytest.mark.parametrize(("host", "said"), [("127.0.0.1", "Only this machine"), ("0.0.0.0", "TOOLTUNE_API_KEY")])

@@ -40,6 +40,11 @@ def test_made_once_and_again_when_the_run_changes(run: Path, tmp_path: Path) -> 
     made = file.stat().st_mtime_ns
     said.clear()
     assert gguf_of(read_trained(copy), "f16", say=say) == file and file.stat().st_mtime_ns == made and not said
+    with file.open("r+b") as f:  # as a copy that was cut off
+        f.truncate(file.stat().st_size // 2)
+    unfinished = file.parent.with_name(f".{file.parent.name}.unfinished")
+    unfinished.mkdir()  # as a process that was killed
+    assert gguf_of(read_trained(copy), "f16", say=say) == file and len(said) == 3 and not unfinished.exists()
     settings = json.loads((copy / "best" / "adapter_config.json").read_text(encoding="utf-8"))
     (copy / "best" / "adapter_config.json").write_text(json.dumps(settings | {"lora_alpha": 1}), encoding="utf-8")
     other = gguf_of(read_trained(copy), "f16", say=say)

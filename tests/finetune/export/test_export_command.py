@@ -49,7 +49,18 @@ def test_a_folder_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
         pass
     with pytest.raises(InputError, match="the export needs"), new_folder(tmp_path / "large", 10**18):
         pass
-    assert not (tmp_path / "large").exists() and not (tmp_path / ".large").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"a"}
+
+
+def test_an_export_deletes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
+    """`--out git` stood for `.git` while it was written."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").touch()
+    with new_folder(tmp_path / "git", 10):
+        with pytest.raises(InputError, match="another process is writing this export"), new_folder(tmp_path / "git", 1):
+            pytest.fail("two write into one folder")
+        assert (tmp_path / ".git" / "config").is_file()
+    assert {path.name for path in tmp_path.iterdir()} == {".git", "git"}
 
 
 @pytest.fixture(scope="module")
