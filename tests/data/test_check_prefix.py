@@ -39,7 +39,7 @@ def record(number: int, system: str = "Call the tools.", tools: list[dict[str, A
 
 
 def of_rows(records: list[Record], tokenizer: Any) -> Shared:
-    return shared_prefixes(records, row_lengths(records, tokenizer or Characters(), "signature"), tokenizer)
+    return shared_prefixes(records, row_lengths(records, tokenizer or Characters()), tokenizer)
 
 
 def in_characters(records: list[Record]) -> Shared:
