@@ -3,6 +3,7 @@
 Training does this on a model's tokens (finetune/shared_prefix.py), by the same rule for families.
 """
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, takewhile
@@ -35,7 +36,7 @@ class TokenisedRow:
     """
 
     record: Record
-    lead: list[int]
+    lead: Sequence[int]
     length: int
 
 
@@ -211,7 +212,7 @@ def shared_prefixes(records: Sequence[Record], lengths: Sequence[int], tokenizer
             ]
         )
         whole = lengths[start : start + 256]
-        rows += [TokenisedRow(r, lead, length) for r, lead, length in zip(part, leads, whole, strict=True)]
+        rows += [TokenisedRow(r, array("I", lead), length) for r, lead, length in zip(part, leads, whole, strict=True)]
     return shared(rows, lambda text: encode([text])[0], "token" if tokenizer else "character")
 
 

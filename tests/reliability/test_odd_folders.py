@@ -5,16 +5,17 @@ import time
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+import typer
 
 from finetune import checkpoints
 from finetune.checkpoints import SUMS, fault, last_checkpoint, prune, put_back
-from finetune.cli import app
+from finetune.history import read_history
 from finetune.runs import create_run, cut_off, hold
 from tests.finetune import run_samples
 from tests.reliability.test_checkpoints import write
+from tooltune.cli import errors_as_lines
 from tooltune.errors import InputError
-from tooltune.files import file_digest
+from tooltune.files import append_jsonl, file_digest
 from tooltune.run import point_latest
 
 
@@ -25,36 +26,29 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return run_samples.healthy_run(tmp_path)
 
 
-def said(*words: str) -> str:
-    """What a command says that the input of is wrong."""
-    done = CliRunner().invoke(app, words)
-    assert done.exit_code == 2, done.output
-    assert "should not happen" not in done.output
-    return done.output
-
-
 @pytest.mark.parametrize("quarters", range(4))
-def test_a_manifest_that_is_cut(run: Path, quarters: int) -> None:
-    manifest = run / "manifest.json"
-    text = manifest.read_bytes()
-    manifest.write_bytes(text[: len(text) * quarters // 4])
-    for command in (["train", "cpu", f"name={run.name}"], ["report", run.name, "--no-open"], ["ask", run.name, "x"]):
-        assert str(manifest) in said(*command)
+def test_a_manifest_that_is_cut_is_named(run: Path, quarters: int) -> None:
+    text = (run / "manifest.json").read_bytes()
+    (run / "manifest.json").write_bytes(text[: len(text) * quarters // 4])
+    for look in (lambda: cut_off(run.name), lambda: read_history(run)):
+        with pytest.raises(InputError, match="the file is broken") as e:
+            look()
+        assert e.value.where == str(run / "manifest.json")
 
 
 @pytest.mark.parametrize("name", ["manifest.json", "config.yaml", "metrics.jsonl", "epochs.jsonl", "rows.json"])
-def test_a_file_of_a_run_is_a_folder(run: Path, name: str) -> None:
+def test_a_file_of_a_run_that_is_a_folder_is_named(run: Path, name: str) -> None:
     (run / name).unlink(missing_ok=True)
     (run / name).mkdir()
-    assert str(run / name) in said("report", run.name, "--no-open")
+    with pytest.raises(InputError) as e:
+        read_history(run)
+    assert e.value.where == str(run / name)
 
 
-@pytest.mark.parametrize("name", ["log.txt", "training.lock"])
-def test_what_a_run_writes_first_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv("TOOLTUNE_RUNS", str(tmp_path))
-    (tmp_path / "a" / name).mkdir(parents=True)
-    done = CliRunner().invoke(app, ["train", "cpu", "name=a"])
-    assert done.exit_code and str(tmp_path / "a") in done.output and "should not happen" not in done.output
+def test_what_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), errors_as_lines(debug=False):
+        append_jsonl(tmp_path, {})
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path}: cannot be read or written (Is a directory)\n→ see")
 
 
 def test_a_file_has_the_name_of_a_run(run: Path) -> None:
