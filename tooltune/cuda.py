@@ -22,10 +22,6 @@ ROUNDED = "roundup_power2_divisions:[32:256,64:128,256:64,>:32]"
 """Unsloth's choice for Windows and WSL, whose drivers have no growing segments (unsloth_zoo/__init__.py)."""
 
 
-OF_THE_CONFIG = ("ACCELERATE_MIXED_PRECISION", "ACCELERATE_DYNAMO_BACKEND")
-"""What `accelerate launch` says of precision and compiling: transformers' trainer would follow it without a word."""
-
-
 def prepare_process() -> None:
     """Choose the card and the allocator's way, and send no usage reports; what the user has set stays.
 
@@ -33,8 +29,6 @@ def prepare_process() -> None:
     """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # TRL reports each trainer that is built
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")  # numbers as the driver's own tools count
-    for name in OF_THE_CONFIG:
-        os.environ.pop(name, None)
     pin_card()
     set_by_user = {ALLOCATOR, "PYTORCH_CUDA_ALLOC_CONF"} & os.environ.keys()
     if not set_by_user and platform.machine() in ("x86_64", "AMD64"):  # on Jetson boards growing segments fail

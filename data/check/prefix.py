@@ -31,13 +31,20 @@ class TokenisedRow:
     """One row.
 
     Attributes:
+        records, number: where its record is, which may be on disk.
         lead: ids of what stands before its first token that carries loss: only that may be shared.
         length: ids of the whole row.
     """
 
-    record: Record
+    records: Sequence[Record]
+    number: int
     lead: Sequence[int]
     length: int
+
+    @property
+    def record(self) -> Record:
+        """The record."""
+        return self.records[self.number]
 
 
 @dataclass(frozen=True)
@@ -212,7 +219,10 @@ def shared_prefixes(records: Sequence[Record], lengths: Sequence[int], tokenizer
             ]
         )
         whole = lengths[start : start + 256]
-        rows += [TokenisedRow(r, array("I", lead), length) for r, lead, length in zip(part, leads, whole, strict=True)]
+        rows += [
+            TokenisedRow(records, start + n, array("I", lead), length)
+            for n, (lead, length) in enumerate(zip(leads, whole, strict=True))
+        ]
     return shared(rows, lambda text: encode([text])[0], "token" if tokenizer else "character")
 
 

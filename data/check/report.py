@@ -19,7 +19,7 @@ from data.formats.reading import Loaded, Rejected, read_file
 from data.formats.rows import Row
 from data.load import evenly_spaced
 from data.record import Record
-from data.stored import RecordWriter, StoredRecords
+from data.stored import Chosen, RecordWriter, StoredRecords
 from tooltune.console import Terminal, ticking, watched
 from tooltune.embedded import EMBEDDED
 from tooltune.files import line_count
@@ -131,8 +131,7 @@ def _check(paths: Sequence[Path], tokenizer: str | None, say: Say, lang: Languag
             there = evenly_spaced(every, SEARCHED)
             if len(there) < len(every):
                 say(phrase("searched", split=split, rows=len(there), of=len(every)))
-            rows, lengths = [records[i] for i in there], [whole[i] for i in there]
-            report.shared[split] = shared_prefixes(rows, lengths, measured)
+            report.shared[split] = shared_prefixes(Chosen(records, there), [whole[i] for i in there], measured)
     return report
 
 

@@ -115,7 +115,7 @@ def test_the_place_is_the_token_of_the_system_turn_that_differs(tmp_path: Path) 
 
 
 def test_little_is_said_with_its_reason() -> None:
-    rows = [TokenisedRow(record(n), [*range(40), 100 + n], 900) for n in range(8)]
+    rows = [TokenisedRow([record(n)], 0, [*range(40), 100 + n], 900) for n in range(8)]
     found = shared(rows, lambda text: list(map(ord, text)), "token")
     assert str(found.sentence()) == (
         "All 8 rows begin with the same 40 tokens: 4% fewer tokens are computed. What stands behind the prefix is "

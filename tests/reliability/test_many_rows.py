@@ -10,7 +10,7 @@ from tests.reliability.many_rows import measure_apart, write_rows
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")]
 
 
-@pytest.mark.parametrize("stage", ["read", "tokenise", "check"])
+@pytest.mark.parametrize("stage", ["read", "tokenise"])
 def test_memory_is_bounded(tmp_path: Path, tiny_model: Path, stage: str) -> None:
     held = {}
     for count in (500, 4_500):

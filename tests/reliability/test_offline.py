@@ -116,7 +116,7 @@ with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
     with urllib.request.urlopen(request, timeout=300) as answer:
         print("Answered by the", json.load(answer)["choices"][0]["message"]["role"])
     server.send_signal(signal.SIGINT)
-sys.exit(server.wait(60))
+    sys.exit(server.wait(60))
 """
 """The server is asked from inside: no other process reaches its loopback."""
 
