@@ -53,7 +53,7 @@ def check(
         from data.load import to_stderr
         from tooltune.words import saying
 
-        report = check_files(files, tokenizer, say=saying(to_stderr, lang))
+        report = check_files(files, tokenizer, saying(to_stderr, lang), lang)
         if as_json:
             print_json(report.to_dict())
         else:

@@ -16,7 +16,7 @@ from data.tools import with_visible_tools
 from tooltune.config import DataSection
 from tooltune.console import Terminal, ticking
 from tooltune.errors import InputError
-from tooltune.files import dump_json, file_digest, read_jsonl
+from tooltune.files import dump_json, file_digest, line_count, read_jsonl
 
 
 def read_splits(data: DataSection, test: Path | None = None) -> dict[str, StoredRecords]:
@@ -57,7 +57,7 @@ def _write(folder: Path, data: DataSection, files: dict[str, Path | None]) -> No
     said: list[str] = []
     with ExitStack() as stack:
         writers = {name: stack.enter_context(RecordWriter(folder / f"{name}.jsonl")) for name in SPLITS}
-        total = sum(map(_lines, filter(None, files.values())))
+        total = sum(map(line_count, filter(None, files.values())))
         tick = stack.enter_context(ticking(Terminal(stderr=True), "reading rows", total))
 
         def put(split: str, record: Record) -> None:
@@ -71,12 +71,3 @@ def _write(folder: Path, data: DataSection, files: dict[str, Path | None]) -> No
         assert train
         stream_splits(train, validation, test, put, said.append)
     (folder / "said.jsonl").write_text("".join(dump_json(line) + "\n" for line in said), encoding="utf-8")
-
-
-def _lines(path: Path) -> int:
-    """About as many rows as a file has; 0 of one that cannot be read, which is told when it is."""
-    try:
-        with path.open("rb") as file:
-            return sum(part.count(b"\n") for part in iter(lambda: file.read(2**20), b""))
-    except OSError:
-        return 0

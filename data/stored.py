@@ -39,6 +39,20 @@ class RowSequence(Sequence[T]):
         return [self.take(n) for n in rows[row]] if isinstance(row, slice) else self.take(rows[row])
 
 
+class Chosen(RowSequence[T]):
+    """Some rows of a sequence, by number."""
+
+    def __init__(self, rows: Sequence[T], numbers: Sequence[int]) -> None:
+        self.rows, self.numbers = rows, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def take(self, row: int) -> T:
+        """One of them."""
+        return self.rows[self.numbers[row]]
+
+
 class RecordWriter:
     """Writes records one after the other: `path`, and beside it where each of them begins."""
 

@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -58,14 +59,18 @@ def fault(checkpoint: Path, names: tuple[str, ...] = ()) -> str:
         sums = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     except FileNotFoundError:
         return f"it has no {SUMS}: it was cut while it was written, or an older version wrote it"
-    except ValueError:
+    except (OSError, ValueError):
         return f"{SUMS} is broken"
     needed = {*NEEDED} - ({RANDOM} if RANDOM_OF_FIRST in sums else set())
     for name in names or sorted({*sums, *needed}):
         path = checkpoint / name
         if not path.is_file():
             return f"{name} is missing"
-        if file_digest(path) != sums.get(name):
+        try:
+            digest = file_digest(path)
+        except OSError as e:
+            return f"{name} cannot be read ({e.strerror})"
+        if digest != sums.get(name):
             return f"{name} is not what was written: it was cut or changed since"
     return ""
 
@@ -102,7 +107,7 @@ def written_whole(checkpoint: Path) -> Iterator[None]:
 
 def put_back(run: Path) -> None:
     """Mend what a kill has left in a run's folder: a checkpoint that was being written again is the one before."""
-    for before in (run / "checkpoints").glob(".checkpoint-*"):
+    for before in _named(run / "checkpoints", "."):
         checkpoint = before.with_name(before.name.removeprefix("."))
         if fault(checkpoint):
             shutil.rmtree(checkpoint, ignore_errors=True)
@@ -137,7 +142,13 @@ def remove(checkpoint: Path) -> None:
 
 
 def _newest_first(checkpoints: Path) -> list[Path]:
-    return sorted(checkpoints.glob("checkpoint-*"), key=step_of, reverse=True)
+    return sorted(_named(checkpoints), key=step_of, reverse=True)
+
+
+def _named(checkpoints: Path, before: str = "") -> list[Path]:
+    """The folders of checkpoints; a copy of one under another name (checkpoint-12-old) is none."""
+    name = re.compile(rf"{re.escape(before)}checkpoint-\d+")
+    return [path for path in checkpoints.glob(f"{before}*") if name.fullmatch(path.name) and path.is_dir()]
 
 
 def _fault_of_best(checkpoint: Path) -> str:

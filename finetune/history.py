@@ -78,14 +78,14 @@ def rows_of_step(history: History, step: int) -> list[str]:
 
 
 def _rows(path: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
-    return [row for _, row in read_jsonl(path, torn=say)] if path.is_file() else []
+    return [row for _, row in read_jsonl(path, torn=say)] if path.exists() else []
 
 
 def _row_ids(path: Path) -> list[dict[str, Any]]:
-    if not path.is_file():
+    if not path.exists():
         return []
     try:
         rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as e:
+    except (OSError, ValueError) as e:
         raise InputError(f"the file is broken ({e})", where=str(path), fix="delete it: it only names rows") from None
     return rows

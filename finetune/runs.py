@@ -8,11 +8,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from tooltune.errors import InputError
-from tooltune.run import Environment, read_manifest, runs_dir
+from tooltune.run import Environment, latest_name, read_manifest, runs_dir
 
 PACKAGES = ("torch", "unsloth", "unsloth_zoo", "transformers", "trl", "peft", "datasets", "bitsandbytes", "accelerate")
 NEEDED_BYTES = 500 * 1024**2
@@ -35,8 +36,10 @@ def create_run(name: str | None, preset: str) -> Path:
     Raises:
         InputError: the name is taken, or the disk is too full for checkpoints.
     """
-    runs = runs_dir()
-    folder = runs / (name or f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}")
+    runs, stamp = runs_dir(), f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}"
+    stamps = chain([stamp], (f"{stamp}-{number}" for number in count(2)))  # the clock may have been put back
+    folder = runs / (name or next(free for free in stamps if not (runs / free).exists()))
+    latest_name(runs)
     try:
         runs.mkdir(parents=True, exist_ok=True)
     except OSError as e:
@@ -60,7 +63,7 @@ def create_run(name: str | None, preset: str) -> Path:
             f"go on with it: python -m finetune train --resume {folder}" if begun else "delete it: nothing was trained"
         )
         raise InputError(
-            "a run of this name exists" if begun else "a folder of this name exists",
+            f"a {'run' if begun else 'folder' if folder.is_dir() else 'file'} of this name exists",
             where=str(folder),
             fix=f"choose another name=…, or {way}",
         ) from None

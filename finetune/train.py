@@ -66,7 +66,7 @@ def train(
 
 def fine_tune(session: RunSession, records: Splits) -> Path:
     """One attempt at a run, from its last checkpoint if there is one, to its last page; returns its folder."""
-    started, checkpoint = time.time(), of_first(lambda: last_checkpoint(session.folder, session.say))
+    started, checkpoint = time.monotonic(), of_first(lambda: last_checkpoint(session.folder, session.say))
     machine = _start(session)
     rows = _render(session, records, machine)
     manifest = make_manifest(session.config, machine.device, machine.dtype, rows.prepared, rows.length)
@@ -83,7 +83,7 @@ def fine_tune(session: RunSession, records: Splits) -> Path:
         if not is_first():
             return session.folder
         best = keep_best(session.config, session.folder, trainer, rows.prepared)
-    _finish(session, trainer, best, time.time() - started)
+    _finish(session, trainer, best, time.monotonic() - started)
     return session.folder
 
 

@@ -115,6 +115,9 @@ def errors_as_lines(debug: bool) -> Iterator[None]:
         lines = [f"{type(e).__name__}: {detail}", "→ this should not happen; --debug shows where"]
         if isinstance(e, OSError) and (full := disk_fault(e)):
             lines = full.lines()
+        elif isinstance(e, OSError) and e.filename:
+            said = f"{e.filename}: cannot be read or written ({e.strerror})"
+            lines = [said, "→ see what stands there, and run the same command again; --debug shows where"]
         _tell(*lines)
         raise typer.Exit(1) from None
 

@@ -4,10 +4,11 @@ file; and what is typed or piped to a command."""
 import io
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -16,6 +17,8 @@ from rich.segment import Segment
 from tooltune.errors import InputError
 from tooltune.files import BOM
 from tooltune.page.text import one_line, visible
+
+T = TypeVar("T")
 
 
 class Terminal(Console):
@@ -128,13 +131,22 @@ def progress(console: Console) -> Progress:
     )
 
 
-MANY = 5_000
-"""Rows from which on a bar shows how far they are: fewer take seconds."""
+PATIENCE = 2.0
+"""Seconds after which a bar shows how far many rows are."""
 
 
 @contextmanager
 def ticking(console: Console, what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar over many rows; yields what is called after each of them."""
+    """A bar over rows that take longer than `PATIENCE`; yields what is called after each of them."""
     with progress(console) as bar:
-        task = bar.add_task(what, total=total, note="", visible=total >= MANY)
-        yield lambda: bar.advance(task)
+        task = bar.add_task(what, total=total, note="", visible=False)
+        begun = time.monotonic()
+        yield lambda: bar.update(task, advance=1, visible=time.monotonic() - begun > PATIENCE)
+
+
+def watched(rows: Sequence[T], what: str) -> Iterator[T]:
+    """The rows one after the other, with such a bar on standard error."""
+    with ticking(Terminal(stderr=True), what, len(rows)) as tick:
+        for row in rows:
+            yield row
+            tick()

@@ -147,9 +147,22 @@ def runs_dir() -> Path:
     return user_path(os.environ.get("TOOLTUNE_RUNS") or "runs")
 
 
+def latest_name(runs: Path) -> Path:
+    """Where the newest run's name stands.
+
+    Raises:
+        InputError: a folder stands there, as where runs were copied with what their links name.
+    """
+    latest = runs / "latest"
+    if latest.is_dir() and not latest.is_symlink():
+        fix = "give the folder another name: it is kept for the name of the newest run"
+        raise InputError("this is a folder", where=str(latest), fix=fix)
+    return latest
+
+
 def point_latest(folder: Path) -> None:
     """Make `runs/latest` name this run: a link, or a text file where links are not allowed (Windows)."""
-    latest = folder.parent / "latest"
+    latest = latest_name(folder.parent)
     temporary = folder.parent / f".latest-{os.getpid()}"
     try:
         temporary.symlink_to(folder.name)

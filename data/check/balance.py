@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from data.check.finding import Finding, Placed, counted
 from data.check.leaks import request
@@ -15,7 +15,7 @@ _HANGUL = re.compile(r"[가-힣ㄱ-ㅎㅏ-ㅣ]")
 _LATIN = re.compile(r"[A-Za-z]{4,}")
 
 
-def tally(rows: Sequence[Placed]) -> tuple[Counter[str], dict[str, Counter[str]], Counter[str]]:
+def tally(rows: Iterable[Placed]) -> tuple[Counter[str], dict[str, Counter[str]], Counter[str]]:
     """Calls by tool (of every turn, renamed ones by their own name), rows by bucket in each split, rows by language."""
     tools: Counter[str] = Counter()
     buckets: dict[str, Counter[str]] = {}
@@ -29,21 +29,22 @@ def tally(rows: Sequence[Placed]) -> tuple[Counter[str], dict[str, Counter[str]]
     return tools, buckets, languages
 
 
-def lopsided(rows: Sequence[Placed], counts: Counter[str]) -> list[Finding]:
+def lopsided(rows: Iterable[Placed], counts: Counter[str]) -> list[Finding]:
     """Balances that a model learns instead of the task.
 
     Args:
         counts: calls by tool, of `tally`.
     """
     found = []
-    called = listed = first = 0
+    looked_at = called = listed = first = 0
     for row in rows:
+        looked_at += 1
         if gold := row.record.gold:
             called += 1
             listed += len(row.record.tools) >= 3
             first += len(row.record.tools) >= 3 and row.record.tools[0]["function"]["name"] == gold[0]["name"]
-    if len(rows) >= MANY and called == len(rows):
-        found.append(counted("warning", "always_calls", len(rows)))
+    if looked_at >= MANY and called == looked_at:
+        found.append(counted("warning", "always_calls", looked_at))
     total = counts.total()
     if len(counts) >= 5 and total >= MANY:
         name, n = counts.most_common(1)[0]

@@ -1,6 +1,6 @@
 """Labels that are well-formed and still teach the wrong thing."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from data.check.finding import Finding, Level, Placed, finding, shorten
@@ -13,7 +13,7 @@ _MARKS = ("<tool_call", "<functioncall>", "[TOOL_CALLS]", '{"name":', "<|python_
 Look = Callable[[Record], Iterator[str]]
 
 
-def label_problems(rows: Sequence[Placed]) -> list[Finding]:
+def label_problems(rows: Iterable[Placed]) -> list[Finding]:
     checks: list[tuple[Level, str, Look]] = [
         ("error", "blank", _blank),
         ("warning", "nulls", _nulls),

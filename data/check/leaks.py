@@ -4,7 +4,7 @@ import hashlib
 import math
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from data.check.finding import Finding, Placed, finding, shorten
@@ -18,10 +18,14 @@ MAX_COMPARED = 4000
 """Characters of a request that are compared for nearness."""
 
 
-def leaks(rows: Sequence[Placed]) -> list[Finding]:
+Looking = Callable[..., Iterator[Any]]
+"""Goes through a sequence and shows how far it is; a key of `words.yaml` says what for."""
+
+
+def leaks(rows: Sequence[Placed], looking: Looking) -> list[Finding]:
     """Duplicates, contradictions, and what splits share."""
     splits, requests, states, pairs = [], list[str](), list[str](), []
-    for row in rows:
+    for row in looking(rows):
         splits.append(row.split)
         requests.append(normalised(request(row.record)))
         states.append(_state_and_calls(row.record))
@@ -39,7 +43,7 @@ def leaks(rows: Sequence[Placed]) -> list[Finding]:
             "near_request",
             (
                 f"{rows[a].where} ~ {rows[b].where} ({alike:.0%}): {shorten(request(rows[a].record))}"
-                for a, b, alike in near_pairs(requests, splits)
+                for a, b, alike in near_pairs(requests, splits, looking)
                 if a not in equal
             ),
             near=NEAR,
@@ -57,7 +61,9 @@ def request(record: Record) -> str:
     return user_text(record.messages)
 
 
-def near_pairs(texts: Sequence[str], splits: Sequence[str], limit: float = NEAR) -> Iterator[tuple[int, int, float]]:
+def near_pairs(
+    texts: Sequence[str], splits: Sequence[str], looking: Looking = lambda rows, key: iter(rows), limit: float = NEAR
+) -> Iterator[tuple[int, int, float]]:
     """Each text with the first text of an earlier split that is nearly the same, and how alike they are.
 
     Sets that are more alike than `limit` share one of their rarest members: with the 3-grams ordered from rare to
@@ -70,7 +76,7 @@ def near_pairs(texts: Sequence[str], splits: Sequence[str], limit: float = NEAR)
     sets = [array("I", (numbers.setdefault(g, len(numbers)) for g in grams(text[:MAX_COMPARED]))) for text in texts]
     often = Counter(gram for found in sets for gram in found)
     index: dict[str, dict[int, list[int]]] = {split: defaultdict(list) for split in splits}
-    for i, found in enumerate(sets):
+    for i, found in enumerate(looking(sets, "bar.comparing")):
         mine = set(found)
         rare = sorted(mine, key=lambda gram: (often[gram], gram))[: len(mine) - math.ceil(limit * len(mine)) + 1]
         seen: set[int] = set()

@@ -1,16 +1,22 @@
 """How long rows are in a model's tokens. The only part of a check that needs transformers."""
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 from typing import Any
 
 from data.check.words import phrase
 from data.record import Record
-from data.template import ToolsStyle, apply, project_template
+from data.template import apply, project_template, signature
+from tooltune.files import dump_json
 from tooltune.words import Say
 
 LIMITS = (1024, 2048, 4096)
+TOOLS = 5_000
+"""Different tools whose lengths are remembered."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +55,35 @@ def find_tokenizer(name: str | None, say: Say) -> Any | None:
     return load_tokenizer(resolve(name or EMBEDDED, say, weights=False), say)
 
 
-def row_lengths(records: Sequence[Record], tokenizer: Any, style: ToolsStyle) -> list[int]:
-    """Tokens of each whole row in the project's template; a model's own template differs by a few tokens a turn."""
-    template = project_template(tokenizer, style)
+def row_lengths(records: Iterable[Record], tokenizer: Any) -> list[int]:
+    """Tokens of each whole row in the project's template with tools as signatures; a model's own template differs by a
+    few tokens a turn."""
+    template = project_template(tokenizer, "signature")
     counts: list[int] = []
-    for start in range(0, len(records), 256):
-        part = records[start : start + 256]
+    coming = iter(records)
+    while part := list(islice(coming, 256)):
         texts = [apply(template, tokenizer, r.messages, r.tools, generation_prompt=False) for r in part]
         counts += [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
     return counts
+
+
+def json_lengths(records: Iterable[Record], lengths: Sequence[int], tokenizer: Any) -> list[int]:
+    """`row_lengths` where tools are written as JSON: the rows are not tokenised again, each different tool is once.
+
+    Args:
+        lengths: of the rows with tools as signatures.
+    """
+
+    @lru_cache(TOOLS)
+    def longer(tool: str) -> int:
+        lines = [f"{tool}\n", f"{signature(json.loads(tool)['function'])}\n"]
+        schema, line = tokenizer(lines, add_special_tokens=False)["input_ids"]
+        return len(schema) - len(line)
+
+    return [
+        length + sum(longer(dump_json(tool)) for tool in record.tools)
+        for record, length in zip(records, lengths, strict=True)
+    ]
 
 
 def summarised(counts: Sequence[int]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 Training does this on a model's tokens (finetune/shared_prefix.py), by the same rule for families.
 """
 
+from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise, takewhile
@@ -30,13 +31,20 @@ class TokenisedRow:
     """One row.
 
     Attributes:
+        records, number: where its record is, which may be on disk.
         lead: ids of what stands before its first token that carries loss: only that may be shared.
         length: ids of the whole row.
     """
 
-    record: Record
-    lead: list[int]
+    records: Sequence[Record]
+    number: int
+    lead: Sequence[int]
     length: int
+
+    @property
+    def record(self) -> Record:
+        """The record."""
+        return self.records[self.number]
 
 
 @dataclass(frozen=True)
@@ -208,5 +216,8 @@ def shared_prefixes(records: Sequence[Record], lengths: Sequence[int], tokenizer
             ]
         )
         whole = lengths[start : start + 256]
-        rows += [TokenisedRow(r, lead, length) for r, lead, length in zip(part, leads, whole, strict=True)]
+        rows += [
+            TokenisedRow(records, start + n, array("I", lead), length)
+            for n, (lead, length) in enumerate(zip(leads, whole, strict=True))
+        ]
     return shared(rows, lambda text: encode([text])[0], "token" if tokenizer else "character")

@@ -2,29 +2,31 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from data.check.balance import lopsided, tally
 from data.check.finding import Finding, PlacedRows, losses, rejections
 from data.check.labels import label_problems
 from data.check.leaks import leaks
-from data.check.lengths import Lengths, find_tokenizer, row_lengths, summarised
+from data.check.lengths import Lengths, find_tokenizer, json_lengths, row_lengths, summarised
 from data.check.prefix import Characters, Shared, shared_prefixes
 from data.check.words import phrase
 from data.formats.reading import Loaded, Rejected, read_file
 from data.formats.rows import Row
 from data.load import evenly_spaced
 from data.record import Record
-from data.stored import RecordWriter, StoredRecords
+from data.stored import Chosen, RecordWriter, StoredRecords
+from tooltune.console import Terminal, ticking, watched
 from tooltune.embedded import EMBEDDED
-from tooltune.words import Say
+from tooltune.files import line_count
+from tooltune.words import Language, Say
 
-HELD = 20_000
-"""Records that are held in memory; more stay on disk."""
+T = TypeVar("T")
+
 SEARCHED = 5_000
 """Rows of a split that are searched for what they begin with alike, evenly spread."""
 
@@ -68,13 +70,16 @@ class CheckReport:
         }
 
 
-def check_files(paths: Sequence[Path], tokenizer: str | None = None, say: Say = lambda _: None) -> CheckReport:
+def check_files(
+    paths: Sequence[Path], tokenizer: str | None = None, say: Say = lambda _: None, lang: Language = "en"
+) -> CheckReport:
     """Check files on their own and against each other; each file is a split, or a single file's `meta.split` is.
 
     Args:
         tokenizer: a model folder, "embedded" or a hub name; None: the embedded model's if it is there already.
             "none" leaves the lengths out, and shared prefixes are counted in characters.
         say: told what takes a while.
+        lang: of the bars that show how far it is.
 
     Raises:
         InputError: a file cannot be read at all, or the tokenizer cannot.
@@ -86,10 +91,10 @@ def check_files(paths: Sequence[Path], tokenizer: str | None = None, say: Say = 
         if again:
             say(phrase("given_twice", path=first))
     with TemporaryDirectory(prefix="tooltune-check-", ignore_cleanup_errors=True) as folder:
-        return _check([first for first, *_ in given.values()], tokenizer, say, Path(folder) / "records.jsonl")
+        return _check([first for first, *_ in given.values()], tokenizer, say, lang, Path(folder) / "records.jsonl")
 
 
-def _check(paths: Sequence[Path], tokenizer: str | None, say: Say, spool: Path) -> CheckReport:
+def _check(paths: Sequence[Path], tokenizer: str | None, say: Say, lang: Language, spool: Path) -> CheckReport:
     """Check files.
 
     Args:
@@ -100,19 +105,23 @@ def _check(paths: Sequence[Path], tokenizer: str | None, say: Say, spool: Path) 
     places: list[tuple[Path, int, str]] = []
     with RecordWriter(spool) as writer:
         for path in paths:
-            report.files.append(_read(path, len(paths), writer, places, loaded))
-    stored = StoredRecords(spool)
-    records: Sequence[Record] = stored if len(stored) > HELD else list(stored)
+            report.files.append(_read(path, len(paths), writer, places, loaded, lang))
+    records = StoredRecords(spool)
     placed = PlacedRows(records, places)
-    report.tools, report.buckets, report.languages = tally(placed)
-    found = [*rejections(loaded), *losses(loaded), *leaks(placed), *label_problems(placed)]
-    found += lopsided(placed, report.tools)
+
+    def looking(rows: Sequence[T], key: str = "bar.looking") -> Iterator[T]:
+        return watched(rows, phrase(key).text(lang))
+
+    report.tools, report.buckets, report.languages = tally(looking(placed))
+    found = [*rejections(loaded), *losses(loaded), *leaks(placed, looking), *label_problems(looking(placed))]
+    found += lopsided(looking(placed), report.tools)
     report.findings = sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.level))
     if placed:
         measured = find_tokenizer(tokenizer, say)
-        whole = row_lengths(records, measured or Characters(), "signature")
+        whole = row_lengths(looking(records, "bar.counting"), measured or Characters())
         if measured:
-            counts = {"signature": whole, "json": row_lengths(records, measured, "json")}
+            as_json = json_lengths(looking(records, "bar.counting"), whole, measured)
+            counts = {"signature": whole, "json": as_json}
             styles = {style: summarised(each) for style, each in counts.items()}
             report.tokens = Lengths(tokenizer or EMBEDDED, styles)
         for split in dict.fromkeys(split for _, _, split in places):
@@ -120,13 +129,17 @@ def _check(paths: Sequence[Path], tokenizer: str | None, say: Say, spool: Path) 
             there = evenly_spaced(every, SEARCHED)
             if len(there) < len(every):
                 say(phrase("searched", split=split, rows=len(there), of=len(every)))
-            rows, lengths = [records[i] for i in there], [whole[i] for i in there]
-            report.shared[split] = shared_prefixes(rows, lengths, measured)
+            report.shared[split] = shared_prefixes(Chosen(records, there), [whole[i] for i in there], measured)
     return report
 
 
 def _read(
-    path: Path, files: int, writer: RecordWriter, places: list[tuple[Path, int, str]], loaded: list[Loaded]
+    path: Path,
+    files: int,
+    writer: RecordWriter,
+    places: list[tuple[Path, int, str]],
+    loaded: list[Loaded],
+    lang: Language,
 ) -> dict[str, Any]:
     """Read a file into the writer, its places and what was lost into the lists; returns its line of the report."""
     calls: Counter[int] = Counter()
@@ -137,11 +150,13 @@ def _read(
         split = str(record.meta.get("split") or path.name) if files == 1 else str(path)
         places.append((path, line, sys.intern(split)))
         calls[min(len(record.gold), 2)] += 1
+        tick()
 
     def reject(entry: Rejected) -> None:  # without the row itself, which may be any number of megabytes
         rejected.append(Rejected(Row(entry.row.line, ""), entry.error))
 
-    file = read_file(path, take=take, reject=reject)
+    with ticking(Terminal(stderr=True), phrase("bar.reading").text(lang), line_count(path)) as tick:
+        file = read_file(path, take=take, reject=reject)
     file.rejected = rejected
     loaded.append(file)
     return {

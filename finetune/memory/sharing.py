@@ -106,4 +106,4 @@ def look_at_rows(config: Config, device: Device, *, packed: bool) -> Rows | None
 
 def _rows(records: Sequence[Record], examples: Sequence[Example]) -> list[TokenisedRow]:
     by_id = {record.id: record for record in records}
-    return [TokenisedRow(by_id[e.id], e.input_ids[: lead(e.labels)], len(e.input_ids)) for e in examples]
+    return [TokenisedRow([by_id[e.id]], 0, e.input_ids[: lead(e.labels)], len(e.input_ids)) for e in examples]

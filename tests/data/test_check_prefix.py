@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from data.check import check_files
-from data.check.lengths import row_lengths
+from data.check.lengths import json_lengths, row_lengths
 from data.check.prefix import Characters, Shared, TokenisedRow, shared, shared_prefixes
 from data.commands import app
 from data.families import families
 from data.record import Record
+from data.template import apply, project_template
 from finetune.shared_prefix import runs
 from tests.tiny import make_tokenizer
 
@@ -39,7 +40,16 @@ def record(number: int, system: str = "Call the tools.", tools: list[dict[str, A
 
 
 def of_rows(records: list[Record], tokenizer: Any) -> Shared:
-    return shared_prefixes(records, row_lengths(records, tokenizer or Characters(), "signature"), tokenizer)
+    return shared_prefixes(records, row_lengths(records, tokenizer or Characters()), tokenizer)
+
+
+def test_lengths_with_tools_as_json_are_those_of_whole_rows(tmp_path: Path) -> None:
+    tokenizer = make_tokenizer(tmp_path)
+    records = [record(n, tools=TOOLS[:n]) for n in range(len(TOOLS))]
+    template = project_template(tokenizer, "json")
+    texts = [apply(template, tokenizer, r.messages, r.tools, generation_prompt=False) for r in records]
+    whole = [len(ids) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
+    assert json_lengths(records, row_lengths(records, tokenizer), tokenizer) == whole
 
 
 def in_characters(records: list[Record]) -> Shared:
@@ -105,7 +115,7 @@ def test_the_place_is_the_token_of_the_system_turn_that_differs(tmp_path: Path) 
 
 
 def test_little_is_said_with_its_reason() -> None:
-    rows = [TokenisedRow(record(n), [*range(40), 100 + n], 900) for n in range(8)]
+    rows = [TokenisedRow([record(n)], 0, [*range(40), 100 + n], 900) for n in range(8)]
     found = shared(rows, lambda text: list(map(ord, text)), "token")
     assert str(found.sentence()) == (
         "All 8 rows begin with the same 40 tokens: 4% fewer tokens are computed. What stands behind the prefix is "

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,17 +113,22 @@ def test_the_shares_of_a_step_are_its_rows(
         assert together == order.order()[step * batch : (step + 1) * batch]
 
 
-def launch(cwd: Path, *words: str, processes: int, **more: str) -> "subprocess.CompletedProcess[str]":
-    """Run `-m` words in so many processes over gloo."""
-    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes), "-m"] * (processes > 1)
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node")
+
+
+def launch(
+    cwd: Path, *words: str, processes: int, by: Sequence[str] = TORCHRUN, **more: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run `-m` words in so many processes over gloo, by a launcher."""
+    launcher = [*by, str(processes), "-m"] * (processes > 1)
     env = environment(cwd) | {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"} | more
     words = (sys.executable, "-m", *launcher, *words)
     return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, encoding="utf-8", timeout=600)
 
 
-def train(cwd: Path, name: str, *arguments: str, processes: int) -> Path:
+def train(cwd: Path, name: str, *arguments: str, processes: int, by: Sequence[str] = TORCHRUN) -> Path:
     """Train in so many processes; the run's folder."""
-    done = launch(cwd, "finetune", "train", *arguments, processes=processes)
+    done = launch(cwd, "finetune", "train", *arguments, processes=processes, by=by)
     log = cwd / "runs" / name / "log.txt"
     more = log.read_text(encoding="utf-8")[-3000:] if log.exists() else ""
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:] + more

@@ -5,7 +5,7 @@
     after=SECONDS    SIGKILL so long after the start
     press=PLACE,N    Ctrl-C at the N-th call; press twice: `twice=PLACE,N`; `term=PLACE,N`: SIGTERM
     full=PLACE,N     the disk of the run, which is a small one, is full from the N-th call on
-    nan=WHERE,STEP   the loss, the gradient or a weight is NaN at a step
+    nan=WHERE,STEP   the loss, the gradient or a weight is NaN at a step; `nan=spike,STEP`: the gradient is huge
 
 Everything else is the product. Of several processes (torchrun) the one of FAULT_RANK has the fault.
 """
@@ -132,14 +132,17 @@ def fill(folder: Path) -> None:
 
 
 def spoil(where: str, step: int) -> None:
-    """Make the loss, a gradient or (after the step) a weight NaN at an optimizer step."""
+    """Make the loss, a gradient or (after the step) a weight NaN at an optimizer step, or the gradient huge."""
     import torch
 
     def then(n: int, call: Callable[[], Any], args: tuple[Any, ...]) -> Any:
         loss = call()
         trained = [p for p in args[0].model.parameters() if p.requires_grad]
         if args[0].state.global_step + 1 == step:
-            if where == "gradient":
+            if where == "spike":
+                for parameter in trained:
+                    parameter.grad *= 1e6
+            elif where == "gradient":
                 trained[0].grad.view(-1)[0] = float("inf")
             elif where == "loss":
                 trained[0].grad.fill_(float("nan"))

@@ -3,8 +3,12 @@
 import math
 
 import pytest
+import torch
 
+from finetune.checkpoints import last_checkpoint, step_of
+from finetune.diagnose import findings
 from finetune.finite import fault_of_step
+from finetune.history import read_history
 from tests.reliability.runs import Bench, figures
 from tests.tiny import losses
 from tooltune.files import read_jsonl
@@ -64,3 +68,17 @@ def test_a_weight_that_is_nan_is_in_no_checkpoint(bench: Bench) -> None:
     assert bench.steps("weight") == [3, 6] and bench.at_step("weight") == 6
     bench.finish("weight")
     assert losses(bench.run("weight")) == losses(bench.run("whole"))
+
+
+@pytest.mark.slow
+def test_a_finite_spike_is_clipped_and_named_and_the_run_goes_on(bench: Bench) -> None:
+    done = bench.train("spike", "train.epochs=3", "train.logging_steps=1", fault="nan=spike,20")
+    assert done.returncode == 0, done.stdout + done.stderr
+    run = bench.run("spike")
+    (spike,) = [finding for finding in findings(read_history(run)) if finding.rule == "grad_spike"]
+    assert spike.figures["step"] == 20 and spike.figures["norm"] > 1e5 and len(spike.figures["rows"]) == 4
+    last = last_checkpoint(run)
+    assert last and step_of(last) == 24
+    state = torch.load(last / "optimizer.pt", weights_only=True)["state"]
+    moments = torch.cat([moment["exp_avg"].flatten() for moment in state.values()])
+    assert moments.norm() < 1, "a mean of gradients, each clipped at 1"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.finetune.tiny_run import make_run
 from tests.tiny import FIXTURES, ROOT, TINY
 
 GUARD = """
@@ -101,3 +102,27 @@ def test_a_run_from_its_rows_to_its_export(tmp_path: Path, tiny_model: Path, bac
     run("-m", "finetune", "runs")
     run("-m", "finetune", "ask", "alone", "8번 절점")
     assert "Proof" in run("-m", "finetune", "export", "alone", "--to", "merged", "--rows", "2")
+
+
+SERVED = """
+import json, signal, subprocess, sys, urllib.request
+
+command = [sys.executable, "-u", "-m", "finetune", "serve", "alone", "--port", "0", "--type", "f16", "--context", "512"]
+with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    url = next(line for line in server.stdout if line.startswith("Serving")).split(" at ")[1].split()[0]
+    body = {"messages": [{"role": "user", "content": "8번 절점"}], "max_tokens": 4}
+    head = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url + "/chat/completions", json.dumps(body).encode(), head)
+    with urllib.request.urlopen(request, timeout=300) as answer:
+        print("Answered by the", json.load(answer)["choices"][0]["message"]["role"])
+    server.send_signal(signal.SIGINT)
+    sys.exit(server.wait(60))
+"""
+"""The server is asked from inside: no other process reaches its loopback."""
+
+
+@pytest.mark.slow
+def test_a_run_is_served(tmp_path: Path, tiny_model: Path) -> None:
+    pytest.importorskip("xllamacpp", reason="needs the extra `llama`")
+    make_run(tmp_path / "runs" / "alone", tiny_model)
+    assert "Answered by the assistant" in Offline(tmp_path).run("-c", SERVED)

@@ -35,8 +35,8 @@ def test_a_run_goes_on_in_two_processes(halves: tuple[Path, list[str]]) -> None:
 
 
 def befalls_one(halves: tuple[Path, list[str]], rank: str, what: str, step: int) -> str:
-    """Let a fault (tests/reliability/faults.py) befall one of two processes, and go on from checkpoint `step` with the
-    same command and losses; what the processes said in errors."""
+    """Let a fault (tests/reliability/faults.py) befall one of two processes, and go on from checkpoint `step` (0: there
+    is none) with the same command and losses; what the processes said in errors."""
     cwd, settings = halves
     name = what.translate(str.maketrans("=,", "--"))
     words = ["tests.reliability.faults", what, "train", "cpu", f"name={name}", *settings]
@@ -44,7 +44,7 @@ def befalls_one(halves: tuple[Path, list[str]], rank: str, what: str, step: int)
     assert done.returncode
     put_back(cwd / "runs" / name)
     newest = last_checkpoint(cwd / "runs" / name)
-    assert newest and step_of(newest) == step, done.stdout + done.stderr
+    assert (step_of(newest) if newest else 0) == step, done.stdout + done.stderr
     run = train(cwd, name, "cpu", f"name={name}", *settings, processes=2)
     assert losses(run) == pytest.approx(losses(cwd / "runs" / "whole"), abs=1e-6)
     return done.stderr
@@ -56,8 +56,20 @@ def test_a_loss_that_is_not_finite_in_one_of_two_processes(halves: tuple[Path, l
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rank", "what", "step"), [("1", "kill=step,6", 4), ("0", "kill=step,7", 4)])
+@pytest.mark.parametrize(
+    ("rank", "what", "step"),
+    [("1", "kill=step,6", 4), ("0", "kill=step,7", 4), ("0", "kill=checkpoint,1", 0)],
+)
 def test_one_of_two_processes_is_killed(halves: tuple[Path, list[str]], rank: str, what: str, step: int) -> None:
     errors = befalls_one(halves, rank, what, step)
     (said,) = [line for line in errors.splitlines() if line.startswith("error: ")]
     assert said.startswith("error: another process of this run ended"), "and it waits for nobody"
+
+
+@pytest.mark.slow
+def test_accelerate_starts_them_as_torchrun_does(halves: tuple[Path, list[str]]) -> None:
+    """Its own precision is not the config's, and is not taken."""
+    cwd, settings = halves
+    by = ("accelerate.commands.launch", "--multi_gpu", "--main_process_port", "0", "--mixed_precision", "bf16")
+    run = train(cwd, "launched", "cpu", "name=launched", *settings, processes=2, by=(*by, "--num_processes"))
+    assert losses(run) == losses(cwd / "runs" / "whole")
