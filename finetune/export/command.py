@@ -74,7 +74,8 @@ def export_command(
             library()
         before = evaluated(trained, limit) if behaviour else None
         facts = card_facts(trained)
-        model, adapter = Base(base_to_merge(trained, base)), Adapter(trained.adapter)
+        model = Base(base_to_merge(trained, base), trained.config.model.load_in_4bit)
+        adapter = Adapter(trained.adapter)
         size = 2 * adapter.size if to == "lora-gguf" else disk_needed(model, dtype)
         if to != "lora-gguf":
             check_memory(memory_needed(model, adapter, sharded=to in SHARDED))
@@ -130,7 +131,7 @@ def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path
     from tooltune.licence import copy_licence
 
     if to in SHARDED:
-        typer.echo(f"Merging into {base.folder.name}'s own 16-bit weights …")
+        typer.echo(f"Merging into the weights of {base.folder.name} …")
         write_merged(base, adapter, folder)
         return folder
     copy_licence(base.folder, folder)
