@@ -113,7 +113,7 @@ def errors_as_lines(debug: bool) -> Iterator[None]:
             raise
         detail = str(e).splitlines()[0] if str(e) else ""
         lines = [f"{type(e).__name__}: {detail}", "→ this should not happen; --debug shows where"]
-        if isinstance(e, OSError) and (full := disk_fault(e)):
+        if full := disk_fault(e):
             lines = full.lines()
         elif isinstance(e, OSError) and e.filename:
             said = f"{e.filename}: cannot be read or written ({e.strerror})"

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,17 +24,24 @@ FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used 
 """Faults of a disk that come in the middle of a job, when the place itself was right."""
 
 
-def disk_fault(e: OSError, where: Path | str | None = None) -> JobFailed | None:
+_FULL = re.compile(r"\(os error (28|112)\)|Not enough free space to write|^\d+ requested and \d+ written$")
+"""What safetensors and numpy say of a full disk, without its number."""
+
+
+def disk_fault(e: Exception, where: Path | str | None = None) -> JobFailed | None:
     """What to tell of a disk that takes no more; None where the error is another.
 
     Args:
         where: what was being written; None: as the error says, which seldom does.
     """
-    if e.errno not in FULL:
+    number, name = (e.errno, e.filename) if isinstance(e, OSError) else (None, None)
+    if number not in FULL and _FULL.search(str(e)):
+        number = errno.ENOSPC
+    if number not in FULL:
         return None
-    place = str(where or e.filename or "")
+    place = str(where or name or "")
     return JobFailed(
-        f"{place}{': ' if place else ''}cannot be written: {FULL[e.errno]}",
+        f"{place}{': ' if place else ''}cannot be written: {FULL[number]}",
         "make room and run the same command again: it goes on from what is there",
     )
 

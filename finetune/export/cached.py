@@ -39,7 +39,8 @@ def gguf_of(trained: Trained, kind: str = "bf16", *, say: Say = print) -> Path:
     if kind not in TYPES:
         raise InputError(f"unknown type {kind!r}", where="--type", fix=f"one of {', '.join(TYPES)}")
     library()
-    base, adapter, run = Base(base_folder(trained, say)), Adapter(trained.adapter), trained.folder
+    base = Base(base_folder(trained, say), trained.config.model.load_in_4bit)
+    adapter, run = Adapter(trained.adapter), trained.folder
     kept = run / "export" / "llama.cpp"
     folder = kept / f"{kind}-{_digest(base, adapter)}"
     file = folder / f"model-{kind}.gguf"

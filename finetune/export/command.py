@@ -77,7 +77,8 @@ def export_command(
             library()
         before = evaluated(trained, limit) if behaviour else None
         facts = card_facts(trained)
-        model, adapter = Base(base_to_merge(trained, base, say)), Adapter(trained.adapter)
+        model = Base(base_to_merge(trained, base, say), trained.config.model.load_in_4bit)
+        adapter = Adapter(trained.adapter)
         size = 2 * adapter.size if to == "lora-gguf" else disk_needed(model, dtype)
         if to != "lora-gguf":
             check_memory(memory_needed(model, adapter, sharded=to in SHARDED))

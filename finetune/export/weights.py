@@ -1,8 +1,9 @@
 """The merged weights of a run, a tensor at a time: the base model's 16-bit weights and the adapter's product.
 
 Merging needs no model in memory: a merged matrix is W + (alpha / r)·B·A (LoRA, arXiv 2106.09685, section 4.1), worked
-out in float32 and written in the type of the export. The base is the model's own 16-bit weights, never the 4-bit ones
-that training saw: those would have to be rounded again.
+out in float32 and written in the type of the export. W is what training saw: where that was in 4 bits, what these stand
+for, made of the model's own 16-bit weights by the same rounding. The adapter has learnt to make up for it, and on the
+unrounded weights answers worse (docs/decisions.md).
 """
 
 import json
@@ -91,9 +92,14 @@ class Adapter:
 
 @dataclass(frozen=True)
 class Base:
-    """A model folder's safetensors files."""
+    """A model folder's safetensors files.
+
+    Attributes:
+        four_bit: whether a run saw its linear layers in NF4.
+    """
 
     folder: Path
+    four_bit: bool = False
 
     @property
     def quantised(self) -> bool:
@@ -127,6 +133,19 @@ class Base:
         return found
 
     @cached_property
+    def linear(self) -> set[str]:
+        """The names of the weights that bitsandbytes rounds: those of every linear layer but the LM head."""
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM
+
+        config = AutoConfig.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+        with torch.device("meta"):
+            model = AutoModelForCausalLM.from_config(config)
+        kept = model.get_output_embeddings()
+        layers = [name for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not kept]
+        return {f"{name}.weight" for name in layers}
+
+    @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each tensor, in the order of `merged_tensors`."""
         from safetensors import safe_open
@@ -138,8 +157,15 @@ class Base:
         return found
 
 
+def _as_trained(weight: Any) -> Any:
+    """What is left of a matrix in NF4, as `eval.load.load_base` has it; float32."""
+    from bitsandbytes.functional import dequantize_4bit, quantize_4bit
+
+    return dequantize_4bit(*quantize_4bit(weight.float(), quant_type="nf4", compress_statistics=True))
+
+
 def merged_tensors(base: Base, adapter: Adapter) -> Iterator[tuple[str, str, Any]]:
-    """Every tensor of the merged model: (file, name, tensor); merged ones in float32, the others as they are.
+    """Every tensor of the merged model: (file, name, tensor); those that differ from the file's in float32.
 
     Raises:
         InputError: the adapter changes a tensor that the base model does not have, or of another shape.
@@ -159,6 +185,8 @@ def merged_tensors(base: Base, adapter: Adapter) -> Iterator[tuple[str, str, Any
             f = stack.enter_context(safe_open(base.folder / file, framework="pt"))
             for name in keys:
                 tensor = f.get_tensor(name)
+                if base.four_bit and name in base.linear:
+                    tensor = _as_trained(tensor)
                 if lora := modules.get(name):
                     if (lora.b.shape[0], lora.a.shape[1]) != tuple(tensor.shape):
                         raise InputError(

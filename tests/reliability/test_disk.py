@@ -6,7 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from finetune.cli import app
@@ -51,7 +53,18 @@ def test_what_a_disk_says_is_told(number: int, said: str) -> None:
 
 
 def test_another_error_is_not_the_disks() -> None:
-    assert disk_fault(OSError(errno.ENOENT, "x")) is None
+    assert disk_fault(OSError(errno.ENOENT, "x")) is None and disk_fault(ValueError("full")) is None
+
+
+@pytest.mark.parametrize("library", ["safetensors", "numpy"])
+def test_what_a_library_says_of_a_full_disk_is_told(small: Path, library: str) -> None:
+    """Their errors have no number."""
+    with pytest.raises(Exception) as e:  # noqa: PT011 - safetensors raises an Exception of its own
+        if library == "numpy":
+            np.zeros(2**17).tofile(small / "x")
+        else:
+            save_file({"x": np.zeros(2**17)}, small / "x")
+    assert str(disk_fault(e.value)) == "cannot be written: the disk is full"
 
 
 def test_a_file_that_does_not_fit_leaves_the_one_before(small: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eval.load import add_adapter, load_model
 from finetune.export.gguf_model import write_gguf, write_lora_gguf
 from finetune.export.merged import write_merged
 from finetune.export.weights import Adapter, Base, merged_tensors
@@ -58,6 +59,24 @@ def test_merged_weights_are_pefts(tiny_model: Path, trained: Path, tmp_path: Pat
     ends = json.loads((tmp_path / "generation_config.json").read_text(encoding="utf-8"))
     assert ends["do_sample"] is False and ends["eos_token_id"][0] == 2
     assert (tmp_path / "chat_template.jinja").read_text(encoding="utf-8") == "{{ messages[0].content }}"
+
+
+def test_what_was_trained_in_four_bits_is_merged_into_what_they_stand_for(tiny_model: Path, trained: Path) -> None:
+    """The export has the weights that the run was evaluated with, not those of the base model's file."""
+    import torch
+
+    asked = add_adapter(
+        load_model(tiny_model, dtype="float32", load_in_4bit=True, device="cpu"), trained, device="cpu"
+    ).state_dict()
+    base = Base(tiny_model, four_bit=True)
+    for _, name, tensor in merged_tensors(base, Adapter(trained)):
+        assert torch.allclose(tensor.float(), asked[name], atol=1e-6), name
+    differ = {
+        name
+        for _, name, tensor in merged_tensors(Base(tiny_model), Adapter(trained))
+        if name in base.linear and not torch.allclose(tensor.float(), asked[name], atol=1e-3)
+    }
+    assert differ == base.linear
 
 
 def changed(folder: Path, target: Path, file: str, **values: Any) -> Path:
