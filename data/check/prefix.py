@@ -38,7 +38,7 @@ class TokenisedRow:
 
     records: Sequence[Record]
     number: int
-    lead: Sequence[int]
+    lead: "list[int] | array[int]"
     length: int
 
     @property
