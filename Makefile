@@ -10,6 +10,8 @@ READY := $(VENV)/.ready
 # What is installed is what uv.lock names, by hash. pip does it from requirements.txt where there is no uv (or UV= says so).
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 UV ?= $(or $(shell command -v uv),$(BIN)/uv)
+# Container images set it, and then every start compiles the libraries again: importing Unsloth takes 30 s for 14.
+unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 ARGS ?=
 
