@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -108,6 +109,12 @@ def errors_as_lines(debug: bool) -> Iterator[None]:
         if debug:
             raise
         raise typer.Exit(130) from None
+    except BrokenPipeError:
+        if debug:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer has no reader
+        _tell("what read the output has ended (| head)", "→ let it read to the end, or write to a file")
+        raise typer.Exit(1) from None
     except Exception as e:
         if debug:
             raise
