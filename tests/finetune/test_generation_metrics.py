@@ -49,7 +49,9 @@ def test_shortage_halves_the_batch_for_the_evaluations_to_come_too(monkeypatch: 
     said: list[str] = []
     score, model = make(said, monkeypatch), Model(most=4)
     first = score(model)
-    assert first["truncated"] == 0 and said == ["out of memory: answering 4 prompts at a time instead of 8"]
+    assert first["truncated"] == 0 and list(map(str, said)) == [
+        "out of memory: answering 4 prompts at a time instead of 8"
+    ]
     model.asked.clear()
     assert score(model) == first
     assert model.asked == [4, 4] and len(said) == 1
