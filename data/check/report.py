@@ -109,6 +109,8 @@ def _check(paths: Sequence[Path], tokenizer: str | None, say: Say, spool: Path) 
     found += lopsided(placed, report.tools)
     report.findings = sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.level))
     if placed:
+        if tokenizer != "none":
+            say(phrase("counting"))
         measured = find_tokenizer(tokenizer, say)
         whole = row_lengths(records, measured or Characters(), "signature")
         if measured:
