@@ -22,7 +22,7 @@ def rows(sheet: Path, tools: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     try:
         text = sheet.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        sys.exit(f'error: {sheet} is not UTF-8; save it in Excel as "CSV UTF-8 (Comma delimited)"')
+        sys.exit(f'error: {sheet} is not UTF-8; save it in Excel as "CSV UTF-8 (Comma delimited)" (쉼표로 분리)')
     except OSError as e:
         sys.exit(f"error: {sheet} cannot be read ({e.strerror}); check the path")
     for number, cells in enumerate(csv.DictReader(io.StringIO(text)), 2):  # as Excel counts: the headings are row 1

@@ -47,7 +47,6 @@ def asking(
     tools: Path | None = None,
     *,
     base: str | None = None,
-    usual: str = "validation",
     llama: bool = False,
     constrained: bool = False,
     lang: Language,
@@ -56,7 +55,6 @@ def asking(
 
     Args:
         base: where the run's base model is now, if it moved.
-        usual: the split that the context is from where neither is given.
         llama: through llama.cpp, not through transformers.
         constrained: hold calls to the tools' schemas while they are written; by transformers.
 
@@ -72,7 +70,7 @@ def asking(
     with heard as notes, quiet(folder / "log.txt") as console:
         say = saying(lambda line: print(visible(line), file=notes, flush=True), lang)
         splits = read_splits(trained.config.data)
-        context = read_context(trained, splits, row, tools, usual=usual)
+        context = read_context(trained, splits, row, tools)
         say(context.described(folder.name))
         say(phrase("ask.loading"))
         with llama_cpp(trained, say) if llama else _transformers(trained, say, constrained) as writer:

@@ -51,15 +51,13 @@ def read_context(
     splits: Mapping[str, Sequence[Record]],
     row: str | None = None,
     tools: Path | None = None,
-    *,
-    usual: str = "validation",
 ) -> Context:
     """The context of a row of the run's data, or the tools of a file.
 
     Args:
         splits: the run's rows, of `read_splits`.
-        row: the id of a row of any split; None: the row with the most tools, the first of them, if need be one whose
-            tools were renamed.
+        row: the id of a row of any split; None: the training row with the most tools, the first of them, if need be
+            one whose tools were renamed.
         tools: a JSON list of function schemas, shown under the first line of the system turn where all validation rows
             have the same.
 
@@ -78,7 +76,7 @@ def read_context(
             trained.view(Record("", system, found, {"relevant_tools": names})), phrase("context.tools", path=tools)
         )
     rows = [record for name in ("test", "train", "validation") for record in splits[name]]
-    record = row_of(rows, row, "the run's data") if row else fullest(splits[usual])
+    record = row_of(rows, row, "the run's data") if row else fullest(splits["train"])
     return Context(record, phrase("context.row", id=record.id))
 
 

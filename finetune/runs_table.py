@@ -154,7 +154,10 @@ def runs_table(rows: list[RunRow], *, narrow: bool = False, lang: Language = "en
     run, data, *figures, state = phrase("runs.head").text(lang).split("|")
     left, figures = ([run], figures[:-3]) if narrow else ([run, data], figures)
     title = Text(phrase("runs.title", folder=runs_dir()).text(lang))
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, collapse_padding=True)
+    note = phrase("runs.note").text(lang)
+    table = Table(
+        title=title, caption=note, title_justify="left", caption_justify="left", box=SIMPLE_HEAD, collapse_padding=True
+    )
     for column in left:
         table.add_column(column, overflow="fold")
     for column in figures:

@@ -117,6 +117,8 @@ def _check(paths: Sequence[Path], tokenizer: str | None, say: Say, lang: Languag
     found += lopsided(looking(placed), report.tools)
     report.findings = sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.level))
     if placed:
+        if tokenizer != "none":
+            say(phrase("counting"))
         measured = find_tokenizer(tokenizer, say)
         whole = row_lengths(looking(records, "bar.counting"), measured or Characters())
         if measured:

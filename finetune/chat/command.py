@@ -49,7 +49,7 @@ def chat_command(
         folder = find_run(run)
         llama = has_gguf(folder) and not constrained if llama is None else llama
         how = {"llama": llama, "constrained": constrained}
-        with asking(folder, row, tools, base=model, usual="train", lang=lang, **how) as asked:
+        with asking(folder, row, tools, base=model, lang=lang, **how) as asked:
             chosen = load_domain(asked.model.trained.config.data.domain)
             domain = domain_for(asked.context.row, chosen) if execute and not tools else None
             chat = Chat(asked.model.answer, asked.context.row, Habits.of(asked.splits["train"]), domain)

@@ -15,11 +15,13 @@ def doctor(
     """Look whether this machine can train, and say what mends it. Exit code 0 without faults, 1 with."""
     with errors_as_lines(debug):
         from finetune.doctor import show
+        from finetune.doctor.check_result import say
         from finetune.doctor.examine import examine
         from finetune.doctor.facts import gather
         from tooltune.console import Terminal
 
-        findings = examine(gather())
+        with Terminal(stderr=True).status(say("looking").text(lang)):
+            findings = examine(gather())
         if as_json:
             print_json(show.as_json(findings, lang))
         else:

@@ -1,5 +1,5 @@
-"""What the doctor looks at. Gathering is here, judging in `card`, `libraries` and `machine`, so that a test can judge
-machines that nobody has."""
+"""What the doctor looks at. Gathering is here, judging in `card_checks`, `library_checks` and `machine_checks`, so that
+a test can judge machines that nobody has."""
 
 import importlib.util
 import json

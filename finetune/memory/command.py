@@ -264,7 +264,7 @@ def _print(answer: PlanAnswer, options: PlanOptions) -> None:
     )
     console.print(recipe.text(lang, escape))
     if not answer.card and not s.turing:
-        console.print(said("no_card").text(lang))
+        console.print(said("no_card", preset=answer.source).text(lang))
     show.print_packing(console, answer.padded, s, lang)
     if answer.rows and answer.rows_plan:
         show.print_rows(console, answer.rows, answer.rows_plan, budget, lang, packed=not answer.padded)

@@ -18,6 +18,7 @@ from finetune.ask import run_and_requests
 from finetune.context import Context, fullest, read_context, usual_line
 from tests import forked
 from tests.tiny import FIXTURES, TINY, environment, finetune
+from tooltune.config import load_config
 from tooltune.errors import InputError
 from tooltune.files import read_jsonl, write_json
 from tooltune.run import point_latest
@@ -65,6 +66,11 @@ def test_usual_row_has_the_most_tools_under_their_own_names() -> None:
     assert fullest(rows).id == "most" and fullest(rows[:1]).id == "renamed"
 
 
+def test_the_usual_row_offers_the_tool_that_the_readme_asks_for() -> None:
+    usual = read_context(None, read_splits(load_config("cpu").data))  # type: ignore[arg-type]
+    assert "add_nodal_load" in {tool["function"]["name"] for tool in usual.tools}
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     """A folder with a tiny run."""
@@ -92,8 +98,8 @@ def test_a_row_gives_the_prompt_that_it_was_trained_with(trained: Path) -> None:
 def test_contexts(trained: Path, tmp_path: Path) -> None:
     run = read_trained(trained / "runs" / "run")
     usual = context_of(run)
-    assert str(usual.described("run")) == "run, asked as in row tiny-32: undo, get_force, add_load; Call."
-    assert "tiny-00" in str(context_of(run, "tiny-00").origin)  # of the training split
+    assert str(usual.described("run")) == "run, asked as in row tiny-00: undo, add_load, get_force; Call."
+    assert "tiny-32" in str(context_of(run, "tiny-32").origin)  # of the validation split
     with pytest.raises(InputError, match="no row 'tiny-99'"):
         context_of(run, "tiny-99")
     path = tmp_path / "tools.json"
@@ -171,7 +177,7 @@ def test_command(trained: Path) -> None:
     answers = [json.loads(line) for line in said.stdout.splitlines()]
     assert [a["request"] for a in answers] == ["6번 절점에 X방향 7.5kN", "부재 31 힘"]
     assert all({"calls", "text", "problem", "output", "valid"} < a.keys() for a in answers)
-    assert "run, asked as in row tiny-32: undo, get_force, add_load; Call." in said.stderr and "Loading" in said.stderr
+    assert "run, asked as in row tiny-00: undo, add_load, get_force; Call." in said.stderr and "Loading" in said.stderr
     typed = ask(trained, "--json", typed="6번 절점에 X방향 7.5kN\n\n부재 31 힘\n")
     assert [json.loads(line)["request"] for line in typed.stdout.splitlines()] == [a["request"] for a in answers]
     assert "no row 'none'" in ask(trained, "run", "힘", "--row", "none", expect=2).stderr

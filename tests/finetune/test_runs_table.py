@@ -76,7 +76,7 @@ def test_table_fits_and_shows_names_as_they_are(folder: Path, width: int) -> Non
     console = Console(width=width, file=io.StringIO(), force_terminal=False)
     console.print(runs_table(list_runs(folder), narrow=width < 110))
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "[red]notes" in text and "0.550" in text and "finished" in text
+    assert "[red]notes" in text and "0.550" in text and "finished" in text and "are of the validation rows" in text
     assert all(len(line) <= width for line in text.splitlines())
 
 

@@ -229,10 +229,11 @@ def test_all_presets_are_planned_as_they_are(option: str, words: list[str]) -> N
 
 
 def test_the_generation_that_is_assumed_is_said() -> None:
-    assumed = "an RTX 30 or newer is assumed (bfloat16)"
-    assert assumed in plan("6gb").output
+    assumed = "Below is {} on an RTX 30 or newer (bfloat16)"
+    for said, words in {"6gb": [], "8gb": ["8gb"]}.items():
+        assert assumed.format(said) in plan(*words).output
     older = plan("6gb", "--turing").output
-    assert assumed not in older and "cannot be scaled alike in float16" in older
+    assert "RTX 30 or newer" not in older and "cannot be scaled alike in float16" in older
 
 
 def test_a_loaded_model_without_a_gated_mlp_is_one_clear_error() -> None:
