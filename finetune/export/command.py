@@ -99,7 +99,8 @@ def export_command(
         typer.echo(f"Written: {folder / inside}")
         typer.echo(f"Use it: {how_to_use(to, folder / inside, trained.template.family)}")
         if found and found.worse:
-            raise JobFailed(f"the export answers worse than the run: {found.worse}", "another --type rounds less")
+            fix = "behaviour/changed.jsonl has each answer that changed; a GGUF of another --type may round less"
+            raise JobFailed(f"the export answers worse than the run: {found.worse}", fix)
 
 
 def base_to_merge(trained: "Trained", other: str | None) -> Path:
