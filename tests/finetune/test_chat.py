@@ -274,7 +274,7 @@ def test_a_wrong_command_stops_a_script_and_not_a_person() -> None:
     assert shown[0].startswith("error: no command /mode") and "✓ valid" in shown[1]
 
 
-@pytest.mark.parametrize("value", [float("nan"), {1}, "a".encode()])
+@pytest.mark.parametrize("value", [float("nan"), {1}, b"a"])
 def test_a_result_that_is_no_json_is_told_and_its_request_taken_back(value: object) -> None:
     chat = chat_with(LOAD, LOAD)
     said(chat, "10 kN")

@@ -183,7 +183,9 @@ def test_it_computes_with_the_threads_that_torch_may_use(monkeypatch: pytest.Mon
     """llama.cpp's own count is the machine's, whatever `taskset`, a container or OMP_NUM_THREADS leave."""
     seen: list[Any] = []
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    monkeypatch.setattr(xllamacpp, "Server", lambda settings: seen.append(settings) or SimpleNamespace(listening_address="x"))
+    monkeypatch.setattr(
+        xllamacpp, "Server", lambda settings: seen.append(settings) or SimpleNamespace(listening_address="x")
+    )
     with serving(Path("x.gguf"), context=64) as url:
         assert url == "x"
     assert (seen[0].cpuparams.n_threads, seen[0].cpuparams_batch.n_threads) == (3, 3)

@@ -59,7 +59,7 @@ def test_another_error_is_not_the_disks() -> None:
 @pytest.mark.parametrize("library", ["safetensors", "numpy"])
 def test_what_a_library_says_of_a_full_disk_is_told(small: Path, library: str) -> None:
     """Their errors have no number."""
-    with pytest.raises(Exception) as e:  # noqa: PT011 - safetensors raises an Exception of its own
+    with pytest.raises(Exception) as e:
         if library == "numpy":
             np.zeros(2**17).tofile(small / "x")
         else:
