@@ -102,7 +102,8 @@ def export_command(
         say(phrase("export.written", path=folder / inside))
         say(phrase("export.use", command=how_to_use(to, folder / inside, trained.template.family)))
         if found and found.worse:
-            raise JobFailed(f"the export answers worse than the run: {found.worse}", "another --type rounds less")
+            fix = "behaviour/changed.jsonl has each answer that changed; a GGUF of another --type may round less"
+            raise JobFailed(f"the export answers worse than the run: {found.worse}", fix)
 
 
 def base_to_merge(trained: "Trained", other: str | None, say: Say) -> Path:

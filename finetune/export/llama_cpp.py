@@ -14,6 +14,8 @@ from tooltune.errors import InputError, JobFailed
 
 WARNINGS = 2
 """llama.cpp's level of messages."""
+KEPT = 512
+"""MiB of prompts that a server keeps for later, 22 each of Gemma 3 270M; llama.cpp's own 8,192 fill a small machine."""
 
 
 def library(otherwise: str = "; or --no-proof") -> Any:
@@ -83,7 +85,7 @@ def serving(
     settings.cors_origins, settings.cors_origins_explicit = "", True
     # Its own count is the machine's; torch's keeps to OMP_NUM_THREADS and to the processors that this process may use.
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = torch.get_num_threads()
-    settings.verbosity = WARNINGS
+    settings.cache_ram_mib, settings.verbosity = KEPT, WARNINGS
     if key := os.environ.get(KEY):
         settings.api_keys = [key]
     if lora:
