@@ -70,7 +70,7 @@ def started(url: str, run: Path, host: str) -> list[str]:
         "A call is held to the schemas of the tools that its request offers. Answers are greedy, unless a request says "
         "otherwise.",
         "For many users at once, on a GPU, vLLM is the thing: "
-        f"python -m finetune export {run.name} --to merged, which says how to start it.",
+        f"python -m finetune export {run.name} --to vllm, which says how to start it.",
     ]
 
 
