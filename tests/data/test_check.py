@@ -257,7 +257,9 @@ def test_help_needs_no_heavy_library():
 
 @pytest.mark.skipif(not converted(), reason="the embedded model is not converted yet")
 def test_lengths_in_tokens():
-    tokens = check_files([HERE / "records.jsonl"]).tokens
+    said = []
+    tokens = check_files([HERE / "records.jsonl"], say=said.append).tokens
+    assert list(map(str, said)) == ["Counting tokens …"]
     assert tokens and tokens.tokenizer == "embedded"
     for style in tokens.styles.values():
         assert 0 < style["median"] <= style["p95"] <= style["longest"] and style["over"][4096] == 0
