@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from data.check.finding import Finding, Level, Placed, finding, shorten
+from data.formats.names import legal
 from data.record import Record
 
 SAME_ANSWER = 0.2
@@ -22,6 +23,7 @@ def label_problems(rows: Iterable[Placed]) -> list[Finding]:
         ("warning", "uncalled", _uncalled),
         ("warning", "no_user", _no_user),
         ("warning", "no_tools", _no_tools),
+        ("warning", "odd_names", _odd_names),
         ("warning", "lost", _lost),
         ("note", "renamed", _renamed),
     ]
@@ -105,6 +107,11 @@ def _no_user(record: Record) -> Iterator[str]:
 def _no_tools(record: Record) -> Iterator[str]:
     if not record.tools:
         yield record.id
+
+
+def _odd_names(record: Record) -> Iterator[str]:
+    names = (tool["function"]["name"] for tool in record.tools)
+    yield from (repr(name) for name in names if legal(name) != name)
 
 
 def _lost(record: Record) -> Iterator[str]:

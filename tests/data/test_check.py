@@ -182,7 +182,10 @@ def test_label_problems(tmp_path):
     open_["messages"] += [{"role": "user", "content": "또"}, {"role": "assistant", "content": "네"}]
     alone["messages"].insert(1, {"role": "tool", "content": "1"})
     unoffered = row(7, answer="아니요", tools=[])
-    path = write(tmp_path / "a.jsonl", [blank, null, text, lost, open_, alone, unoffered])
+    spaced = json.loads(json.dumps(row(8)))
+    for named in (spaced["tools"][0], spaced["messages"][1]["tool_calls"][0]):
+        named["function"]["name"] = "check crack"
+    path = write(tmp_path / "a.jsonl", [blank, null, text, lost, open_, alone, unoffered, spaced])
     report = check_files([path], "none")
     expected = {
         "spaces only": 1,
@@ -192,6 +195,7 @@ def test_label_problems(tmp_path):
         "without a result": 5,
         "without a call before": 6,
         "no tools": 7,
+        "not every call syntax": 8,
     }
     for words, line in expected.items():
         hit = found(report, words)
