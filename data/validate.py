@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-from data.words import fault, phrase
+from data.words import fault, has_words, phrase
 from tooltune.words import Phrase, joined
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -94,38 +94,15 @@ def schema_faults(arguments: dict[str, Any], schema: dict[str, Any]) -> list[Phr
     return [_schema_fault(e) for e in errors]
 
 
-_BROKEN = {
-    "type": "{instance}은(는) {value} 형이 아닙니다",
-    "enum": "{instance}은(는) {value} 가운데 하나가 아닙니다",
-    "const": "{value}이어야 합니다",
-    "required": "필요한 {named}이(가) 없습니다",
-    "additionalProperties": "스키마에 없는 키 {named}이(가) 있습니다",
-    "minimum": "{instance}은(는) 최솟값 {value}보다 작습니다",
-    "maximum": "{instance}은(는) 최댓값 {value}보다 큽니다",
-    "exclusiveMinimum": "{instance}은(는) {value}보다 커야 합니다",
-    "exclusiveMaximum": "{instance}은(는) {value}보다 작아야 합니다",
-    "multipleOf": "{instance}은(는) {value}의 배수가 아닙니다",
-    "minLength": "{instance}은(는) {value}자보다 짧습니다",
-    "maxLength": "{instance}은(는) {value}자보다 깁니다",
-    "pattern": "{instance}은(는) 정규식 {value}에 맞지 않습니다",
-    "minItems": "{instance}의 항목이 {value}개보다 적습니다",
-    "maxItems": "{instance}의 항목이 {value}개보다 많습니다",
-    "uniqueItems": "{instance}에 같은 항목이 있습니다",
-    "anyOf": "{instance}에 맞는 스키마가 없습니다",
-    "oneOf": "{instance}에 맞는 스키마가 없거나 여럿입니다",
-}
-"""Keyword → what is wrong, in Korean; in English jsonschema says it."""
-
-
 def _schema_fault(error: Any) -> Phrase:
-    place = ".".join(map(str, error.path)) or "arguments"
-    korean = _BROKEN.get(error.validator, "{message}")
-    values = {"message": error.message}
-    if error.validator in _BROKEN:
-        named = re.search(r"^'.*'(?= is a required)|(?<=\().*(?= w(as|ere) )", error.message)
-        values |= {"instance": _short(error.instance), "value": _short(error.validator_value)}
-        values["named"] = named[0] if named else ""
-    return Phrase([f"{{place}}: {korean}", "{place}: {message}"], values | {"place": place})
+    """In English as jsonschema says it; in Korean too where there are words for the keyword."""
+    place, key = ".".join(map(str, error.path)) or "arguments", f"schema.{error.validator}"
+    if not has_words(key):
+        return phrase("schema.fault", place=place, said=error.message)
+    named = re.search(r"^'.*'(?= is a required)|(?<=\().*(?= w(as|ere) )", error.message)
+    values = {"instance": _short(error.instance), "value": _short(error.validator_value)}
+    said = phrase(key, message=error.message, named=named[0] if named else "", **values)
+    return phrase("schema.fault", place=place, said=said)
 
 
 def _short(value: Any) -> str:

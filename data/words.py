@@ -10,8 +10,12 @@ _WORDS = Path(__file__).with_name("words.yaml")
 phrase = speaker(_WORDS)
 
 
+def has_words(key: str) -> bool:
+    return key in read_words(_WORDS)
+
+
 def fault(key: str, /, where: str = "", **values: Any) -> InputError:
     """What is wrong with a row; what to do about it has the same key with `.fix` behind it, where there is advice."""
     fix = f"{key}.fix"
-    advice = phrase(fix, **values) if fix in read_words(_WORDS) else ""
+    advice = phrase(fix, **values) if has_words(fix) else ""
     return InputError(phrase(key, **values), where=where, fix=advice)

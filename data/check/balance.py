@@ -15,44 +15,35 @@ _HANGUL = re.compile(r"[가-힣ㄱ-ㅎㅏ-ㅣ]")
 _LATIN = re.compile(r"[A-Za-z]{4,}")
 
 
-def tally(rows: Iterable[Placed]) -> tuple[Counter[str], dict[str, Counter[str]], Counter[str]]:
-    """Calls by tool (of every turn, renamed ones by their own name), rows by bucket in each split, rows by language."""
+def tally(
+    rows: Iterable[Placed],
+) -> tuple[Counter[str], dict[str, Counter[str]], Counter[str], list[Finding]]:
+    """Calls by tool (of every turn, renamed ones by their own name), rows by bucket in each split and by language, and
+    balances that a model learns instead of the task."""
     tools: Counter[str] = Counter()
     buckets: dict[str, Counter[str]] = {}
     languages: Counter[str] = Counter()
+    answered = listed = first = 0
     for row in rows:
         own = row.record.meta.get("renamed") or {}
         called = [call["function"]["name"] for m in row.record.messages for call in m.get("tool_calls") or []]
         tools.update(own[name]["name"] if name in own else name for name in called)
         buckets.setdefault(row.split, Counter())[str(row.record.meta.get("bucket") or "–")] += 1
         languages[str(row.record.meta.get("lang") or _language(request(row.record)))] += 1
-    return tools, buckets, languages
-
-
-def lopsided(rows: Iterable[Placed], counts: Counter[str]) -> list[Finding]:
-    """Balances that a model learns instead of the task.
-
-    Args:
-        counts: calls by tool, of `tally`.
-    """
-    found = []
-    looked_at = called = listed = first = 0
-    for row in rows:
-        looked_at += 1
         if gold := row.record.gold:
-            called += 1
+            answered += 1
             listed += len(row.record.tools) >= 3
             first += len(row.record.tools) >= 3 and row.record.tools[0]["function"]["name"] == gold[0]["name"]
-    if looked_at >= MANY and called == looked_at:
-        found.append(counted("warning", "always_calls", looked_at))
-    total = counts.total()
-    if len(counts) >= 5 and total >= MANY:
-        name, n = counts.most_common(1)[0]
+    found = []
+    if (n := languages.total()) >= MANY and answered == n:
+        found.append(counted("warning", "always_calls", n))
+    if len(tools) >= 5 and (total := tools.total()) >= MANY:
+        name, n = tools.most_common(1)[0]
         if n > TOP_SHARE * total:
             found.append(counted("warning", "one_tool", n, tool=repr(name), share=n / total))
     if listed >= MANY and first > FIRST_SHARE * listed:
         found.append(counted("warning", "first_tool", first, share=first / listed))
-    return found
+    return tools, buckets, languages, found
 
 
 def _language(text: str) -> str:

@@ -49,6 +49,7 @@ def find_tokenizer(name: str | None, say: Say) -> Any | None:
         return None
     if name == "none":
         return None
+    say(phrase("counting"))
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     from tooltune.pretrained import EMBEDDED, load_tokenizer, resolve
 

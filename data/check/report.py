@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from data.check.balance import lopsided, tally
+from data.check.balance import tally
 from data.check.finding import Finding, PlacedRows, losses, rejections
 from data.check.labels import label_problems
 from data.check.leaks import leaks
@@ -112,13 +112,10 @@ def _check(paths: Sequence[Path], tokenizer: str | None, say: Say, lang: Languag
     def looking(rows: Sequence[T], key: str = "bar.looking") -> Iterator[T]:
         return watched(rows, phrase(key).text(lang))
 
-    report.tools, report.buckets, report.languages = tally(looking(placed))
-    found = [*rejections(loaded), *losses(loaded), *leaks(placed, looking), *label_problems(looking(placed))]
-    found += lopsided(looking(placed), report.tools)
+    report.tools, report.buckets, report.languages, lopsided = tally(looking(placed))
+    found = [*rejections(loaded), *losses(loaded), *leaks(placed, looking), *label_problems(looking(placed)), *lopsided]
     report.findings = sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.level))
     if placed:
-        if tokenizer != "none":
-            say(phrase("counting"))
         measured = find_tokenizer(tokenizer, say)
         whole = row_lengths(looking(records, "bar.counting"), measured or Characters())
         if measured:

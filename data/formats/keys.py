@@ -44,12 +44,14 @@ ANSWER = {"tool_calls", "function_call", "refusal"}
 """More keys of an assistant's turn."""
 RESULT = {"name", "tool_call_id"}
 """More keys of a tool's turn."""
-PART = {"type", "text", "value", "refusal", "reasoning_content", "reasoning", "thinking", "thought"}
-"""The keys of a content part."""
-CALL = {"id", "type", "index", "call_id", "function", "name", "arguments", "parameters", "args", "input"}
-"""The keys of a call, and of the function in it."""
 REASONING = ("reasoning_content", "reasoning", "thinking", "thought")
 """Keys of what an answer's author thought; the first is the record's."""
+PART = {"type", "text", "value", "refusal", *REASONING}
+"""The keys of a content part."""
+ARGUMENTS = ("arguments", "parameters", "args", "input")
+"""Keys of a call's arguments."""
+CALL = {"id", "type", "index", "call_id", "function", "name", *ARGUMENTS}
+"""The keys of a call, and of the function in it."""
 TRAINED = ("trained", "trainable", "train", "training", "loss", "weight", "loss_weight", "loss_scale")
 """Keys that say whether a turn is trained; the first is the record's, where it is written only as false."""
 LABELS = ("label", "kto_tag")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from data.formats.keys import REASONING, ROLE, reasoning_of, weight_of
+from data.formats.keys import ARGUMENTS, CALL, REASONING, ROLE, reasoning_of, weight_of
 from data.formats.literals import decode, excerpt
 from data.formats.schema import tools_of
 from data.record import tool_call
@@ -72,14 +72,10 @@ def call_of(value: Any) -> Message:
     if not isinstance(function, dict) or not isinstance(function.get("name"), str) or not function["name"].strip():
         raise fault("call.unnamed", value=excerpt(str(value)))
     name = function["name"].strip()
-    found = [function[key] for key in _ARGUMENTS if key in function]
-    if not found and (others := sorted(map(str, function.keys() - _CALL))):
+    found = [function[key] for key in ARGUMENTS if key in function]
+    if not found and (others := sorted(map(str, function.keys() - CALL))):
         raise fault("call.bare", name=name, others=", ".join(others))
     return tool_call(name, arguments_of(found[0] if found else None, name))
-
-
-_ARGUMENTS = ("arguments", "parameters", "args", "input")
-_CALL = {"name", "function", "type", "id", "index", "call_id"}
 
 
 def calls_of(value: Any) -> list[Message]:
