@@ -124,7 +124,8 @@ def _train(result: dict[str, Any]) -> list[Table]:
     found = [key for key, *_ in more if any(summary_of(a, key) for s in result["shapes"] for a in s["arms"])]
     first, second = [], []
     for shape in result["shapes"]:
-        against = {row["arm"]: row for row in shape["speedup"]}
+        # An arm has a row against each plainer one, the plainest first: it is what the bars are beside, too.
+        against = {row["arm"]: row for row in reversed(shape["speedup"])}
         for arm in shape["arms"]:
             cells = [shape_name(shape), arm_name(arm)]
             if arm["status"] == "ok" or summary_of(arm, "samples_per_second"):
