@@ -21,6 +21,10 @@ def build(
     out: Annotated[Path | None, typer.Option(help="the folder to write to (default: the dataset's own)")] = None,
     limit: Annotated[int, typer.Option(help="rows of each bucket and kind, for a quick sample; 0: all", min=0)] = 0,
     seed: Annotated[int | None, typer.Option(help="another seed: other rows in all three files; needs --out")] = None,
+    own_lists: Annotated[
+        bool,
+        typer.Option("--own-lists", help="a list of tools for each training row, not for each session; needs --out"),
+    ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="write nothing; build again and compare with the digests that are committed")
     ] = False,
@@ -28,11 +32,12 @@ def build(
 ) -> None:
     """Build the structural dataset, the same bytes on every machine (minutes)."""
     with errors_as_lines(debug):
-        if check and (out or limit or seed is not None):
-            raise InputError("--check compares the whole dataset", fix="give it without --out, --limit and --seed")
-        if seed is not None and not out:
-            raise InputError("another seed makes another dataset", where="--seed", fix="say where to: --out FOLDER")
-        _compare() if check else _build(out, limit, seed)
+        if check and (out or limit or own_lists or seed is not None):
+            raise InputError("--check compares the whole dataset", fix="give it without any other option")
+        if (seed is not None or own_lists) and not out:
+            option = "--own-lists" if seed is None else "--seed"
+            raise InputError("this makes another dataset", where=option, fix="say where to: --out FOLDER")
+        _compare() if check else _build(out, limit, seed, own_lists)
 
 
 @app.command()
@@ -92,13 +97,13 @@ def convert(
                 say(f"  {one_line(str(entry.error))}")
 
 
-def _build(out: Path | None, limit: int, seed: int | None) -> None:
+def _build(out: Path | None, limit: int, seed: int | None, own_lists: bool) -> None:
     from data.structural import build
     from tooltune.files import writable
 
     writable(out or build.HERE, folder=True)
     try:
-        rows, refused = build.build(out or build.HERE, build.SEED if seed is None else seed, limit)
+        rows, refused = build.build(out or build.HERE, build.SEED if seed is None else seed, limit, own_lists=own_lists)
     except ImportError as e:
         raise _extra(e) from None
     for split, found in rows.items():

@@ -27,14 +27,22 @@ def frozen() -> Rows:
     return {s: [row for _, row in read_jsonl(HERE / f"{s}.jsonl")] for s in ("validation", "test")}
 
 
-def build_split(split: str, seed: int, seen: "checks.Seen", limit: int = 0) -> Iterator[dict[str, Any]]:
-    """The rows of one split in order; `seen` holds what other splits said, `limit` cuts each bucket for a sample."""
+def build_split(
+    split: str, seed: int, seen: "checks.Seen", limit: int = 0, *, own_lists: bool = False
+) -> Iterator[dict[str, Any]]:
+    """The rows of one split in order.
+
+    Args:
+        seen: what other splits said.
+        limit: cuts each bucket for a sample.
+        own_lists: each training row gets a list of tools of its own, where a session's rows have one in common.
+    """
     number = 0
     for bucket in SPLITS[split]:
         kinds = quota(bucket)
         kinds = kinds[:limit] if limit else kinds
         if split == "train":
-            yield from _in_sessions(bucket, kinds, seed, seen)
+            yield from _in_sessions(bucket, kinds, seed, seen, own_lists)
             continue
         for kind in kinds:
             row = make_row(split, bucket, kind, number, seed, seen)
@@ -43,7 +51,9 @@ def build_split(split: str, seed: int, seen: "checks.Seen", limit: int = 0) -> I
             number += 1
 
 
-def _in_sessions(bucket: Bucket, kinds: list[str], seed: int, seen: "checks.Seen") -> Iterator[dict[str, Any]]:
+def _in_sessions(
+    bucket: Bucket, kinds: list[str], seed: int, seen: "checks.Seen", own_lists: bool
+) -> Iterator[dict[str, Any]]:
     """Training rows, session by session; their kinds come in the order of the quota, so each session has a mix."""
     drawn, done = sessions.Drawn(), 0
     for session_number in count():
@@ -51,18 +61,19 @@ def _in_sessions(bucket: Bucket, kinds: list[str], seed: int, seen: "checks.Seen
         for number, kind in list(enumerate(kinds))[done : done + session.size]:
             if make_row("train", bucket, kind, number, seed, seen, session) is None:
                 break
-        seen.toolsets.add(tuple(sorted(session.close(seen.toolsets))))
+        for rows in [[row] for row in session.rows] if own_lists else [session.rows]:
+            seen.toolsets.add(tuple(sorted(session.offer(rows, seen.toolsets))))
         yield from session.rows
         done += len(session.rows)
         if done == len(kinds):
             return
 
 
-def build(out_dir: str | Path, seed: int = SEED, limit: int = 0) -> tuple[Rows, list[str]]:
+def build(out_dir: str | Path, seed: int = SEED, limit: int = 0, *, own_lists: bool = False) -> tuple[Rows, list[str]]:
     """Write train.jsonl, validation.jsonl, test.jsonl and digests.json to a folder.
 
     With the dataset's own seed training rows alone are drawn, away from those of validation and test, which stay
-    whole, whatever the limit.
+    whole, whatever the limit. `own_lists`: see `build_split`; everything but the lists is as without.
 
     Returns:
         The rows by split, and one line for each draft that the engine or the second reader refused.
@@ -71,7 +82,7 @@ def build(out_dir: str | Path, seed: int = SEED, limit: int = 0) -> tuple[Rows, 
     seen = checks.Seen.of(chain.from_iterable(fixed.values()))
     rows: Rows = {}
     for split in ("train", "test", "validation"):
-        rows[split] = fixed.get(split) or list(build_split(split, seed, seen, limit))
+        rows[split] = fixed.get(split) or list(build_split(split, seed, seen, limit, own_lists=own_lists))
         with atomic_write(out / f"{split}.jsonl") as file:
             file.writelines(line(row) for row in rows[split])
     write_json(out / "digests.json", {s: digest(rows[s]) for s in ("train", "validation", "test")})

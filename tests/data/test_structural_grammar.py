@@ -1,6 +1,7 @@
 """The grammar: number words, particles, verbs, plans, noise, renames, and a sample that is the same every time."""
 
 import copy
+import json
 import random
 import re
 from dataclasses import replace
@@ -220,6 +221,25 @@ def test_a_sample_is_the_same_every_time_and_is_what_the_file_holds():
     first = list(islice(build.build_split("train", build.SEED, seen), 25))
     stored = (build.HERE / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[:25]
     assert [build.line(row) for row in first] == stored
+
+
+def test_own_lists_change_the_lists_and_what_they_rename_alone():
+    pytest.importorskip("Pynite")
+    seen = checks.Seen.of(chain.from_iterable(build.frozen().values()))
+    own = list(islice(build.build_split("train", build.SEED, seen, own_lists=True), 25))
+    lines = (build.HERE / "train.jsonl").read_text(encoding="utf-8").splitlines()[:25]
+    common = [json.loads(line) for line in lines]
+
+    def said(rows):
+        return [[m["content"] for m in row["messages"] if m["role"] in ("system", "user")] for row in rows]
+
+    def lists(rows):
+        return {checks.offered(row) for row in rows}
+
+    assert said(own) == said(common) and len(lists(own)) == 25 > len(lists(common))
+    for row in own:
+        called = {c["function"]["name"] for m in row["messages"] for c in m.get("tool_calls") or ()}
+        assert called <= {t["function"]["name"] for t in row["tools"]}
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])

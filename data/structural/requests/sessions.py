@@ -55,7 +55,7 @@ class Session:
         way: the language of the descriptions (ko, en) and the style of the tools (see `splits.STYLES`).
         size: how many rows it is to have.
         about: the tools that it is about, and those that rows brought in.
-        rows: those it has; until `close` each of them offers only the tools that it needs.
+        rows: those it has; until `offer` each of them offers only the tools that it needs.
         twins: what its next single rows are to ask for, the twins of its rows without a call.
     """
 
@@ -99,10 +99,14 @@ class Session:
             self.twins = self.twins[1:]
         self.twins += [request.twin] if request.twin else []
 
-    def close(self, seen: set[tuple[str, ...]]) -> list[str]:
-        """Draw the list of tools, one not in `seen`, put it on every row, and return its names before any renaming."""
-        names = toolsets.choose(self.speaker, _needed(self.rows), LENGTHS, ALIKE, others=1, seen=seen)
-        renames.offer_to(self.rows, names, *self.way, self.speaker, set(HELDOUT))
+    def offer(self, rows: list[dict[str, Any]], seen: set[tuple[str, ...]]) -> list[str]:
+        """Draw a list of tools, one not in `seen`, for these rows of the session that is full, and put it on them.
+
+        Returns:
+            The names before any renaming.
+        """
+        names = toolsets.choose(self.speaker, _needed(rows), LENGTHS, ALIKE, others=1, seen=seen)
+        renames.offer_to(rows, names, *self.way, self.speaker, set(HELDOUT))
         return names
 
 
