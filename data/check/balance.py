@@ -12,7 +12,7 @@ MANY = 20
 TOP_SHARE = 0.3
 FIRST_SHARE = 0.6
 FEW = 0.15
-"""Share of rows without a call below which that is said: docs/decisions.md, "Abstention"."""
+"""Share of rows without a call below which that is said: docs/decisions.md, "A first run with Gemma 3 270M"."""
 _HANGUL = re.compile(r"[가-힣ㄱ-ㅎㅏ-ㅣ]")
 _LATIN = re.compile(r"[A-Za-z]{4,}")
 
