@@ -76,25 +76,28 @@ def convert(
     to: Annotated[str, typer.Option(help="the form to write: records")] = "records",
     out: Annotated[Path | None, typer.Option(help="where to (default: <name>.records.jsonl beside the file)")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="write nothing if any row is rejected")] = False,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Convert a file to records; rows that cannot be read go to <file>.rejected.jsonl with the reason."""
     with errors_as_lines(debug):
         from data.convert import convert as run
-        from tooltune.console import say
-        from tooltune.page.text import one_line
+        from data.words import phrase
+        from tooltune.console import say as said
+        from tooltune.words import in_language, saying
 
         if to != "records":
             raise InputError(f"{to!r} is not a format that can be written", where="--to", fix="write --to records")
         done = run(file, out, strict=strict)
-        loaded = done.loaded
-        say(f"{file}: {loaded.format}, {loaded.rows} rows → {done.out} ({len(loaded.records)} records)")
+        loaded, say = done.loaded, saying(said, lang)
+        n = len(loaded.records)
+        say(phrase("converted", path=file, form=loaded.format, rows=loaded.rows, out=done.out, n=n))
         for line in loaded.lines():
             say(line)
         if done.aside:
-            say(f"{len(loaded.rejected)} rejected → {done.aside} (line, reason, row); the first:")
+            say(phrase("converted.aside", n=len(loaded.rejected), aside=done.aside))
             for entry in loaded.rejected[:3]:
-                say(f"  {one_line(str(entry.error))}")
+                say(f"  {entry.error.where}: {in_language(entry.error.said, lang)}")
 
 
 def _build(out: Path | None, limit: int, seed: int | None, own_lists: bool) -> None:

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 
 from data.formats.reading import Rejected, read_file
 from data.record import Record
+from data.words import phrase
 from tooltune.console import say
 from tooltune.errors import InputError
 from tooltune.files import dump_json
+from tooltune.words import Say
 
 Item = TypeVar("Item")
 SPLITS = ("train", "validation", "test")
@@ -22,7 +24,7 @@ def to_stderr(line: Any) -> None:
     say(line, stderr=True)
 
 
-def load_records(path: Path, say: Callable[[str], None] = to_stderr) -> list[Record]:
+def load_records(path: Path, say: Say = to_stderr) -> list[Record]:
     """Every record of a file, checked; other formats than records are recognised and read (see `data.formats`).
 
     Args:
@@ -37,14 +39,14 @@ def load_records(path: Path, say: Callable[[str], None] = to_stderr) -> list[Rec
     return records
 
 
-def stream_records(path: Path, take: Callable[[Record], None], say: Callable[[str], None]) -> None:
+def stream_records(path: Path, take: Callable[[Record], None], say: Say) -> None:
     """Hand on each record of a file as it is read; what `load_records` returns, in bounded memory.
 
     Raises:
         InputError: as `load_records`; or what `take` raises.
     """
     wrong: list[Rejected] = []
-    counts: Counter[str] = Counter()
+    counts = Counter(records=0, rejected=0)
 
     def taken(line: int, record: Record) -> None:
         counts["records"] += 1
@@ -58,10 +60,9 @@ def stream_records(path: Path, take: Callable[[Record], None], say: Callable[[st
 
     loaded = read_file(path, take=taken, reject=rejected)
     if loaded.format != "records":
-        read, lost = counts["records"], counts["rejected"]
-        say(f"{path}: {loaded.format}, {loaded.rows} rows read as {read} records, {lost} rejected")
+        say(phrase("read", path=path, form=loaded.format, rows=loaded.rows, **counts))
     for line in loaded.lines():
-        say(str(line))
+        say(line)
     if wrong:
         error = wrong[0].error
         if loaded.format == "records":
@@ -88,7 +89,7 @@ def stream_splits(
     validation: Path | None,
     test: Path | None,
     put: Callable[[str, Record], None],
-    say: Callable[[str], None],
+    say: Say,
 ) -> None:
     """Hand on each record of a run with its split, as it is read.
 

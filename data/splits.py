@@ -1,12 +1,15 @@
 """The rows of a run by split, read and checked once: the next start finds them on disk."""
 
 import os
+from collections import Counter
 from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from data.cache import code_digest, kept
+from data.check.balance import few_without_call
+from data.check.words import phrase
 from data.formats.companion_files import companions
 from data.load import SPLITS, stream_splits, to_stderr
 from data.record import Record
@@ -16,14 +19,16 @@ from data.tools import with_visible_tools
 from tooltune.config import DataSection
 from tooltune.console import Terminal, ticking
 from tooltune.errors import InputError
-from tooltune.files import dump_json, file_digest, line_count, read_jsonl
+from tooltune.files import file_digest, line_count, read_jsonl, write_jsonl
+from tooltune.words import Language, Phrase, from_data, in_language, joined, to_data
 
 
-def read_splits(data: DataSection, test: Path | None = None) -> dict[str, StoredRecords]:
+def read_splits(data: DataSection, test: Path | None = None, lang: Language | None = None) -> dict[str, StoredRecords]:
     """The rows of a run, by split, with their tools as the model sees them; under `train` those that train.
 
     Args:
         test: a file that takes the place of the test split.
+        lang: of what is said of the files, on standard error; None: nothing is said.
 
     Raises:
         InputError: as `stream_splits`.
@@ -33,9 +38,9 @@ def read_splits(data: DataSection, test: Path | None = None) -> dict[str, Stored
         if path and not os.path.exists(path):  # noqa: PTH110 - Path.exists raises where a name is too long
             fix = "name it with data.train=FILE and the like; a run's place for it stands in its config.yaml"
             raise InputError("no such file", where=str(path), fix=fix)
-    folder = kept("records", _facts(data, files), lambda new: _write(new, data, files))
-    for _, line in read_jsonl(folder / "said.jsonl"):
-        to_stderr(line)
+    folder = kept("records", _facts(data, files), lambda new: _write(new, data, files, lang or "en"))
+    for _, line in read_jsonl(folder / "said.jsonl") if lang else ():
+        to_stderr(in_language(from_data(line), lang))
     return {name: StoredRecords(folder / f"{name}.jsonl") for name in SPLITS}
 
 
@@ -52,22 +57,27 @@ def _facts(data: DataSection, files: dict[str, Path | None]) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, data: DataSection, files: dict[str, Path | None]) -> None:
+def _write(folder: Path, data: DataSection, files: dict[str, Path | None], lang: Language) -> None:
     """Read the files into one of records for each split, and what was said of them."""
-    said: list[str] = []
+    said: list[Phrase] = []
+    calls: Counter[bool] = Counter()  # rows that train, by whether they make one
     with ExitStack() as stack:
         writers = {name: stack.enter_context(RecordWriter(folder / f"{name}.jsonl")) for name in SPLITS}
         total = sum(map(line_count, filter(None, files.values())))
-        tick = stack.enter_context(ticking(Terminal(stderr=True), "reading rows", total))
+        tick = stack.enter_context(ticking(Terminal(stderr=True), phrase("bar.reading").text(lang), total))
 
         def put(split: str, record: Record) -> None:
             tick()
             if split == "train" and data.limit and len(writers[split].starts) >= data.limit:
                 return
+            if split == "train":
+                calls[bool(record.gold)] += 1
             shown = with_visible_tools(record, max_tools=data.max_tools, descriptions=data.descriptions)
             writers[split].add(with_made_up_names(shown, data.rename_tools) if split == "train" else shown)
 
         train, validation, test = files.values()
         assert train
         stream_splits(train, validation, test, put, said.append)
-    (folder / "said.jsonl").write_text("".join(dump_json(line) + "\n" for line in said), encoding="utf-8")
+    for few in few_without_call(calls[False], calls.total()):
+        said.append(joined([phrase("level.warning"), joined([few.what, few.fix])], ": "))
+    write_jsonl(folder / "said.jsonl", map(to_data, said))

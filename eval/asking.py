@@ -52,7 +52,7 @@ class Model:
 
     @classmethod
     def load(cls, run: str | Path | None = None, say: Say = to_stderr) -> "Model":
-        """The model of a run, by name or folder; None: the newest run. Takes seconds to a minute.
+        """The model of a run, by name or folder; None: the newest run. Takes minutes on a busy machine.
 
         Args:
             say: told where the base model has to be fetched first, and where memory runs short.

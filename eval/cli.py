@@ -8,7 +8,7 @@ import typer
 from eval.commands.compare import compare_runs
 from eval.commands.endpoint import endpoint
 from eval.commands.score import score_file
-from tooltune.cli import DEBUG, BaseModel, Debug, errors_as_lines, new_app
+from tooltune.cli import DEBUG, BaseModel, Debug, PageLang, errors_as_lines, new_app
 from tooltune.words import Language
 
 app = new_app()
@@ -31,10 +31,7 @@ def run(
     constrained: Annotated[
         bool, typer.Option(help="hold calls to the tools' schemas while they are written (extra `constrained`)")
     ] = False,
-    lang: Annotated[
-        Language | None,
-        typer.Option(help="of the terminal and of the page as it opens; the system's and ko if left out"),
-    ] = None,
+    lang: PageLang = None,
     debug: Debug = DEBUG,
 ) -> None:
     """Generate on a split or a file with a run's best adapter and its base model, parse, score and report."""

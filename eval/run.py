@@ -82,7 +82,7 @@ def evaluate_run(
     prepare(trained)
     if data and split != "test":
         raise InputError("both a split and a file were given", where="--data", fix="leave out --split")
-    splits = read_splits(trained.config.data, data)
+    splits = read_splits(trained.config.data, data, "en")
     whole = rows_of(splits, split)
     probe = split != "train"
     split = (file_name(data) if data else split) + ("-constrained" if constrained else "")

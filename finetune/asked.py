@@ -75,7 +75,9 @@ def asking(
         say(phrase("ask.loading"))
         with llama_cpp(trained, say) if llama else _transformers(trained, say, constrained) as writer:
             model = Model(trained, writer)
+            say(phrase("ask.reading", n=len(context.tools)))
             model.read(context.system, context.tools)
+            say(phrase("ask.valid"))
             yield ReadyModel(model, context, splits, console, say, lang)
 
 

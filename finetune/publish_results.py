@@ -85,6 +85,7 @@ def _evaluation(run: Path) -> dict[str, Any] | None:
         "n": scores["tuned"]["n"],
         "seconds": scores["seconds"],
         "headline": headline,
+        "no_attempt": {name: scores[name]["apart"]["no_attempt"] for name in models},
         "buckets": scores["tuned"]["slices"]["bucket"],
         "probe": scores["probe"],
     }

@@ -40,10 +40,10 @@ class Prepared:
     scored: list[Record]  # the fixed slice of validation that is generated at each evaluation
 
 
-def read_rows(config: Config) -> tuple[StoredRecords, StoredRecords]:
+def read_rows(config: Config, lang: Language = "en") -> tuple[StoredRecords, StoredRecords]:
     """The training and validation records, as the model will see their tools; a test file is only looked at for rows
     that train too."""
-    splits = read_splits(config.data)
+    splits = read_splits(config.data, lang=lang)
     return splits["train"], splits["validation"]
 
 

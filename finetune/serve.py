@@ -1,13 +1,16 @@
 """`python -m finetune serve`: a run's model behind OpenAI's chat completions, by llama.cpp's server."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, BaseModel, Debug, errors_as_lines
+from finetune.words import phrase
+from tooltune.cli import DEBUG, LANG, BaseModel, Debug, TerminalLang, errors_as_lines
 from tooltune.errors import InputError
+from tooltune.words import Phrase, saying
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -20,6 +23,7 @@ def serve_command(
     context: Annotated[int, typer.Option(min=64, help="tokens of a conversation and its answer")] = 4096,
     parallel: Annotated[int, typer.Option(min=1, help="requests that are answered side by side")] = 1,
     model: BaseModel = None,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Serve a run's model: OpenAI-compatible chat completions with tools, streamed or not.
@@ -27,18 +31,22 @@ def serve_command(
     Its GGUF is made and proven the first time. The environment variable TOOLTUNE_API_KEY sets a key to ask for.
     """
     with errors_as_lines(debug):
+        from tooltune.run import find_run
+
+        say, folder = saying(typer.echo, lang), find_run(run)
+        check_free(host, port)
+        say(phrase("ask.loading"))
         from eval.trained import read_trained
         from finetune.export.cached import gguf_of
         from finetune.export.llama_cpp import Listen, serving
-        from tooltune.run import find_run
 
-        folder = find_run(run)
-        file = gguf_of(read_trained(folder, model), dtype, say=typer.echo)
-        check_free(host, port)
+        file = gguf_of(read_trained(folder, model), dtype, say=say)
         listen = Listen(host, port, name=folder.name, parallel=parallel)
         with serving(file, context=context, listen=listen) as url:
-            typer.echo("\n".join(started(url, folder, host)))
+            for line in started(url, folder, host):
+                say(line)
             wait()
+            say(phrase("serve.ended"))
 
 
 def check_free(host: str, port: int) -> None:
@@ -58,26 +66,19 @@ def check_free(host: str, port: int) -> None:
         ) from None
 
 
-def started(url: str, run: Path, host: str) -> list[str]:
+def started(url: str, run: Path, host: str) -> list[Phrase]:
     """What is said when the server listens."""
-    reach = (
-        "Only this machine reaches it."
-        if host in LOOPBACK
-        else "Every machine of the network reaches it; TOOLTUNE_API_KEY sets a key to ask for."
-    )
+    reach = phrase("serve.here" if host in LOOPBACK else "serve.network")
     return [
-        f"Serving {run.name} at {url}/v1 (Ctrl-C ends it). {reach}",
-        "A call is held to the schemas of the tools that its request offers. Answers are greedy, unless a request says "
-        "otherwise.",
-        "For many users at once, on a GPU, vLLM is the thing: "
-        f"python -m finetune export {run.name} --to vllm, which says how to start it.",
+        phrase("serve.at", run=run.name, url=url, reach=reach),
+        phrase("serve.held"),
+        phrase("ask.valid"),
+        phrase("serve.many", run=run.name),
     ]
 
 
 def wait() -> None:
     """Until Ctrl-C, which is how a server is meant to end."""
-    try:
+    with suppress(KeyboardInterrupt):
         while True:
             time.sleep(3600)
-    except KeyboardInterrupt:
-        typer.echo("Ended.")

@@ -58,7 +58,7 @@ def train(
     prepare_process()
     check_trackers(config.report)
     load_domain(config.data.domain)  # only an evaluation uses it; a wrong name is told before the run
-    records = read_rows(config)
+    records = read_rows(config, lang)
     resolve(config.model.name, print)  # here a download shows its bar; later the libraries' noise is kept away
     with joined(), open_session(config, preset, resume, force=force, lang=lang) as session:
         return recover(session, lambda: fine_tune(session, records))

@@ -1,5 +1,6 @@
 """The READMEs and the pages they lead to say what the files say: measured tables, links, commands."""
 
+import json
 import re
 from pathlib import Path
 
@@ -32,6 +33,12 @@ def test_every_measured_file_is_shown(language: Language) -> None:
         assert f"<!-- measured: {path.stem} -->" in results
     assert "<!-- headline: cpu -->" in readme
     assert len(readme.splitlines()) <= 130
+
+
+@pytest.mark.parametrize("language", sorted(PAGES))
+def test_how_often_the_base_model_does_not_try_is_the_files(language: Language) -> None:
+    measured = json.loads((MEASURED / "cpu.json").read_text(encoding="utf-8"))["evaluation"]
+    assert f"{100 * measured['no_attempt']['base']['value']:g} %" in PAGES[language][0].read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(("language", "page"), EVERY)

@@ -19,12 +19,15 @@ from tooltune.words import Language, system_language
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
 DEBUG = False
 BaseModel = Annotated[str | None, typer.Option("--model", help="where the run's base model is now, if it moved")]
-Lang = Annotated[Language, typer.Option(help="the language that the page opens in")]
 TerminalLang = Annotated[
     Language,
     typer.Option(
         callback=lambda given: given or system_language(), help="of what it says here; the system's when left out"
     ),
+]
+PageLang = Annotated[
+    Language | None,
+    typer.Option(help="of the terminal and of the page as it opens; the system's and ko when left out"),
 ]
 LANG: Any = None
 

@@ -133,15 +133,15 @@ def files_digest(paths: Iterable[Path], root: Path) -> str:
     return digest.hexdigest()
 
 
-def dump_json(value: Any, *, indent: int | None = None) -> str:
+def dump_json(value: Any, *, indent: int | None = None, separators: tuple[str, str] | None = None) -> str:
     """JSON as this project writes it: literal Hangul, NaN refused, keys in the order given."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
 
 
 def write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
-    """Write one JSON value atomically, indented unless told otherwise."""
+    """Write one JSON value atomically, indented; `indent` None: as short as can be."""
     with atomic_write(path) as f:
-        f.write(dump_json(value, indent=indent) + "\n")
+        f.write(dump_json(value, indent=indent, separators=None if indent else (",", ":")) + "\n")
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:

@@ -76,6 +76,20 @@ def joined(values: Sequence[Any], by: str = "; ") -> Phrase:
     return Phrase([by.join(f"{{v{i}}}" for i in range(len(values)))] * 2, {f"v{i}": v for i, v in enumerate(values)})
 
 
+def to_data(value: Any) -> Any:
+    """A phrase, or any other value, as JSON has it."""
+    if isinstance(value, Phrase):
+        return {"both": [*value.both], "values": {name: to_data(v) for name, v in value.values.items()}}
+    return value if isinstance(value, int | float) else str(value)
+
+
+def from_data(data: Any) -> Any:
+    """What `to_data` was given, text in place of other objects."""
+    if isinstance(data, dict):
+        return Phrase(data["both"], {name: from_data(value) for name, value in data["values"].items()})
+    return data
+
+
 def in_language(value: Any, lang: Language, escape: Callable[[str], str] = str) -> str:
     """A phrase in one language, or any other value as escaped text."""
     return value.text(lang, escape) if isinstance(value, Phrase) else escape(str(value))

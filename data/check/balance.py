@@ -11,6 +11,8 @@ MANY = 20
 """Rows from which on a share means something."""
 TOP_SHARE = 0.3
 FIRST_SHARE = 0.6
+FEW = 0.15
+"""Share of rows without a call below which that is said: docs/decisions.md, "A first run with Gemma 3 270M"."""
 _HANGUL = re.compile(r"[가-힣ㄱ-ㅎㅏ-ㅣ]")
 _LATIN = re.compile(r"[A-Za-z]{4,}")
 
@@ -23,20 +25,21 @@ def tally(
     tools: Counter[str] = Counter()
     buckets: dict[str, Counter[str]] = {}
     languages: Counter[str] = Counter()
-    answered = listed = first = 0
+    silent: Counter[str] = Counter()
+    listed = first = 0
     for row in rows:
         own = row.record.meta.get("renamed") or {}
         called = [call["function"]["name"] for m in row.record.messages for call in m.get("tool_calls") or []]
         tools.update(own[name]["name"] if name in own else name for name in called)
         buckets.setdefault(row.split, Counter())[str(row.record.meta.get("bucket") or "–")] += 1
         languages[str(row.record.meta.get("lang") or _language(request(row.record)))] += 1
-        if gold := row.record.gold:
-            answered += 1
+        gold = row.record.gold
+        silent[row.split] += not gold
+        if gold:
             listed += len(row.record.tools) >= 3
             first += len(row.record.tools) >= 3 and row.record.tools[0]["function"]["name"] == gold[0]["name"]
-    found = []
-    if (n := languages.total()) >= MANY and answered == n:
-        found.append(counted("warning", "always_calls", n))
+    most = max(buckets, key=lambda split: buckets[split].total(), default="")  # it is what trains
+    found = few_without_call(silent[most], buckets[most].total()) if most else []
     if len(tools) >= 5 and (total := tools.total()) >= MANY:
         name, n = tools.most_common(1)[0]
         if n > TOP_SHARE * total:
@@ -44,6 +47,13 @@ def tally(
     if listed >= MANY and first > FIRST_SHARE * listed:
         found.append(counted("warning", "first_tool", first, share=first / listed))
     return tools, buckets, languages, found
+
+
+def few_without_call(silent: int, rows: int) -> list[Finding]:
+    """The warning, where fewer of the rows that train than `FEW` answer without a call."""
+    if rows < MANY or silent >= FEW * rows:
+        return []
+    return [counted("warning", "few_without_call", rows - silent, share=silent / rows)]
 
 
 def _language(text: str) -> str:

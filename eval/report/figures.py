@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from eval.scoring.sample import NONE
+from eval.scoring.sample import EXTRA, NONE
 from eval.scoring.stats import rate
 from tooltune.metrics import BY_KIND, COMPARED, METRICS
 from tooltune.page.text import MAX_NAME, short, visible
@@ -153,7 +153,7 @@ def confusion(metrics: dict[str, Any]) -> dict[str, Any]:
         columns.append((OTHER, wrong.keys() <= kept))
     most = max((count for gold, cells in table.items() for called, count in cells.items() if called != gold), default=1)
     rows = []
-    for gold in sorted(due[:MAX_ROWS], key=lambda name: (name == NONE, name)):
+    for gold in sorted(due[:MAX_ROWS], key=lambda name: (name in (NONE, EXTRA), name)):
         cells = table[gold] | {OTHER: sum(count for name, count in table[gold].items() if name not in kept)}
         rows.append(
             {

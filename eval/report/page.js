@@ -67,7 +67,7 @@
     bucket: (s) => (s.bucket === null ? [] : [s.bucket]),
     lang: (s) => (s.lang === null ? [] : [s.lang]),
     phenomenon: (s) => s.phenomena,
-    tool: goldOf,
+    tool: (s) => [...new Set([...goldOf(s), ...s.tuned.confusion.map(([due]) => due)])],
     reason: (s) => s.tuned.reasons,
   };
 
@@ -97,7 +97,6 @@
   }
 
   function label(kind, value) {
-    if ((kind === "tool" || kind === "called") && value === NONE) return word("tool.none");
     const key = `${kind}.${value}`;
     if (!data.words[key]) return value;
     return kind === "bucket" ? `${value} ${word(key)}` : word(key);
@@ -184,7 +183,7 @@
     const active = Object.keys(EMPTY).some((key) => state[key] !== EMPTY[key]);
     count.replaceChildren(
       el("b", "", say(active ? "samples.shown" : "samples.all", { shown: found.length, all: samples.length })),
-      ...(state.called ? [el("span", "", say("filter.called"), ": ", state.called === NONE ? say("tool.none") : el("code", "", state.called))] : []),
+      ...(state.called ? [el("span", "", say("filter.called"), ": ", data.words[`tool.${state.called}`] ? say(`tool.${state.called}`) : el("code", "", state.called))] : []),
       ...(active ? [button("", () => change({ ...EMPTY }), say("samples.clear"))] : []),
     );
     const list = document.getElementById("list");

@@ -16,8 +16,9 @@ from eval.scoring.match import Pair, match_calls
 from eval.scoring.schema import FREE, Place, parameters_place
 from tooltune.files import dump_json
 
-NONE = "(none)"
-"""Stands for "no call" where a tool's name is expected."""
+NONE, EXTRA, NEITHER = "(none)", "(extra)", "(neither)"
+"""Stand for a tool's name in the confusion: no call, due or made; a call beyond those that were due; neither a call
+that can be read nor an answer in words."""
 
 SHAPE_PROBLEMS = frozenset(
     {
@@ -101,7 +102,8 @@ class SampleScore:
         ungrounded: leaves that nothing supports, see `grounding`; None without a prompt text or without a call.
         extra_calls, missed_calls: calls above and below gold's number, where gold has a call.
         order_differs: an exact match that calls its tools in another order than gold (not a fault).
-        confusion: (gold name, called name) for each pair, `(none)` where one side is missing.
+        confusion: (gold name, called name) for each pair; NONE, EXTRA, NEITHER where one side is missing. A sample
+            without gold calls has NONE as gold once.
         slices: the slices the sample belongs to: kind → names.
     """
 
@@ -176,7 +178,7 @@ def score_sample(sample: Sample, parsed: Parsed) -> SampleScore:
         extra_calls=max(0, surplus) if gold else 0,
         missed_calls=max(0, -surplus),
         order_differs=repaired.exact_match and [c.name for c in calls] != [g.name for g in gold],
-        confusion=_confusion(pairs),
+        confusion=_confusion(pairs, NONE if declined or calls else NEITHER),
         slices=_slices(sample, gold),
     )
 
@@ -227,9 +229,11 @@ def _ungrounded(sample: Sample, gold: list[GoldCall], calls: list[ToolCall], sch
     return sum(count_ungrounded(c.arguments, schemas.get(c.name, unknown), evidence) for c in calls)
 
 
-def _confusion(pairs: list[Pair]) -> list[list[str]]:
-    named = [[p.gold.name if p.gold else NONE, writable_name(p.got.name) if p.got else NONE] for p in pairs]
-    return named or [[NONE, NONE]]
+def _confusion(pairs: list[Pair], nothing: str) -> list[list[str]]:
+    named = [[p.gold.name if p.gold else EXTRA, writable_name(p.got.name) if p.got else nothing] for p in pairs]
+    if not any(pair.gold for pair in pairs):
+        named[:1] = [[NONE, named[0][1] if named else nothing]]
+    return named
 
 
 def _slices(sample: Sample, gold: list[GoldCall]) -> dict[str, list[str]]:

@@ -4,10 +4,8 @@ from functools import partial
 
 from finetune.doctor.check_result import CheckResult, State, found
 from finetune.doctor.facts import Facts
-from finetune.memory.overheads import GIB
+from finetune.memory.overheads import CPU_RUN, GIB
 
-CPU_RUN = 14
-"""GiB of main memory for the cpu preset: its measured peak is 12.3 (docs/measured/cpu.json)."""
 GPU_RUN = 8
 """GiB of main memory beside a GPU: 3 GiB of libraries and 4.6 to merge a 1.5B model later."""
 RUN_DISK = 0.5

@@ -99,7 +99,7 @@ def export_command(
             write_card(making / "README.md", facts, to=to, use=use, proven=proven, found=found)
         if found:
             show(found, folder / "behaviour", lang)
-        say(phrase("export.written", path=folder / inside))
+        say(phrase("written", path=folder / inside))
         say(phrase("export.use", command=how_to_use(to, folder / inside, trained.template.family)))
         if found and found.worse:
             fix = "behaviour/changed.jsonl has each answer that changed; a GGUF of another --type may round less"

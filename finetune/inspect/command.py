@@ -6,7 +6,9 @@ from typing import Annotated, Any
 import typer
 
 from finetune.arguments import config_from
-from tooltune.cli import DEBUG, LANG, BaseModel, Debug, Lang, TerminalLang, errors_as_lines
+from finetune.words import phrase
+from tooltune.cli import DEBUG, LANG, BaseModel, Debug, PageLang, TerminalLang, errors_as_lines
+from tooltune.words import system_language
 
 
 def preview_command(
@@ -22,7 +24,6 @@ def preview_command(
     with errors_as_lines(debug):
         from data.load import evenly_spaced
         from finetune.inspect.preview import show, to_html, to_terminal
-        from finetune.inspect.words import say
         from finetune.rows import describe_rows, prepare, read_rows
         from tooltune.console import Terminal
         from tooltune.files import writable
@@ -31,13 +32,13 @@ def preview_command(
             writable(html)
         _, config = config_from(arguments, typer.echo, lang)
         facts: list[Any] = []
-        prepared = prepare(config, read_rows(config), facts.append)
+        prepared = prepare(config, read_rows(config, lang), facts.append)
         for name, rendered in (("train", prepared.train), ("validation", prepared.validation)):
             facts.append(describe_rows(name, rendered, config.data.max_length))
         shown = [show(example, prepared.tokenizer) for example in evenly_spaced(prepared.train.examples, rows)]
         if html:
             to_html(shown, facts, html)
-            typer.echo(say("written", path=html).text(lang))
+            typer.echo(phrase("written", path=html).text(lang))
         else:
             to_terminal(shown, facts, Terminal(), lang)
 
@@ -49,7 +50,7 @@ def explain_command(
     split: Annotated[str, typer.Option(help="validation, train or test")] = "validation",
     model: BaseModel = None,
     html: Annotated[Path | None, typer.Option(help="write a page instead of printing")] = None,
-    lang: Lang = "ko",
+    lang: PageLang = None,
     debug: Debug = DEBUG,
 ) -> None:
     """Show the probability of every right token of a row, its loss, and how they add up to eval_loss."""
@@ -70,7 +71,7 @@ def explain_command(
             weights = load_weights(subject, console.print, model)
             explained = explain(weights, subject.tokenizer, subject.example)
             if html:
-                to_html(explained, subject, html, lang=lang)
-                console.print(f"Written: {html}")
+                to_html(explained, subject, html, lang=lang or "ko")
+                console.print(phrase("written", path=html).text(lang or system_language()))
             else:
                 to_terminal(explained, subject, console)

@@ -151,7 +151,7 @@ def _plan(source: str, overrides: list[str], options: PlanOptions) -> None:
     jobs = stages(plans[0], gib * GIB)
     device = _device(source, turing=turing)
     padded = why_padded(config, device, planned_dtype(config, shape.family, turing=turing), shape.family)
-    rows, unread = _rows(config, source, overrides, device, packed=plans[0].setup.packed)
+    rows, unread = _rows(config, source, overrides, device, options.lang, packed=plans[0].setup.packed)
     rows_plan = None
     if rows:
         known = for_rows(plans[0].setup, longest=rows.longest, labelled=rows.labelled)
@@ -178,7 +178,7 @@ def _on_cpu(source: str) -> bool:
 
 
 def _rows(
-    config: "Config", source: str, overrides: list[str], device: "Device", *, packed: bool
+    config: "Config", source: str, overrides: list[str], device: "Device", lang: Language, *, packed: bool
 ) -> tuple["Rows | None", Phrase]:
     """The rows where the user names a file of them, in the command or in a config of their own, for it takes seconds;
     else why they were not read."""
@@ -187,7 +187,7 @@ def _rows(
 
     if source in preset_names() and not any(word.startswith("data.train=") for word in overrides):
         return None, said("unread.not_named")
-    return look_at_rows(config, device, packed=packed), said("unread.no_tokenizer")
+    return look_at_rows(config, device, lang, packed=packed), said("unread.no_tokenizer")
 
 
 def _all(turing: bool, as_json: bool, lang: Language) -> None:
@@ -211,6 +211,7 @@ def _all(turing: bool, as_json: bool, lang: Language) -> None:
 def _json(answer: PlanAnswer, options: PlanOptions) -> dict[str, Any]:
     from finetune.memory.advice import advise
     from finetune.memory.fit import find_fit
+    from finetune.memory.host import main_memory
     from finetune.memory.show import as_json
 
     first, *others = answer.plans
@@ -224,6 +225,7 @@ def _json(answer: PlanAnswer, options: PlanOptions) -> dict[str, Any]:
         "left_out": answer.left_out,
         "padded": str(answer.padded or ""),
         "rows": _rows_json(answer) if answer.rows else None,
+        "main_memory": main_memory()[2] if _on_cpu(answer.source) else None,
     }
     if options.fit:
         found["fit"] = asdict(find_fit(first.setup, answer.budget, first.calibration))
@@ -245,12 +247,25 @@ def _print(answer: PlanAnswer, options: PlanOptions) -> None:
     from finetune.memory import show
     from finetune.memory.advice import advise
     from finetune.memory.fit import find_fit, grid
+    from finetune.memory.host import main_memory
+    from finetune.memory.overheads import CPU_RUN
     from tooltune.console import Terminal
 
     console = Terminal(markup=True)
     budget, first, lang = answer.budget, answer.plans[0], options.lang
+
+    def say_machine(name: Phrase | str, free: int, total: int, verdict: str) -> None:
+        sizes = phrase("plan.free", free=show.amount(free), total=show.amount(total))
+        machine = phrase("plan.machine", card=name, free=sizes, verdict=phrase(f"verdict.{verdict}"))
+        console.print(machine.text(lang), markup=False)
+
     if _on_cpu(answer.source):
-        console.print(said("cpu").text(lang))
+        console.print(said("cpu", need=CPU_RUN).text(lang), soft_wrap=True)
+        if not (answer.card or options.budget or options.fit or options.table):
+            if answer.rows and answer.rows_plan:
+                show.print_rows(console, answer.rows, answer.rows_plan, None, lang, packed=not answer.padded)
+            say_machine(said("head.main_memory"), *main_memory())
+            return
     s = first.setup
     recipe = said(
         "recipe",
@@ -280,7 +295,5 @@ def _print(answer: PlanAnswer, options: PlanOptions) -> None:
         for line in answer.left_out:
             console.print(line, markup=False, style="dim", soft_wrap=True)
     if answer.card:
-        free = phrase("plan.free", free=show.amount(answer.card.free), total=show.amount(answer.card.total))
-        verdict = phrase(f"verdict.{first.verdict(answer.card.free)}")
-        machine = phrase("plan.machine", card=answer.card.name, free=free, verdict=verdict)
-        console.print(machine.text(lang), markup=False)
+        card = answer.card
+        say_machine(card.name, card.free, card.total, first.verdict(card.free))

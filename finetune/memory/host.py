@@ -1,9 +1,11 @@
-"""What of this machine's software changes a plan, read without importing any of it."""
+"""What of this machine changes a plan: its software, read without importing any of it, and its main memory."""
 
 import importlib.util
 import json
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from finetune.memory.overheads import CPU_RUN, GIB, Verdict
 
 
 def xformers_loads() -> bool:
@@ -21,6 +23,14 @@ def xformers_loads() -> bool:
     except (FileNotFoundError, PackageNotFoundError):  # a build without kernels, or no torch
         return False
     return _matches(str(built), installed)
+
+
+def main_memory() -> tuple[int, int, Verdict]:
+    """Bytes of main memory that are free, and all of them; whether a cpu preset trains in these."""
+    import psutil
+
+    free, total, need = psutil.virtual_memory().available, psutil.virtual_memory().total, CPU_RUN * GIB
+    return free, total, "fits" if need <= free else "tight" if need <= total else "does not fit"
 
 
 def _matches(built: str, installed: str) -> bool:

@@ -16,6 +16,9 @@ ALLOCATOR = {"mean": 1.128, "median": 1.113, "max": 1.254}
 """reserved / allocated with torch's stock allocator on the T4 rows with fused attention. With segments that grow in
 place, which a run has under Linux (tooltune/cuda.py), it should be less; nobody has published a figure."""
 
+CPU_RUN = 10
+"""GiB of main memory for a cpu preset: its peak was 8.0 to 8.5 (docs/measured/)."""
+
 Verdict = Literal["fits", "tight", "does not fit"]
 
 

@@ -17,7 +17,7 @@ from tooltune.config import Config
 from tooltune.embedded import converted, embedded
 from tooltune.embedded.table import GEMMA3, SMOLLM2
 from tooltune.files import user_path
-from tooltune.words import Phrase
+from tooltune.words import Language, Phrase
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def find_tokenizer(name: str) -> tuple[Path, bool] | None:
     return (other, False) if other else None
 
 
-def look_at_rows(config: Config, device: Device, *, packed: bool) -> Rows | None:
+def look_at_rows(config: Config, device: Device, lang: Language = "en", *, packed: bool) -> Rows | None:
     """Read and render the training rows as a run would; None where no tokenizer is on this machine.
 
     Args:
@@ -81,7 +81,7 @@ def look_at_rows(config: Config, device: Device, *, packed: bool) -> Rows | None
     from finetune.rows import read_rows
     from tooltune.pretrained import load_tokenizer
 
-    records, _ = read_rows(config)
+    records, _ = read_rows(config, lang)
     found = find_tokenizer(config.model.name)
     if not found:
         return None

@@ -199,8 +199,8 @@ def print_packing(console: Console, padded: Phrase | None, s: Setup, lang: Langu
     console.print((said("padded", why=padded) if padded else packed).text(lang), soft_wrap=True)
 
 
-def print_rows(console: Console, rows: Rows, plan: Plan, budget: float, lang: Language, *, packed: bool) -> None:
-    """What the user's rows share, and their plan against the budget."""
+def print_rows(console: Console, rows: Rows, plan: Plan, budget: float | None, lang: Language, *, packed: bool) -> None:
+    """What the user's rows share, and their plan against the budget, if any."""
     counts = rows.shared
     console.print(f"[bold]{counts.sentence().text(lang)}[/bold]", soft_wrap=True)
     counted = said(
@@ -213,6 +213,8 @@ def print_rows(console: Console, rows: Rows, plan: Plan, budget: float, lang: La
     console.print(counted.text(lang), style="dim", soft_wrap=True)
     if not rows.own:
         console.print(said("rows.other_tokenizer", name=rows.tokenizer.name).text(lang, escape), style="dim")
+    if budget is None:
+        return
     sizes = said(
         "rows.sizes",
         longest=rows.longest,

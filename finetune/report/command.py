@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from tooltune.cli import DEBUG, Debug, Lang, errors_as_lines
+from finetune.words import phrase
+from tooltune.cli import DEBUG, Debug, PageLang, errors_as_lines
 
 
 def report_command(
     run: Annotated[str | None, typer.Argument(help="a run's name or folder; the newest when left out")] = None,
     other: Annotated[str | None, typer.Argument(help="another run, plotted over it and compared with it")] = None,
-    lang: Lang = "ko",
+    lang: PageLang = None,
     open: Annotated[bool, typer.Option("--open/--no-open", help="show the page in the browser")] = True,
     debug: Debug = DEBUG,
 ) -> None:
@@ -19,12 +20,14 @@ def report_command(
     with errors_as_lines(debug):
         from finetune.report import write_plots, write_run_page
         from tooltune.run import find_run
+        from tooltune.words import saying, system_language
 
+        say = saying(typer.echo, lang or system_language())
         folder = find_run(run)
-        page = write_run_page(folder, other=find_run(other) if other else None, lang=lang)
-        pictures = write_plots(folder, lang=lang)
-        typer.echo(f"Written: {page}")
+        page = write_run_page(folder, other=find_run(other) if other else None, lang=lang or "ko")
+        pictures = write_plots(folder, lang=lang or "ko")
+        say(phrase("written", path=page))
         if pictures:
-            typer.echo(f"Written: {len(pictures)} pictures in {pictures[0].parent}")
+            say(phrase("written", path=phrase("written.pictures", n=len(pictures), folder=pictures[0].parent)))
         if open:
             webbrowser.open(page.resolve().as_uri())

@@ -163,13 +163,13 @@ def _speed(history: History) -> Curve:
     levels = [] if mean is None else [Level("mean_speed", mean, "soft")]
     tokens = [
         _line(history.steps, "step", "tokens_per_second", "tokens_per_second", "accent"),
-        _line(history.steps, "step", "supervised_per_second", "supervised_per_second", "good"),
+        _dashed(_line(history.steps, "step", "supervised_per_second", "supervised_per_second", "accent")),
     ]
     busy = [
-        _line(history.steps, "step", "mfu", "mfu", "accent"),
-        _line(history.steps, "step", "hfu", "hfu", "soft"),
+        _line(history.steps, "step", "mfu", "mfu", "probe"),
+        _dashed(_line(history.steps, "step", "hfu", "hfu", "probe")),
         _line(history.steps, "step", "gpu_utilization", "gpu_utilization", "good", scale=0.01),
-        _line(history.steps, "step", "cpu_utilization", "cpu_utilization", "probe", scale=0.01),
+        _line(history.steps, "step", "cpu_utilization", "cpu_utilization", "soft", scale=0.01),
     ]
     return Curve(
         "speed",
@@ -197,6 +197,10 @@ def _line(
     if look == "line":
         points = _thin(points)
     return Line(name, colour, look, [x for x, _ in points], [y for _, y in points])
+
+
+def _dashed(line: Line) -> Line:
+    return replace(line, dashed=True)
 
 
 def _thin(points: list[tuple[float, float | None]]) -> list[tuple[float, float | None]]:

@@ -234,11 +234,16 @@ def facts(history: History) -> list[tuple[str, str]]:
         ("seed", manifest.get("seed")),
         ("python", manifest.get("python")),
         ("platform", manifest.get("platform")),
-        ("cuda", manifest.get("cuda")),
+        ("cuda", _cuda(manifest)),
         ("driver", manifest.get("driver")),
         ("git_commit", str(manifest.get("git_commit") or "")[:12]),
     ]
     return [(key, short(str(value))) for key, value in rows if value not in (None, "")]
+
+
+def _cuda(manifest: Manifest) -> str | None:
+    """The CUDA of a run on a GPU; torch has one on a processor too."""
+    return manifest.get("cuda") if (manifest.get("device") or {}).get("kind") == "cuda" else None
 
 
 def _dropped(manifest: Manifest) -> str:
@@ -266,8 +271,8 @@ def _circumstances(history: History) -> dict[str, Any]:
     settings = {k: v for k, v in history.config.model_dump(mode="json").items() if k != "name"}
     manifest = {
         key: history.manifest.get(key)
-        for key in ("device", "precision", "attention", "template", "rows", "data", "packages", "cuda", "git_commit")
-    }
+        for key in ("device", "precision", "attention", "template", "rows", "data", "packages", "git_commit")
+    } | {"cuda": _cuda(history.manifest)}
     return _flat(settings, "") | _flat(manifest, "")
 
 

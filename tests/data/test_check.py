@@ -85,6 +85,7 @@ def test_rows_of_a_spreadsheet_are_fit_and_a_wrong_cell_is_named(tmp_path):
 
 def test_the_structural_dataset_is_fit():
     report = check_files(SPLITS, tokenizer="none")
+    assert not any("make no call" in str(finding.what) for finding in report.findings)
     assert not report.errors
     assert sum(file["records"] for file in report.files) == 2500
     assert report.buckets[str(SPLITS[2])]["T4"] == 30
@@ -215,9 +216,18 @@ def test_what_is_out_of_balance(tmp_path):
     names = ["f", "g", "h"]
     tools = [{"type": "function", "function": TOOL | {"name": name}} for name in names]
     report = check_files([write(tmp_path / "a.jsonl", [row(n, tools=tools) for n in range(30)])], "none")
-    assert found(report, "every row makes a call") and found(report, "first of the list")
+    assert found(report, "0% of the rows make no call") and found(report, "first of the list")
     shuffled = [row(n, tools=tools[n % 3 :] + tools[: n % 3], answer=None if n % 4 else f"{n}") for n in range(30)]
     assert not check_files([write(tmp_path / "b.jsonl", shuffled)], "none").findings
+
+
+@pytest.mark.parametrize(("silent", "said"), [(14, ["14%"]), (15, [])])
+def test_few_rows_without_a_call_among_those_that_train(tmp_path, silent, said):
+    """The largest file trains."""
+    train = write(tmp_path / "a.jsonl", [row(n, answer=f"{n}?" if n < silent else None) for n in range(100)])
+    other = write(tmp_path / "b.jsonl", [row(n, answer=f"{n}!") for n in range(200, 290)])
+    findings = [str(finding.what) for finding in check_files([other, train], "none").findings]
+    assert [what[:3] for what in findings if "no call" in what] == said
 
 
 def test_exit_codes_and_json(tmp_path):
@@ -249,6 +259,8 @@ def test_convert_on_the_command_line(tmp_path):
     assert run("convert", bad, "--strict").exit_code == 2
     aside = run("convert", bad)
     assert aside.exit_code == 0 and "1 rejected" in aside.stdout and f"{bad}:2" in aside.stdout
+    korean = run("convert", bad, "--lang", "ko").stdout
+    assert "레코드 1개" in korean and "거부 1행" in korean and "messages[1]: 'f' 호출이" in korean
 
 
 def test_help_needs_no_heavy_library():

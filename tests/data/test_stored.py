@@ -90,11 +90,27 @@ def test_a_second_start_reads_no_file(
     train = tmp_path / "mine.json"
     train.write_bytes(source.read_bytes())
     data = settings(train, some(tmp_path / "b.jsonl", 8, "validation"))
-    first = {name: list(part) for name, part in read_splits(data).items()}
+    first = {name: list(part) for name, part in read_splits(data, lang="en").items()}
     said = capsys.readouterr().err
-    assert {name: list(part) for name, part in read_splits(data).items()} == first
-    assert read_again == [train]
-    assert said.startswith(f"{train}: ShareGPT") and capsys.readouterr().err == said
+    assert {name: list(part) for name, part in read_splits(data, lang="en").items()} == first
+    assert said.startswith(f"{train}: ShareGPT, 5 rows read as 5") and capsys.readouterr().err == said
+    read_splits(data, lang="ko")
+    assert capsys.readouterr().err.startswith(f"{train}: ShareGPT 형식, 5행을 레코드 5개로")
+    read_splits(data)
+    assert read_again == [train] and capsys.readouterr().err == ""
+
+
+def test_too_few_rows_without_a_call_are_said_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the rows that train, after `limit`."""
+    lines = (STRUCTURAL / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = sorted(lines, key=lambda line: "tool_calls" not in line)[1465:1565]  # the last 65 make no call
+    train, validation = tmp_path / "a.jsonl", some(tmp_path / "b.jsonl", 8, "validation")
+    train.write_text("".join(lines), encoding="utf-8")
+    for lang, limit, said in (("ko", 40, "경고: 호출하지 않는 행이 12%"), ("en", 40, "warning: 12%"), ("en", None, "")):
+        read_splits(settings(train, validation, limit=limit), lang=lang)
+        assert capsys.readouterr().err[: len(said) or None] == said
 
 
 @pytest.mark.parametrize("change", ["a byte", "a limit", "the tools", "the test file", "the code"])

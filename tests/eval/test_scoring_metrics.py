@@ -226,9 +226,10 @@ def test_slices(scores):
 
 def test_confusion(scores):
     assert scores["confusion"] == {
-        "(none)": {"(none)": 2, "undo": 2},
+        "(extra)": {"undo": 1},
+        "(none)": {"(neither)": 1, "(none)": 1, "undo": 1},
         "add_load": {"add_load": 4, "add_lode": 1},  # of two calls that share as much, the first by name
-        "undo": {"(none)": 2, "undo": 1},
+        "undo": {"(neither)": 1, "(none)": 1, "undo": 1},
     }
 
 

@@ -60,6 +60,18 @@ def test_no_call_due():
     outputs = ["어느 절점인가요?", block(RIGHT), "<tool_call>\n{"]
     result = score([Sample(str(i), [], [TOOL], output) for i, output in enumerate(outputs)])
     assert (result["headline"]["exact_match"]["count"], result["apart"]["over_call"]["count"]) == (1, 2)
+    assert result["confusion"] == {"(none)": {"(neither)": 1, "(none)": 1, "add_load": 1}}
+
+
+def test_the_confusion_counts_what_the_slices_count():
+    """Samples where no call is due once each, right where the answer is words; other calls too many apart."""
+    outputs = ["어느 절점인가요?", block(RIGHT) * 3, "<tool_call>\n{", ""]
+    due = [Sample(f"due {i}", GOLD, [TOOL], output) for i, output in enumerate(outputs)]
+    result = score([*due, *(Sample(f"none {i}", [], [TOOL], output) for i, output in enumerate(outputs))])
+    table, silent = result["confusion"], result["slices"]["tool"]["(none)"]
+    assert sum(table["(none)"].values()) == silent["n"] and table["(none)"]["(none)"] == silent["exact_match"]["count"]
+    assert table["(extra)"] == {"add_load": 4} and result["apart"]["extra_call"]["total"] == 2
+    assert table["add_load"] == {"(neither)": 2, "(none)": 1, "add_load": 1}
 
 
 @pytest.mark.parametrize(

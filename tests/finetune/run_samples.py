@@ -327,7 +327,7 @@ def _manifest(config: Config, plan: Plan, batch: int, steps: int) -> dict[str, A
             "bitsandbytes": "0.50.2",
             "accelerate": "1.15.0",
         },
-        "cuda": "12.8" if cuda else None,
+        "cuda": "12.8",  # of torch, on a processor too
         "driver": "581.42" if cuda else None,
         "git_commit": "749035a67a9c2b090e8695b95c50384c4c981a86",
         "device": plan.device,

@@ -178,6 +178,7 @@ def test_command(trained: Path) -> None:
     assert [a["request"] for a in answers] == ["6번 절점에 X방향 7.5kN", "부재 31 힘"]
     assert all({"calls", "text", "problem", "output", "valid"} < a.keys() for a in answers)
     assert "run, asked as in row tiny-00: undo, add_load, get_force; Call." in said.stderr and "Loading" in said.stderr
+    assert said.stderr.count("need not be right") == 1
     typed = ask(trained, "--json", typed="6번 절점에 X방향 7.5kN\n\n부재 31 힘\n")
     assert [json.loads(line)["request"] for line in typed.stdout.splitlines()] == [a["request"] for a in answers]
     assert "no row 'none'" in ask(trained, "run", "힘", "--row", "none", expect=2).stderr

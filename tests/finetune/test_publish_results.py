@@ -42,6 +42,7 @@ def test_rows_with_a_call_and_rows_without_are_recorded_apart(tmp_path: Path, pa
         "n": 50,
         "headline": rates | {"balanced": harmonic_mean(rates["must_call_exact"], rates["abstention"])},
         "slices": {"bucket": {}},
+        "apart": {"no_attempt": rate(3, 40)},
     }
     worse = rates | {"must_call_exact": rate(4, 40), "abstention": rate(9, 10), "hallucination_rate": rate(1, 50)}
     rates["hallucination_rate"] = rate(2, 50)
@@ -51,6 +52,8 @@ def test_rows_with_a_call_and_rows_without_are_recorded_apart(tmp_path: Path, pa
     (run / "eval" / "test").mkdir(parents=True)
     write_json(run / "eval" / "test" / "metrics.json", evaluation | {"seconds": {"base": 1.0, "tuned": 1.0}})
     record.record(run)
+    measured = json.loads((tmp_path / "measured" / "cpu.json").read_text(encoding="utf-8"))
+    assert measured["evaluation"]["no_attempt"]["base"] == rate(3, 40)
     english, korean = (pages[language].read_text(encoding="utf-8") for language in ("en", "ko"))
     assert "| Must-call Exact | 10.0% (4–23) | **25.0% (14–40)** |" in english
     assert "| Abstention | 90.0% (60–98) | 50.0% (24–76), worse |" in english, "what got worse is not bold"

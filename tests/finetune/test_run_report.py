@@ -22,6 +22,7 @@ from finetune.report.tables import (
     duration,
     epoch_rows,
     evaluation_links,
+    facts,
     headline,
     key_figures,
     shown_rates,
@@ -187,6 +188,19 @@ def test_a_cpu_run_shows_main_memory(cpu: Path) -> None:
     assert drawn(cpu)["memory"].panels[0].key == "main_gib"
     paces = {"samples_per_second", "tokens_per_second", "supervised_per_second", "mfu"}
     assert set(lines(cpu, "speed")) == {*paces, "cpu_utilization"}
+
+
+def test_no_two_names_of_a_curve_look_alike(reference: Path, healthy: Path, cpu: Path) -> None:
+    """A legend holds the names of all panels that have several lines."""
+    for run in (reference, healthy, cpu):
+        for curve in drawn(run).values():
+            panels = [{line.key: line for line in panel.lines}.values() for panel in curve.panels]
+            named = [(line.colour, line.dashed) for lines in panels if len(lines) > 1 for line in lines]
+            assert len({*named}) == len(named), curve.key
+
+
+def test_cuda_is_a_fact_of_a_gpu_run_only(cpu: Path, reference: Path) -> None:
+    assert [dict(facts(read_history(run))).get("cuda") for run in (cpu, reference)] == [None, "12.8"]
 
 
 def test_pace_is_the_mean_over_the_seconds_in_steps(runs: Path, cpu: Path, reference: Path) -> None:
@@ -438,7 +452,10 @@ def test_command(runs: Path, reference: Path, healthy: Path, monkeypatch: pytest
     done = CliRunner().invoke(app, ["report", reference.name, healthy.name, "--lang", "en", "--no-open"])
     assert done.exit_code == 0 and f"report-{healthy.name}.html" in done.output and opened == []
     assert '<html lang="en">' in (reference / f"report-{healthy.name}.html").read_text(encoding="utf-8")
-    assert CliRunner().invoke(app, ["report", reference.name]).exit_code == 0
+    assert "pictures in" in done.output
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    korean = CliRunner().invoke(app, ["report", reference.name])
+    assert korean.exit_code == 0 and "저장했습니다: " in korean.output and "Written" not in korean.output
     assert opened == [(reference / "report.html").as_uri()]
     assert CliRunner().invoke(app, ["report", "nope"]).exit_code == 2
     assert CliRunner().invoke(app, ["report", reference.name, "--lang", "fr"]).exit_code == 2

@@ -194,4 +194,5 @@ def test_it_computes_with_the_threads_that_torch_may_use(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(("host", "said"), [("127.0.0.1", "Only this machine"), ("0.0.0.0", "TOOLTUNE_API_KEY")])
 def test_who_reaches_it_is_said(host: str, said: str) -> None:
     lines = started("http://x:1", Path("runs/mine"), host)
-    assert said in lines[0] and "http://x:1/v1" in lines[0] and "vLLM" in lines[-1]
+    assert said in str(lines[0]) and "http://x:1/v1" in lines[0].text("ko") and "vLLM" in str(lines[-1])
+    assert any("need not be right" in str(line) for line in lines)

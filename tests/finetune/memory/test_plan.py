@@ -5,6 +5,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,10 +15,11 @@ from finetune.cli import app
 from finetune.memory import docs
 from finetune.memory.advice import advise
 from finetune.memory.fit import find_fit, longest
-from finetune.memory.overheads import GIB
+from finetune.memory.overheads import CPU_RUN, GIB
 from finetune.memory.plan import make_plan
 from finetune.memory.setup import Setup, setup_from
 from finetune.memory.shapes import KNOWN, shape_of
+from finetune.publish_results import MEASURED
 from tooltune.config import PRESETS, load_config
 
 ROOT = Path(__file__).parents[3]
@@ -156,6 +158,20 @@ def test_the_table_and_the_fit_print() -> None:
     assert "train.micro_batch=" in CliRunner().invoke(app, ["plan", "--fit"]).output
     for option, word in (("--table", "마이크로배치"), ("--fit", "가장 긴 행"), ("--all", "모든 프리셋")):
         assert word in CliRunner().invoke(app, ["plan", option, "--lang", "ko"]).output
+
+
+@pytest.mark.parametrize("free", [11, 9, 5])
+def test_a_cpu_preset_is_held_to_main_memory(monkeypatch: pytest.MonkeyPatch, free: int) -> None:
+    """Not to a card that is not there, but where a budget is named."""
+    memory = SimpleNamespace(available=free * GIB, total=(free + 4) * GIB)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory)
+    verdict = {11: "fits", 9: "tight", 5: "does not fit"}[free]
+    for path in MEASURED.glob("cpu*.json"):
+        text = CliRunner().invoke(app, ["plan", path.stem, "--lang", "en"]).output
+        assert f"{free}.00 GiB free of {free + 4}.00 GiB: {verdict}.\n" in text and "FIT" not in text
+        assert answer(path.stem)["main_memory"] == verdict
+        assert json.loads(path.read_text(encoding="utf-8"))["peak_memory"]["rss_gib"] < CPU_RUN
+    assert "FIT in 6.00 GiB" in CliRunner().invoke(app, ["plan", "cpu", "--budget", "6"]).output
 
 
 def test_a_plan_needs_no_heavy_library() -> None:
