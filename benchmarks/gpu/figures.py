@@ -44,7 +44,7 @@ def _run(run: Path) -> dict[str, Any]:
         "attention": manifest.get("attention"),
         "longest_row": manifest["longest_row"],
         "losses": losses,
-        "finite": bool(losses) and all(map(math.isfinite, losses)),
+        "finite": bool(losses) and all(math.isfinite(float(loss)) for loss in losses),  # NaN is text
         "train_samples_per_second": next((r["train_samples_per_second"] for r in rows if "train_runtime" in r), None),
         "allocated_gib": allocated,
         "reserved_gib": peak and peak["gpu_reserved_gib"],

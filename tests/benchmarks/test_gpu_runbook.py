@@ -182,7 +182,7 @@ def test_figures_put_the_plan_beside_the_peaks(tmp_path: Path) -> None:
         "recoveries": [{"step": 0, "phase": "step"}],
     }
     (run / "manifest.json").write_text(json.dumps(manifest))
-    (run / "metrics.jsonl").write_text('{"step": 1, "loss": 10.5}\n{"step": 2, "loss": NaN}\n')
+    (run / "metrics.jsonl").write_text('{"step": 1, "loss": 10.5}\n{"step": 2, "loss": "nan"}\n')
     (run.parent / "latest").symlink_to(run)
     (found,) = key_figures(tmp_path, [])
     assert (found["planned_gib"], found["allocated_gib"], found["plan_error"]) == (1.5, 1.6, -0.0625)
@@ -201,6 +201,38 @@ def test_half_a_file_is_told_and_ends_nothing(modules: Path) -> None:
     assert failed == [] and status(steps["two"]) == ["ok"]
     (figures,) = json.loads((modules / "out" / "one.json").read_text(encoding="utf-8"))["figures"]
     assert "JSONDecodeError" in figures["unreadable"]
+
+
+GOOD = {"step": "one", "what": "", "rehearsal": True, "date": "", "seconds": 1.0, "commands": [], "figures": []}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "FileNotFoundError"),
+        ("", "JSONDecodeError"),
+        (json.dumps(GOOD)[:-9], "JSONDecodeError"),
+        ("\udcff", "UnicodeDecodeError"),
+        ("[" * 9999, "RecursionError"),
+        (json.dumps(GOOD | {"seconds": float("nan")}), "ValueError"),
+        (json.dumps(GOOD | {"what": "\ud800"}), "UnicodeEncodeError"),
+        ("[1]", "no summary of this step"),
+        ('{"step": "one", "commands": []}', "no summary of this step"),
+        (json.dumps(GOOD | {"step": "two"}), "no summary of this step"),
+    ],
+)
+def test_a_summary_that_cannot_be_used_is_told_and_the_others_are_collected(
+    modules: Path, text: str | None, said: str
+) -> None:
+    """Files that were copied back from another machine: cut, changed by hand, of another version, or not there."""
+    (modules / "out" / "one").mkdir(parents=True)
+    if text is not None:
+        (modules / "out" / "one.json").write_bytes(text.encode(errors="surrogateescape"))
+    table = {"one": step(0, ["good"]), "two": step(1, ["good"]), "three": step(2, ["good"])}
+    _, steps, console = go(modules, table, "two", "three")
+    assert list(steps) == ["two", "three"]
+    (line,) = [line for line in console.splitlines() if line.startswith("left out: ")]
+    assert str(modules / "out" / "one.json") in line and said in line and "benchmarks.gpu one" in line
 
 
 def test_figures_of_a_benchmark_are_a_line_an_arm(tmp_path: Path) -> None:
