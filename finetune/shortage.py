@@ -16,10 +16,9 @@ from tooltune.errors import JobFailed
 from tooltune.launch import processes
 from tooltune.pretrained import resolve
 
-
 PAGED = 100_000
-"""Elements of an adapter's matrix from which on bitsandbytes pages its states (optim/optimizer.py: get_state_buffer): at
-rank 8 none of Qwen2.5-1.5B. Under Windows and WSL the driver takes no page off a card."""
+"""Elements of an adapter's matrix from which on bitsandbytes pages its states (optim/optimizer.py: get_state_buffer);
+at rank 8 none of Qwen2.5-1.5B has so many. Under Windows and WSL the driver takes no page off a card."""
 
 
 class OutOfMemory(JobFailed):

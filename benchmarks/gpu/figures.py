@@ -37,6 +37,7 @@ def _run(run: Path) -> dict[str, Any]:
     losses = [row["loss"] for row in rows if "loss" in row]
     peak, plan = manifest.get("peak_memory"), manifest["planned_memory"]
     allocated, planned = peak and peak["gpu_allocated_gib"], plan and plan["tensors_gib"]
+    workspace = (peak and peak.get("gpu_workspace_gib")) or 0
     return {
         "run": run.name,
         "finished": "best" in manifest,
@@ -48,10 +49,11 @@ def _run(run: Path) -> dict[str, Any]:
         "train_samples_per_second": next((r["train_samples_per_second"] for r in rows if "train_runtime" in r), None),
         "allocated_gib": allocated,
         "reserved_gib": peak and peak["gpu_reserved_gib"],
+        "workspace_gib": workspace,
         "planned_gib": planned,
         "planned_phase": plan and plan["peak_phase"],
         "expected_gib": plan and plan["expected_gib"],
-        "plan_error": round(planned / allocated - 1, 4) if planned and allocated else None,
+        "plan_error": round(planned / (allocated - workspace) - 1, 4) if planned and allocated else None,
         "recoveries": manifest.get("recoveries", []),
     }
 
