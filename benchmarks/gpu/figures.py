@@ -17,7 +17,7 @@ def key_figures(folder: Path, evaluated: list[Path]) -> list[dict[str, Any]]:
     """The figures of everything in a step's folder, GiB and seconds.
 
     Args:
-        evaluated: folders of other steps whose runs the step evaluated.
+        evaluated: folders of the steps whose runs the step evaluated, its own among them.
     """
     found = [_run(run) for run in _runs(folder) if (run / "manifest.json").is_file()]
     for run in itertools.chain.from_iterable(map(_runs, evaluated)):

@@ -193,7 +193,7 @@ def _step(book: Book, name: str, deadline: float, more: dict[str, str]) -> Summa
             book.console.print(_said(name, ran, log), markup=False, highlight=False, soft_wrap=True)
     finally:
         summary["seconds"] = round(time.monotonic() - started, 1)
-        summary["figures"] = _figures(folder, [book.out / need for need in step.needs])
+        summary["figures"] = _figures(folder, [book.out / own for own in (*step.needs, name)])
         write_json(book.out / f"{name}.json", summary)
     return summary
 
