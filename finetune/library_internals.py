@@ -12,8 +12,7 @@ from typing import Any
 def free_workspaces() -> int:
     """Give torch's allocator back what cuBLAS holds of it, and takes again at the next product; returns the bytes.
 
-    That is 8.1 MiB for each thread that has multiplied, the forward and the backward pass's, and 32 on Hopper, with
-    later versions of torch on Blackwell too (CublasHandlePool.cpp: parseChosenWorkspaceSize; CUBLAS_WORKSPACE_CONFIG).
+    8.1 MiB for each of two threads, that of the backward pass and ours, and 32 on Hopper (docs/gpu.md).
     """
     import torch
 
