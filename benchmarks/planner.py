@@ -50,7 +50,8 @@ LIMIT = 0.05
 
 class Case(TypedDict):
     """One case. `planned_gib` is the plan's tensors, `expected_gib` and `gate_gib` what it says of the whole process;
-    `error` is planned / allocated - 1. A run that did not end well has no figures, but the plan is there.
+    `allocated_gib` leaves out cuBLAS' workspaces, and `error` is planned / allocated - 1. A run that did not end well
+    has no figures, but the plan is there.
 
     `verdict`: what the plan says of the budget ("fits", "tight", "does not fit"); None without one.
     """
@@ -207,6 +208,8 @@ def compare(
     plan = make_plan(setup)
     phase = max(PHASES, key=lambda name: plan.phases[name])
     planned, allocated = plan.phases[phase] / GIB, run.get("peak_allocated_gib")
+    if allocated:
+        allocated = round(allocated - (run.get("workspace_gib") or 0), 3)
     return {
         "arm": f"{model.rsplit('/', 1)[-1]}, {shape.micro_batch} × {shape.length:,}, {arm}",
         "model": model,

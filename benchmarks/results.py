@@ -78,6 +78,7 @@ class ArmRun(TypedDict, total=False):
     matmul_dtype: str
     peak_allocated_gib: float | None
     peak_reserved_gib: float | None
+    workspace_gib: float | None
     driver_used_gib: float | None
     peak_rss_gib: float
     time_to_first_step_s: float

@@ -170,6 +170,7 @@ def _figures(spec: Spec, config: Config, ceiling: Any, trainer: Any, stopwatch: 
         **meter.facts,
         "peak_allocated_gib": peak["gpu_allocated_gib"],
         "peak_reserved_gib": peak["gpu_reserved_gib"],
+        "workspace_gib": peak["gpu_workspace_gib"],
         "driver_used_gib": round(stopwatch.driver_used / GIB, 3) if device.kind == "cuda" else None,
         "peak_rss_gib": peak["rss_gib"],
         "time_to_first_step_s": round(stopwatch.first_step, 2),

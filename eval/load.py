@@ -49,6 +49,8 @@ def load_base(base: Path, *, dtype: str, load_in_4bit: bool, device: str, **chos
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
     kind = getattr(torch, dtype)
+    if device == "cuda":
+        _let_all_heads_be_written_out(kind)
     quantization = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=True, bnb_4bit_compute_dtype=kind
     )
@@ -67,6 +69,21 @@ def load_base(base: Path, *, dtype: str, load_in_4bit: bool, device: str, **chos
             # bitsandbytes 0.50 repacks the weights at the first evaluation on a CPU, and gradients go silently wrong.
             module.support_avx512bf16_for_cpu = False
     return model
+
+
+def _let_all_heads_be_written_out(dtype: Any) -> None:
+    """Have transformers write keys and values out for all heads, as the plan has it, where no fused kernel takes shared
+    ones: before Ampere, in float32, and where torch is built without FlashAttention, as for Windows.
+
+    Before 2.14 torch takes its plain kernel there, with all scores: 9.4 bytes for each of heads · length², 452 MiB for a
+    prompt of 2,048 tokens of Qwen2.5-1.5B (unsloth/utils/attention_dispatch.py, _sdpa_gqa_state_now, says the same).
+    """
+    import torch
+    from transformers.integrations import sdpa_attention
+
+    able = torch.cuda.get_device_capability() >= (8, 0) and torch.backends.cuda.is_flash_attention_available()
+    if not able or dtype == torch.float32:
+        sdpa_attention.use_gqa_in_sdpa = lambda *_: False
 
 
 def load_model(base: Path, *, dtype: str, load_in_4bit: bool, device: str) -> Any:

@@ -11,9 +11,14 @@ from finetune.device import detect, precision
 from finetune.packing import most_tokens, shares_prefixes
 from finetune.run_session import RunSession
 from tooltune.config import Config
+from tooltune.cuda import lends_main_memory
 from tooltune.errors import JobFailed
 from tooltune.launch import processes
 from tooltune.pretrained import resolve
+
+PAGED = 100_000
+"""Elements of an adapter's matrix from which on bitsandbytes pages its states (optim/optimizer.py: get_state_buffer);
+at rank 8 none of Qwen2.5-1.5B has so many. Under Windows and WSL the driver takes no page off a card."""
 
 
 class OutOfMemory(JobFailed):
@@ -102,6 +107,7 @@ def _with_less_memory(session: RunSession, where: str, said: str) -> Config:
         tied=bool(shape.tie_word_embeddings),
         layers=shape.num_hidden_layers,
         longest=session.longest,
+        pages=config.lora.r * max(shape.hidden_size, shape.intermediate_size) >= PAGED and not lends_main_memory(),
     )
     if change is None:
         less = "a smaller model" if where == "load" else "a shorter data.max_length or a smaller model"
@@ -121,7 +127,7 @@ Measure = Callable[..., Change | None]
 
 
 def next_change(
-    config: Config, phase: str, *, gpu: bool, packed: bool, tied: bool, layers: int, longest: int
+    config: Config, phase: str, *, gpu: bool, packed: bool, tied: bool, layers: int, longest: int, pages: bool
 ) -> Change | None:
     """The first change that frees memory in this phase without changing what is learnt; None when nothing is left.
 
@@ -133,6 +139,7 @@ def next_change(
         tied: input and output embedding are one matrix, which must stay on the card.
         layers: decoder layers of the model.
         longest: tokens of the longest training row, which a pass holds whole, however few it may hold; 0: not known.
+        pages: a paged optimizer would free memory.
     """
     weights: list[Measure] = [_offload_embedding, _offload_layers]
     training: list[Measure] = [_halve_pass, _halve_micro_batch, _recompute, _page_optimizer, *weights]
@@ -143,7 +150,7 @@ def next_change(
         "generation": [*weights, _halve("eval.generate_batch")],
     }
     for measure in measures.get(phase, training):
-        change = measure(config, gpu=gpu, packed=packed, tied=tied, layers=layers, longest=longest)
+        change = measure(config, gpu=gpu, packed=packed, tied=tied, layers=layers, longest=longest, pages=pages)
         if change:
             return change
     return None
@@ -178,8 +185,9 @@ def _recompute(config: Config, *, gpu: bool, **_: Any) -> Change | None:
     return {"train.gradient_checkpointing": best} if now == "off" or (now == "on" and best == "unsloth") else None
 
 
-def _page_optimizer(config: Config, *, gpu: bool, **_: Any) -> Change | None:
-    return {"train.optimizer": "paged_adamw_8bit"} if gpu and config.train.optimizer == "adamw_8bit" else None
+def _page_optimizer(config: Config, *, gpu: bool, pages: bool, **_: Any) -> Change | None:
+    possible = gpu and pages and config.train.optimizer == "adamw_8bit"
+    return {"train.optimizer": "paged_adamw_8bit"} if possible else None
 
 
 def _offload_embedding(config: Config, *, gpu: bool, tied: bool, **_: Any) -> Change | None:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import Any
 
 from finetune.device import GIB, Device
+from finetune.library_internals import free_workspaces
 from tooltune.run import PeakMemory
 
 
@@ -69,6 +70,7 @@ def peak_memory(device: Device) -> PeakMemory:
     return {
         "gpu_allocated_gib": round(torch.cuda.max_memory_allocated() / GIB, 3) if cuda else None,
         "gpu_reserved_gib": round(torch.cuda.max_memory_reserved() / GIB, 3) if cuda else None,
+        "gpu_workspace_gib": round(free_workspaces() / GIB, 3) if cuda else None,
         "rss_gib": round(_peak_resident() / GIB, 3),
     }
 

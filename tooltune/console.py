@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -47,6 +47,7 @@ def quiet(log: Path) -> Iterator[Console]:
     log is UTF-8 and the console has the encoding of standard output, "?" standing for what that cannot say.
     """
     encoding = sys.stdout.encoding
+    old = Console().legacy_windows  # a console without escape sequences; asked while standard output is the console
     sys.stdout.flush()
     sys.stderr.flush()
     heard = os.dup(1)
@@ -56,11 +57,11 @@ def quiet(log: Path) -> Iterator[Console]:
         os.dup2(sink.fileno(), 2)
     try:
         with (
-            _in_utf8(sys.stdout),
-            _in_utf8(sys.stderr),
+            _in_utf8("stdout"),
+            _in_utf8("stderr"),
             os.fdopen(os.dup(heard), "w", encoding=encoding, errors="replace") as stream,
         ):
-            yield Terminal(file=stream)
+            yield Terminal(file=stream, legacy_windows=False, force_terminal=False if old else None)
     finally:
         try:
             sys.stdout.flush()
@@ -78,10 +79,24 @@ def say(line: Any, *, stderr: bool = False) -> None:
 
 
 @contextmanager
-def _in_utf8(stream: TextIO) -> Iterator[None]:
-    """Have a standard stream write UTF-8 for a while, as log files are read."""
+def _in_utf8(name: str) -> Iterator[None]:
+    """Have a standard stream write UTF-8 for a while, as log files are read.
+
+    Python's stream of a Windows console takes its descriptor for a console, and raises an error where that leads to a
+    file (CPython, Modules/_io/winconsoleio.c: write): another stands in for it.
+    """
+    stream = getattr(sys, name)
     if not isinstance(stream, io.TextIOWrapper):
         yield
+        return
+    if type(getattr(stream.buffer, "raw", None)).__name__ == "_WindowsConsoleIO":
+        setattr(sys, name, os.fdopen(stream.fileno(), "w", 1, "utf-8", "replace", closefd=False))
+        try:
+            yield
+        finally:
+            written = getattr(sys, name)
+            setattr(sys, name, stream)
+            written.flush()
         return
     before = stream.encoding, stream.errors
     stream.reconfigure(encoding="utf-8", errors="replace")

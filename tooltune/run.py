@@ -54,10 +54,14 @@ class PlannedMemory(TypedDict):
 
 
 class PeakMemory(TypedDict):
-    """The most that the process held, GiB; the card's figures are None on a CPU."""
+    """The most that the process held, GiB; the card's figures are None on a CPU.
+
+    `gpu_workspace_gib` is cuBLAS' share of both, which no plan counts; older runs have none.
+    """
 
     gpu_allocated_gib: float | None
     gpu_reserved_gib: float | None
+    gpu_workspace_gib: NotRequired[float | None]
     rss_gib: float
 
 

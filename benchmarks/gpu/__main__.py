@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.gpu.steps import LONGER, STEPS
+from benchmarks.gpu.steps import LONGER, OPEN, STEPS
 from tooltune.cli import DEBUG, Debug, errors_as_lines, new_app, start
 
 app = new_app()
@@ -26,6 +26,9 @@ def main(
     longer: Annotated[
         bool, typer.Option("--longer", help=f"the steps for a longer lease: {', '.join(LONGER)}")
     ] = False,
+    still_open: Annotated[
+        bool, typer.Option("--open", help=f"the steps that no card has gone through yet: {', '.join(OPEN)}")
+    ] = False,
     debug: Debug = DEBUG,
 ) -> None:
     """Try and measure on a GPU everything that needs one. Ctrl-C ends the step and keeps its files."""
@@ -33,7 +36,8 @@ def main(
         from benchmarks.gpu.run import run_steps
         from tooltune.console import Terminal
 
-        failed = run_steps(LONGER if longer else STEPS, steps or [], out, minutes, rehearse, Terminal())
+        table = LONGER if longer else OPEN if still_open else STEPS
+        failed = run_steps(table, steps or [], out, minutes, rehearse, Terminal())
     if failed:
         raise typer.Exit(1)
 

@@ -17,7 +17,7 @@ def key_figures(folder: Path, evaluated: list[Path]) -> list[dict[str, Any]]:
     """The figures of everything in a step's folder, GiB and seconds.
 
     Args:
-        evaluated: folders of other steps whose runs the step evaluated.
+        evaluated: folders of the steps whose runs the step evaluated, its own among them.
     """
     found = [_run(run) for run in _runs(folder) if (run / "manifest.json").is_file()]
     for run in itertools.chain.from_iterable(map(_runs, evaluated)):
@@ -37,6 +37,7 @@ def _run(run: Path) -> dict[str, Any]:
     losses = [row["loss"] for row in rows if "loss" in row]
     peak, plan = manifest.get("peak_memory"), manifest["planned_memory"]
     allocated, planned = peak and peak["gpu_allocated_gib"], plan and plan["tensors_gib"]
+    workspace = (peak and peak.get("gpu_workspace_gib")) or 0
     return {
         "run": run.name,
         "finished": "best" in manifest,
@@ -44,14 +45,15 @@ def _run(run: Path) -> dict[str, Any]:
         "attention": manifest.get("attention"),
         "longest_row": manifest["longest_row"],
         "losses": losses,
-        "finite": bool(losses) and all(map(math.isfinite, losses)),
+        "finite": bool(losses) and all(math.isfinite(float(loss)) for loss in losses),  # NaN is text
         "train_samples_per_second": next((r["train_samples_per_second"] for r in rows if "train_runtime" in r), None),
         "allocated_gib": allocated,
         "reserved_gib": peak and peak["gpu_reserved_gib"],
+        "workspace_gib": workspace,
         "planned_gib": planned,
         "planned_phase": plan and plan["peak_phase"],
         "expected_gib": plan and plan["expected_gib"],
-        "plan_error": round(planned / allocated - 1, 4) if planned and allocated else None,
+        "plan_error": round(planned / (allocated - workspace) - 1, 4) if planned and allocated else None,
         "recoveries": manifest.get("recoveries", []),
     }
 

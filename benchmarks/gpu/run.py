@@ -9,10 +9,11 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
@@ -24,7 +25,8 @@ from benchmarks.this_machine import machine
 from benchmarks.watch import last_words, run_watched
 from finetune.device import has_cuda
 from tooltune.errors import InputError
-from tooltune.files import atomic_write, writable, write_json
+from tooltune.files import atomic_write, dump_json, writable, write_json
+from tooltune.page.text import one_line
 
 LEFT_OUT = {".safetensors", ".bin", ".pt", ".pth", ".html", ".png"}
 """What the archive does not hold, besides checkpoints and tokenizers: weights, and pages that can be drawn again."""
@@ -103,6 +105,7 @@ def run_steps(
     out.mkdir(parents=True, exist_ok=True)
     steps = {name: table[name] for name in wanted(table, names or list(table), out)}
     failed, started, given, stop = [], time.monotonic(), 0.0, threading.Event()
+    say = cache(partial(console.print, markup=False, soft_wrap=True))  # a line once, though each wave collects
     with (
         _ctrl_c_sets(stop),
         tempfile.TemporaryDirectory(prefix="runbook-") as scratch,
@@ -116,7 +119,7 @@ def run_steps(
             try:
                 summaries = _wave(book, names, started + (60 * minutes if minutes else given))
             finally:
-                collect(table, out, here, rehearse)
+                collect(table, out, here, rehearse, say)
             failed += [s["step"] for s in summaries if any(ran["status"] != "ok" for ran in s["commands"])]
     console.print(f"{time.monotonic() - started:.0f} s; {out / 'gpu.json'}, {out / 'gpu.tar.gz'}", soft_wrap=True)
     return failed
@@ -190,7 +193,7 @@ def _step(book: Book, name: str, deadline: float, more: dict[str, str]) -> Summa
             book.console.print(_said(name, ran, log), markup=False, highlight=False, soft_wrap=True)
     finally:
         summary["seconds"] = round(time.monotonic() - started, 1)
-        summary["figures"] = _figures(folder, [book.out / need for need in step.needs])
+        summary["figures"] = _figures(folder, [book.out / own for own in (*step.needs, name)])
         write_json(book.out / f"{name}.json", summary)
     return summary
 
@@ -234,12 +237,32 @@ def _said(name: str, ran: Ran, log: Path) -> str:
     return "\n    ".join([f"{line}\n  {ran['reason']}", *(text[-200:] for text in tail)])
 
 
-def collect(table: dict[str, Step], out: Path, here: "Future[dict[str, Any]]", rehearsal: bool) -> None:
-    """Write `gpu.json` and `gpu.tar.gz` of all steps that are in the folder, those of earlier calls included."""
-    paths = [path for name in table if (path := out / f"{name}.json").is_file()]
-    summaries = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+def collect(
+    table: dict[str, Step], out: Path, here: "Future[dict[str, Any]]", rehearsal: bool, say: Callable[[str], None]
+) -> None:
+    """Write `gpu.json` and `gpu.tar.gz` of all steps that are in the folder, those of earlier calls included.
+
+    Args:
+        say: told of each step whose summary is missing or cannot be used; the others are collected.
+    """
+    there = [name for name in table if (out / f"{name}.json").exists() or (out / name).is_dir()]
+    summaries = [summary for name in there if (summary := _summary(out / f"{name}.json", say))]
     write_json(out / "gpu.json", {"rehearsal": rehearsal, **here.result(), "steps": summaries})
-    pack(out, [out / name for name in table if (out / name).is_dir()], out / "gpu.tar.gz")
+    pack(out, [out / name for name in there if (out / name).is_dir()], out / "gpu.tar.gz")
+
+
+def _summary(path: Path, say: Callable[[str], None]) -> Summary | None:
+    """A step's summary; None where there is none, or another program, version or hand has written the file."""
+    try:
+        summary: Summary = json.loads(path.read_text(encoding="utf-8"))
+        dump_json(summary).encode()  # NaN and half characters could not be written again
+        if {*Summary.__annotations__} <= {*summary} and summary["step"] == path.stem:
+            return summary
+        what = "it is no summary of this step"
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:
+        what = f"{type(e).__name__}: {e}"
+    say(f"left out: {path}: {one_line(what)}; delete it and run `python -m benchmarks.gpu {path.stem}` again")
+    return None
 
 
 def pack(out: Path, folders: list[Path], archive: Path) -> None:

@@ -5,7 +5,7 @@ timed shares the card: a process's own peak is what it allocates itself, which n
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import data.structural
@@ -14,7 +14,7 @@ from benchmarks.random_model import TINY, random_folder
 Words = list[str]  # of a command, after `python -m`
 
 MIDDLE, LARGE, LARGEST = (f"Qwen/Qwen2.5-{size}B-Instruct" for size in ("1.5", "3", "7"))
-SMALL = ("google/gemma-3-270m", "Qwen/Qwen3-0.6B")
+SMALL = ("Qwen/Qwen3-0.6B", "google/gemma-3-270m")
 DATASET = Path(data.structural.__file__).parent
 ROWS = [f"data.train={DATASET / 'validation.jsonl'}", "data.validation=null", "data.limit=64"]
 BRIEF = ["train.micro_batch=2", "train.accumulation=1", "train.logging_steps=1", "eval.max_new_tokens=16"]
@@ -77,8 +77,12 @@ def _tiny(name: str, model: str, *words: str) -> Callable[[StepScene], list[Word
     return commands
 
 
+def _asked(run: Path) -> Words:
+    return ["eval", "run", str(run), "--limit", "4", "--lang", "en", "--debug"]
+
+
 def _evaluate(scene: StepScene) -> list[Words]:
-    return [["eval", "run", str(scene.out / "train" / "runs" / "tiny"), "--limit", "4", "--lang", "en", "--debug"]]
+    return [_asked(scene.out / "train" / "runs" / "tiny")]
 
 
 def _budget(name: str, gib: float, *words: str) -> Callable[[StepScene], list[Words]]:
@@ -179,6 +183,9 @@ def _length(scene: StepScene) -> list[Words]:
     return [[*words, *most, "--arms", arms, "--out", str(scene.folder)]]
 
 
+SMALL_CASE = ("6gb", ",".join(SMALL), "--shapes 1x2048 --arms unsloth --budget-gb 3")
+
+
 def _plan(*cases: tuple[str, str, str]) -> Callable[[StepScene], list[Words]]:
     def commands(scene: StepScene) -> list[Words]:
         if scene.rehearsal:
@@ -186,6 +193,13 @@ def _plan(*cases: tuple[str, str, str]) -> Callable[[StepScene], list[Words]]:
         return [_planner(scene, preset, model, *options.split()) for preset, model, options in cases]
 
     return commands
+
+
+def _gemma(scene: StepScene) -> list[Words]:
+    where = ["name=gemma", f"model.name={random_folder('tiny' if scene.rehearsal else SMALL[1])}"]
+    size = [f"train.max_steps={2 if scene.rehearsal else 20}", "eval.generate=4", "eval.select_by=eval_loss"]
+    train = ["finetune", "train", "3gb-gemma3", *where, *ROWS, *BRIEF, *size, "--debug"]
+    return [train, _asked(scene.folder / "runs" / "gemma")]
 
 
 def _study(preset: str) -> Callable[[StepScene], list[Words]]:
@@ -220,10 +234,19 @@ LONGER = {
             ("6gb", f"{MIDDLE},{LARGE}", ""),
             ("6gb", MIDDLE, "--shapes 1x2048,4x4096 --budget-gb 6"),
             ("6gb-7b", LARGEST, "--shapes 1x1024 --arms unsloth --budget-gb 6"),
-            ("6gb", ",".join(SMALL), "--shapes 1x2048 --arms unsloth --budget-gb 3"),
+            SMALL_CASE,
         ),
     ),
     "study-6gb": Step("the embedded model on the whole dataset, and its evaluation", 900, 4, _study("6gb")),
     "study-6gb-overfit-study": Step("the same for ten epochs", 900, 4, _study("6gb-overfit-study")),
 }
 """What a longer lease is for: `--longer`. Needs the embedded model's weights."""
+
+OPEN = {
+    "models": STEPS["models"],
+    "prefix": replace(STEPS["prefix"], seconds=170, wave=1),
+    "peaks": Step("the memory plan of Qwen3-0.6B and Gemma 3 270M against the allocator", 130, 2, _plan(SMALL_CASE)),
+    "gemma": Step("Gemma 3 270M by Unsloth: probe, evaluation, generation, best, report; asked", 130, 2, _gemma),
+    "wide": replace(LONGER["wide"], seconds=200, wave=3),
+}
+"""What no card has shown yet (docs/gpu.md, "Not measured"): `--open`, in nine minutes."""

@@ -21,7 +21,7 @@ class Finished:
 
     Attributes:
         planned, expected: tensors and process, from the plan that was made when the rows were known.
-        allocated, reserved: the peaks that torch measured.
+        allocated, reserved: the peaks that torch measured, but for cuBLAS' workspaces.
     """
 
     name: str
@@ -89,7 +89,8 @@ def _finished(run: Path, device: str | None) -> Finished | None:
     allocated, reserved = peak["gpu_allocated_gib"], peak["gpu_reserved_gib"]
     if not allocated or not reserved:
         return None
-    return Finished(run.name, plan["tensors_gib"], plan["expected_gib"], allocated, reserved)
+    workspace = peak.get("gpu_workspace_gib") or 0
+    return Finished(run.name, plan["tensors_gib"], plan["expected_gib"], allocated - workspace, reserved - workspace)
 
 
 def calibrate(runs: list[Finished]) -> Calibration:

@@ -235,7 +235,7 @@ def _against_t4() -> tuple[str, str]:
             f"from {min(errors):+.2%} to {max(errors):+.2%}{note}."
         )
     cells = []
-    for row, c in rows:
+    for row, c in (pair for pair in rows if pair[0]["attention"] == "sdpa"):
         sizes = [f"{c.published / MIB:,.0f}", f"{c.planned / MIB:,.0f}", f"{c.error:+.2%}"]
         cells.append([c.what, *sizes, f"{row['peak_reserved_mib']:,}"])
     heads = ["run", "measured allocated, MiB", "planned, MiB", "error", "measured reserved, MiB"]
@@ -257,6 +257,6 @@ def _formulas() -> str:
     entries = []
     for function in FORMULAS:
         module = function.__module__.rsplit(".", 1)[1]
-        text = " ".join((inspect.getdoc(function) or "").split())
+        text = " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
         entries.append(f"- `{module}.{function.__name__}`: {text}")
     return "\n".join(entries)

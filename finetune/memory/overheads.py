@@ -10,8 +10,8 @@ from tooltune.cuda import lends_main_memory
 
 MIB = 2**20
 WORKSPACE = int(16.3 * MIB)
-"""cuBLAS' workspace, the constant residual between the byte count and the T4 measurements; it comes from torch's
-allocator."""
+"""cuBLAS' workspaces, the constant residual between the byte count and the T4 measurements; they come from torch's
+allocator, which gives 8.125 MiB to each of two threads (`library_internals.free_workspaces`)."""
 ALLOCATOR = {"mean": 1.128, "median": 1.113, "max": 1.254}
 """reserved / allocated with torch's stock allocator on the T4 rows with fused attention. With segments that grow in
 place, which a run has under Linux (tooltune/cuda.py), it should be less; nobody has published a figure."""

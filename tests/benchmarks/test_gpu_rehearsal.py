@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.gpu.steps import LONGER, STEPS
+from benchmarks.gpu.steps import LONGER, OPEN, STEPS
 from tests.tiny import ROOT
 from tooltune.embedded import SMOLLM2, models_dir
 
@@ -58,6 +58,16 @@ def test_the_rehearsal_goes_through(tmp_path: Path) -> None:
         names = tar.getnames()
     assert "train/runs/tiny/manifest.json" in names and not [n for n in names if n.endswith(".safetensors")]
     assert (tmp_path / "out" / "gpu.tar.gz").stat().st_size < 2**20
+
+
+@pytest.mark.slow
+@needs_tokenizer
+def test_what_is_open_rehearses_too(tmp_path: Path) -> None:
+    whole = rehearse(tmp_path / "out", tmp_path / "models", "--open")
+    assert [s["step"] for s in whole["steps"]] == list(OPEN)
+    assert all(ran["status"] == "ok" for s in whole["steps"] for ran in s["commands"])
+    (run, asked) = next(s["figures"] for s in whole["steps"] if s["step"] == "gemma")
+    assert run["finite"] and run["finished"] and asked["rows"] == {"scored": 4, "of": 250}
 
 
 @pytest.fixture(scope="module")

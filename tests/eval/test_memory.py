@@ -1,6 +1,7 @@
 """What answering takes: the formula against the bytes that transformers' own generation keeps alive, and the batch."""
 
 import gc
+import inspect
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +10,7 @@ import torch
 
 from eval import memory
 from eval.generate import begin, usual_batch
+from eval.load import _let_all_heads_be_written_out
 from eval.memory import Decoder, answering, decoder_of, free_on_card, rows_that_fit
 from tests.finetune.memory.live_bytes import LiveBytes
 
@@ -145,6 +147,29 @@ def test_usual_batch_on_a_card_goes_by_its_memory_and_the_longest_prompt(monkeyp
     assert memory.MOST >= alike > batch(8192)
     assert batch(1024) > batch(1024, new=32_768)
     assert batch(100, free=7) == memory.MOST and batch(4096, free=0.1) == 1
+
+
+@pytest.mark.parametrize(
+    ("capability", "flash", "dtype", "shared"),
+    [
+        ((8, 6), True, torch.bfloat16, True),
+        ((7, 5), True, torch.float16, False),
+        ((8, 6), False, torch.bfloat16, False),  # Windows
+        ((8, 6), True, torch.float32, False),
+    ],
+)
+def test_attention_is_asked_for_shared_heads_where_a_kernel_takes_them(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], flash: bool, dtype: torch.dtype, shared: bool
+) -> None:
+    from transformers.integrations import sdpa_attention
+
+    key = torch.zeros(1, 2, 3, 32)
+    monkeypatch.setattr(sdpa_attention, "use_gqa_in_sdpa", sdpa_attention.use_gqa_in_sdpa)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    monkeypatch.setattr(torch.backends.cuda, "is_flash_attention_available", lambda: flash)
+    _let_all_heads_be_written_out(dtype)
+    assert sdpa_attention.use_gqa_in_sdpa(None, key, key) is shared
+    assert "if not use_gqa_in_sdpa(attention_mask, key, value)" in inspect.getsource(sdpa_attention)
 
 
 def test_shape_of_a_loaded_model() -> None:

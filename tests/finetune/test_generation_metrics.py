@@ -61,6 +61,6 @@ def test_shortage_with_one_prompt_is_the_runs_to_mend(monkeypatch: pytest.Monkey
     """The batch is one by then: what is left to try is to keep weights in main memory."""
     with pytest.raises(OutOfMemory, match="single prompt") as raised, phase("generation"):
         make([], monkeypatch)(Model(most=0))
-    machine = {"gpu": True, "packed": True, "tied": True, "layers": 28, "longest": 700}
+    machine = {"gpu": True, "packed": True, "tied": True, "layers": 28, "longest": 700, "pages": True}
     change = next_change(load_config("6gb"), raised.value.phase, **machine)
     assert change == {"memory.offload_layers": 7}

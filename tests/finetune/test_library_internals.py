@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from finetune.library_internals import free_workspaces
+
 ROOT = Path(__file__).parents[2]
 INTERNALS = ROOT / "finetune" / "library_internals.py"
 
@@ -55,6 +57,16 @@ def test_transformers_trainer_sets_the_sum_of_unlogged_losses_before_training_be
     loop = inspect.getsource(trainer()._inner_training_loop)
     names = ("self._tr_loss = torch.tensor(0.0", "self._globalstep_last_logged = self.state.global_step")
     assert all(0 < loop.index(name) < loop.index("callback_handler.on_train_begin") for name in names)
+
+
+def test_torch_gives_back_the_workspaces_of_cublas(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    assert "def _cuda_clearCublasWorkspaces() -> None" in source("torch", "_C/__init__.pyi")
+    held = [300, 236]
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda: held.pop(0))
+    monkeypatch.setattr(torch._C, "_cuda_clearCublasWorkspaces", lambda: None, raising=False)
+    assert free_workspaces() == 64
 
 
 def test_a_config_of_transformers_names_its_attention() -> None:

@@ -68,7 +68,8 @@ def test_nothing_left_to_change_is_said(tmp_path: Path, tiny_model: Path) -> Non
     assert "Traceback" not in done.stdout + done.stderr
 
 
-CARD = {"gpu": True, "packed": False, "tied": False, "layers": 28, "longest": 700}
+ON_CPU = {"gpu": False, "tied": True, "layers": 30, "longest": 700, "pages": False}
+CARD = {"gpu": True, "packed": False, "tied": False, "layers": 28, "longest": 700, "pages": True}
 
 
 def test_changes_come_in_the_order_of_what_they_cost() -> None:
@@ -99,13 +100,14 @@ def test_what_a_machine_cannot_do_is_not_tried() -> None:
             config = config.changed(change)
         return keys
 
-    on_cpu = all_changes(load_config("cpu"), gpu=False, packed=False, tied=True, layers=30, longest=700)
+    on_cpu = all_changes(load_config("cpu"), **ON_CPU, packed=False)
     assert on_cpu == {"train.micro_batch", "train.accumulation", "train.gradient_checkpointing"}
-    packed = all_changes(load_config("cpu"), gpu=False, packed=True, tied=True, layers=30, longest=700)
+    packed = all_changes(load_config("cpu"), **ON_CPU, packed=True)
     assert packed == {"train.pass_tokens", "train.gradient_checkpointing"}, "the micro-batch takes no memory there"
     plain = all_changes(load_config("6gb", ["model.backend=hf"]), **CARD)
     assert not any(key.startswith("memory.") for key in plain)
     assert "memory.offload_embedding" not in all_changes(load_config("6gb"), **CARD | {"tied": True})
+    assert "train.optimizer" not in all_changes(load_config("6gb"), **CARD | {"pages": False})
 
 
 @pytest.mark.parametrize(
@@ -129,10 +131,10 @@ def test_every_halving_of_a_pass_frees_memory(settings: list[str], longest: int,
 
 
 def test_evaluation_and_generation_shrink_their_own_batch() -> None:
-    config, machine = load_config("cpu"), {"gpu": False, "tied": True, "layers": 30, "longest": 700}
-    assert next_change(config, "evaluation", packed=False, **machine) == {"eval.micro_batch": 4}
-    assert next_change(config, "evaluation", packed=True, **machine) == {"train.pass_tokens": 1024}
-    assert next_change(config, "generation", packed=True, **machine) == {
+    config = load_config("cpu")
+    assert next_change(config, "evaluation", packed=False, **ON_CPU) == {"eval.micro_batch": 4}
+    assert next_change(config, "evaluation", packed=True, **ON_CPU) == {"train.pass_tokens": 1024}
+    assert next_change(config, "generation", packed=True, **ON_CPU) == {
         "eval.generate_batch": config.eval.generate_batch // 2
     }
 

@@ -49,6 +49,7 @@ def test_peaks_and_the_plan_are_in_the_manifest(runs: Path) -> None:
     manifest = json.loads((runs / "unsloth" / "manifest.json").read_text(encoding="utf-8"))
     peak = manifest["peak_memory"]
     assert manifest["device"]["kind"] == "cuda"
+    assert 0.008 < peak["gpu_workspace_gib"] < 0.13 and peak["gpu_workspace_gib"] < peak["gpu_allocated_gib"]
     assert 0 < peak["gpu_allocated_gib"] <= peak["gpu_reserved_gib"] < manifest["device"]["memory_gib"]
     steps = [json.loads(line) for line in (runs / "unsloth" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert all(step["gpu_memory_allocated"] > 0 for step in steps if "loss" in step)

@@ -106,6 +106,35 @@ def test_the_log_is_utf8_and_the_console_speaks_the_pipes_encoding(tmp_path: Pat
     assert (tmp_path / "log.txt").read_text(encoding="utf-8").split() == ["🦥", "소음", "오류", "★"]
 
 
+def test_the_log_gets_what_is_printed_where_standard_output_is_a_windows_console(tmp_path: Path) -> None:
+    """Python's stream to it knows no other descriptor: there `import unsloth`, which prints, would end a run."""
+    code = """
+import io, os, sys
+from pathlib import Path
+
+class _WindowsConsoleIO(io.FileIO):
+    at = os.fstat(1)
+
+    def write(self, part):
+        if not os.path.samestat(os.fstat(self.fileno()), self.at):
+            raise OSError(6, "The handle is invalid")
+        return super().write(part)
+
+console = sys.stdout = io.TextIOWrapper(io.BufferedWriter(_WindowsConsoleIO(1, "w", closefd=False)), "utf-8")
+from tooltune.console import quiet
+with quiet(Path("log.txt")) as heard:
+    print("🦥 소음", flush=True)
+    heard.print("행 8")
+assert sys.stdout is console
+print("끝")
+"""
+    env = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert done.stdout.decode().split() == ["행", "8", "끝"]
+    assert (tmp_path / "log.txt").read_text(encoding="utf-8").split() == ["🦥", "소음"]
+
+
 def test_home_is_written_out_in_options_and_arguments(tmp_path: Path) -> None:
     write(tmp_path / "집" / "행.jsonl", ROW)
     words = ["data", "convert", "~/행.jsonl", "--out=~/나온 것/a.jsonl"]

@@ -53,12 +53,15 @@ def test_a_calibrated_gate_is_never_below_the_uncalibrated() -> None:
     assert expected(GIB, Calibration(1.2, 3)) == int(1.2 * GIB + 0.55 * GIB)
 
 
-def finished(runs: Path, name: str, reserved: float | None, *, card: str = "RTX 3060", planned: bool = True) -> None:
+def finished(
+    runs: Path, name: str, reserved: float | None, *, card: str = "RTX 3060", planned: bool = True, workspace: float = 0
+) -> None:
     manifest: dict[str, Any] = {"device": {"name": card}}
     if planned:
         manifest["planned_memory"] = {"tensors_gib": 2.0, "expected_gib": 2.6, "gate_gib": 3.2}
     if reserved:
         manifest["peak_memory"] = {"gpu_allocated_gib": 1.9, "gpu_reserved_gib": reserved, "rss_gib": 3.0}
+        manifest["peak_memory"] |= {"gpu_workspace_gib": workspace} if workspace else {}
     (runs / name).mkdir()
     (runs / name / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
 
@@ -117,6 +120,13 @@ def test_a_broken_run_is_left_out_and_said(tmp_path: Path, text: str, monkeypatc
     monkeypatch.setenv("TOOLTUNE_RUNS", str(tmp_path))
     done = CliRunner().invoke(app, ["plan", "6gb"])
     assert done.exit_code == 0 and "good" in done.output and f"left out: {tmp_path / 'torn'}" in done.output
+
+
+def test_cublas_workspaces_are_no_tensors_of_the_plan(tmp_path: Path) -> None:
+    """32 MiB for each of two threads on Hopper; the constant part of what is expected has them already."""
+    finished(tmp_path, "hopper", 2.4625, workspace=0.0625)
+    (run,) = finished_runs(tmp_path, "RTX 3060")
+    assert calibrate([run]).ratio == pytest.approx(1.2) and run.error == pytest.approx(2.0 / 1.8375 - 1)
 
 
 def test_nothing_finished_means_the_assumed_ratio(tmp_path: Path) -> None:
