@@ -17,7 +17,9 @@ def serve_command(
     host: Annotated[str, typer.Option(help="where to listen; 0.0.0.0 is the whole network")] = LOOPBACK[0],
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8080,
     dtype: Annotated[str, typer.Option("--type", help="of the GGUF's matrices, as in export")] = "bf16",
-    context: Annotated[int, typer.Option(min=64, help="tokens of a conversation and its answer")] = 4096,
+    context: Annotated[
+        int | None, typer.Option(min=64, help="tokens of a conversation and its answer [4096, or what the model takes]")
+    ] = None,
     parallel: Annotated[int, typer.Option(min=1, help="requests that are answered side by side")] = 1,
     model: BaseModel = None,
     debug: Debug = DEBUG,
@@ -27,16 +29,21 @@ def serve_command(
     Its GGUF is made and proven the first time. The environment variable TOOLTUNE_API_KEY sets a key to ask for.
     """
     with errors_as_lines(debug):
-        from eval.trained import read_trained
+        from eval.backend import context_length
+        from eval.trained import base_folder, read_trained
         from finetune.export.cached import gguf_of
         from finetune.export.llama_cpp import Listen, serving
         from tooltune.run import find_run
 
         folder = find_run(run)
-        file = gguf_of(read_trained(folder, model), dtype, say=typer.echo)
         check_free(host, port)
+        trained = read_trained(folder, model)
+        most = context_length(base_folder(trained, typer.echo))
+        if context and context > most:  # memory would be filled for tokens that no request may have
+            raise InputError(f"the model takes {most} tokens at most", where="--context", fix="give fewer")
+        file = gguf_of(trained, dtype, say=typer.echo)
         listen = Listen(host, port, name=folder.name, parallel=parallel)
-        with serving(file, context=context, listen=listen) as url:
+        with serving(file, context=context or min(4096, most), listen=listen) as url:
             typer.echo("\n".join(started(url, folder, host)))
             wait()
 

@@ -64,6 +64,8 @@ def export_command(
             raise InputError(f"unknown type {dtype!r}", where="--type", fix=f"one of {', '.join(TYPES)}")
         if dtype != "bf16" and to not in BY_LLAMA_CPP:
             raise InputError("only a GGUF has a type", where="--type", fix="--to gguf or --to ollama")
+        if limit and not behaviour:
+            raise InputError("without --behaviour no row is asked", where="--limit", fix="add --behaviour")
         if behaviour and to == "lora-gguf":
             raise InputError("the adapter alone answers nothing", where="--behaviour", fix="export --to gguf")
         trained = read_trained(find_run(run))

@@ -5,7 +5,6 @@ import shutil
 from itertools import groupby
 from pathlib import Path
 
-from finetune.export.room import disk_needed
 from finetune.export.weights import INDEX, Adapter, Base, merged_tensors
 from tooltune.files import write_json
 from tooltune.licence import copy_licence
@@ -30,7 +29,7 @@ def write_merged(base: Base, adapter: Adapter, folder: Path, dtype: str = "bfloa
         (folder / file).chmod(0o644)  # safetensors lets only the owner read it, and a server may be someone else
     if (base.folder / INDEX).is_file():
         places = {name: file for file, names in base.files.items() for name in names}
-        write_json(folder / INDEX, {"metadata": {"total_size": disk_needed(base, "bf16")}, "weight_map": places})
+        write_json(folder / INDEX, {"metadata": {}, "weight_map": places})
     config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
     tokenizer = json.loads((adapter.folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     for key in ("torch_dtype", "quantization_config"):

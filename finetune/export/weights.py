@@ -18,7 +18,7 @@ from tooltune.errors import InputError
 
 INDEX = "model.safetensors.index.json"
 STATE = ".weight."
-"""What stands in the name of a tensor that describes a weight in 4 bits, between the module's and its own."""
+"""In the names of tensors that describe a weight in 4 bits."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Base:
 
     @cached_property
     def files(self) -> dict[str, list[str]]:
-        """The names of the tensors in each file, files in order of their names; what describes 4 bits is left out.
+        """The names of the tensors in each file but those of `states`, files in order of their names.
 
         Raises:
             InputError: there are no safetensors files, or the weights are quantised otherwise than by bitsandbytes.
@@ -128,28 +128,30 @@ class Base:
         found = {}
         for path in paths:
             with safe_open(path, framework="pt") as f:
-                found[path.name] = [key for key in f.keys() if STATE not in key]
+                found[path.name] = [key for key in [*f.keys()] if STATE not in key]
         return found
 
     @cached_property
     def states(self) -> dict[str, Any]:
-        """bitsandbytes' `QuantState` of each weight that the files have in 4 bits: some layers may be left out."""
-        from bitsandbytes.functional import QuantState
+        """Of each weight that the files have in 4 bits, what bitsandbytes tells of it; it may be in another file."""
         from safetensors import safe_open
 
         parts: dict[str, dict[str, Any]] = {}
-        for file in self.files:  # a weight and its parts may be in two of them
+        for file in self.files:
             with safe_open(self.folder / file, framework="pt") as f:
-                for key in f.keys():
+                for key in [*f.keys()]:
                     name, state, part = key.partition(STATE)
                     if state:
                         parts.setdefault(f"{name}.weight", {})[part] = f.get_tensor(key)
+        if not parts:
+            return {}
+        from bitsandbytes.functional import QuantState
+
         return {name: QuantState.from_dict(found, "cpu") for name, found in parts.items()}
 
     @cached_property
     def linear(self) -> set[str]:
-        """The names of the weights that loading rounds to 4 bits, as transformers chooses them; none where the files
-        have them in 4 bits, or the run saw 16."""
+        """The names of the weights that loading rounds to 4 bits, as transformers chooses them."""
         import torch
         from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
         from transformers.quantizers import AutoHfQuantizer
@@ -175,11 +177,13 @@ class Base:
         return found | {name: tuple(state.shape) for name, state in self.states.items()}
 
 
-def _as_trained(weight: Any) -> Any:
-    """What is left of a matrix in NF4, as `eval.load.load_base` has it; float32."""
+def _as_trained(weight: Any, state: Any) -> Any:
+    """What a matrix stands for that is in 4 bits; one without a state is rounded first, as in `eval.load.load_base`."""
     from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 
-    return dequantize_4bit(*quantize_4bit(weight.float(), quant_type="nf4", compress_statistics=True))
+    if not state:
+        weight, state = quantize_4bit(weight.float(), quant_type="nf4", compress_statistics=True)
+    return dequantize_4bit(weight, state)
 
 
 def merged_tensors(base: Base, adapter: Adapter) -> Iterator[tuple[str, str, Any]]:
@@ -188,7 +192,6 @@ def merged_tensors(base: Base, adapter: Adapter) -> Iterator[tuple[str, str, Any
     Raises:
         InputError: the adapter changes a tensor that the base model does not have, or of another shape.
     """
-    from bitsandbytes.functional import dequantize_4bit
     from safetensors import safe_open
 
     modules = adapter.modules()
@@ -204,10 +207,8 @@ def merged_tensors(base: Base, adapter: Adapter) -> Iterator[tuple[str, str, Any
             f = stack.enter_context(safe_open(base.folder / file, framework="pt"))
             for name in keys:
                 tensor = f.get_tensor(name)
-                if state := base.states.get(name):
-                    tensor = dequantize_4bit(tensor, state)
-                elif name in base.linear:
-                    tensor = _as_trained(tensor)
+                if name in base.states or name in base.linear:
+                    tensor = _as_trained(tensor, base.states.get(name))
                 if lora := modules.get(name):
                     if (lora.b.shape[0], lora.a.shape[1]) != tuple(tensor.shape):
                         raise InputError(
