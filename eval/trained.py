@@ -12,7 +12,7 @@ from eval.load import add_adapter, decoding_dtype, load_model
 from eval.shortage import NoRoom, is_shortage
 from tooltune.cuda import prepare_process
 from tooltune.errors import InputError
-from tooltune.pretrained import load_tokenizer, resolve, weights_digest
+from tooltune.pretrained import check_files, load_tokenizer, resolve, weights_digest
 from tooltune.run import Run, read_config, read_manifest
 from tooltune.words import Say
 
@@ -78,8 +78,9 @@ def read_trained(run: Path, model: str | None = None) -> Trained:
     """
     config = read_config(run, [f"model.name={model}"] if model else None)
     if not (run / "best" / "adapter_model.safetensors").is_file():
-        how = f"let it finish: python -m finetune train --resume {run}"
+        how = f'let it finish: python -m finetune train --resume "{run}"'
         raise InputError("the run has no best/ adapter", where=str(run), fix=how)
+    check_files(run / "best")
     return Trained(run, config, read_manifest(run, MANIFEST))
 
 
@@ -102,14 +103,16 @@ def base_folder(run: Run, say: Say) -> Path:
     Raises:
         InputError: it cannot be had, or has other weights.
     """
-    base = resolve(run.config.model.name, say)
+    named = "name its base model: --model PATH"
+    try:
+        base = resolve(run.config.model.name, say)
+    except InputError as e:
+        if e.where != "model.name":
+            raise
+        raise InputError(e.said, where="the run's base model", fix=f"{named}; or fetch it again") from None
     known = run.manifest.get("weights")
     if known and known != weights_digest(base):
-        raise InputError(
-            "these are other weights than the run was trained on",
-            where=str(base),
-            fix="name its base model: --model PATH",
-        )
+        raise InputError("these are other weights than the run was trained on", where=str(base), fix=named)
     return base
 
 

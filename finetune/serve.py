@@ -20,7 +20,9 @@ def serve_command(
     host: Annotated[str, typer.Option(help="where to listen; 0.0.0.0 is the whole network")] = LOOPBACK[0],
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8080,
     dtype: Annotated[str, typer.Option("--type", help="of the GGUF's matrices, as in export")] = "bf16",
-    context: Annotated[int, typer.Option(min=64, help="tokens of a conversation and its answer")] = 4096,
+    context: Annotated[
+        int | None, typer.Option(min=64, help="tokens of a conversation and its answer [4096, or what the model takes]")
+    ] = None,
     parallel: Annotated[int, typer.Option(min=1, help="requests that are answered side by side")] = 1,
     model: BaseModel = None,
     lang: TerminalLang = LANG,
@@ -36,13 +38,18 @@ def serve_command(
         say, folder = saying(typer.echo, lang), find_run(run)
         check_free(host, port)
         say(phrase("ask.loading"))
-        from eval.trained import read_trained
+        from eval.backend import context_length
+        from eval.trained import base_folder, read_trained
         from finetune.export.cached import gguf_of
         from finetune.export.llama_cpp import Listen, serving
 
-        file = gguf_of(read_trained(folder, model), dtype, say=say)
+        trained = read_trained(folder, model)
+        most = context_length(base_folder(trained, say))
+        if context and context > most:  # memory would be filled for tokens that no request may have
+            raise InputError(f"the model takes {most} tokens at most", where="--context", fix="give fewer")
+        file = gguf_of(trained, dtype, say=say)
         listen = Listen(host, port, name=folder.name, parallel=parallel)
-        with serving(file, context=context, listen=listen) as url:
+        with serving(file, context=context or min(4096, most), listen=listen) as url:
             for line in started(url, folder, host):
                 say(line)
             wait()

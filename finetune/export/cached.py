@@ -59,6 +59,10 @@ def gguf_of(trained: Trained, kind: str = "bf16", *, say: Say = print) -> Path:
             return file
         for old in [*kept.glob(f"{kind}-*"), *kept.glob(f".{kind}-*{UNFINISHED}")]:
             shutil.rmtree(old, ignore_errors=True)  # Windows keeps what a server has open
+        if folder.exists():
+            raise InputError(
+                "another program has this old GGUF open", where=str(folder), fix="end each serve and chat of the run"
+            )
         say(phrase("export.once", file=file.name, run=run.name))
         with new_folder(folder, disk_needed(base, kind)) as making:
             made = write("gguf", kind, base, adapter, making, run.name, say)
@@ -80,7 +84,7 @@ def _digest(base: Base, adapter: Adapter) -> str:
     """What decides the file: the adapter's files, the base model's (weights by size and time: they may be large), and
     the code that writes it."""
     code = Path(__file__).parent.glob("*.py")
-    files = [base.folder / "config.json", *sorted(adapter.folder.iterdir()), *sorted(code)]
+    files = [base.folder / "config.json", *sorted(filter(Path.is_file, adapter.folder.iterdir())), *sorted(code)]
     weights = [(name, (stat := (base.folder / name).stat()).st_size, stat.st_mtime_ns) for name in base.files]
     facts = [[(path.name, file_digest(path)) for path in files], weights]
     return hashlib.sha256(dump_json(facts).encode()).hexdigest()[:16]

@@ -3,7 +3,6 @@
 import shlex
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -37,7 +36,7 @@ def export_command(
     ] = "gguf",
     dtype: Annotated[str, typer.Option("--type", help="of a GGUF's matrices: bf16, f16, q8_0 or q4_k_m")] = "bf16",
     base: Annotated[
-        str | None, typer.Option("--model", "--base", help="the 16-bit base model, if not the run's own model.name")
+        str | None, typer.Option("--model", "--base", help="where the run's base model is now, if it moved")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="a folder that does not exist yet [RUN/export/…]")] = None,
     rows: Annotated[int, typer.Option(min=1, help="rows whose prompts are compared, spread over the split")] = 50,
@@ -51,7 +50,7 @@ def export_command(
 ) -> None:
     """Write a run's model for other programs, and prove that they build the prompts that it was trained with."""
     with errors_as_lines(debug):
-        from eval.trained import read_trained
+        from eval.trained import base_folder, read_trained
         from finetune.export.behaviour import ask, evaluated, show
         from finetune.export.gguf_types import TYPES, llama_cpp_quantiser
         from finetune.export.llama_cpp import library
@@ -65,6 +64,8 @@ def export_command(
             raise InputError(f"unknown type {dtype!r}", where="--type", fix=f"one of {', '.join(TYPES)}")
         if dtype != "bf16" and to not in BY_LLAMA_CPP:
             raise InputError("only a GGUF has a type", where="--type", fix="--to gguf or --to ollama")
+        if limit and not behaviour:
+            raise InputError("without --behaviour no row is asked", where="--limit", fix="add --behaviour")
         if behaviour and to == "lora-gguf":
             raise InputError("the adapter alone answers nothing", where="--behaviour", fix="export --to gguf")
         trained = read_trained(find_run(run))
@@ -77,7 +78,7 @@ def export_command(
             library()
         before = evaluated(trained, limit) if behaviour else None
         facts = card_facts(trained)
-        model = Base(base_to_merge(trained, base, say), trained.config.model.load_in_4bit)
+        model = Base(base_folder(read_trained(trained.folder, base), say), trained.config.model.load_in_4bit)
         adapter = Adapter(trained.adapter)
         size = 2 * adapter.size if to == "lora-gguf" else disk_needed(model, dtype)
         if to != "lora-gguf":
@@ -104,27 +105,6 @@ def export_command(
         if found and found.worse:
             fix = "behaviour/changed.jsonl has each answer that changed; a GGUF of another --type may round less"
             raise JobFailed(f"the export answers worse than the run: {found.worse}", fix)
-
-
-def base_to_merge(trained: "Trained", other: str | None, say: Say) -> Path:
-    """The folder of the base model that the adapter is added to.
-
-    Args:
-        other: where it is now, if it moved; of a run that trained on weights in 4 bits, the model that they are of.
-
-    Raises:
-        InputError: it cannot be had, or has other weights than the run was trained on.
-    """
-    from eval.trained import base_folder, read_trained
-    from finetune.export.weights import Base
-    from tooltune.pretrained import resolve
-
-    if other:
-        with suppress(InputError):  # the run's own is gone
-            if Base(resolve(trained.config.model.name, say, weights=False)).quantised:
-                return resolve(other, say)
-        trained = read_trained(trained.folder, other)
-    return base_folder(trained, say)
 
 
 def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path, name: str, say: Say) -> Path:

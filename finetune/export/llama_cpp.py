@@ -94,20 +94,23 @@ def serving(
         server = xllamacpp.Server(settings)
     except RuntimeError as e:
         raise JobFailed(f"llama.cpp cannot load {model.name}: {e}", "see what it printed above") from e
-    yield str(server.listening_address)
-    del server  # it stops when nothing holds it
+    try:
+        yield str(server.listening_address)
+    finally:
+        del server  # it stops, and lets go of the file, when nothing holds it
 
 
 def post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """The JSON that llama.cpp answers to a request.
 
     Raises:
-        JobFailed: it refuses, with what it says.
+        JobFailed: it refuses, with what it says, or does not answer.
     """
     try:
-        answer: dict[str, Any] = json.loads(post_json(url + path, body, timeout=120))
+        answer: dict[str, Any] = json.loads(post_json(url + path, body, timeout=900))  # a slow machine, a long prompt
     except HTTPError as e:
-        raise JobFailed(
-            f"llama.cpp refuses {path}: {error_text(e)}", "is the chat template within llama.cpp's Jinja?"
-        ) from None
+        fix = "is the chat template within llama.cpp's Jinja?" if path == "/apply-template" else ""
+        raise JobFailed(f"llama.cpp refuses {path}: {error_text(e)}", fix) from None
+    except OSError as e:
+        raise JobFailed(f"llama.cpp does not answer {path}: {e}", "see what it printed above") from None
     return answer

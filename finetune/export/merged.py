@@ -28,10 +28,12 @@ def write_merged(base: Base, adapter: Adapter, folder: Path, dtype: str = "bfloa
         save_file(shard, folder / file, metadata={"format": "pt"})
         (folder / file).chmod(0o644)  # safetensors lets only the owner read it, and a server may be someone else
     if (base.folder / INDEX).is_file():
-        shutil.copyfile(base.folder / INDEX, folder / INDEX)
+        places = {name: file for file, names in base.files.items() for name in names}
+        write_json(folder / INDEX, {"metadata": {}, "weight_map": places})
     config = json.loads((base.folder / "config.json").read_text(encoding="utf-8"))
     tokenizer = json.loads((adapter.folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    config.pop("torch_dtype", None)
+    for key in ("torch_dtype", "quantization_config"):
+        config.pop(key, None)
     write_json(folder / "config.json", config | {"dtype": dtype})
     write_json(folder / "generation_config.json", _generation(config, adapter.folder, tokenizer))
     for name in (*TOKENIZER, TEMPLATE, "vocab.json", "merges.txt"):

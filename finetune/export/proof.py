@@ -42,10 +42,6 @@ class TemplateProof:
     equal: int
     first: Difference | None
 
-    @property
-    def holds(self) -> bool:
-        return self.equal == self.rows
-
 
 def prove_template(records: Sequence[Record], tokenizer: Any, template: Template, target: Prompt) -> TemplateProof:
     """Hold a target's prompts to those that `data.render` makes, which training saw."""

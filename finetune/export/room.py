@@ -1,14 +1,15 @@
 """Whether there is room for an export, before minutes are spent on it; and the folder that it is written into."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 
 from finetune.export.weights import Adapter, Base
-from tooltune.errors import InputError
-from tooltune.files import writable
+from tooltune.errors import InputError, JobFailed
+from tooltune.files import disk_fault, writable
 
 ROOM = 1.1
 """Free disk and memory that are asked for, as a multiple of what will be needed."""
@@ -66,6 +67,7 @@ def new_folder(folder: Path, size: int) -> Iterator[Path]:
 
     Raises:
         InputError: it exists already, another process writes it, or the disk has too little room.
+        JobFailed: the disk is full; or another program has a file of the folder open, which then stays.
     """
     if folder.exists():
         raise InputError("this folder exists already", where=str(folder), fix="delete it, or give another --out")
@@ -84,9 +86,26 @@ def new_folder(folder: Path, size: int) -> Iterator[Path]:
             raise InputError(
                 f"{free / 1e9:.1f} GB are free on the disk, the export needs {ROOM * size / 1e9:.1f} GB",
                 where=str(folder),
-                fix="free some space, or give --out on another disk",
+                fix="free some space; an export may go to another disk by --out",
             )
         yield making
-        making.replace(folder)
-    finally:
+    except BaseException as e:
         shutil.rmtree(making, ignore_errors=True)
+        if isinstance(e, Exception) and (full := disk_fault(e, folder)):
+            raise full from e
+        raise
+    _rename(making, folder)
+
+
+def _rename(making: Path, folder: Path) -> None:
+    for wait in (1, 4, 0):  # Windows renames no folder with an open file, and a virus scanner opens each new one
+        try:
+            making.replace(folder)
+        except PermissionError:
+            time.sleep(wait)
+        else:
+            return
+    raise JobFailed(
+        f"{making}: the export is whole, but another program has a file of it open",
+        f"end that program, and give the folder its name: {folder.name}",
+    )

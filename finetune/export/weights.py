@@ -2,8 +2,8 @@
 
 Merging needs no model in memory: a merged matrix is W + (alpha / r)·B·A (LoRA, arXiv 2106.09685, section 4.1), worked
 out in float32 and written in the type of the export. W is what training saw: where that was in 4 bits, what these stand
-for, made of the model's own 16-bit weights by the same rounding. The adapter has learnt to make up for it, and on the
-unrounded weights answers worse (docs/decisions.md).
+for, read from the base model's files or made of its 16-bit weights by the same rounding. The adapter has learnt to make
+up for it, and on the unrounded weights answers worse (docs/decisions.md).
 """
 
 import json
@@ -17,6 +17,8 @@ from typing import Any
 from tooltune.errors import InputError
 
 INDEX = "model.safetensors.index.json"
+STATE = ".weight."
+"""In the names of tensors that describe a weight in 4 bits."""
 
 
 @dataclass(frozen=True)
@@ -101,25 +103,22 @@ class Base:
     folder: Path
     four_bit: bool = False
 
-    @property
-    def quantised(self) -> bool:
-        """Whether its weights are rounded to fewer bits."""
-        return "quantization_config" in json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
-
     @cached_property
     def files(self) -> dict[str, list[str]]:
-        """The names of the tensors in each file, files in order of their names.
+        """The names of the tensors in each file but those of `states`, files in order of their names.
 
         Raises:
-            InputError: there are no safetensors files, or the weights are quantised.
+            InputError: there are no safetensors files, or the weights are quantised otherwise than by bitsandbytes.
         """
         from safetensors import safe_open
 
-        if self.quantised:
+        config = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+        quantised = config.get("quantization_config")
+        if quantised and not quantised.get("load_in_4bit"):
             raise InputError(
-                "the base model's weights are quantised already; merged, they would be rounded twice",
+                f"the base model's weights are quantised ({quantised.get('quant_method')}), which no export reads",
                 where=str(self.folder),
-                fix="name the 16-bit model that they were made from: --base MODEL",
+                fix="train on the model in 16 bits, or in bitsandbytes' 4 bits",
             )
         paths = sorted(self.folder.glob("model*.safetensors"))
         if not paths:
@@ -129,21 +128,42 @@ class Base:
         found = {}
         for path in paths:
             with safe_open(path, framework="pt") as f:
-                found[path.name] = list(f.keys())
+                found[path.name] = [key for key in [*f.keys()] if STATE not in key]
         return found
 
     @cached_property
-    def linear(self) -> set[str]:
-        """The names of the weights that bitsandbytes rounds: those of every linear layer but the LM head."""
-        import torch
-        from transformers import AutoConfig, AutoModelForCausalLM
+    def states(self) -> dict[str, Any]:
+        """Of each weight that the files have in 4 bits, what bitsandbytes tells of it; it may be in another file."""
+        from safetensors import safe_open
 
+        parts: dict[str, dict[str, Any]] = {}
+        for file in self.files:
+            with safe_open(self.folder / file, framework="pt") as f:
+                for key in [*f.keys()]:
+                    name, state, part = key.partition(STATE)
+                    if state:
+                        parts.setdefault(f"{name}.weight", {})[part] = f.get_tensor(key)
+        if not parts:
+            return {}
+        from bitsandbytes.functional import QuantState
+
+        return {name: QuantState.from_dict(found, "cpu") for name, found in parts.items()}
+
+    @cached_property
+    def linear(self) -> set[str]:
+        """The names of the weights that loading rounds to 4 bits, as transformers chooses them."""
+        import torch
+        from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+        from transformers.quantizers import AutoHfQuantizer
+
+        if self.states or not self.four_bit:
+            return set()
         config = AutoConfig.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
-        kept = model.get_output_embeddings()
-        layers = [name for name, m in model.named_modules() if isinstance(m, torch.nn.Linear) and m is not kept]
-        return {f"{name}.weight" for name in layers}
+        quantiser = AutoHfQuantizer.from_config(BitsAndBytesConfig(load_in_4bit=True), pre_quantized=False)
+        quantiser.preprocess_model(model, device_map=None)
+        return {f"{name}.weight" for name, m in model.named_modules() if type(m).__name__ == "Linear4bit"}
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -154,14 +174,16 @@ class Base:
         for file, names in self.files.items():
             with safe_open(self.folder / file, framework="pt") as f:
                 found |= {name: tuple(f.get_slice(name).get_shape()) for name in names}
-        return found
+        return found | {name: tuple(state.shape) for name, state in self.states.items()}
 
 
-def _as_trained(weight: Any) -> Any:
-    """What is left of a matrix in NF4, as `eval.load.load_base` has it; float32."""
+def _as_trained(weight: Any, state: Any) -> Any:
+    """What a matrix stands for that is in 4 bits; one without a state is rounded first, as in `eval.load.load_base`."""
     from bitsandbytes.functional import dequantize_4bit, quantize_4bit
 
-    return dequantize_4bit(*quantize_4bit(weight.float(), quant_type="nf4", compress_statistics=True))
+    if not state:
+        weight, state = quantize_4bit(weight.float(), quant_type="nf4", compress_statistics=True)
+    return dequantize_4bit(weight, state)
 
 
 def merged_tensors(base: Base, adapter: Adapter) -> Iterator[tuple[str, str, Any]]:
@@ -185,8 +207,8 @@ def merged_tensors(base: Base, adapter: Adapter) -> Iterator[tuple[str, str, Any
             f = stack.enter_context(safe_open(base.folder / file, framework="pt"))
             for name in keys:
                 tensor = f.get_tensor(name)
-                if base.four_bit and name in base.linear:
-                    tensor = _as_trained(tensor)
+                if name in base.states or name in base.linear:
+                    tensor = _as_trained(tensor, base.states.get(name))
                 if lora := modules.get(name):
                     if (lora.b.shape[0], lora.a.shape[1]) != tuple(tensor.shape):
                         raise InputError(

@@ -134,6 +134,7 @@ def test_answers_are_greedy_unless_a_request_says_otherwise(client: Any) -> None
 
 
 MESSAGES = [{"role": "user", "content": "안녕"}]
+NO_TYPE = {"name": "f", "parameters": {"type": "objekt"}}
 BAD: dict[str, dict[str, Any]] = {
     "no messages": {},
     "messages are text": {"messages": "안녕"},
@@ -141,8 +142,9 @@ BAD: dict[str, dict[str, Any]] = {
     "content is a number": {"messages": [{"role": "user", "content": 5}]},
     "tools are text": {"messages": MESSAGES, "tools": "all"},
     "a tool without a name": {"messages": MESSAGES, "tools": [{"type": "function", "function": {}}]},
+    "a schema of no type": {"messages": MESSAGES, "tools": [{**ROWS[0].tools[0], "function": NO_TYPE}]},
     "unknown choice": {"messages": MESSAGES, "tools": ROWS[0].tools, "tool_choice": "perhaps"},
-    "longer than the context": {"messages": [{"role": "user", "content": "가" * 3000}]},
+    "longer than the context": {"messages": [{"role": "user", "content": "가" * 333_333}]},
     "max_tokens is text": {"messages": MESSAGES, "max_tokens": "many"},
     "temperature is text": {"messages": MESSAGES, "temperature": "hot"},
 }

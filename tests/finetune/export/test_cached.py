@@ -1,6 +1,8 @@
 """The GGUF that a run keeps: made once, again when what decides it changes, and kept only if llama.cpp reads it."""
 
 import json
+import mmap
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -47,10 +49,35 @@ def test_made_once_and_again_when_the_run_changes(run: Path, tmp_path: Path) -> 
     assert gguf_of(read_trained(copy), "f16", say=say) == file and len(said) == 3 and not unfinished.exists()
     settings = json.loads((copy / "best" / "adapter_config.json").read_text(encoding="utf-8"))
     (copy / "best" / "adapter_config.json").write_text(json.dumps(settings | {"lora_alpha": 1}), encoding="utf-8")
-    other = gguf_of(read_trained(copy), "f16", say=say)
+    with file.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as served:
+        before = bytes(served)
+        other = gguf_of(read_trained(copy), "f16", say=say)
+        assert bytes(served) == before, "a server goes on with the file that it has"
     assert other != file and other.is_file() and not file.exists(), "the old one is not kept beside it"
     with pytest.raises(InputError, match="unknown type 'q3'"):
         gguf_of(read_trained(copy), "q3", say=say)
+
+
+def test_what_stands_in_the_way_is_told(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    (copy / "best" / "mine").mkdir()  # as by `export --out RUN/best/mine`
+    file = gguf_of(read_trained(copy), "f16")
+    file.with_name("bytes").unlink()
+    unlink = os.unlink
+
+    def windows(path: Any, *given: Any, **named: Any) -> None:
+        if str(path).endswith(".gguf"):
+            raise PermissionError(13, "The process cannot access the file", str(path))
+        unlink(path, *given, **named)
+
+    monkeypatch.setattr("os.unlink", windows)
+    with pytest.raises(InputError, match="another program has this old GGUF open"):
+        gguf_of(read_trained(copy), "f16")
+    assert file.is_file()
+    with (copy / "best" / "adapter_model.safetensors").open("r+b") as f:
+        f.truncate(600)
+    with pytest.raises(InputError, match="is cut off: 600 bytes"):
+        read_trained(copy)
 
 
 def test_calls_that_llama_cpp_would_not_read_are_told(run: Path) -> None:

@@ -1,5 +1,6 @@
 """`python -m finetune export` on a tiny run: what it writes, and that a wrong template or a wrong folder is caught."""
 
+import errno
 import json
 import shutil
 from importlib.util import find_spec
@@ -28,9 +29,9 @@ def test_the_first_difference_is_shown(tmp_path: Path) -> None:
     answer = {"role": "assistant", "content": "x"}
     records = [Record(i, [{"role": "user", "content": i}, answer], tools) for i, tools in (("a", []), ("b", [tool]))]
     same = prove_template(records, tokenizer, template, lambda r: render_prompt(r, tokenizer, template))
-    assert same.holds and same.first is None
+    assert same.equal == same.rows and same.first is None
     wrong = prove_template(records, tokenizer, template, lambda r: render_prompt(r, tokenizer, other))
-    assert (wrong.holds, wrong.equal, wrong.rows) == (False, 1, 2)
+    assert (wrong.equal, wrong.rows) == (1, 2)
     assert wrong.first and wrong.first.row == "b" and "Tools:" in wrong.first.trained and "Tool:" in wrong.first.target
     short = prove_template(records, tokenizer, template, lambda r: render_prompt(r, tokenizer, template)[:-3])
     assert short.first and short.first.token == len(render_prompt(records[0], tokenizer, template)) - 3
@@ -50,6 +51,30 @@ def test_a_folder_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the export needs"), new_folder(tmp_path / "large", 10**18):
         pass
     assert {path.name for path in tmp_path.iterdir()} == {"a"}
+
+
+def test_a_folder_that_another_program_holds_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows renames no folder in which a file is open."""
+    held, replace = [1, 1, 1, 1], Path.replace
+
+    def windows(path: Path, target: Path) -> Path:
+        if held and held.pop():
+            raise PermissionError(13, "Access is denied", str(path))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", windows)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    with (
+        pytest.raises(JobFailed, match="is whole, but another program") as told,
+        new_folder(tmp_path / "a", 1) as making,
+    ):
+        (making / "model.gguf").write_bytes(b"whole")
+    assert told.value.fix.endswith("its name: a") and (making / "model.gguf").read_bytes() == b"whole"
+    with new_folder(tmp_path / "b", 1):  # held for a moment
+        pass
+    assert (tmp_path / "b").is_dir()
+    with pytest.raises(JobFailed, match="c: cannot be written: the disk is full"), new_folder(tmp_path / "c", 1):
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_an_export_deletes_nothing_that_is_not_its_own(tmp_path: Path) -> None:

@@ -79,6 +79,29 @@ def test_what_was_trained_in_four_bits_is_merged_into_what_they_stand_for(tiny_m
     assert differ == base.linear
 
 
+def test_a_base_in_four_bits_is_merged_as_it_is(tiny_model: Path, trained: Path, tmp_path: Path) -> None:
+    """Some of its layers may be in 16 bits, as in Unsloth's dynamic 4 bits: the files say which."""
+    import torch
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    kept = ["lm_head", "model.layers.0.mlp", "model.layers.1.self_attn.q_proj"]
+    nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", llm_int8_skip_modules=kept)
+    model = AutoModelForCausalLM.from_pretrained(tiny_model, dtype=torch.float32, quantization_config=nf4)
+    base, merged = Base(shutil.copytree(tiny_model, tmp_path / "base"), four_bit=True), tmp_path / "merged"
+    (base.folder / "model.safetensors").unlink()
+    model.save_pretrained(base.folder, max_shard_size="20KB")
+    merged.mkdir()
+    write_merged(base, Adapter(trained), merged, "float32")
+    ours = AutoModelForCausalLM.from_pretrained(merged, dtype=torch.float32).state_dict()
+    asked = add_adapter(
+        load_model(base.folder, dtype="float32", load_in_4bit=True, device="cpu"), trained, device="cpu"
+    ).state_dict()
+    assert len(base.files) > 1 and len(base.states) == 14 - 4 and ours.keys() == asked.keys()
+    for name, tensor in asked.items():
+        assert torch.allclose(ours[name], tensor, atol=1e-6), name
+    write_gguf(base, Adapter(trained), tmp_path / "model.gguf", "f16", "tiny", lambda _: None)
+
+
 def changed(folder: Path, target: Path, file: str, **values: Any) -> Path:
     shutil.copytree(folder, target)
     settings = json.loads((target / file).read_text(encoding="utf-8"))
@@ -109,8 +132,8 @@ def test_an_adapter_of_another_model_is_refused(tiny_model: Path, trained: Path,
 
 
 def test_quantised_weights_are_no_base(tiny_model: Path, trained: Path, tmp_path: Path) -> None:
-    base = changed(tiny_model, tmp_path / "base", "config.json", quantization_config={"quant_method": "bitsandbytes"})
-    with pytest.raises(InputError, match="quantised already"):
+    base = changed(tiny_model, tmp_path / "base", "config.json", quantization_config={"quant_method": "gptq"})
+    with pytest.raises(InputError, match=r"quantised \(gptq\)"):
         write_merged(Base(base), Adapter(trained), tmp_path)
 
 
