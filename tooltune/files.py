@@ -178,8 +178,8 @@ def read_jsonl(path: str | Path, *, torn: Callable[[str], None] | None = None) -
             left out; None: such a line is an error like any other.
 
     Raises:
-        InputError: the file is missing, not UTF-8, or a line is not JSON or has a key twice in one object (with file:line
-            and column).
+        InputError: the file is missing, not UTF-8, or a line is not JSON, or has a key twice in one object (with
+            file:line and column).
     """
     path = Path(path)
     try:

@@ -1,5 +1,5 @@
 """What a row or a turn says of itself: whether it is trained, and whether it is right. One table of the spellings that
-trainers and data sets use; capitals and hyphens in them do not matter."""
+trainers and data sets use; capitals, hyphens and `is_` before them do not matter."""
 
 import re
 from functools import lru_cache
@@ -8,23 +8,24 @@ from typing import Any, Literal
 from data.formats.literals import excerpt
 from data.words import fault
 
-TRAINED = set(
-    "trained trainable train training train_on_turn loss weight loss_weight loss_scale loss_mask step_loss_mask".split()
-)
-"""Keys that are 1 or true where a turn is trained. A record has the first, and only as false."""
-MASKED = set("masked is_masked ignore ignore_loss no_loss skip exclude".split())
-"""Keys that are 1 or true where it is left out."""
-LABELS = set(
-    "label kto_tag correct is_correct correctness good is_good valid is_valid success passed accepted resolved".split()
-)
-"""Keys that say whether an answer is a good one."""
-_LEAVING_OUT = set("mask masks masked ignore ignored skip skipped exclude excluded".split())
-_TRAINING = _LEAVING_OUT | set("train trained training trainable loss weight weights".split())
-_JUDGING = LABELS | set("score scores reward rewards rating ratings grade feedback verdict quality".split())
-"""Words of other keys that seem to say the same."""
+_TABLE = {
+    # 1 or true where a turn is trained; a record has the first, and only as false
+    "trained": "trained trainable train training train_on_turn loss weight loss_weight loss_scale loss_mask"
+    " step_loss_mask",
+    # 1 or true where it is left out
+    "masked": "masked ignore ignore_loss no_loss skip exclude",
+    # whether an answer is a good one
+    "labels": "label kto_tag correct correctness good valid success passed accepted resolved",
+    # words in other keys that seem to say the same
+    "leaving out": "mask masks masked ignore ignored skip skipped exclude excluded",
+    "training": "train trained training trainable loss weight weights",
+    "judging": "score scores reward rewards rating ratings grade feedback verdict quality",
+    # what a label says of a bad answer
+    "bad": "bad rejected undesirable negative incorrect wrong fail failed failure invalid 오답 틀림 나쁨",
+}
+TRAINED, MASKED, LABELS, _LEAVING_OUT, _TRAINING, _JUDGING, _BAD = (set(keys.split()) for keys in _TABLE.values())
 _PREFERENCE = re.compile(r"(chosen|rejected)(_(messages?|responses?|conversations?))?|(non_)?preferred_output")
 _WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
-_BAD = set("bad rejected undesirable negative incorrect wrong fail failed failure invalid 오답 틀림 나쁨".split())
 
 
 def is_mark(key: str) -> bool:
@@ -35,7 +36,7 @@ def is_mark(key: str) -> bool:
 def verdict(key: str, value: Any) -> Literal["right", "wrong", "score"] | None:
     """What a key says of an answer: that it is right or wrong, or, in other numbers, how good; None for other keys."""
     label = _spelled(key) in LABELS
-    if not label and not _words(key) & _JUDGING:
+    if not label and not _words(key) & (_JUDGING | LABELS):
         return None
     number = _number(value)
     said = number if label or _flag(value) is not None else None
@@ -59,7 +60,7 @@ def weight_of(turn: dict[str, Any]) -> float | None:
     """
     found: list[float] = []
     for key, value in turn.items():
-        if value in (None, "", [], {}) or not _words(key) & _TRAINING:
+        if value in (None, "", [], {}) or not _words(key) & (_TRAINING | _LEAVING_OUT):
             continue
         number = _number(value)
         if is_mark(key):
@@ -78,7 +79,7 @@ def refuse_wrong(row: dict[str, Any]) -> None:
     for key, value in row.items():
         leaves_out, flag = bool(_words(key) & _LEAVING_OUT), _flag(value)
         parts = leaves_out and isinstance(value, list) and bool(value)
-        guessed = bool(_words(key) & _TRAINING) and (parts or flag == leaves_out)
+        guessed = bool(_words(key) & (_TRAINING | _LEAVING_OUT)) and (parts or flag == leaves_out)
         if weight_of({key: value}) == 0 if is_mark(key) else guessed:
             raise fault("row.masked", key=key, value=f"{value!s:.40}")
     if is_preference(row):
@@ -109,7 +110,7 @@ def _flag(value: Any) -> float | None:
 
 @lru_cache(maxsize=4096)
 def _spelled(key: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|[- ]", "_", key).lower()
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|[- ]", "_", key).lower().removeprefix("is_")
 
 
 def _words(key: str) -> set[str]:

@@ -43,8 +43,10 @@ _WORDS = re.compile(
 `lamp --room 3`, `call_tool("lamp", …)`."""
 _MARKS = r"[\"'*`]{0,3}"
 _KEYED = re.compile(
-    rf"^[ \t>*\"'-]{{0,9}}(?P<key>{'|'.join(NAME_KEYS)}|도구|함수){_MARKS}\s?[:=][ \t]{{0,5}}{_MARKS}\s?(?P<name>{NAME}){_MARKS}"
-    r"[\s,;]{1,9}[\"'*-]{0,3}\s?(?P<arguments>arguments|parameters|args|(?:(?:action|tool)[ _])?input|인자|인수|매개변수)"
+    rf"^[ \t>*\"'-]{{0,9}}(?P<key>{'|'.join(NAME_KEYS)}|도구|함수){_MARKS}\s?[:=][ \t]{{0,5}}"
+    rf"{_MARKS}\s?(?P<name>{NAME}){_MARKS}"
+    r"[\s,;]{1,9}[\"'*-]{0,3}\s?"
+    r"(?P<arguments>arguments|parameters|args|(?:(?:action|tool)[ _])?input|인자|인수|매개변수)"
     rf"{_MARKS}\s?[:=]",
     re.MULTILINE | re.IGNORECASE,
 )

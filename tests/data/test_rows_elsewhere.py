@@ -10,6 +10,7 @@ from data.check import check_files
 from data.formats.reading import Loaded, read_file
 from data.formats.schema import tools_of
 from data.formats.turns import call_of, result_of, text_of
+from data.load import stream_splits
 from tooltune.errors import InputError
 
 TOOL: dict[str, Any] = {"name": "lamp", "description": "d", "parameters": {"properties": {"room": {"type": "string"}}}}
@@ -122,12 +123,11 @@ def test_a_label_of_an_answer_that_is_trained_and_scores(tmp_path: Path) -> None
 )
 def test_a_result_belongs_to_the_call_of_its_id(tmp_path: Path, calls: str, results: str, read_as: str) -> None:
     """Refused where ids contradict each other, counted where they say nothing: a template writes the order only."""
-    turns = [USER]
-    for own, name in (call.split(":") for call in calls.split()):
-        call = {"id": own, "type": "function", "function": {"name": name, "arguments": {}}}
-        turns.append({"role": "assistant", "content": "", "tool_calls": [call]})
-    turns[1:] = [{**turns[1], "tool_calls": [turn["tool_calls"][0] for turn in turns[1:]]}] if calls else []
-    turns += [{"role": "tool", "tool_call_id": r.split(":")[0], "content": r.split(":")[1]} for r in results.split()]
+    pairs = [call.split(":") for call in calls.split()]
+    made = [{"id": own, "type": "function", "function": {"name": name, "arguments": {}}} for own, name in pairs]
+    turns: list[Any] = [USER, {"role": "assistant", "content": "", "tool_calls": made}] if made else [USER]
+    for own, said in (result.split(":") for result in results.split()):
+        turns.append({"role": "tool", "tool_call_id": own, "content": said})
     tools = [{"type": "function", "function": TOOL | {"name": name}} for name in ("lamp", "stop")]
     for more in ({}, {"id": "a", "meta": {}}):
         loaded = read(tmp_path, *turns, DONE, tools=tools, **more)
@@ -136,7 +136,7 @@ def test_a_result_belongs_to_the_call_of_its_id(tmp_path: Path, calls: str, resu
         elif read_as == "1 2":
             kept = [m for m in loaded.records[0][1].messages if m["role"] == "tool"]
             assert " ".join(m["content"] for m in kept) == read_as and not loaded.lost
-            assert more or [f":{m['name']}" for m in kept] == [call.lstrip("abx") for call in calls.split()]
+            assert more or [m["name"] for m in kept] == [name for _, name in pairs]
         else:
             assert read_as in (" ".join(lost(loaded)) or reason(loaded))
 
@@ -146,11 +146,23 @@ def test_what_is_read_only_where_another_key_has_nothing_is_counted(tmp_path: Pa
     asked, result = {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "on"}
     loaded = read(tmp_path, USER | {"value": "q"}, asked | {"function_call": {"name": "stop"}})
     assert lost(loaded) == {"keys of turns that are not read": {"'value'": 1, "'function_call'": 1}}
-    late = read(tmp_path, {"role": None, "from": "human", "content": None, "value": "q"}, asked, DONE, USER, result, DONE)
+    late = read(
+        tmp_path, {"role": None, "from": "human", "content": None, "value": "q"}, asked, DONE, USER, result, DONE
+    )
     turns = late.records[0][1].messages
     assert turns[0]["content"] == "q" and turns[4] == {"role": "tool", "name": "lamp", "content": "on"}
     said = {"role": "system", "content": f"<tools>{json.dumps(TOOL)}</tools>"}
     assert "are not those in `tools`" in reason(read(tmp_path, said, USER, DONE, tools=[TOOL | {"name": "stop"}]))
+
+
+def test_rows_that_say_test_and_objects_in_a_system_text(tmp_path: Path) -> None:
+    system = 'Of {"age": 3}. Use them if required -\n{"name": "lamp", "parameters": {}}'
+    (row,) = read(tmp_path, system=system, chat="USER: q\n\nASSISTANT: a", messages=None, split="test").records
+    assert row[1].messages[0]["content"] == 'Of {"age": 3}.'
+    said: list[str] = []
+    with pytest.raises(InputError, match="among the training rows"):
+        stream_splits(tmp_path / "a.jsonl", tmp_path / "a.jsonl", None, lambda split, record: None, said.append)
+    assert any("1 rows say split: 'test'" in line for line in said)
 
 
 def test_a_call_that_is_only_thought_of_is_none(tmp_path: Path) -> None:

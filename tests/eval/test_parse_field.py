@@ -97,7 +97,9 @@ def test_a_text_that_names_a_tool_is_a_text(text: str) -> None:
 
 
 def test_lists_of_calls_names_in_pieces_and_white_space_that_json_has_not() -> None:
-    listed = parse_tool_calls("이렇게 합니다:\n- get_weather(city='서울')\n2. get_weather(city='부산')", "hermes", TOOLS)
+    listed = parse_tool_calls(
+        "이렇게 합니다:\n- get_weather(city='서울')\n2. get_weather(city='부산')", "hermes", TOOLS
+    )
     assert [c.arguments["city"] for c in listed.calls] == ["서울", "부산"] and not listed.strict_calls
     pieces = parse_tool_calls("\u1102\u1161\u11af\u110a\u1175(x=1)", "hermes", [{"name": "날씨", "parameters": {}}])
     assert pieces.attempted and not pieces.calls
@@ -282,7 +284,7 @@ def test_outputs_keep_whether_a_tool_declares_parameters(
 )
 def test_outputs_that_say_two_things_or_none_are_refused(tmp_path: Path, more: str, words: str) -> None:
     path = tmp_path / "o.jsonl"
-    path.write_text('{"id": 1, "output": "a", "gold": [], "tools": [], %s}\n' % more)
+    path.write_text(f'{{"id": 1, "output": "a", "gold": [], "tools": [], {more}}}\n')
     with pytest.raises(InputError, match=words):
         read_outputs(path)
 
