@@ -17,6 +17,7 @@ from tooltune.words import Say
 
 Item = TypeVar("Item")
 SPLITS = ("train", "validation", "test")
+_HELD_OUT = ("test", "validation", "val", "valid", "dev", "eval")
 
 
 def to_stderr(line: Any) -> None:
@@ -102,18 +103,23 @@ def stream_splits(
     counts: Counter[str] = Counter()
     part: dict[bytes, str] = {}  # of a conversation
     ids: set[str] = set()  # those that train
+    meant: Counter[str] = Counter()  # rows that train and say that they are of another split
 
     def place(record: Record) -> None:
         turns = _digest(record)
         split = "train" if validation else part_of(record.id)
         split = part.setdefault(turns, split)
         counts[split] += 1
+        named = str(record.meta.get("split"))
+        meant[named] += split == "train" and named.lower() in _HELD_OUT
         if split == "train" and not record.id.isdigit():  # a number only counts, from 0 in each file
             ids.add(record.id)
         if split != "test" or test is None:
             put(split, record)
 
     stream_records(train, place, say)
+    for named, n in (+meant).items():
+        say(f"{train}: {n} rows say split: {named!r} and train all the same; leave them out where that is not meant")
     for name in ("train", "validation"):
         if validation is None and not counts[name]:
             raise InputError(

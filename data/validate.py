@@ -5,15 +5,14 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
+from data.formats.marks import is_mark
 from data.words import fault, has_words, phrase
 from tooltune.words import Phrase, joined
 
 ROLES = ("system", "user", "assistant", "tool")
-_WEIGHTS = ("trainable", "train", "training", "loss", "weight", "loss_weight", "loss_scale", "mask")
 _THOUGHTS = ("reasoning", "thinking", "thought")
 _ELSEWHERE = {
     **{key: key for key in ("system", "functions", "function_call")},
-    **dict.fromkeys(_WEIGHTS, "weight"),
     **dict.fromkeys(_THOUGHTS, "thought"),
 }
 """Keys of other formats, and what a record has for them: left alone, they would be lost."""
@@ -114,7 +113,8 @@ def _check_message(message: Any, where: str, schemas: dict[str, dict[str, Any]])
     _expect(isinstance(message, dict), where, "message.object", kind=message)
     role = message.get("role")
     _expect(role in ROLES, where, "role.unknown", role=repr(role), roles=", ".join(ROLES))
-    _known(message, ("function_call", *_WEIGHTS, *_THOUGHTS), where)
+    marks = (key for key in message if key != "trained" and is_mark(key))
+    _known(message, ("function_call", *_THOUGHTS, *marks), where)
     trained = message.get("trained", True)
     _expect(isinstance(trained, bool), where, "message.trained", kind=trained)
     content, calls = message.get("content"), message.get("tool_calls")
@@ -203,7 +203,7 @@ def _is_marker(value: Any) -> bool:
 def _known(value: dict[str, Any], keys: tuple[str, ...], where: str) -> None:
     for key in keys:
         if value.get(key) not in (None, "", []):
-            raise fault("key.elsewhere", where, key=key, instead=phrase(f"instead.{_ELSEWHERE[key]}"))
+            raise fault("key.elsewhere", where, key=key, instead=phrase(f"instead.{_ELSEWHERE.get(key, 'weight')}"))
 
 
 def _kind(value: Any) -> Phrase:

@@ -7,6 +7,7 @@ ungrounded values). `output` is the raw text, special tokens included; `gold` is
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,24 @@ from tooltune.errors import InputError
 from tooltune.files import read_jsonl
 
 _ROW = 'a row is {"id": …, "output": "raw text", "gold": [{"name": …, "arguments": {…}}]}'
+_KEYS: dict[str, tuple[Any, str]] = {
+    "id": ((str, int), "a name"),
+    "output": (str, "text"),
+    "gold": (list, "a list of calls"),
+    "truncated": (bool, "true or false"),
+    "meta": (dict, "an object"),
+    "prompt": (str, "text"),
+    "tools": (object, "a list"),
+}
 Tools = list[dict[str, Any]]
 
 
-def read_outputs(path: Path, tools: Tools | None = None) -> list[Sample]:
+def read_outputs(path: Path, tools: Tools | None = None, unread: Counter[str] | None = None) -> list[Sample]:
     """Every row of a file as a sample, in order.
 
     Args:
         tools: what a row without `tools` of its own offered.
+        unread: counts the keys of rows that are not read.
 
     Raises:
         InputError: with file:line, for the first row that is wrong; the file is empty.
@@ -35,6 +46,8 @@ def read_outputs(path: Path, tools: Tools | None = None) -> list[Sample]:
     samples = []
     for number, row in read_jsonl(path):
         samples.append(_sample(row, tools, f"{path}:{number}"))
+        if unread is not None:
+            unread.update(map(repr, row.keys() - _KEYS.keys()))
     if not samples:
         raise InputError("the file has no rows", where=str(path), fix=_ROW)
     return samples
@@ -77,13 +90,12 @@ def read_tools(path: Path) -> Tools:
 def _sample(row: Any, common: Tools | None, where: str) -> Sample:
     if not isinstance(row, dict):
         raise InputError("the row is not an object", where=where, fix=_ROW)
-    for key, kinds, named in (("id", (str, int), "a name"), ("output", str, "text"), ("gold", list, "a list of calls")):
-        if key not in row:
+    for key, (kinds, named) in _KEYS.items():
+        needed = key in ("id", "output", "gold")
+        if needed and key not in row:
             raise InputError(f'the row has no "{key}"', where=where, fix=_ROW)
-        if not isinstance(row[key], kinds):
+        if not isinstance(row.get(key), kinds) and (needed or row.get(key) is not None):
             raise InputError(f'"{key}" must be {named}', where=where, fix=_ROW)
-    if not isinstance(row.get("truncated"), (bool, type(None))):
-        raise InputError('"truncated" must be true or false', where=where, fix=_ROW)
     try:
         tools = _tools(row["tools"]) if row.get("tools") is not None else common
     except InputError as e:
@@ -102,8 +114,8 @@ def _sample(row: Any, common: Tools | None, where: str) -> Sample:
         tools=tools,
         output=row["output"],
         truncated=row.get("truncated") is True,
-        meta=row["meta"] if isinstance(row.get("meta"), dict) else {},
-        prompt=row["prompt"] if isinstance(row.get("prompt"), str) else "",
+        meta=row.get("meta") or {},
+        prompt=row.get("prompt") or "",
     )
 
 

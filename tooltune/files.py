@@ -178,7 +178,8 @@ def read_jsonl(path: str | Path, *, torn: Callable[[str], None] | None = None) -
             left out; None: such a line is an error like any other.
 
     Raises:
-        InputError: the file is missing, not UTF-8, or a line is not JSON (with file:line and column).
+        InputError: the file is missing, not UTF-8, or a line is not JSON, or has a key twice in one object (with
+            file:line and column).
     """
     path = Path(path)
     try:
@@ -193,7 +194,7 @@ def read_jsonl(path: str | Path, *, torn: Callable[[str], None] | None = None) -
         if not line.strip():
             continue
         try:
-            value = json.loads(line)
+            value = json.loads(line, object_pairs_hook=_once)
         except (ValueError, RecursionError) as e:
             if not torn or number < len(lines):
                 raise _no_json(e, f"{path}:{number}") from None
@@ -226,8 +227,16 @@ class _WithoutAliases(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+def _once(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(items)
+    if len(value) < len(items):
+        raise ValueError("a key twice in one object")
+    return value
+
+
 def _no_json(e: Exception, where: str) -> InputError:
     if isinstance(e, UnicodeDecodeError):
         return InputError("the line is not UTF-8", where=where, fix="save the file as UTF-8 (not CP949 / EUC-KR)")
-    detail = f"{e.msg}, column {e.colno}" if isinstance(e, json.JSONDecodeError) else "nested too deeply"
+    detail = f"{e.msg}, column {e.colno}" if isinstance(e, json.JSONDecodeError) else str(e)
+    detail = "nested too deeply" if isinstance(e, RecursionError) else detail
     return InputError(f"the line is not JSON ({detail})", where=where, fix="each line must be one JSON object")

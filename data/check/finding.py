@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from data.check.words import phrase
-from data.formats.keys import UNREAD_ROW, UNREAD_TURN, DataLoss
+from data.formats.keys import SCORE, UNREAD_ROW, UNREAD_TURN, DataLoss
 from data.formats.reading import Loaded
 from data.record import Record
 from data.stored import RowSequence
@@ -119,7 +119,7 @@ def losses(files: Iterable[Loaded]) -> list[Finding]:
                 found.setdefault(loss, Counter())[place] += n
     return [
         Finding(loss.level, loss.said, counts.total(), [f"{key} × {n}" for key, n in counts.most_common()], loss.advice)
-        if loss in (UNREAD_ROW, UNREAD_TURN)
+        if loss in (UNREAD_ROW, UNREAD_TURN, SCORE)
         else Finding(loss.level, loss.said, counts.total(), list(counts)[:EXAMPLES], loss.advice)
         for loss, counts in found.items()
     ]

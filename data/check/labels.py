@@ -20,7 +20,6 @@ def label_problems(rows: Iterable[Placed]) -> list[Finding]:
         ("warning", "nulls", _nulls),
         ("warning", "in_text", _in_text),
         ("warning", "unanswered", _unanswered),
-        ("warning", "uncalled", _uncalled),
         ("warning", "no_user", _no_user),
         ("warning", "no_tools", _no_tools),
         ("warning", "odd_names", _odd_names),
@@ -90,13 +89,6 @@ def _unanswered(record: Record) -> Iterator[str]:
             results += 1
         if results < len(calls):
             yield f"messages[{i}]: tool_calls {len(calls)}, tool {results}"
-
-
-def _uncalled(record: Record) -> Iterator[str]:
-    for i, m in enumerate(record.messages):
-        before = next((b for b in reversed(record.messages[:i]) if b["role"] != "tool"), None)
-        if m["role"] == "tool" and not (before and before.get("tool_calls")):
-            yield f"messages[{i}]"
 
 
 def _no_user(record: Record) -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Any
 from data.formats.schema import tools_of
 from data.formats.syntax import own_words
 from data.formats.turns import InText, read_turns, take_tools, text_of
+from data.words import fault
 
 
 def record_of(messages: list[dict[str, Any]], tools: Any) -> dict[str, Any]:
@@ -16,6 +17,8 @@ def record_of(messages: list[dict[str, Any]], tools: Any) -> dict[str, Any]:
     offered = tools_of(tools)
     if messages and messages[0]["role"] == "system" and "<tools>" in messages[0]["content"]:
         listed, rest = take_tools(messages[0]["content"])
+        if listed and offered and {str(tool) for tool in listed} != {str(tool) for tool in offered}:
+            raise fault("tools.differ")
         if listed:
             messages = with_system(messages[1:], own_words(rest))
             return {"messages": messages, "tools": offered or listed, "meta": {"system": rest}}

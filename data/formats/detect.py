@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from data.formats import formats
-from data.formats.keys import is_preference
+from data.formats.marks import is_preference
 from tooltune.errors import InputError
 
 SAMPLE = 200

@@ -93,9 +93,9 @@ def _tools(system: str) -> tuple[list[dict[str, Any]], str]:
             if '"parameters"' in system[start:] and '"name"' in system[start:]:
                 raise fault("system.json", text=excerpt(system[start:])) from e
             break
-        if isinstance(value, dict) and ("name" in value or "function" in value):
-            found.append(value)
-            rest += system[pos:start]
+        named = isinstance(value, dict) and ("name" in value or "function" in value)
+        found += [value] if named else []
+        rest += system[pos : start if named else end]
         pos = end
     if twice:
         raise fault("system.twice", key=twice[0])

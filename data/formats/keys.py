@@ -1,14 +1,15 @@
 """The one list of the keys that readers understand, and what a row loses when it becomes a record.
 
-Nothing is dropped in silence: a key that is not listed here is counted, a mark that says that an answer is not to be
-trained is obeyed, and a row that says of itself that it is wrong is refused.
+Nothing is dropped in silence: a key that is not listed here is counted. What a row or a turn says of its own training
+and worth is in `data.formats.marks`.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from data.formats.literals import decode, excerpt
+from data.formats.literals import decode
+from data.formats.marks import is_mark, refuse_bad, verdict, weight_of
 from data.words import fault, phrase
 from tooltune.errors import InputError
 from tooltune.words import Phrase
@@ -52,13 +53,7 @@ ARGUMENTS = ("arguments", "parameters", "args", "input")
 """Keys of a call's arguments."""
 CALL = {"id", "type", "index", "call_id", "function", "name", *ARGUMENTS}
 """The keys of a call, and of the function in it."""
-TRAINED = ("trained", "trainable", "train", "training", "loss", "weight", "loss_weight", "loss_scale")
-"""Keys that say whether a turn is trained; the first is the record's, where it is written only as false."""
-LABELS = ("label", "kto_tag")
-"""Keys of a row that say whether its answer is a good one."""
 _TURNS = ("messages", "conversations", "prompt", "completion", "question", "input_messages")
-_WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
-_BAD = {"bad", "rejected", "undesirable", "negative"}
 
 
 @dataclass(frozen=True)
@@ -91,55 +86,30 @@ UNREAD_TURN = DataLoss("warning", "turn_keys")
 MASKED = DataLoss("note", "masked")
 CUT = DataLoss("note", "cut")
 WEIGHT = DataLoss("warning", "weight")
+SCORE = DataLoss("warning", "score")
 NOT_ANSWERS = DataLoss("note", "not_answers")
+RESULT_IDS = DataLoss("note", "result_ids")
+UNASKED = DataLoss("warning", "unasked")
 THOUGHT = DataLoss("warning", "thought")
 SYNTAX = DataLoss("note", "syntax")
 CONTROL = DataLoss("warning", "control")
 RENDERED = DataLoss("warning", "rendered")
 
 
-def weight_of(turn: dict[str, Any]) -> float | None:
-    """The weight that a turn's marks give it, the smallest where there are several; None without a mark.
-
-    Raises:
-        InputError: a mark has a value that does not say whether the turn is trained.
-    """
-    if turn.get("mask") is not None:
-        raise fault("mask.unclear")
-    found = [_number(key, turn[key]) for key in TRAINED if turn.get(key) is not None]
-    return min(found) if found else None
-
-
-def refuse_wrong(row: dict[str, Any]) -> None:
-    """Raise InputError for a row that is no example: its answer is marked as a bad one, or it is a pair of answers."""
-    for key in LABELS:
-        value = row.get(key)
-        number = _read_number(value)
-        if str(value).strip().lower() in _BAD or (number is not None and number <= 0):
-            raise fault("row.bad", key=key, value=f"{value!r:.40}")
-    for key in TRAINED:
-        if row.get(key) is not None and not _number(key, row[key]):
-            raise fault("row.masked", key=key, value=str(row[key]))
-    if is_preference(row):
-        raise fault("row.preference")
-
-
-def is_preference(row: dict[str, Any]) -> bool:
-    """Whether a row holds an answer that was chosen or rejected."""
-    return any(row.get(key) is not None for key in ("chosen", "rejected", "chosen_messages", "rejected_messages"))
-
-
 def losses(row: dict[str, Any], format_name: str) -> Iterator[tuple[DataLoss, str]]:
     """What a row loses that its keys tell: the kind, and the key where the kind is about keys."""
-    for key in row.keys() - ROW[format_name].split():
-        if _empty(row[key]) or (key in (*LABELS, *TRAINED) and _read_number(row[key]) == 1):
-            continue
-        yield (WEIGHT, "") if key in TRAINED else (UNREAD_ROW, repr(key))
-    for turn in turns_of(row):
-        given = str(turn.get("role", turn.get("from"))).strip().lower()
+    for key in row.keys() - set(ROW[format_name].split()) | _passed_over(row):
+        if is_mark(key) and weight_of({key: row[key]}) not in (None, 1):
+            yield WEIGHT, ""
+        yield from _unread(key, row[key], UNREAD_ROW)
+    turns = turns_of(row)
+    ids = {str(part.get("id", part.get("call_id"))) for turn in turns for part, _ in _parts(turn)}
+    for turn in turns:
+        given = str(turn.get("role") or turn.get("from")).strip().lower()
         role = ROLE.get(given)
         answers = role in ("assistant", "call", None)
         known = RESULT if role == "tool" or given == "function" else ANSWER if role == "assistant" else set()
+        known = (TURN | known | {*REASONING}) - _passed_over(turn)
         weight = weight_of(turn)
         if weight is not None and not answers:
             if weight:
@@ -148,17 +118,33 @@ def losses(row: dict[str, Any], format_name: str) -> Iterator[tuple[DataLoss, st
             yield MASKED, ""
         elif weight not in (None, 1):
             yield WEIGHT, ""
+        own = turn.get("tool_call_id")
+        if role == "tool" and own and not turn.get("name") and str(own) not in ids:
+            yield RESULT_IDS, ""
         if reasoning_of(turn):
             yield THOUGHT, ""
-        for key in turn.keys() - TURN - known - {*TRAINED, *REASONING}:
-            if not _empty(turn[key]):
-                yield UNREAD_TURN, repr(key)
+        if answers and weight != 0:
+            refuse_bad(turn)
+        for key in turn.keys() - known:
+            yield from _unread(key, turn[key], UNREAD_TURN, judged=answers)
         for part, keys in _parts(turn) if role != "tool" else ():
             if weight_of(part) == 0:
                 raise fault("part.masked")
-            for key in part.keys() - keys - {*TRAINED}:
-                if not _empty(part[key]):
-                    yield UNREAD_TURN, repr(key)
+            for key in part.keys() - keys:
+                yield from _unread(key, part[key], UNREAD_TURN, judged=False)
+
+
+def _passed_over(said: dict[str, Any]) -> set[str]:
+    """Keys of a row or turn that are read only where another has nothing, and say something else."""
+    pairs = {"function_call": "tool_calls", "refusal": "content", "value": "content", "functions": "tools"}
+    return {key for key, first in pairs.items() if said.get(key) and said.get(first) not in (None, "", [], said[key])}
+
+
+def _unread(key: str, value: Any, kind: DataLoss, judged: bool = True) -> Iterator[tuple[DataLoss, str]]:
+    """A key that is not read; one of a row or an answer (`judged`) may say how good it is."""
+    said = verdict(key, value) if judged else None
+    if not is_mark(key) and value not in (None, "", [], {}) and said != "right":
+        yield SCORE if said == "score" else kind, repr(key)
 
 
 def _parts(turn: dict[str, Any]) -> Iterator[tuple[dict[str, Any], set[str]]]:
@@ -193,24 +179,3 @@ def turns_of(row: dict[str, Any]) -> list[dict[str, Any]]:
         for item in value if isinstance(value, list) else [value]:
             found += [turn for turn in (item if isinstance(item, list) else [item]) if isinstance(turn, dict)]
     return found
-
-
-def _number(key: str, value: Any) -> float:
-    number = _read_number(value)
-    if number is None or not 0 <= number < float("inf"):
-        raise fault("mark.value", key=key, value=excerpt(str(value)))
-    return number
-
-
-def _read_number(value: Any) -> float | None:
-    """A mark as a number, in whatever way tables write it: 0, "0.0", False, "no"; None where it is none."""
-    if isinstance(value, str):
-        value = _WORDS.get(value.strip().lower(), value)
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        return None
-
-
-def _empty(value: Any) -> bool:
-    return value is None or value in ("", [], {})

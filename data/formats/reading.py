@@ -12,9 +12,11 @@ from typing import Any
 
 from data.formats.companion_files import Beside
 from data.formats.detect import SAMPLE, detect
-from data.formats.keys import CONTROL, CUT, RENDERED, SYNTAX, DataLoss, losses, refuse_wrong
+from data.formats.keys import CONTROL, CUT, RENDERED, SYNTAX, UNASKED, DataLoss, losses
+from data.formats.marks import refuse_wrong
 from data.formats.names import make_legal
 from data.formats.rows import Row, rows_of
+from data.formats.turns import read_turns
 from data.record import Record
 from data.words import fault, phrase
 from tooltune.errors import InputError
@@ -128,6 +130,8 @@ def read_file(
                 continue
             try:
                 _own_id(record, row, lines, path, native)
+                if native and not mend:
+                    _check_results(record)
                 found = [*([] if counted else losses(row.value, module.NAME)), *_lost_of(record, candidate)]
             except InputError as e:
                 reject(Rejected(row, e.at(where)))
@@ -173,12 +177,27 @@ def _mendable(module: ModuleType, row: Row, beside: Beside) -> bool:
     return True
 
 
+def _check_results(record: Record) -> None:
+    """Refuse a record whose results are not those of the calls before them, in their order, as far as ids tell."""
+    if any(m["role"] == "tool" for m in record.messages):
+        turns = [m | {"content": str(i)} if m["role"] == "tool" else m for i, m in enumerate(record.messages)]
+        read = [int(m["content"]) for m in read_turns(turns, lambda text: (text, [])) if m["role"] == "tool"]
+        if read != sorted(read):
+            raise fault("result.order")
+
+
 def _lost_of(record: Record, made: dict[str, Any]) -> Iterator[tuple[DataLoss, str]]:
     """What only the finished record tells: texts taken out, turns left out, answers that end early."""
     if made.get("cut"):
         yield CUT, ""
     if made.get("syntax"):
         yield SYNTAX, ""
+    waiting = 0
+    for message in record.messages:
+        if message["role"] != "tool":
+            waiting = len(message.get("tool_calls") or [])
+        elif (waiting := waiting - 1) < 0:
+            yield UNASKED, ""
     if any(_RENDERED.match(m.get("content") or "") for m in record.messages if m["role"] != "assistant"):
         yield RENDERED, ""
     answers = [m for m in record.messages if m["role"] == "assistant" and m.get("trained", True)]

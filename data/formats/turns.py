@@ -2,17 +2,20 @@
 
 A turn is {role, content} or {from, value}; roles have many names. An assistant turn's calls stand in `tool_calls`, in
 `function_call`, in a turn of their own ("function_call"), in parts of its content, or in its text. Text and calls of
-one turn stay together, and a tool turn gets the name of the call that it answers. Marks of what is trained become
-`trained: false`, reasoning becomes `reasoning_content`. Tags inside the strings of a block are text.
+one turn stay together, and a tool turn gets the name and the place of the call that it answers: most chat templates
+write no ids. Marks of what is trained become `trained: false`, reasoning becomes `reasoning_content`. Tags inside the
+strings of a block are text.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-from data.formats.keys import ARGUMENTS, CALL, REASONING, ROLE, reasoning_of, weight_of
+from data.formats.keys import ARGUMENTS, CALL, REASONING, ROLE, reasoning_of
 from data.formats.literals import decode, excerpt
+from data.formats.marks import weight_of
 from data.formats.schema import tools_of
 from data.record import tool_call
 from data.words import fault, phrase
@@ -39,27 +42,73 @@ def read_turns(turns: Any, in_text: InText | None = None) -> list[Message]:
     if not isinstance(turns, list):
         raise fault("turns.list")
     messages: list[Message] = []
-    names: dict[str, str] = {}  # call id → tool
-    waiting: list[str] = []  # tools whose results have not come yet
+    results = _Results()
     for i, turn in enumerate(turns):
         try:
-            made = _turn(turn, in_text or tagged_calls, bool(waiting))
-            for message in made:
+            for message in _turn(turn, in_text or tagged_calls, bool(results.due)):
                 if message["role"] == "tool":
-                    name = message.pop("name", None) or names.get(message.pop("call_id", ""), "")
-                    due = name if name in waiting else waiting[0] if waiting else ""
-                    if due:
-                        waiting.remove(due)
-                    if name or due:
-                        message["name"] = name or due
-                elif message["role"] == "assistant":
-                    names |= message.pop("ids", {})
+                    results.place(message, messages)
+                    continue
                 _append(messages, message)
                 if message["role"] == "assistant":
-                    waiting = [call["function"]["name"] for call in messages[-1].get("tool_calls", [])]
+                    results.wait(messages[-1].get("tool_calls", []))
         except InputError as e:
             raise InputError(phrase("turn.at", i=i, what=e.said), fix=e.advice) from None
+    for message in messages:
+        message.pop("place", None)
+        for call in message.get("tool_calls", []):
+            call.pop("id", None)
     return messages
+
+
+@dataclass
+class _Results:
+    """Which calls wait for results, while a row is read.
+
+    Attributes:
+        calls: id (empty where it has none) and tool of the last answer's calls.
+        due: the places of those that wait.
+        late: tools of earlier calls that still wait, by id.
+        ids: whether a call of the row has one.
+    """
+
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    due: list[int] = field(default_factory=list)
+    late: dict[str, str] = field(default_factory=dict)
+    ids: bool = False
+
+    def wait(self, calls: list[Message]) -> None:
+        late = [*self.late.items(), *(self.calls[n] for n in self.due)]
+        self.calls = [(call.get("id", ""), call["function"]["name"]) for call in calls]
+        self.due = list(range(len(calls)))
+        self.late = {own: tool for own, tool in late if own not in ("", *dict(self.calls))}
+        self.ids = self.ids or any(own for own, _ in self.calls)
+
+    def place(self, message: Message, messages: list[Message]) -> None:
+        """Add a result at its call's place among the results, with the tool's name.
+
+        Where ids tell calls apart, it has one of theirs, or none. Where they do not (calls without ids, or with equal
+        ones), its name or else the order tells which call it answers.
+
+        Raises:
+            InputError: no call with its id waits for a result.
+        """
+        own, name = message.pop("call_id", ""), message.get("name", "")
+        told = [own for own, _ in self.calls]
+        found = next((n for n in self.due if own and own in self.calls[n]), -1)  # some write the tool's name for an id
+        if found < 0 and own in self.late:
+            message.setdefault("name", self.late.pop(own))
+        elif found < 0:
+            if own and (all(told) and len({*told}) == len(told) if told else self.ids):
+                raise fault("result.id", id=excerpt(own))
+            found = next((n for n in self.due if self.calls[n][1] == name), self.due[0] if self.due else -1)
+        if found >= 0:
+            self.due.remove(found)
+            message.setdefault("name", self.calls[found][1])
+        at = len(messages)
+        while found >= 0 and messages[at - 1].get("place", -1) > found:
+            at -= 1
+        messages.insert(at, message | {"place": found})
 
 
 def call_of(value: Any) -> Message:
@@ -99,11 +148,12 @@ def arguments_of(value: Any, name: str) -> dict[str, Any]:
 
 def tagged_calls(text: str) -> tuple[str, list[Message]]:
     """An assistant's text without its `<tool_call>` blocks, and the calls in them."""
-    blocks, said = _between(text, "tool_call")
+    end = text.find("</think>") + 8 if text.lstrip().startswith("<think>") and "</think>" in text else 0
+    blocks, said = _between(text[end:], "tool_call")  # a call that is only thought of is none
     calls = [call for block in blocks for call in calls_of(block)]
     if "<tool_call>" in said or "</tool_call>" in said:
         raise fault("call.unclosed", text=excerpt(said[said.index("tool_call>") - 1 :]))
-    return (said, calls) if calls else (text, [])
+    return (f"{text[:end]}\n{said}".strip(), calls) if calls else (text, [])
 
 
 def take_tools(text: str) -> tuple[list[Message], str]:
@@ -156,8 +206,8 @@ def _turn(turn: Any, in_text: InText, waiting: bool) -> list[Message]:
     """The messages of a turn; `waiting`: results of calls before it have not come yet."""
     if not isinstance(turn, dict):
         raise fault("turn.object", value=excerpt(str(turn)))
-    given = turn.get("role", turn.get("from"))
-    value = turn.get("content", turn.get("value"))
+    given = turn.get("role") or turn.get("from")
+    value = next((turn[key] for key in ("content", "value") if turn.get(key) is not None), None)
     role = ROLE.get(str(given).strip().lower())
     if given == "function":  # OpenAI's old name for a result, and some ShareGPT files' name for a call
         role = "call" if isinstance(value, str) and '"arguments"' in value and "name" not in turn else "tool"
@@ -197,10 +247,10 @@ def _assistant(turn: Message, value: Any, in_text: InText) -> Message:
         message["content"] = text
     if calls:
         message["tool_calls"] = calls
-    numbers = [call.get("id") if isinstance(call, dict) else None for call in given]
-    named = zip(numbers, calls, strict=False)
-    ids = {number: call["function"]["name"] for number, call in named if isinstance(number, str)}
-    return message | ({"ids": ids} if ids else {})
+    for call, own in zip(calls, given, strict=False):
+        if isinstance(own, dict) and (number := own.get("id", own.get("call_id"))):
+            call["id"] = str(number)
+    return message
 
 
 _PARTS = ("tool_call", *REASONING)
@@ -225,8 +275,8 @@ def _result(text: str) -> Message:
 
 def _about(turn: Message) -> Message:
     """The tool's name and the call's id, where a tool turn has them."""
-    keys = {"name": "name", "tool_call_id": "call_id"}
-    return {new: turn[key] for key, new in keys.items() if isinstance(turn.get(key), str)}
+    name, own = turn.get("name"), turn.get("tool_call_id")
+    return ({"name": name} if isinstance(name, str) and name else {}) | ({"call_id": str(own)} if own else {})
 
 
 def _named_result(text: str) -> Message:

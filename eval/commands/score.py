@@ -1,5 +1,6 @@
 """`python -m eval score`: score outputs that were made elsewhere."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -24,8 +25,12 @@ def score_file(
         from eval.words import phrase
         from tooltune.console import Terminal
 
-        samples = read_outputs(file, read_tools(tools) if tools else None)
+        unread: Counter[str] = Counter()
+        samples = read_outputs(file, read_tools(tools) if tools else None, unread)
         result = score(samples, family=family)
+        if unread:
+            keys = ", ".join(f"{key} × {n}" for key, n in unread.items())
+            typer.echo(phrase("score.unread", keys=keys).text(lang), err=True)
         if faults := gold_faults(samples):
             typer.echo(phrase("score.gold", n=len(faults), first=faults[0]).text(lang), err=True)
         if json_out:

@@ -2,6 +2,7 @@
 its arguments in brackets of another kind or in none."""
 
 import re
+from collections.abc import Mapping
 
 from eval.formats.envelope import skip_space
 from eval.formats.parse_state import NAME_KEYS, ParseState, Tools, functions, is_offered
@@ -11,25 +12,41 @@ _WRAP = re.compile(r"\s*(?:```[\w+-]{0,20}\s|`{1,2}(?!`))?\s*")
 _SIGNATURE = r"(?!\s{0,9}\w{1,200}\??\s{0,9}:\s{0,9}[^\W\d])"
 """Not `lamp(room: str)`: a tool that is described."""
 _LINE = re.compile(
-    rf"(?:^[ \t]{{0,20}}|(?<=`))(?:\w{{1,60}} ?= ?|await )?(?=(?:\[\s{{0,20}})?{NAME}[ \t]{{0,9}}\({_SIGNATURE})",
+    r"(?:^[ \t]{0,20}(?:(?:[-*•>]|\d{1,2}[.)])[ \t]{1,3})?|(?<=`))(?:\w{1,60} ?= ?|await )?"
+    rf"(?=(?:\[\s{{0,20}})?{NAME}[ \t]{{0,9}}\({_SIGNATURE})",
     re.MULTILINE,
 )
 _LINE_END = re.compile(r"[ \t;]*(?:\n|\Z)")
 
 _ROUND = rf"\({_SIGNATURE}(?:[^()]|\([^()]*(?:\)|\Z))*+(?:\)|\Z)"
-_LABEL = r"(?:(?:(?:tool|function|action|call|도구|함수|호출)[ _-]?){1,2}:\s{0,9})?"
+_LABEL = (
+    r"(?:(?:(?:tool|function|action|call|도구|함수|호출)[ _-]?){1,2}:\s{0,9}"
+    r"|\[\w{1,20}\]\s?|<\|?\w{1,20}\|?>\s?(?=\w)|[-*•>/@$!]\s?|call )?"
+)
 _WHOLE = re.compile(
     rf"(?i:{_LABEL})(?:"
     rf"(?:\[?\s*(?:\w{{1,60}} ?= ?|await |print\()?(?P<round>{NAME}){_ROUND}[\s,;\])]*)++"
     rf"|[\[\"'*]{{0,3}}(?P<braces>{NAME})(?::\d{{1,3}})?[\"'*]{{0,2}}[\s:,=>-]{{0,9}}\{{\s*(?:[\"'\w}}].*\}}|\}}|[\"'][^}}]*)[\s;\])]*"
+    rf"|(?P<square>{NAME})\[[^\]]+\]"
+    rf"|<\w{{1,30}}>\s{{0,9}}(?P<inner>{NAME})\s{{0,9}}</\w{{1,30}}>\s{{0,9}}<.*>"
     rf"|<(?P<tag>{NAME})(?:\s{{1,9}}name=[\"']?(?P<attribute>{NAME}))?[^<>]{{0,500}}(?:/>|>.*</(?P=tag)\s*>)"
-    r")\Z",
+    r")(?:</\w{1,20}>)?\Z",
     re.DOTALL,
 )
+_WORDS = re.compile(
+    rf"(?i:{_LABEL})(?P<of>[\w.]{{1,60}}\()?[\"'*]{{0,3}}(?P<name>{NAME})[\"'*]{{0,3}}"
+    r"(?:\.?\Z|(?(of)(?<=[\"'])[,)].*\)\Z|(?!))"
+    r"|[\s:,|>-]{1,9}(?:(?<=--)(?P<flag>\w{1,60})\s|(?P<key>\w{1,60})[\"']?\s?[=:]))",
+    re.DOTALL,
+)
+"""An offered tool's name alone, before one of its parameters, or the first argument of a call: `lamp room=3`,
+`lamp --room 3`, `call_tool("lamp", …)`."""
 _MARKS = r"[\"'*`]{0,3}"
 _KEYED = re.compile(
-    rf"^[ \t>*\"'-]{{0,9}}(?P<key>{'|'.join(NAME_KEYS)}){_MARKS}\s?[:=][ \t]{{0,5}}{_MARKS}\s?(?P<name>{NAME}){_MARKS}"
-    r"[\s,;]{1,9}[\"'*-]{0,3}\s?(?P<arguments>arguments|parameters|args|(?:(?:action|tool)[ _])?input)"
+    rf"^[ \t>*\"'-]{{0,9}}(?P<key>{'|'.join(NAME_KEYS)}|도구|함수){_MARKS}\s?[:=][ \t]{{0,5}}"
+    rf"{_MARKS}\s?(?P<name>{NAME}){_MARKS}"
+    r"[\s,;]{1,9}[\"'*-]{0,3}\s?"
+    r"(?P<arguments>arguments|parameters|args|(?:(?:action|tool)[ _])?input|인자|인수|매개변수)"
     rf"{_MARKS}\s?[:=]",
     re.MULTILINE | re.IGNORECASE,
 )
@@ -70,6 +87,10 @@ def read_loose(text: str, tools: Tools) -> ParseState:
     r, offered = ParseState(text), functions(tools)
     begin, stop = _inner(text)
     whole = _WHOLE.match(text, begin, stop)
+    words = _WORDS.match(text, begin, stop)
+    if words and is_offered(words["name"], offered):
+        key, known = words["flag"] or words["key"], offered.get(words["name"], {}).get("properties")
+        whole = words if not key or (isinstance(known, Mapping) and key in known) else whole
     if whole and any(name and is_offered(name, offered) for name in whole.groupdict().values()):
         r.broken("not_a_call")
         r.cut = text[stop - 1] not in ")]};>"

@@ -63,6 +63,7 @@ def read_blocks(r: ParseState, marks: re.Pattern[str], body: Body, *, native_bar
             _missing_open(r, mark, body)
             continue
         start = mark.start() if mark.lastgroup == "bare" else skip_space(text, mark.end())
+        spaces = text[mark.end() : start] if mark.lastgroup != "bare" else ""
         if mentions.in_code(mark.start()) and not _reads(r, start, body):
             continue
         end = body(r, start)
@@ -72,6 +73,8 @@ def read_blocks(r: ParseState, marks: re.Pattern[str], body: Body, *, native_bar
             continue
         if mark["again"]:
             r.deviates("doubled_marker")
+        if spaces.strip(" \t\r\n"):  # white space elsewhere, not in JSON
+            r.broken("odd_space")
         if mark.lastgroup == "bare" and not native_bare:
             r.deviates("missing_open")
         while i < len(found) and found[i].start() < max(end, start + 1):

@@ -1,5 +1,6 @@
 """What every family's parser fills in, and the reading of one call object (parsing policy, rules 5 and 6)."""
 
+import unicodedata
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -125,7 +126,8 @@ class CallShape:
 
 PLAIN = CallShape()
 _ARGUMENT_KEYS = ("arguments", "parameters", "args")
-WRAPPERS = ("function", "function_call", "tool", "tool_call", "call", "action", "tool_calls", "function_calls", "calls")
+WRAPPERS = ("function", "function_call", "tool", "tool_call", "call", "action", "tool_calls", "function_calls", "calls",
+            "tool_uses")  # fmt: skip
 """Keys of an object around a call, or around a list of them."""
 _ABOUT_A_CALL = {"id", "type", "index"}
 
@@ -263,6 +265,7 @@ def means_call(value: Any, offered: Container[str]) -> bool:
 
 def is_offered(name: str, offered: Container[str]) -> bool:
     """Whether a name is an offered tool's, or one with a namespace before it: `functions.lamp`."""
+    name = unicodedata.normalize("NFC", name)
     return name in offered or name.rpartition(".")[2] in offered
 
 

@@ -248,7 +248,7 @@ def test_text_and_calls_of_a_turn_stay_together_and_results_get_their_names(tmp_
     record = only(read_file(write(tmp_path / "a.jsonl", {"messages": messages, "tools": tools})))
     assert record.messages[0]["content"] == "둘 다"
     assert record.messages[1]["content"] == "네." and len(record.messages[1]["tool_calls"]) == 2
-    assert [m.get("name") for m in record.messages] == [None, None, "g", "f", None]
+    assert [m.get("name") for m in record.messages] == [None, None, "f", "g", None]
     assert record.messages[1]["tool_calls"][1]["function"]["arguments"] == {}
 
 

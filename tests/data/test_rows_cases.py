@@ -300,12 +300,12 @@ def test_the_keys_of_every_format_are_listed() -> None:
 
 
 def test_keys_that_are_not_read_are_said_once_with_their_count(tmp_path: Path) -> None:
-    rows = [messages(USER, DONE | {"vote": 1}, quality=n, note="") for n in range(3)]
+    rows = [messages(USER, DONE | {"vote": 1}, topic=n, note="") for n in range(3)]
     path = write(tmp_path / "a.jsonl", *rows)
     said: list[str] = []
     load_records(path, lambda line: said.append(str(line)))
     assert said[1:] == [
-        f"{path}: keys of rows that are not read: 'quality' × 3",
+        f"{path}: keys of rows that are not read: 'topic' × 3",
         f"{path}: keys of turns that are not read: 'vote' × 3",
     ]
     report = check_files([path], "none")
@@ -313,10 +313,8 @@ def test_keys_that_are_not_read_are_said_once_with_their_count(tmp_path: Path) -
     assert found["keys of turns that are not read"] == ("warning", 3, ["'vote' × 3"])
     printed = CliRunner().invoke(app, ["convert", str(path)]).stdout
     assert all(line in printed for line in said[1:])
-    native = write(tmp_path / "b.jsonl", messages(USER, DONE, id="a", meta={}, quality=2))
-    assert kinds(read_file(native)) == {"keys of rows that are not read": {"'quality'": 1}}
-    turns = [{"from": "human", "value": "q"}, {"from": "gpt", "value": "a", "train_detail": [1]}]
-    assert kinds(read(tmp_path, {"conversations": turns})) == {"keys of turns that are not read": {"'train_detail'": 1}}
+    native = write(tmp_path / "b.jsonl", messages(USER, DONE, id="a", meta={}, topic=2))
+    assert kinds(read_file(native)) == {"keys of rows that are not read": {"'topic'": 1}}
 
 
 # Tags, lines and keys inside strings

@@ -10,6 +10,7 @@ from data.check import check_files
 from data.formats.reading import Loaded, read_file
 from data.formats.schema import tools_of
 from data.formats.turns import call_of, result_of, text_of
+from data.load import stream_splits
 from tooltune.errors import InputError
 
 TOOL: dict[str, Any] = {"name": "lamp", "description": "d", "parameters": {"properties": {"room": {"type": "string"}}}}
@@ -65,6 +66,111 @@ def test_a_mark_of_a_row_that_says_yes_is_not_counted_and_one_that_says_neither_
         assert lost(read(tmp_path, USER, DONE, weight=value, label=value)) == {}
     assert "'train' is" in reason(read(tmp_path, USER, DONE, train="2026 spring"))
     assert "marked as a bad one" in reason(read(tmp_path, USER, DONE, label=-1))
+
+
+@pytest.mark.parametrize("key", ["loss_mask", "step_loss_mask", "train_on_turn", "lossMask", "masked", "ignore"])
+def test_marks_of_more_trainers_are_obeyed(tmp_path: Path, key: str) -> None:
+    out, kept = (1, 0) if key in ("masked", "ignore") else (0, 1)
+    masked = DONE | {key: out}
+    first, last = read(tmp_path, USER, masked, USER, DONE).records[0][1].messages[1::2]
+    assert first == DONE | {"trained": False} and last == DONE
+    assert lost(read(tmp_path, USER, DONE | {key: kept}, **{key: kept})) == {}
+    assert 'has "trained": false' in reason(read(tmp_path, USER, masked, id="a", meta={}, tools=[]))
+    for unclear in ({f"{key}_detail": [{"train": False}]}, {f"x-{key}": True}):
+        assert "may mean trained or left out" in reason(read(tmp_path, USER, DONE | unclear))
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"is_correct": False}, "a bad one"),
+        ({"tool-callValid": "no"}, "a bad one"),
+        ({"quality": "bad"}, "a bad one"),
+        ({"meta": {"label": 0}, "id": "a", "tools": []}, "a bad one"),
+        ({"used_in_training": "no"}, "not to be trained"),
+        ({"exclude_from_training": True}, "not to be trained"),
+        ({"completion_mask": [0, 1]}, "not to be trained"),
+        ({"rejected_response": "x"}, "a preference row"),
+    ],
+)
+def test_labels_in_more_spellings(tmp_path: Path, row: dict[str, Any], words: str) -> None:
+    assert words in reason(read(tmp_path, USER, DONE, **row))
+
+
+def test_a_label_of_an_answer_that_is_trained_and_scores(tmp_path: Path) -> None:
+    wrong = DONE | {"is_correct": False}
+    assert "a bad one" in reason(read(tmp_path, USER, wrong))
+    assert read(tmp_path, USER, wrong | {"weight": 0}, USER, DONE | {"is_correct": True}, is_correct=1).records
+    found = lost(read(tmp_path, USER, DONE | {"reward": 0}, score=[0.2]))
+    assert found == {"scores that cannot be obeyed": {"'reward'": 1, "'score'": 1}}
+    assert ["'score' × 1", "'reward' × 1"] in [f.examples for f in check_files([tmp_path / "a.jsonl"], "none").findings]
+
+
+@pytest.mark.parametrize(
+    ("calls", "results", "read_as"),
+    [
+        ("a:lamp b:stop", "a:1 b:2", "1 2"),
+        ("a:lamp b:lamp", "b:2 a:1", "1 2"),
+        ("x:lamp x:stop", "x:1 x:2", "1 2"),
+        (":lamp :stop", ":1 :2", "1 2"),
+        ("a:lamp b:stop", ":1 :2", "1 2"),
+        (":lamp :stop", "r:1 s:2", "whose id no call has"),
+        ("a:lamp b:stop", "z:1 b:2", "no call with the id 'z'"),
+        ("a:lamp b:stop", "a:1 a:2", "no call with the id 'a'"),
+        ("", "a:1", "without a call before"),
+        ("a:lamp", "a:1 :2", "without a call before"),
+    ],
+)
+def test_a_result_belongs_to_the_call_of_its_id(tmp_path: Path, calls: str, results: str, read_as: str) -> None:
+    """Refused where ids contradict each other, counted where they say nothing: a template writes the order only."""
+    pairs = [call.split(":") for call in calls.split()]
+    made = [{"id": own, "type": "function", "function": {"name": name, "arguments": {}}} for own, name in pairs]
+    turns: list[Any] = [USER, {"role": "assistant", "content": "", "tool_calls": made}] if made else [USER]
+    for own, said in (result.split(":") for result in results.split()):
+        turns.append({"role": "tool", "tool_call_id": own, "content": said})
+    tools = [{"type": "function", "function": TOOL | {"name": name}} for name in ("lamp", "stop")]
+    for more in ({}, {"id": "a", "meta": {}}):
+        loaded = read(tmp_path, *turns, DONE, tools=tools, **more)
+        if more and results[0] == "b":
+            assert "in the order of their calls" in reason(loaded), "a record is right as it stands"
+        elif read_as == "1 2":
+            kept = [m for m in loaded.records[0][1].messages if m["role"] == "tool"]
+            assert " ".join(m["content"] for m in kept) == read_as and not loaded.lost
+            assert more or [m["name"] for m in kept] == [name for _, name in pairs]
+        else:
+            assert read_as in (" ".join(lost(loaded)) or reason(loaded))
+
+
+def test_what_is_read_only_where_another_key_has_nothing_is_counted(tmp_path: Path) -> None:
+    call = {"id": "c", "function": {"name": "lamp", "arguments": ARGUMENTS}}
+    asked, result = {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "on"}
+    loaded = read(tmp_path, USER | {"value": "q"}, asked | {"function_call": {"name": "stop"}})
+    assert lost(loaded) == {"keys of turns that are not read": {"'value'": 1, "'function_call'": 1}}
+    late = read(
+        tmp_path, {"role": None, "from": "human", "content": None, "value": "q"}, asked, DONE, USER, result, DONE
+    )
+    turns = late.records[0][1].messages
+    assert turns[0]["content"] == "q" and turns[4] == {"role": "tool", "name": "lamp", "content": "on"}
+    said = {"role": "system", "content": f"<tools>{json.dumps(TOOL)}</tools>"}
+    assert "are not those in `tools`" in reason(read(tmp_path, said, USER, DONE, tools=[TOOL | {"name": "stop"}]))
+
+
+def test_rows_that_say_test_and_objects_in_a_system_text(tmp_path: Path) -> None:
+    system = 'Of {"age": 3}. Use them if required -\n{"name": "lamp", "parameters": {}}'
+    (row,) = read(tmp_path, system=system, chat="USER: q\n\nASSISTANT: a", messages=None, split="test").records
+    assert row[1].messages[0]["content"] == 'Of {"age": 3}.'
+    said: list[str] = []
+    with pytest.raises(InputError, match="among the training rows"):
+        stream_splits(tmp_path / "a.jsonl", tmp_path / "a.jsonl", None, lambda split, record: None, said.append)
+    assert any("1 rows say split: 'test'" in line for line in said)
+
+
+def test_a_call_that_is_only_thought_of_is_none(tmp_path: Path) -> None:
+    call = '<tool_call>{"name": "lamp", "arguments": {"room": "</think>"}}</tool_call>'
+    thought = '<think>or <tool_call>{"name": "stop"}</tool_call></think>'
+    (last,) = read(tmp_path, USER, DONE | {"content": f"{thought}\n{call}"}).records[0][1].messages[1:]
+    assert last["content"] == thought and [c["function"]["name"] for c in last["tool_calls"]] == ["lamp"]
+    assert read(tmp_path, USER, DONE | {"content": thought}).records[0][1].messages[1] == DONE | {"content": thought}
 
 
 def test_keys_that_only_other_turns_have_are_counted(tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from eval.cli import app
 from eval.formats import families
 from eval.formats.probe import written_calls
 from eval.outputs import read_outputs
 from eval.parse import detect_family, parse_tool_calls
 from eval.scoring import Sample, score, score_sample
+from tooltune.errors import InputError
 
 CASES = Path(__file__).parent / "cases"
 FIELDS = ("expected_calls", "attempted", "json_valid", "format_ok", "truncated")
@@ -53,6 +56,55 @@ def test_a_broken_call_is_no_refusal(case: dict[str, Any]) -> None:
     assert not parsed.json_valid and not parsed.format_ok and not parsed.strict_calls
     verdict = score_sample(Sample("s", [], case["tools"], case["text"]), parsed)
     assert verdict.attempted and not verdict.strict.exact_match and not verdict.repaired.exact_match
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "get_weather city=서울",
+        "/get_weather --city 서울",
+        "get_weather: city=서울",
+        "도구: get_weather\n매개변수: city=서울",
+        "Function: get_weather\ncity = 서울",
+        "Action: get_weather[서울]",
+        "**get_weather**",
+        'client.call_tool("get_weather", {"city": "서울"})',
+        "<tool>get_weather</tool><tool_input>서울</tool_input>",
+        "<call>get_weather(city='서울')</call>",
+        "[TOOL_CALL] get_weather(city='서울')",
+        '{"tool_uses": [{"recipient_name": "functions.get_weather", "parameters": {}}]}',
+    ],
+)
+def test_a_name_with_its_arguments_and_nothing_else_is_no_refusal(text: str) -> None:
+    test_a_broken_call_is_no_refusal({"text": text, "family": "hermes", "tools": TOOLS})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "get_weather needs: city",
+        "get_weather? 그런 도구는 없습니다.",
+        "Action: none",
+        "- get_weather: 날씨",
+        "get_weather (서울)와 다른 도구 하나",
+        '["get_weather", "list_sections"]',
+        "I'll call get_weather with city=서울.",
+    ],
+)
+def test_a_text_that_names_a_tool_is_a_text(text: str) -> None:
+    parsed = parse_tool_calls(text, "hermes", TOOLS)
+    assert not parsed.attempted and parsed.text == text
+
+
+def test_lists_of_calls_names_in_pieces_and_white_space_that_json_has_not() -> None:
+    listed = parse_tool_calls(
+        "이렇게 합니다:\n- get_weather(city='서울')\n2. get_weather(city='부산')", "hermes", TOOLS
+    )
+    assert [c.arguments["city"] for c in listed.calls] == ["서울", "부산"] and not listed.strict_calls
+    pieces = parse_tool_calls("\u1102\u1161\u11af\u110a\u1175(x=1)", "hermes", [{"name": "날씨", "parameters": {}}])
+    assert pieces.attempted and not pieces.calls
+    tag = '<tool_call>%s{"name": "get_weather", "arguments": {"city": "서울"}}</tool_call>'
+    assert [bool(parse_tool_calls(tag % mark, "hermes", TOOLS).strict_calls) for mark in "\n\u2028\u00a0"] == [1, 0, 0]
 
 
 @pytest.mark.parametrize("case", MISSING, ids=[case["id"] for case in MISSING])
@@ -220,3 +272,24 @@ def test_outputs_keep_whether_a_tool_declares_parameters(
         path.write_text(json.dumps(row), encoding="utf-8")
         (sample,) = read_outputs(path)
         assert score_sample(sample, parse_tool_calls(output, tools=sample.tools)).unknown_arguments == unknown
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ('"output": "b"', "a key twice"),
+        ('"meta": "{}"', '"meta" must be an object'),
+        ('"prompt": ["q"]', '"prompt" must be text'),
+    ],
+)
+def test_outputs_that_say_two_things_or_none_are_refused(tmp_path: Path, more: str, words: str) -> None:
+    path = tmp_path / "o.jsonl"
+    path.write_text(f'{{"id": 1, "output": "a", "gold": [], "tools": [], {more}}}\n')
+    with pytest.raises(InputError, match=words):
+        read_outputs(path)
+
+
+def test_keys_of_outputs_that_are_not_read_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "o.jsonl"
+    path.write_text('{"id": 1, "output": "a", "gold": [], "tools": [], "acceptable": {}}\n')
+    assert "not read: 'acceptable' × 1" in CliRunner().invoke(app, ["score", str(path)]).stderr
