@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.generate import generate_command
-from benchmarks.parse import parse_command
 from benchmarks.profile import profile_command
 from benchmarks.publish import record_command
 from benchmarks.recipe import recipe_command
@@ -38,7 +36,7 @@ Json = Annotated[bool, typer.Option("--json", help="print the result as JSON")]
 
 @app.callback()
 def main() -> None:
-    """Measure: speed, memory and losses of training, generating and parsing."""
+    """Measure: speed, memory and losses of training."""
 
 
 @app.command()
@@ -110,8 +108,6 @@ def planner(
         _finish(result, path, console, json)
 
 
-app.command("generate")(generate_command)
-app.command("parse")(parse_command)
 app.command("recipe")(recipe_command)
 app.command("rows")(rows_command)
 app.command("profile")(profile_command)

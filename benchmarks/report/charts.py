@@ -66,7 +66,7 @@ class Bars:
 
     Attributes:
         top: the value that the chart ends at.
-        rule: a vertical line (a budget, a promise).
+        rule: a vertical line: a budget.
         pictured: the picture shows it, too.
     """
 
@@ -170,7 +170,6 @@ def _bars(
     what: Phrase,
     *,
     rule: float | None = None,
-    name: Callable[[dict[str, Any]], Cell] = arm_name,
     compared: bool = True,
 ) -> Bars:
     colour = colours([arm["arm"] for arm in arms])
@@ -184,7 +183,7 @@ def _bars(
         missing: Cell = "–" if arm.get("status", "ok") == "ok" else status_of(arm)
         rows.append(
             Bar(
-                name=name(arm),
+                name=arm_name(arm),
                 colour=colour[arm["arm"]],
                 value=value,
                 dots=repeats if len(repeats) > 1 else [],
@@ -267,31 +266,6 @@ def _length(result: dict[str, Any]) -> list[ChartGroup]:
     panel = CurvePanel("gib", "gib", [line for line in lines if line.x], [Level("budget", budget, "bad")], top=top)
     chart = LineChart(say("chart.length"), say("chart.length.what", budget=budget), Curve("length", "tokens", [panel]))
     return [ChartGroup(None, [bars], [[chart]])]
-
-
-def _generate(result: dict[str, Any]) -> list[ChartGroup]:
-    def name(arm: dict[str, Any]) -> Phrase:
-        return say("arm.batch", n=arm["batch"]) if arm["batch"] > 1 else say("arm.single")
-
-    arms = [arm | {"arm": "preset" if arm["batch"] > 1 else "hf-trainer"} for arm in result["arms"]]
-    bars = [
-        _bars(arms, "samples_per_second", say("chart.generate"), say("chart.generate.what"), name=name),
-        _bars(arms, "tokens_per_second", say("chart.new_tokens"), say("chart.new_tokens.what"), name=name),
-    ]
-    if any(summary_of(arm, memory_key(result)) for arm in arms):
-        title = say("chart.memory.reserved")
-        bars.append(_bars(arms, memory_key(result), title, say("chart.memory.what"), name=name))
-    return [ChartGroup(None, bars, [])]
-
-
-def _parse(result: dict[str, Any]) -> list[ChartGroup]:
-    promise = result["promise"]
-    what = say("chart.parse.what", promise=f"{promise['outputs_per_second']:,}") if promise else say("chart.parse.any")
-    rule = promise["outputs_per_second"] if promise else None
-    chart = _bars(result["arms"], "outputs_per_second", say("chart.parse"), what, rule=rule, compared=False)
-    family = promise["family"] if promise else None
-    rows = [replace(row, colour=int(str(row.name).split(",")[0] == family)) for row in chart.rows]
-    return [ChartGroup(None, [replace(chart, rows=rows)], [])]
 
 
 def _recipe(result: dict[str, Any]) -> list[ChartGroup]:
@@ -381,8 +355,6 @@ def _rate_lines(result: dict[str, Any], key: str) -> list[Line]:
 _CHARTS: dict[str, Callable[[dict[str, Any]], list[ChartGroup]]] = {
     "train": _train,
     "length": _length,
-    "generate": _generate,
-    "parse": _parse,
     "recipe": _recipe,
     "rows": _rows,
     "planner": _planner,

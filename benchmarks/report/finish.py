@@ -37,16 +37,14 @@ def write_report(result: dict[str, Any], json_path: Path, *, lang: str = "ko") -
     return paths
 
 
-def finish(
-    result: dict[str, Any], path: Path | None, console: "Console", *, as_json: bool, more: Sequence[str] = ()
-) -> None:
+def finish(result: dict[str, Any], path: Path, console: "Console", *, as_json: bool, more: Sequence[str] = ()) -> None:
     """Write the report, and print the result: as JSON, or as its table, the verdict and where the files are.
 
     Args:
-        path: of the result's file; None: nothing is kept.
+        path: of the result's file.
         more: lines that follow the verdict.
     """
-    written = write_report(result, path) if path else []
+    written = write_report(result, path)
     if as_json:
         print_json(result)
     else:
@@ -54,5 +52,4 @@ def finish(
         console.print(result["verdict"], markup=False, soft_wrap=True)
         for line in more:
             console.print(line, markup=False, style="dim")
-        if path:
-            console.print(f"Written: {path}\nReport: {written[-1]}", markup=False, soft_wrap=True)
+        console.print(f"Written: {path}\nReport: {written[-1]}", markup=False, soft_wrap=True)

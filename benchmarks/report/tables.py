@@ -179,41 +179,6 @@ def longest_of(arm: dict[str, Any]) -> Cell:
     return say("cell.or_more", length=text) if arm["capped"] else text
 
 
-def _generate(result: dict[str, Any]) -> list[Table]:
-    against = {row["arm"]: row for row in result["speedup"]}
-    rows: list[list[Cell]] = []
-    for arm in result["arms"]:
-        name = say("arm.batch", n=arm["batch"]) if arm["batch"] > 1 else say("arm.single")
-        rows.append(
-            [
-                name,
-                spread(summary_of(arm, "samples_per_second")) if arm["status"] == "ok" else status_of(arm),
-                figure(median(arm, "tokens_per_second")),
-                percent(arm["truncated_share"]),
-                percent(arm["same_share"]),
-                figure(median(arm, memory_key(result))),
-                _speedup(against, arm, result),
-            ]
-        )
-    heads = ("batch", "samples", "new_tokens", "truncated", "same", "memory", "speedup")
-    return [Table(say("table.generate"), [(say(f"column.{k}"), k != "batch") for k in heads], rows)]
-
-
-def _parse(result: dict[str, Any]) -> list[Table]:
-    rows: list[list[Cell]] = [
-        [
-            arm["arm"],
-            f"{arm['outputs']:,}",
-            figure(arm["mean_characters"]),
-            spread(summary_of(arm, "outputs_per_second")),
-            figure(arm["megabytes_per_second"]),
-        ]
-        for arm in result["arms"]
-    ]
-    heads = ("family", "outputs", "characters", "per_second", "megabytes")
-    return [Table(say("table.parse"), [(say(f"column.{k}"), k != "family") for k in heads], rows)]
-
-
 def _recipe(result: dict[str, Any]) -> list[Table]:
     rows: list[list[Cell]] = [
         [
@@ -309,8 +274,6 @@ def rate_cell(rate: dict[str, Any]) -> str:
 _TABLES = {
     "train": _train,
     "length": _length,
-    "generate": _generate,
-    "parse": _parse,
     "recipe": _recipe,
     "rows": _rows,
     "planner": _planner,

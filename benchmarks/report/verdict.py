@@ -136,39 +136,6 @@ def _length(result: dict[str, Any]) -> ResultVerdict:
     return ResultVerdict("good", phrase, failed)
 
 
-def _generate(result: dict[str, Any]) -> ResultVerdict:
-    done = [arm for arm in result["arms"] if arm["status"] == "ok"]
-    best = max(result["speedup"], key=lambda row: row["ratio"], default=None)
-    if best is None:
-        return ResultVerdict("plain", say("headline.nothing"))
-    arm = next(arm for arm in done if arm["arm"] == best["arm"])
-    worst = min((row for row in done if row["batch"] > 1), key=lambda row: row["same_share"])
-    facts = [say("fact.same", batch=worst["batch"], share=percent(worst["same_share"]))]
-    if best["low"] <= 1 <= best["high"]:
-        return ResultVerdict("plain", say("headline.batch_unclear"), facts)
-    key = "headline.batch" if best["low"] > 1 else "headline.batch_slower"
-    return ResultVerdict(
-        "good",
-        say(key, batch=arm["batch"], ratio=times(best["ratio"]), rate=figure(median(arm, "samples_per_second"))),
-        facts,
-    )
-
-
-def _parse(result: dict[str, Any]) -> ResultVerdict:
-    rates = {arm["arm"]: arm["summary"]["outputs_per_second"]["median"] for arm in result["arms"]}
-    slowest = min(rates, key=lambda name: rates[name])
-    facts = [say("fact.slowest", family=slowest, rate=f"{rates[slowest]:,.0f}")] if len(rates) > 1 else []
-    promise = result["promise"]
-    if not promise:
-        family = next(iter(rates))
-        return ResultVerdict("plain", say("headline.parse", family=family, rate=f"{rates[family]:,.0f}"), facts)
-    rate, promised = rates[promise["family"]], promise["outputs_per_second"]
-    kept = rate >= promised
-    key = "headline.parse_kept" if kept else "headline.parse_missed"
-    phrase = say(key, family=promise["family"], rate=f"{rate:,.0f}", promise=f"{promised:,}")
-    return ResultVerdict("good" if kept else "bad", phrase, facts)
-
-
 def _recipe(result: dict[str, Any]) -> ResultVerdict:
     target, ratio, arms = result["target_loss"], result["ratio"], result["arms"]
     failed = [
@@ -290,8 +257,6 @@ def _apart(one: dict[str, Any], other: dict[str, Any]) -> bool:
 _VERDICTS = {
     "train": _train,
     "length": _length,
-    "generate": _generate,
-    "parse": _parse,
     "recipe": _recipe,
     "rows": _rows,
     "planner": _planner,

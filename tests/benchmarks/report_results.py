@@ -164,50 +164,6 @@ def length() -> dict[str, Any]:
             "grain": 128, "random_weights": True}  # fmt: skip
 
 
-def generation() -> dict[str, Any]:
-    """One by one and four batch sizes."""
-    arms, speedup = [], []
-    for batch, rate in ((1, 0.8), (8, 2.9), (16, 4.1), (32, 4.9), (64, 4.6)):
-        runs = [
-            {"repeat": i, "samples_per_second": rate * (1 + 0.02 * i), "tokens_per_second": 40 * rate,
-             "peak_reserved_gib": 2.0 + batch / 32}
-            for i in range(3)
-        ]  # fmt: skip
-        summary = {
-            key: {"median": runs[1][key], "low": runs[0][key], "high": runs[2][key]}
-            for key in ("samples_per_second", "tokens_per_second", "peak_reserved_gib")
-        }
-        arms.append(
-            {"arm": str(batch), "batch": batch, "status": "ok", "reason": None, "runs": runs, "summary": summary,
-             "truncated_share": 0.02, "same_share": 1.0 if batch == 1 else 0.97}
-        )  # fmt: skip
-        if batch > 1:
-            speedup.append(
-                {"arm": str(batch), "against": "1", "ratio": rate / 0.8, "low": rate / 0.82, "high": rate / 0.78}
-            )
-    card = {"kind": "cuda", "name": "NVIDIA A100", "memory_gib": 79.3}
-    return {"kind": "generate", **copy.deepcopy(HEAD), "device": card, "arms": arms, "speedup": speedup}
-
-
-def parsing() -> dict[str, Any]:
-    """A few families."""
-    arms = []
-    for name, rate in (
-        ("hermes", 61000.0),
-        ("hermes, long", 4200.0),
-        ("llama3_json", 48000.0),
-        ("qwen3_coder", 19000.0),
-    ):
-        rates = [rate * f for f in (0.96, 1.0, 1.03)]
-        arms.append(
-            {"arm": name, "outputs": 200, "mean_characters": 120.0, "megabytes_per_second": rate * 120 / 1e6,
-             "runs": [{"repeat": i, "outputs_per_second": r} for i, r in enumerate(rates)],
-             "summary": {"outputs_per_second": {"median": rates[1], "low": rates[0], "high": rates[2]}}}
-        )  # fmt: skip
-    promise = {"family": "hermes", "outputs_per_second": 20000}
-    return {"kind": "parse", **copy.deepcopy(HEAD), "arms": arms, "promise": promise}
-
-
 def recipe() -> dict[str, Any]:
     """A preset that reaches the target in half the time."""
     arms = [
@@ -256,8 +212,6 @@ ALL = {
     "failures": with_failures,
     "hostile": hostile,
     "length": length,
-    "generate": generation,
-    "parse": parsing,
     "recipe": recipe,
     "planner": plans,
 }

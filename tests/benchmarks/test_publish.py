@@ -47,7 +47,7 @@ def test_both_pages_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     pages = {language: tmp_path / f"results.{language}.md" for language in ("en", "ko")}
     for page in pages.values():
         page.write_text("<!-- bench: a -->\n<!-- end -->\n", encoding="utf-8")
-    results = {"a": report_results.train(), "b": report_results.parsing()}
+    results = {"a": report_results.train(), "b": report_results.length()}
     monkeypatch.setattr(blocks, "PAGES", {language: (page,) for language, page in pages.items()})
     monkeypatch.setattr(publish, "read_results", lambda: results)
     assert publish.record() == (["a"], ["b"])

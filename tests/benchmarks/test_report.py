@@ -193,12 +193,9 @@ def test_nothing_finished_is_a_page_too(tmp_path: Path) -> None:
 
 
 def test_other_kinds_answer_their_question() -> None:
-    said = {name: verdict(ALL[name]()).headline.text("en") for name in ("length", "generate", "parse", "recipe")}
+    said = {name: verdict(ALL[name]()).headline.text("en") for name in ("length", "recipe")}
     assert "6,144 tokens and perhaps more, at least 4.00× as long as hf-trainer (1,536)" in said["length"]
-    assert "Batches of 32" in said["generate"] and "61,000 hermes" in said["parse"] and "2.10× sooner" in said["recipe"]
-    missed = ALL["parse"]()
-    missed["promise"]["outputs_per_second"] = 70_000
-    assert verdict(missed).tone == "bad"
+    assert "2.10× sooner" in said["recipe"]
 
 
 def test_a_length_that_nothing_stopped_is_a_lower_bound(reports: dict[str, Path]) -> None:
