@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from benchmarks.profile import profile_command
 from benchmarks.publish import record_command
 from benchmarks.recipe import recipe_command
 from benchmarks.results import RESULTS
@@ -110,7 +109,6 @@ def planner(
 
 app.command("recipe")(recipe_command)
 app.command("rows")(rows_command)
-app.command("profile")(profile_command)
 app.command("record")(record_command)
 
 
