@@ -75,8 +75,8 @@ def _let_all_heads_be_written_out(dtype: Any) -> None:
     """Have transformers write keys and values out for all heads, as the plan has it, where no fused kernel takes shared
     ones: before Ampere, in float32, and where torch is built without FlashAttention, as for Windows.
 
-    Before 2.14 torch takes its plain kernel there, with all scores: 9.4 bytes for each of heads · length², 452 MiB for
-    a prompt of 2,048 tokens of Qwen2.5-1.5B (unsloth/utils/attention_dispatch.py, _sdpa_gqa_state_now, says the same).
+    Before 2.14 torch takes its plain kernel there, which holds all scores, 452 MiB for a prompt of 2,048 tokens of
+    Qwen2.5-1.5B (unsloth/utils/attention_dispatch.py: _sdpa_gqa_state_now).
     """
     import torch
     from transformers.integrations import sdpa_attention

@@ -126,19 +126,24 @@ def run_steps(
 
 
 def wanted(table: dict[str, Step], names: list[str], out: Path) -> list[str]:
-    """The steps of that names and those that they need and that have not been here yet, in the table's order."""
+    """The steps of that names and those that they need and that have not ended well here, in the table's order."""
     chosen = set(names)
     while (
         missing := {
             need
             for name in chosen
             for need in table[name].needs
-            if need in table and not (out / f"{need}.json").is_file()
+            if need in table and not _ended_well(out / f"{need}.json")
         }
         - chosen
     ):
         chosen |= missing
     return [name for name in table if name in chosen]
+
+
+def _ended_well(path: Path) -> bool:
+    summary = _summary(path, lambda _: None)
+    return summary is not None and all(ran["status"] == "ok" for ran in summary["commands"])
 
 
 def limit(table: dict[str, Step]) -> int:
@@ -256,7 +261,9 @@ def _summary(path: Path, say: Callable[[str], None]) -> Summary | None:
     try:
         summary: Summary = json.loads(path.read_text(encoding="utf-8"))
         dump_json(summary).encode()  # NaN and half characters could not be written again
-        if {*Summary.__annotations__} <= {*summary} and summary["step"] == path.stem:
+        whole = {*Summary.__annotations__} <= {*summary}
+        whole = whole and all({*Ran.__annotations__} <= {*ran} for ran in summary["commands"])
+        if whole and summary["step"] == path.stem:
             return summary
         what = "it is no summary of this step"
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as e:

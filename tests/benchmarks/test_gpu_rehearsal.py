@@ -66,8 +66,6 @@ def test_what_is_open_rehearses_too(tmp_path: Path) -> None:
     whole = rehearse(tmp_path / "out", tmp_path / "models", "--open")
     assert [s["step"] for s in whole["steps"]] == list(OPEN)
     assert all(ran["status"] == "ok" for s in whole["steps"] for ran in s["commands"])
-    (run, asked) = next(s["figures"] for s in whole["steps"] if s["step"] == "gemma")
-    assert run["finite"] and run["finished"] and asked["rows"] == {"scored": 4, "of": 250}
 
 
 @pytest.fixture(scope="module")

@@ -121,6 +121,9 @@ def test_a_step_alone_brings_what_it_needs_once(modules: Path) -> None:
     _, steps, _ = go(modules, table, "train")
     assert list(steps) == ["models", "train"]
     assert wanted(table, ["train"], modules / "out") == ["train"]
+    for commands in (["bad"], ["slow"]):  # one that failed or was cut is made again
+        go(modules, {"models": step(0, commands, seconds=4)})
+        assert wanted(table, ["train"], modules / "out") == ["models", "train"]
     assert wanted(STEPS, ["evaluate"], modules) == ["models", "train", "evaluate"]
 
 
@@ -217,6 +220,7 @@ GOOD = {"step": "one", "what": "", "rehearsal": True, "date": "", "seconds": 1.0
         (json.dumps(GOOD | {"what": "\ud800"}), "UnicodeEncodeError"),
         ("[1]", "no summary of this step"),
         ('{"step": "one", "commands": []}', "no summary of this step"),
+        (json.dumps(GOOD | {"commands": [{"status": "ok"}]}), "no summary of this step"),
     ],
 )
 def test_a_summary_that_cannot_be_used_is_told_and_the_others_are_collected(
