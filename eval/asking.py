@@ -14,6 +14,7 @@ from eval.judged import Answer, judge
 from eval.parsed import ToolCall
 from eval.prefixes import Beginning, shared_tokens
 from eval.trained import Trained, load_tuned, prepare, read_trained
+from tooltune.errors import InputError
 from tooltune.run import find_run
 from tooltune.words import Say
 
@@ -133,6 +134,9 @@ class Decoding:
 
     def write(self, prompts: Sequence[list[int]], tools: Tools) -> list[Output]:
         """The greedy answers, side by side on a CPU."""
+        longest, most = max(map(len, prompts)), self.model.config.get_text_config().max_position_embeddings
+        if longest >= most:
+            raise InputError(f"{longest} tokens, and the model takes {most}", where="request", fix="make it shorter")
         # padding, which a GPU's batches have, would have to be checked first (`safe_batch`)
         batch = usual_batch(self.model, prompts, max_new_tokens=self.limit) if decodes(self.model) else 1
         return generate(

@@ -149,6 +149,8 @@ def test_a_program_gets_the_answers_of_the_command(trained: Path, monkeypatch: p
     assert [{"request": r} | a.to_dict() for r, a in zip(requests, answers, strict=True)] == told
     assert all(a.output for a in answers), "a random model writes something"
     assert model(context.conversation("되돌려"), []) == []
+    with pytest.raises(InputError, match=r"request: \d+ tokens, and the model takes 2048"):
+        model(context.conversation("가" * 1000), [])
     with pytest.raises(InputError, match="offered twice"):
         model(context.conversation("되돌려"), [TOOL, TOOL])
 
