@@ -14,6 +14,8 @@ from tooltune.errors import InputError, JobFailed
 
 WARNINGS = 2
 """llama.cpp's level of messages."""
+PATIENCE = 600
+"""Seconds for an answer; 120 were too few on a busy machine."""
 KEPT = 512
 """MiB of prompts that a server keeps for later, 22 each of Gemma 3 270M; llama.cpp's own 8,192 fill a small machine."""
 
@@ -102,12 +104,14 @@ def post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """The JSON that llama.cpp answers to a request.
 
     Raises:
-        JobFailed: it refuses, with what it says.
+        JobFailed: it refuses, with what it says; or it does not answer in time.
     """
     try:
-        answer: dict[str, Any] = json.loads(post_json(url + path, body, timeout=120))
+        answer: dict[str, Any] = json.loads(post_json(url + path, body, timeout=PATIENCE))
     except HTTPError as e:
         raise JobFailed(
             f"llama.cpp refuses {path}: {error_text(e)}", "is the chat template within llama.cpp's Jinja?"
         ) from None
+    except TimeoutError:
+        raise JobFailed(f"llama.cpp has not answered {path} in {PATIENCE} s", "the machine is busy: try later") from None
     return answer
