@@ -113,5 +113,5 @@ def post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
             f"llama.cpp refuses {path}: {error_text(e)}", "is the chat template within llama.cpp's Jinja?"
         ) from None
     except TimeoutError:
-        raise JobFailed(f"llama.cpp has not answered {path} in {PATIENCE} s", "the machine is busy: try later") from None
+        raise JobFailed(f"llama.cpp: no answer to {path} in {PATIENCE} s", "the machine is busy: try later") from None
     return answer
