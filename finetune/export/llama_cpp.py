@@ -14,6 +14,8 @@ from tooltune.errors import InputError, JobFailed
 
 WARNINGS = 2
 """llama.cpp's level of messages."""
+PATIENCE = 600
+"""Seconds for an answer; 120 were too few on a busy machine."""
 KEPT = 512
 """MiB of prompts that a server keeps for later, 22 each of Gemma 3 270M; llama.cpp's own 8,192 fill a small machine."""
 
@@ -107,10 +109,12 @@ def post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         JobFailed: it refuses, with what it says, or does not answer.
     """
     try:
-        answer: dict[str, Any] = json.loads(post_json(url + path, body, timeout=900))  # a slow machine, a long prompt
+        answer: dict[str, Any] = json.loads(post_json(url + path, body, timeout=PATIENCE))
     except HTTPError as e:
         fix = "is the chat template within llama.cpp's Jinja?" if path == "/apply-template" else ""
         raise JobFailed(f"llama.cpp refuses {path}: {error_text(e)}", fix) from None
+    except TimeoutError:
+        raise JobFailed(f"llama.cpp: no answer to {path} in {PATIENCE} s", "the machine is busy: try later") from None
     except OSError as e:
         raise JobFailed(f"llama.cpp does not answer {path}: {e}", "see what it printed above") from None
     return answer

@@ -1,7 +1,6 @@
 """Sentences in two languages: every `words.yaml` has both with the same figures, and a phrase fills them in."""
 
 import io
-import json
 import string
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import yaml
 from markupsafe import Markup, escape
 from rich.console import Console
 
-from tooltune.words import Phrase, from_data, in_language, to_data
+from tooltune.words import Phrase, in_language
 
 ROOT = Path(__file__).parents[2]
 FILES = [path for path in ROOT.glob("*/**/words.yaml") if ".venv" not in path.parts and path.parent.name != "diagnose"]
@@ -45,13 +44,6 @@ def test_what_fills_a_phrase_stays_text(value: str) -> None:
 
 def test_what_is_no_phrase_is_text_in_any_language() -> None:
     assert in_language(3, "ko") == in_language("3", "en") == "3"
-
-
-def test_a_phrase_outlives_json() -> None:
-    inner = Phrase(["{n:,}행", "{n:,} rows"], {"n": 1200})
-    whole = Phrase(["{path}: {rows}", "{path}: {rows}"], {"path": Path("{a}"), "rows": inner})
-    again = from_data(json.loads(json.dumps(to_data(whole))))
-    assert (again.text("ko"), str(again)) == ("{a}: 1,200행", "{a}: 1,200 rows")
 
 
 def test_a_console_without_a_language_shows_the_sentence() -> None:
