@@ -46,6 +46,8 @@ def test_marks_and_keys_inside_an_answer_are_refused_and_counted(tmp_path: Path)
     for inside in ("part", "call", "function"):
         for mark in ({"weight": 0}, {"train": False}, {"loss_weight": "0.0"}):
             assert "a part of an answer" in reason(read(tmp_path, USER, answer(inside, mark))), (inside, mark)
+            written = answer(inside, mark) | {"tool_calls": json.dumps(answer(inside, mark)["tool_calls"])}
+            assert "a part of an answer" in reason(read(tmp_path, USER, written))
         assert lost(read(tmp_path, USER, answer(inside, {"weight": 1, "note": None}))) == {}
         found = lost(read(tmp_path, USER, answer(inside, {"comment": "wrong"})))
         assert found == {"keys of turns that are not read": {"'comment'": 1}}
@@ -101,7 +103,7 @@ def test_a_label_of_an_answer_that_is_trained_and_scores(tmp_path: Path) -> None
     wrong = DONE | {"is_correct": False}
     assert "a bad one" in reason(read(tmp_path, USER, wrong))
     assert read(tmp_path, USER, wrong | {"weight": 0}, USER, DONE | {"is_correct": True}, is_correct=1).records
-    found = lost(read(tmp_path, USER, DONE | {"reward": 0}, score=[0.2]))
+    found = lost(read(tmp_path, USER, DONE | {"reward": 10**400}, score=[0.2]))
     assert found == {"scores that cannot be obeyed": {"'reward'": 1, "'score'": 1}}
     assert ["'score' × 1", "'reward' × 1"] in [f.examples for f in check_files([tmp_path / "a.jsonl"], "none").findings]
 
