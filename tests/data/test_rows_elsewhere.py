@@ -114,7 +114,6 @@ def test_a_label_of_an_answer_that_is_trained_and_scores(tmp_path: Path) -> None
         ("a:lamp b:stop", "a:1 b:2", "1 2"),
         ("a:lamp b:lamp", "b:2 a:1", "1 2"),
         ("x:lamp x:stop", "x:1 x:2", "1 2"),
-        (":lamp :stop", ":1 :2", "1 2"),
         ("a:lamp b:stop", ":1 :2", "1 2"),
         (":lamp :stop", "r:1 s:2", "whose id no call has"),
         ("a:lamp b:stop", "z:1 b:2", "no call with the id 'z'"),
@@ -267,6 +266,9 @@ def test_tools_whose_schemas_stand_elsewhere_are_not_taken_for_none(tmp_path: Pa
 
 
 def test_a_record_whose_tool_has_its_schema_elsewhere_is_refused(tmp_path: Path) -> None:
+    for odd in ({"properties": -1.5}, {"properties": {"at": {"properties": "x: int"}}}):
+        tools = [{"type": "function", "function": {"name": "lamp", "parameters": odd}}]
+        assert "must be a JSON schema" in reason(read(tmp_path, USER, DONE, id="a", meta={}, tools=tools))
     for key in ("inputSchema", "args"):
         tools = [{"type": "function", "function": {"name": "lamp", key: {"properties": {}}}}]
         assert f"no `parameters` but '{key}'" in reason(read(tmp_path, USER, DONE, id="a", meta={}, tools=tools))
