@@ -119,7 +119,7 @@ def stream_splits(
 
     stream_records(train, place, say)
     for named, n in (+meant).items():
-        say(f"{train}: {n} rows say split: {named!r} and train all the same; leave them out where that is not meant")
+        say(f"{train}: {n} rows say split: {named!r} and train all the same")
     for name in ("train", "validation"):
         if validation is None and not counts[name]:
             raise InputError(

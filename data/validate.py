@@ -52,7 +52,7 @@ def offered(tools: list[Any], where: str = "") -> dict[str, dict[str, Any]]:
         if not (isinstance(function, dict) and isinstance(function.get("name"), str) and function["name"]):
             raise fault("tool.form", where, i=i)
         parameters = function.get("parameters") or {}
-        _expect(isinstance(parameters, dict), where, "tool.schema", i=i)
+        _expect(isinstance(parameters, dict) and _has_properties(parameters), where, "tool.schema", i=i)
         key = "" if "parameters" in function else schema_elsewhere(function, "input_schema", "inputSchema")
         _expect(not key, where, "tool.elsewhere", i=i, key=key)
         said = function.get("description")
@@ -60,6 +60,12 @@ def offered(tools: list[Any], where: str = "") -> dict[str, dict[str, Any]]:
         _expect(function["name"] not in schemas, where, "tool.twice", name=function["name"])
         schemas[function["name"]] = parameters
     return schemas
+
+
+def _has_properties(schema: Any) -> bool:
+    """Whether a schema's properties are an object, and theirs: a template goes through them."""
+    inner = (schema.get("properties") or {}) if isinstance(schema, dict) else {}
+    return isinstance(inner, dict) and all(map(_has_properties, inner.values()))
 
 
 def schema_elsewhere(function: dict[str, Any], *more: str) -> str:

@@ -5,6 +5,7 @@ and worth is in `data.formats.marks`.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -149,7 +150,7 @@ def _unread(key: str, value: Any, kind: DataLoss, judged: bool = True) -> Iterat
 
 def _parts(turn: dict[str, Any]) -> Iterator[tuple[dict[str, Any], set[str]]]:
     """The content parts and calls of a turn, each with the keys that are understood."""
-    content, calls = turn.get("content"), turn.get("tool_calls")
+    content, calls = turn.get("content"), _decoded(turn.get("tool_calls"))
     calls = calls if isinstance(calls, list) else []
     functions = [call.get("function") for call in calls if isinstance(call, dict)]
     for parts, keys in ((content, PART), (calls, CALL), (functions, CALL)):
@@ -170,12 +171,15 @@ def reasoning_of(turn: dict[str, Any]) -> str:
 def turns_of(row: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for key in _TURNS:
-        value = row.get(key)
-        if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
-            try:
-                value = decode(value, key)
-            except InputError:  # a text that only looks like turns
-                continue
+        value = _decoded(row.get(key))
         for item in value if isinstance(value, list) else [value]:
             found += [turn for turn in (item if isinstance(item, list) else [item]) if isinstance(turn, dict)]
     return found
+
+
+def _decoded(value: Any) -> Any:
+    """A list or an object, also where it is written as text; anything else as it is."""
+    if isinstance(value, str) and value.lstrip().startswith(("[", "{")):
+        with suppress(InputError):  # a text that only looks like one
+            return decode(value, "")
+    return value

@@ -99,7 +99,7 @@ def _number(value: Any) -> float | None:
         value = _WORDS.get(value.strip().lower(), value)
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

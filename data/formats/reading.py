@@ -178,7 +178,7 @@ def _mendable(module: ModuleType, row: Row, beside: Beside) -> bool:
 
 
 def _check_results(record: Record) -> None:
-    """Refuse a record whose results are not those of the calls before them, in their order, as far as ids tell."""
+    """Refuse a record whose results are not those of its calls, in their order."""
     if any(m["role"] == "tool" for m in record.messages):
         turns = [m | {"content": str(i)} if m["role"] == "tool" else m for i, m in enumerate(record.messages)]
         read = [int(m["content"]) for m in read_turns(turns, lambda text: (text, [])) if m["role"] == "tool"]
