@@ -119,7 +119,7 @@ def stream_splits(
 
     stream_records(train, place, say)
     for named, n in (+meant).items():
-        say(f"{train}: {n} rows say split: {named!r} and train all the same")
+        say(phrase("split.named", path=train, named=repr(named), n=n))
     for name in ("train", "validation"):
         if validation is None and not counts[name]:
             raise InputError(

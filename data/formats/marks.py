@@ -1,6 +1,7 @@
 """What a row or a turn says of itself: whether it is trained, and whether it is right. One table of the spellings that
 trainers and data sets use; capitals, hyphens and `is_` before them do not matter."""
 
+import math
 import re
 from functools import lru_cache
 from typing import Any, Literal
@@ -99,7 +100,9 @@ def _number(value: Any) -> float | None:
         value = _WORDS.get(value.strip().lower(), value)
     try:
         return float(value)
-    except (TypeError, ValueError, OverflowError):
+    except OverflowError:  # hundreds of digits
+        return math.inf if value > 0 else -math.inf
+    except (TypeError, ValueError):
         return None
 
 

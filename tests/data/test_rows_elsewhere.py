@@ -160,10 +160,10 @@ def test_rows_that_say_test_and_objects_in_a_system_text(tmp_path: Path) -> None
     system = 'Of {"age": 3}. Use them if required -\n{"name": "lamp", "parameters": {}}'
     (row,) = read(tmp_path, system=system, chat="USER: q\n\nASSISTANT: a", messages=None, split="test").records
     assert row[1].messages[0]["content"] == 'Of {"age": 3}.'
-    said: list[str] = []
+    said: list[object] = []
     with pytest.raises(InputError, match="among the training rows"):
         stream_splits(tmp_path / "a.jsonl", tmp_path / "a.jsonl", None, lambda split, record: None, said.append)
-    assert any("1 rows say split: 'test'" in line for line in said)
+    assert any("1 rows say split: 'test'" in str(line) for line in said)
 
 
 def test_a_call_that_is_only_thought_of_is_none(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from eval import backend
 from eval.shortage import NoRoom
@@ -165,7 +166,7 @@ def test_a_run_of_another_version_is_told_which_key_it_lacks(tmp_path: Path, fil
         target = target[section]
     del target[leaf]
     (tmp_path / "best").mkdir()
-    (tmp_path / "best" / "adapter_model.safetensors").touch()
+    save_file({}, tmp_path / "best" / "adapter_model.safetensors")
     for name, values in kept.items():
         (tmp_path / name).write_text(json.dumps(values), encoding="utf-8")
     with pytest.raises(InputError, match="this key of the run is missing") as raised:
