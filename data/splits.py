@@ -39,8 +39,9 @@ def read_splits(data: DataSection, test: Path | None = None, lang: Language | No
             fix = "name it with data.train=FILE and the like; a run's place for it stands in its config.yaml"
             raise InputError("no such file", where=str(path), fix=fix)
     folder = kept("records", _facts(data, files), lambda new: _write(new, data, files, lang or "en"))
-    for _, line in read_jsonl(folder / "said.jsonl") if lang else ():
-        to_stderr(in_language(from_data(line), lang))
+    if lang:
+        for _, line in read_jsonl(folder / "said.jsonl"):
+            to_stderr(in_language(from_data(line), lang))
     return {name: StoredRecords(folder / f"{name}.jsonl") for name in SPLITS}
 
 
