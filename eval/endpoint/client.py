@@ -89,10 +89,11 @@ def post_json(url: str, body: dict[str, Any], timeout: float) -> bytes:
         timeout: seconds.
 
     Raises:
+        InputError: the key can be none.
         OSError, HTTPException: as urllib raises them; `HTTPError` where the server refuses, see `error_text`.
     """
     headers = {"Content-Type": "application/json"}
-    if key := os.environ.get(KEY):
+    if key := api_key():
         headers["Authorization"] = f"Bearer {key}"
     request = Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - http or https, see `Server.endpoint`
     direct = [ProxyHandler({})] if urlsplit(url).hostname in _LOCAL else []
@@ -101,6 +102,18 @@ def post_json(url: str, body: dict[str, Any], timeout: float) -> bytes:
     if len(content) > MAX_REPLY:
         raise HTTPException(f"a reply of more than {MAX_REPLY:,} bytes")
     return content
+
+
+def api_key() -> str:
+    """The value of `KEY`; empty where there is none.
+
+    Raises:
+        InputError: no header can have it.
+    """
+    key = os.environ.get(KEY, "")
+    if not (key.isascii() and key.isprintable()):
+        raise InputError("a key is one line of ASCII", where=KEY, fix="set another")
+    return key
 
 
 class _SameServer(HTTPRedirectHandler):

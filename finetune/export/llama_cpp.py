@@ -1,15 +1,15 @@
 """llama.cpp as a server on this machine's loopback, from the package xllamacpp (the extra `llama`)."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
-from eval.endpoint.client import KEY, error_text, post_json
+from eval.endpoint.client import api_key, error_text, post_json
 from tooltune.errors import InputError, JobFailed
 
 WARNINGS = 2
@@ -88,7 +88,7 @@ def serving(
     # Its own count is the machine's; torch's keeps to OMP_NUM_THREADS and to the processors that this process may use.
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = torch.get_num_threads()
     settings.cache_ram_mib, settings.verbosity = KEPT, WARNINGS
-    if key := os.environ.get(KEY):
+    if key := api_key():
         settings.api_keys = [key]
     if lora:
         settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(lora), 1.0)]
@@ -115,6 +115,6 @@ def post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         raise JobFailed(f"llama.cpp refuses {path}: {error_text(e)}", fix) from None
     except TimeoutError:
         raise JobFailed(f"llama.cpp: no answer to {path} in {PATIENCE} s", "the machine is busy: try later") from None
-    except OSError as e:
+    except (OSError, HTTPException) as e:
         raise JobFailed(f"llama.cpp does not answer {path}: {e}", "see what it printed above") from None
     return answer

@@ -269,6 +269,10 @@ def test_nobody_listens(data, served):
 
 
 def test_the_key_goes_along_and_not_into_the_files(served, data, monkeypatch):
+    for wrong in ("열쇠", "s3cret\r\nX: y"):
+        monkeypatch.setenv(KEY, wrong)
+        done, _ = run(served, data)
+        assert done.exit_code == 2 and "a key is one line of ASCII" in done.stderr
     monkeypatch.setenv(KEY, "s3cret")
     _, out = run(served, data)
     assert served.headers[0]["Authorization"] == "Bearer s3cret"
