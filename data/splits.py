@@ -61,7 +61,7 @@ def _write(folder: Path, data: DataSection, files: dict[str, Path | None]) -> No
         tick = stack.enter_context(ticking(Terminal(stderr=True), "reading rows", total))
 
         def put(split: str, record: Record) -> None:
-            tick()
+            tick(1)
             if split == "train" and data.limit and len(writers[split].starts) >= data.limit:
                 return
             shown = with_visible_tools(record, max_tools=data.max_tools, descriptions=data.descriptions)
