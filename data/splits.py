@@ -68,7 +68,7 @@ def _write(folder: Path, data: DataSection, files: dict[str, Path | None], lang:
         tick = stack.enter_context(ticking(Terminal(stderr=True), phrase("bar.reading").text(lang), total))
 
         def put(split: str, record: Record) -> None:
-            tick()
+            tick(1)
             if split == "train" and data.limit and len(writers[split].starts) >= data.limit:
                 return
             if split == "train":

@@ -153,5 +153,12 @@ class StoredExamples(RowSequence[Example]):
         return Example(self.ids[row], ids, labels, roles)
 
 
+def lengths_of(rows: Sequence[Example]) -> list[int]:
+    """Tokens of each row; rows on disk are not read for it."""
+    if isinstance(rows, StoredExamples):
+        return list(map(int, rows.lengths))
+    return [len(row.input_ids) for row in rows]
+
+
 def _starts_of(path: Path) -> Path:
     return path.with_suffix(".starts")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from data.render import Example
+from data.stored import lengths_of
 from finetune.batching import features
 from finetune.length import Length
 from finetune.library_internals import forget_losses, keep_compiled, prepare_batch
@@ -19,6 +20,9 @@ from finetune.trainer import Scorer, ToolTrainer
 from finetune.words import phrase
 from tooltune.errors import JobFailed
 from tooltune.words import Say
+
+MEASURED = 500
+"""Micro-batches whose mean is taken for that of all."""
 
 
 def first_look(trainer: ToolTrainer, length: Length, scorer: Scorer | None, say: Say) -> None:
@@ -64,7 +68,8 @@ def probe(trainer: ToolTrainer) -> float:
     if job.packing:
         order, most = job.row_order().order(), job.packing.tokens
         middle = [job.train[row] for row in order[:size]]
-        mean = computed_tokens((job.train[row] for row in order), size, most) / -(-len(order) // size)
+        some = order[: size * MEASURED]  # they are in no order
+        mean = computed_tokens((job.train[row] for row in some), size, most) / -(-len(some) // size)
         larger = mean / computed_tokens(middle, size, most)
     with torch.random.fork_rng(devices=[0] if job.device.kind == "cuda" else []):
         loss = _throwaway_step(trainer, longest)
@@ -108,5 +113,5 @@ def _mixed_precision(trainer: ToolTrainer) -> AbstractContextManager[Any]:
 
 def _by_length(examples: Sequence[Example]) -> list[int]:
     """Row numbers, the longest row first."""
-    lengths = [len(example.input_ids) for example in examples]
+    lengths = lengths_of(examples)
     return sorted(range(len(lengths)), key=lambda row: -lengths[row])

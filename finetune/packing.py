@@ -8,6 +8,7 @@ from finetune.attention import PACKED_FAMILIES, UNSLOTH_FAMILIES
 from finetune.device import Device
 from finetune.shared_prefix import kin
 from tooltune.config import Config
+from tooltune.console import Tick
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,14 @@ def shares_prefixes(config: Config, device: Device, dtype: str, family: str) -> 
     return dtype != "float16" and (config.model.backend == "hf" or family in UNSLOTH_FAMILIES)
 
 
-def make_packing(config: Config, device: Device, dtype: str, family: str, rows: Sequence[Example]) -> Packing | None:
-    """The packing of training rows; None where they are padded. Arguments as `shares_prefixes`."""
+def make_packing(
+    config: Config, device: Device, dtype: str, family: str, rows: Sequence[Example], tick: Tick = lambda tokens: None
+) -> Packing | None:
+    """The packing of training rows; None where they are padded. Arguments as `shares_prefixes` and `kin`."""
     if not shares_prefixes(config, device, dtype, family):
         return None
-    train = config.train
-    return Packing(kin(rows), train.micro_batch * train.accumulation, most_tokens(config, gpu=device.kind == "cuda"))
+    step = config.train.micro_batch * config.train.accumulation
+    return Packing(kin(rows, tick), step, most_tokens(config, gpu=device.kind == "cuda"))
 
 
 def most_tokens(config: Config, *, gpu: bool) -> int:

@@ -1,7 +1,7 @@
 """The rows of a run: read, checked, rendered."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import takewhile
@@ -15,11 +15,11 @@ from data.load import evenly_spaced
 from data.record import Record
 from data.render import IGNORED, Example, Rendered, align_end_token, render_all, stream_examples
 from data.splits import read_splits
-from data.stored import ExampleWriter, StoredExamples, StoredRecords
+from data.stored import ExampleWriter, StoredExamples, StoredRecords, lengths_of
 from data.template import Template
 from finetune.words import phrase
 from tooltune.config import Config
-from tooltune.console import Terminal, ticking
+from tooltune.console import Terminal, Tick, ticking
 from tooltune.files import file_digest, write_json
 from tooltune.pretrained import load_tokenizer, resolve
 from tooltune.words import Language, Phrase
@@ -118,10 +118,10 @@ def _on_disk(
     return read("train"), read("validation")
 
 
-def _told(rows: Iterable[Record], tick: Callable[[], None]) -> Iterator[Record]:
+def _told(rows: Iterable[Record], tick: Tick) -> Iterator[Record]:
     for row in rows:
         yield row
-        tick()
+        tick(1)
 
 
 def _tokenizer_files(model: Path) -> list[Path]:
@@ -140,7 +140,7 @@ def cut_answers(examples: Sequence[Example], most: int) -> Phrase | None:
 
 def describe_rows(split: str, rendered: Rendered, max_length: int) -> Phrase:
     """One line on a rendered split ("train" or "validation"), dropped rows included."""
-    lengths = sorted(len(e.input_ids) for e in rendered.examples)
+    lengths = sorted(lengths_of(rendered.examples))
     some = ", ".join(f"{row} ({n})" for row, n in rendered.dropped[:3])
     dropped = phrase("rows.dropped", n=len(rendered.dropped), most=max_length, some=some) if some else ""
     figures = {"rows": len(lengths), "median": lengths[len(lengths) // 2], "longest": lengths[-1]}

@@ -13,6 +13,8 @@ from typing import Any
 
 from data.families import families
 from data.render import IGNORED, Example
+from data.stored import lengths_of
+from tooltune.console import Tick
 
 BLOCK = 128
 """Tokens of each row that are compared at a time where many rows are sorted."""
@@ -52,9 +54,13 @@ def runs(ids: Sequence[Sequence[int]], leads: Sequence[int]) -> list[tuple[int, 
     return families([row[: min(most, len(row) - 1)] for row, most in zip(ids, leads, strict=True)])
 
 
-def kin(rows: Sequence[Example]) -> list[int]:
-    """A number for each row, equal for rows that share a prefix: a pure function of the rows' tokens."""
-    order = list(_by_tokens(rows, range(len(rows)), 0))
+def kin(rows: Sequence[Example], tick: Tick = lambda tokens: None) -> list[int]:
+    """A number for each row, equal for rows that share a prefix: a pure function of the rows' tokens.
+
+    Args:
+        tick: told how many more tokens were looked at, in the end as many as all rows have.
+    """
+    order = list(_by_tokens(rows, range(len(rows)), 0, lengths_of(rows), tick))
     numbers = [0] * len(rows)
     at = 0
     ids, leads = [rows[r].input_ids for r in order], [lead(rows[r].labels) for r in order]
@@ -65,18 +71,25 @@ def kin(rows: Sequence[Example]) -> list[int]:
     return numbers
 
 
-def _by_tokens(rows: Sequence[Example], numbers: Iterable[int], at: int) -> Iterator[int]:
+def _by_tokens(
+    rows: Sequence[Example], numbers: Iterable[int], at: int, lengths: Sequence[int], tick: Tick
+) -> Iterator[int]:
     """Row numbers in the order of their tokens from token `at` on; no more than `BLOCK` tokens a row are held."""
     import numpy as np
 
     def block(row: int) -> bytes:
         ids = rows[row].input_ids[at : at + BLOCK]
+        tick(len(ids))
         return np.asarray(ids, dtype=">u4").tobytes()  # bytes from the highest on sort as the numbers do
 
     found = groupby(sorted((block(row), row) for row in numbers), key=lambda pair: pair[0])
     alike = [(len(key) == 4 * BLOCK, [row for _, row in group]) for key, group in found]
     for goes_on, group in alike:
-        yield from _by_tokens(rows, group, at + BLOCK) if goes_on and len(group) > 1 else group
+        if goes_on and len(group) > 1:
+            yield from _by_tokens(rows, group, at + BLOCK, lengths, tick)
+        else:
+            tick(sum(max(0, lengths[row] - at - BLOCK) for row in group))
+            yield from group
 
 
 def passes(rows: Sequence[dict[str, Any]], most: int) -> list[list[tuple[int, list[dict[str, Any]]]]]:

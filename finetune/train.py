@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from data.domain import load_domain
+from data.stored import lengths_of
 from finetune.adapter import keep_best
 from finetune.checkpoints import last_checkpoint, remove_after, step_of
 from finetune.device import GIB, Device, detect, family_of, precision
@@ -26,6 +27,7 @@ from finetune.together import joined, of_first, refuse_unsupported, wait
 from finetune.trackers import check_trackers
 from finetune.words import phrase
 from tooltune.config import Config
+from tooltune.console import ticking
 from tooltune.cuda import prepare_process
 from tooltune.files import read_jsonl, write_json, write_jsonl
 from tooltune.launch import is_first
@@ -130,6 +132,7 @@ def _start(session: RunSession) -> Machine:
     say(phrase("run.start", folder=session.folder, **known))
     if gib := config.memory.budget_gb:
         say(phrase("run.no_budget") if device.kind == "cpu" else phrase("run.budget", gib=gib))
+    say(phrase("run.libraries"))
     prepare_backend(config, device)
     session.interrupts.check()
     return Machine(device, dtype, family)
@@ -139,8 +142,10 @@ def _render(session: RunSession, records: Splits, machine: Machine) -> RunRows:
     """Render and check the rows, and count the steps that they make."""
     config = session.config
     prepared = prepare(config, records, session.say, session.console, session.lang)
-    packing = make_packing(config, machine.device, machine.dtype, machine.family, prepared.train.examples)
-    length = run_length(config, prepared.train.examples, packing)
+    rows, what = prepared.train.examples, phrase("rows.sharing").text(session.lang)
+    with ticking(session.console, what, 2 * sum(lengths_of(rows))) as tick:
+        packing = make_packing(config, machine.device, machine.dtype, machine.family, rows, tick)
+        length = run_length(config, rows, packing, tick)
     session.longest = length.longest
     _tell_rows(config, prepared, length, session.say)
     return RunRows(prepared, packing, length)

@@ -15,6 +15,7 @@ import torch
 from transformers import Trainer, TrainingArguments
 
 from data.render import IGNORED, Example
+from data.stored import lengths_of
 from finetune.attention import ordinary_attention
 from finetune.batching import EpochOrder, ShareOfSteps, collate, epoch_order, to_dataset
 from finetune.callbacks import mean_loss
@@ -96,8 +97,8 @@ class TrainingJob:
         return collate(rows, self.tokenizer.pad_token_id)
 
     def row_order(self) -> EpochOrder:
-        lengths = [len(example.input_ids) for example in self.train]
-        return epoch_order(self.config.train, lengths, self.packing.families if self.packing else None)
+        families = self.packing.families if self.packing else None
+        return epoch_order(self.config.train, lengths_of(self.train), families)
 
 
 class ToolTrainer(Trainer):

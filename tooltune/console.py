@@ -148,15 +148,26 @@ def progress(console: Console) -> Progress:
 
 PATIENCE = 2.0
 """Seconds after which a bar shows how far many rows are."""
+Tick = Callable[[int], None]
 
 
 @contextmanager
-def ticking(console: Console, what: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar over rows that take longer than `PATIENCE`; yields what is called after each of them."""
+def ticking(console: Console, what: str, total: int) -> Iterator[Tick]:
+    """A bar over what takes longer than `PATIENCE`; yields what is told how much more of it is done."""
     with progress(console) as bar:
         task = bar.add_task(what, total=total, note="", visible=False)
-        begun = time.monotonic()
-        yield lambda: bar.update(task, advance=1, visible=time.monotonic() - begun > PATIENCE)
+        begun = drawn = time.monotonic()
+        done = 0
+
+        def tick(more: int) -> None:
+            nonlocal done, drawn
+            done += more
+            now = time.monotonic()
+            if now - drawn > 0.1 or done == total:  # rich takes longer over an update than many a row takes
+                drawn = now
+                bar.update(task, completed=done, visible=now - begun > PATIENCE)
+
+        yield tick
 
 
 def watched(rows: Sequence[T], what: str) -> Iterator[T]:
@@ -164,4 +175,4 @@ def watched(rows: Sequence[T], what: str) -> Iterator[T]:
     with ticking(Terminal(stderr=True), what, len(rows)) as tick:
         for row in rows:
             yield row
-            tick()
+            tick(1)

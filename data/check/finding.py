@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from data.check.words import phrase
 from data.formats.keys import SCORE, UNREAD_ROW, UNREAD_TURN, DataLoss
@@ -15,6 +15,7 @@ from data.stored import RowSequence
 from tooltune.errors import InputError
 from tooltune.words import LANGUAGES, Phrase, in_language
 
+T = TypeVar("T")
 Level = Literal["error", "warning", "note"]
 EXAMPLES = 5
 
@@ -78,35 +79,49 @@ class PlacedRows(RowSequence[Placed]):
         return Placed(*self.places[row], self.records[row])
 
 
-def finding(level: Level, kind: str, examples: Iterable[str], **values: Any) -> list[Finding]:
-    """The finding as a list, empty when there is no example of it.
+def finding(
+    level: Level, kind: str, hits: Iterable[T], shown: Callable[[T], str] = str, **values: Any
+) -> list[Finding]:
+    """The finding as a list, empty when there is no hit; the first of them are its examples, the others are counted.
 
     Args:
         kind: a key of `words.yaml`; what to do has it with `.fix` behind it.
+        shown: a hit as an example.
         values: what fills in its words.
     """
-    found = list(examples)
-    return [counted(level, kind, len(found), found[:EXAMPLES], **values)] if found else []
+    examples, count = list[str](), 0
+    for count, hit in enumerate(hits, 1):
+        if count <= EXAMPLES:
+            examples.append(shown(hit))
+    return [counted(level, kind, count, examples, **values)] if count else []
 
 
 def counted(level: Level, kind: str, count: int, examples: Sequence[str] = (), **values: Any) -> Finding:
     return Finding(level, phrase(kind, **values), count, list(examples), phrase(f"{kind}.fix"))
 
 
-def rejections(files: Iterable[Loaded]) -> list[Finding]:
+class Rejections:
     """Rows that could not be read, grouped by reason; the words in quotes and the numbers differ within a group."""
-    groups: dict[str, list[InputError]] = {}
-    for file in files:
-        for entry in file.rejected:
-            groups.setdefault(_kind(entry.error.what), []).append(entry.error)
-    return [_rejected(errors) for errors in sorted(groups.values(), key=len, reverse=True)]
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.first: dict[str, list[InputError]] = {}
+
+    def add(self, error: InputError) -> None:
+        kind = _kind(error.what)
+        self.counts[kind] += 1
+        if self.counts[kind] <= EXAMPLES:
+            self.first.setdefault(kind, []).append(error)
+
+    def findings(self) -> list[Finding]:
+        return [_rejected(self.first[kind], count) for kind, count in self.counts.most_common()]
 
 
-def _rejected(errors: list[InputError]) -> Finding:
+def _rejected(errors: list[InputError], count: int) -> Finding:
     kind: dict[str, Any] = {lang: _kind(in_language(errors[0].said, lang)) for lang in LANGUAGES}
     what = phrase("rejected", kind=Phrase(["{ko}", "{en}"], kind))
-    examples = [Phrase(["{where}: {what}"] * 2, {"where": e.where, "what": e.said}) for e in errors[:EXAMPLES]]
-    return Finding("error", what, len(errors), examples, errors[0].advice or phrase("rejected.fix"))
+    examples = [Phrase(["{where}: {what}"] * 2, {"where": e.where, "what": e.said}) for e in errors]
+    return Finding("error", what, count, examples, errors[0].advice or phrase("rejected.fix"))
 
 
 def losses(files: Iterable[Loaded]) -> list[Finding]:

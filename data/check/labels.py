@@ -1,9 +1,11 @@
 """Labels that are well-formed and still teach the wrong thing."""
 
+import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from data.check.finding import Finding, Level, Placed, finding, shorten
+from data.check.finding import EXAMPLES, Finding, Level, Placed, counted, shorten
 from data.formats.names import legal
 from data.record import Record
 
@@ -27,30 +29,31 @@ def label_problems(rows: Iterable[Placed]) -> list[Finding]:
         ("note", "renamed", _renamed),
     ]
     hits: list[list[str]] = [[] for _ in checks]
-    said: dict[str, list[str]] = {}  # places by what is answered without a call
+    counts, answers = [0] * len(checks), Counter[bytes]()  # of those, and of what is answered without a call
+    said: dict[bytes, list[str]] = {}  # how such an answer begins, and its first places
     called = False
     for row in rows:
-        for places, (_, _, look) in zip(hits, checks, strict=True):
+        for n, (_, _, look) in enumerate(checks):
             if (hit := next(look(row.record), None)) is not None:
-                places.append(f"{row.where}: {hit}")
+                counts[n] += 1
+                if len(hits[n]) < EXAMPLES:
+                    hits[n].append(f"{row.where}: {hit}")
         called = called or bool(row.record.gold)
         if not row.record.gold:
-            said.setdefault(str(row.record.messages[-1].get("content")).strip(), []).append(row.where)
-    kinds = zip(checks, hits, strict=True)
+            text = str(row.record.messages[-1].get("content")).strip()
+            key = hashlib.sha256(text.encode()).digest()[:16]
+            answers[key] += 1
+            if len(kept := said.setdefault(key, [shorten(text)])) <= EXAMPLES:
+                kept.append(row.where)
     found = [
-        one
-        for (level, kind, look), places in kinds
-        for one in finding("error" if look is _in_text and not called else level, kind, places)
+        counted("error" if look is _in_text and not called else level, kind, count, places)
+        for (level, kind, look), count, places in zip(checks, counts, hits, strict=True)
+        if count
     ]
-    return [*found, *_same_answers(said)]
-
-
-def _same_answers(said: dict[str, list[str]]) -> list[Finding]:
-    without = sum(map(len, said.values()))
-    found = []
-    for text, places in sorted(said.items(), key=lambda item: -len(item[1]))[:3]:
-        if len(places) >= 5 and len(places) > SAME_ANSWER * without:
-            found += finding("warning", "one_answer", places, share=len(places) / without, text=shorten(text))
+    for key, count in answers.most_common(3):
+        if count >= 5 and count > SAME_ANSWER * answers.total():
+            text, *places = said[key]
+            found.append(counted("warning", "one_answer", count, places, share=count / answers.total(), text=text))
     return found
 
 

@@ -4,9 +4,9 @@ Training does this on a model's tokens (finetune/shared_prefix.py), by the same 
 """
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise, takewhile
+from itertools import islice, pairwise, takewhile
 from statistics import median
 from typing import Any
 
@@ -191,12 +191,18 @@ class Characters:
         return texts[0][0]
 
 
-def shared_prefixes(records: Sequence[Record], lengths: Sequence[int], tokenizer: Any | None) -> Shared:
+def shared_prefixes(
+    records: Sequence[Record],
+    lengths: Sequence[int],
+    tokenizer: Any | None,
+    looking: Callable[[Sequence[Record]], Iterable[Record]] = iter,
+) -> Shared:
     """What records share in the project's template, with tools as signatures, as the presets have them.
 
     Args:
         lengths: of the whole rows, `row_lengths` with the same tokenizer.
         tokenizer: of a model; None: characters are counted, those of `Characters`.
+        looking: shows how far it is.
     """
     encoder = tokenizer or Characters()
     template = project_template(encoder, "signature")
@@ -206,8 +212,9 @@ def shared_prefixes(records: Sequence[Record], lengths: Sequence[int], tokenizer
         return ids
 
     rows: list[TokenisedRow] = []
-    for start in range(0, len(records), 256):
-        part = records[start : start + 256]
+    coming = iter(looking(records))
+    while part := list(islice(coming, 256)):
+        start = len(rows)
         befores = [list(takewhile(lambda turn: turn["role"] != "assistant", r.messages)) for r in part]
         leads = encode(
             [

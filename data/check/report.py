@@ -4,19 +4,19 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from data.check.balance import tally
-from data.check.finding import Finding, PlacedRows, losses, rejections
+from data.check.finding import Finding, PlacedRows, Rejections, losses
 from data.check.labels import label_problems
 from data.check.leaks import leaks
 from data.check.lengths import Lengths, find_tokenizer, json_lengths, row_lengths, summarised
 from data.check.prefix import Characters, Shared, shared_prefixes
 from data.check.words import phrase
-from data.formats.reading import Loaded, Rejected, read_file
-from data.formats.rows import Row
+from data.formats.reading import Loaded, read_file
 from data.load import evenly_spaced
 from data.record import Record
 from data.stored import Chosen, RecordWriter, StoredRecords
@@ -102,10 +102,11 @@ def _check(paths: Sequence[Path], tokenizer: str | None, say: Say, lang: Languag
     """
     report = CheckReport()
     loaded: list[Loaded] = []
+    rejected = Rejections()
     places: list[tuple[Path, int, str]] = []
     with RecordWriter(spool) as writer:
         for path in paths:
-            report.files.append(_read(path, len(paths), writer, places, loaded, lang))
+            report.files.append(_read(path, len(paths), writer, places, loaded, rejected, lang))
     records = StoredRecords(spool)
     placed = PlacedRows(records, places)
 
@@ -113,7 +114,8 @@ def _check(paths: Sequence[Path], tokenizer: str | None, say: Say, lang: Languag
         return watched(rows, phrase(key).text(lang))
 
     report.tools, report.buckets, report.languages, lopsided = tally(looking(placed))
-    found = [*rejections(loaded), *losses(loaded), *leaks(placed, looking), *label_problems(looking(placed)), *lopsided]
+    found = [*rejected.findings(), *losses(loaded), *leaks(placed, looking)]
+    found += [*label_problems(looking(placed)), *lopsided]
     report.findings = sorted(found, key=lambda finding: ("error", "warning", "note").index(finding.level))
     if placed:
         measured = find_tokenizer(tokenizer, say)
@@ -128,7 +130,8 @@ def _check(paths: Sequence[Path], tokenizer: str | None, say: Say, lang: Languag
             there = evenly_spaced(every, SEARCHED)
             if len(there) < len(every):
                 say(phrase("searched", split=split, rows=len(there), of=len(every)))
-            report.shared[split] = shared_prefixes(Chosen(records, there), [whole[i] for i in there], measured)
+            some, lengths = Chosen(records, there), [whole[i] for i in there]
+            report.shared[split] = shared_prefixes(some, lengths, measured, partial(looking, key="bar.sharing"))
     return report
 
 
@@ -138,32 +141,30 @@ def _read(
     writer: RecordWriter,
     places: list[tuple[Path, int, str]],
     loaded: list[Loaded],
+    rejected: Rejections,
     lang: Language,
 ) -> dict[str, Any]:
-    """Read a file into the writer, its places and what was lost into the lists; returns its line of the report."""
+    """Read a file into the writer, its places, what was lost and what was rejected where they are gathered; returns
+    its line of the report."""
     calls: Counter[int] = Counter()
-    rejected: list[Rejected] = []
+    before = rejected.counts.total()
 
     def take(line: int, record: Record) -> None:
         writer.add(record)
         split = str(record.meta.get("split") or path.name) if files == 1 else str(path)
         places.append((path, line, sys.intern(split)))
         calls[min(len(record.gold), 2)] += 1
-        tick()
-
-    def reject(entry: Rejected) -> None:  # without the row itself, which may be any number of megabytes
-        rejected.append(Rejected(Row(entry.row.line, ""), entry.error))
+        tick(1)
 
     with ticking(Terminal(stderr=True), phrase("bar.reading").text(lang), line_count(path)) as tick:
-        file = read_file(path, take=take, reject=reject)
-    file.rejected = rejected
+        file = read_file(path, take=take, reject=lambda entry: rejected.add(entry.error))
     loaded.append(file)
     return {
         "path": str(path),
         "format": file.format,
         "rows": file.rows,
         "records": calls.total(),
-        "rejected": len(rejected),
+        "rejected": rejected.counts.total() - before,
         "no_call": calls[0],
         "one_call": calls[1],
         "several_calls": calls[2],

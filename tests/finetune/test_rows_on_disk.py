@@ -137,4 +137,8 @@ def test_many_rows_that_begin_alike_are_sorted_as_their_tokens(monkeypatch: pyte
     start = [rng.randrange(300_000) for _ in range(9)]
     rows = [Example(str(n), start[: rng.randrange(1, 9)] + rng.choices((1, 2, 300_000), k=n % 7)) for n in range(200)]
     rows += [replace(row, id="again") for row in rows[:20]]
-    assert list(_by_tokens(rows, range(len(rows)), 0)) == sorted(range(len(rows)), key=lambda n: rows[n].input_ids)
+    seen: list[int] = []
+    lengths = [len(row.input_ids) for row in rows]
+    order = list(_by_tokens(rows, range(len(rows)), 0, lengths, seen.append))
+    assert order == sorted(range(len(rows)), key=lambda n: rows[n].input_ids)
+    assert sum(seen) == sum(lengths), "a bar comes to its end"
