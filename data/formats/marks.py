@@ -99,7 +99,9 @@ def _number(value: Any) -> float | None:
         value = _WORDS.get(value.strip().lower(), value)
     try:
         return float(value)
-    except (TypeError, ValueError, OverflowError):
+    except OverflowError:
+        return float(str(value))
+    except (TypeError, ValueError):
         return None
 
 
