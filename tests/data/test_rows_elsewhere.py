@@ -115,7 +115,7 @@ def test_a_label_of_an_answer_that_is_trained_and_scores(tmp_path: Path) -> None
         ("a:lamp b:lamp", "b:2 a:1", "1 2"),
         ("x:lamp x:stop", "x:1 x:2", "1 2"),
         ("a:lamp b:stop", ":1 :2", "1 2"),
-        (":lamp :stop", "r:1 s:2", "whose id no call has"),
+        (":lamp :stop", "r:1 s:2", "id no call has"),
         ("a:lamp b:stop", "z:1 b:2", "no call with the id 'z'"),
         ("a:lamp b:stop", "a:1 a:2", "no call with the id 'a'"),
         ("", "a:1", "without a call before"),
