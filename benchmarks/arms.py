@@ -70,7 +70,7 @@ def hf_liger(base: Config, device: str) -> ArmSetup:
 
 def unsloth(base: Config, device: str) -> ArmSetup:
     """Unsloth's FastLanguageModel and its SFTTrainer."""
-    return ArmSetup(base.changed({"model.backend": "unsloth"}), trl=True)
+    return ArmSetup(base.changed({"model.backend": "unsloth"}), trl=True, reference=True)
 
 
 def unsloth_compile(base: Config, device: str) -> ArmSetup:

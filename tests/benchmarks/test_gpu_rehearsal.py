@@ -52,6 +52,7 @@ def test_the_rehearsal_goes_through(tmp_path: Path) -> None:
         (run,) = found[name]
         assert run["finite"] and run["finished"] and run["allocated_gib"] is None
     assert found["evaluate"] == [{"evaluation": "test-limit-4", "run": "tiny", "rows": {"scored": 4, "of": 250}}]
+    assert "compute the same" in found["prefix"][0]["verdict"]
     for name in ("speed", "prefix"):
         assert found[name][0]["complete"] and {line["status"] for line in found[name][1:]} == {"ok"}
     with tarfile.open(tmp_path / "out" / "gpu.tar.gz") as tar:
