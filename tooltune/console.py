@@ -21,6 +21,23 @@ from tooltune.page.text import one_line, visible
 T = TypeVar("T")
 
 
+class _Heard:
+    """A terminal that may be closed, or a pipe whose reader may end: a run of hours goes on and says nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> None:
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
+
+
 class Terminal(Console):
     """A console that no text can command: control and direction characters are written out, and neither rich's markup
     nor its names of emoji are read, unless `markup` is asked for.
@@ -60,7 +77,7 @@ def quiet(log: Path) -> Iterator[Console]:
             _in_utf8(sys.stderr),
             os.fdopen(os.dup(heard), "w", encoding=encoding, errors="replace") as stream,
         ):
-            yield Terminal(file=stream)
+            yield Terminal(file=_Heard(stream))
     finally:
         try:
             sys.stdout.flush()
