@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tooltune.errors import InputError
-from tooltune.files import dump_json, files_digest, write_json
+from tooltune.files import dump_json, files_digest, patiently, write_json
 
 MOST = 10 * 2**30
 """Bytes of all entries together; the one in use is kept, whatever its size."""
@@ -81,7 +81,7 @@ def _fill(folder: Path, facts: Mapping[str, Any], make: Callable[[Path], None]) 
             unfinished / "entry.json",
             {"facts": facts, "bytes": {path.name: path.stat().st_size for path in sorted(unfinished.iterdir())}},
         )
-        unfinished.rename(folder)
+        patiently(lambda: unfinished.rename(folder))
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
@@ -103,7 +103,7 @@ def _prune(used: Path) -> None:
                 path.rename(path.with_name(f".{path.name}"))
     for path in used.parent.glob(".*-*"):
         if path.is_dir():
-            with suppress(Timeout), FileLock(path.with_name(f"{path.name}.lock"), timeout=0):
+            with suppress(Timeout, OSError), FileLock(path.with_name(f"{path.name}.lock"), timeout=0):
                 shutil.rmtree(path, ignore_errors=True)
 
 
@@ -119,5 +119,5 @@ def _told() -> Iterator[None]:
         raise InputError(
             f"what is made of rows cannot be kept here ({e.strerror or e})",
             where=str(cache_dir()),
-            fix="free some space, or set TOOLTUNE_CACHE to a folder on another disk",
+            fix="free some space, or set TOOLTUNE_CACHE to another folder, where you may write",
         ) from None

@@ -10,7 +10,7 @@ from finetune.rows import Prepared
 from finetune.runs import adapter_digest, tensors_digest
 from tooltune.config import Config
 from tooltune.errors import JobFailed
-from tooltune.files import user_path, write_json
+from tooltune.files import patiently, user_path, write_json
 from tooltune.licence import copy_licence
 from tooltune.pretrained import embedded
 
@@ -59,4 +59,4 @@ def _save_adapter(config: Config, checkpoint: Path, folder: Path, prepared: Prep
     prepared.tokenizer.save_pretrained(temporary)
     copy_licence(prepared.folder, temporary)
     shutil.rmtree(folder, ignore_errors=True)
-    temporary.replace(folder)
+    patiently(lambda: temporary.replace(folder))

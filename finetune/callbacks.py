@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from transformers import TrainerCallback
 
+from finetune.checkpoints import see_that_it_is_there
 from finetune.device import GIB, Device, hand_back_freed_memory
 from finetune.diagnose import verdict
 from finetune.interrupts import Interrupts
@@ -77,6 +78,7 @@ class Recorder(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
         if self.meter and "loss" in logs:
             logs.update(self.meter.read(self.busy))
+        see_that_it_is_there(self.events.parent)
         event = {"step": state.global_step, **logs}
         if "loss" in logs:
             batch = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from tooltune.errors import JobFailed
-from tooltune.files import atomic_write, file_digest
+from tooltune.files import atomic_write, file_digest, patiently
 
 SUMS = "SHA256SUMS"
 UNLOGGED = "unlogged.json"
@@ -85,24 +85,43 @@ def written_whole(checkpoint: Path) -> Iterator[None]:
         JobFailed: the disk is full, or takes no more for another reason.
     """
     before = checkpoint.with_name(f".{checkpoint.name}")
+    see_that_it_is_there(checkpoint.parent.parent)
     if checkpoint.exists():
         shutil.rmtree(before, ignore_errors=True)
-        checkpoint.replace(before)
+        patiently(lambda: checkpoint.replace(before))
     try:
         yield
         _seal(checkpoint)
     except BaseException as e:
-        free = shutil.disk_usage(checkpoint.parent).free
+        free = _free(checkpoint.parent)
         shutil.rmtree(checkpoint, ignore_errors=True)
         if before.exists():
             before.replace(checkpoint)
         if isinstance(e, OSError) or any(sign in str(e) for sign in UNWRITTEN):
             raise JobFailed(
-                f"{checkpoint} cannot be written ({str(e).splitlines()[0]}); {free / 2**20:.0f} MiB were free there",
+                f"{checkpoint} cannot be written ({str(e).splitlines()[0]}){free}",
                 "make room and run the same command again: it goes on from the checkpoint before",
             ) from e
         raise
     shutil.rmtree(before, ignore_errors=True)
+
+
+def see_that_it_is_there(run: Path) -> None:
+    """Begin no other run, as libraries would, where a run's folder stood that was renamed or removed while it trained.
+
+    Raises:
+        JobFailed: it was.
+    """
+    if not run.exists():
+        what = f"{run} is not there any more: it was renamed or removed while it trained"
+        raise JobFailed(what, "give it its name back and run the same command again, or go on with --resume FOLDER")
+
+
+def _free(folder: Path) -> str:
+    try:
+        return f"; {shutil.disk_usage(folder).free / 2**20:.0f} MiB were free there"
+    except OSError:  # the disk is gone
+        return ""
 
 
 def put_back(run: Path) -> None:
@@ -136,9 +155,10 @@ def remove_after(run: Path, step: int) -> None:
 
 
 def remove(checkpoint: Path) -> None:
-    """Remove a checkpoint; its sums go first, so that one that is half removed is none."""
-    (checkpoint / SUMS).unlink(missing_ok=True)
-    shutil.rmtree(checkpoint)
+    """Remove a checkpoint; its sums go first, so that one of which another program holds a file is none, and is removed
+    with those that come."""
+    patiently(lambda: (checkpoint / SUMS).unlink(missing_ok=True))
+    shutil.rmtree(checkpoint, ignore_errors=True)
 
 
 def _newest_first(checkpoints: Path) -> list[Path]:

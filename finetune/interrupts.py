@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM during a run: it ends at once before the first step, and after the current step while training."""
+"""Ctrl-C, SIGTERM and SIGHUP during a run: it ends at once before the first step, then after the current one."""
 
 import signal
 from collections.abc import Iterator
@@ -8,14 +8,15 @@ from typing import Any, Self
 from finetune.words import phrase
 from tooltune.words import Say
 
-STOPPED_BY = (signal.SIGINT, signal.SIGTERM)
-"""Ctrl-C, and what a machine that shuts down or a scheduler that needs it sends."""
+STOPPED_BY = tuple(n for n in signal.Signals if n.name in ("SIGINT", "SIGTERM", "SIGHUP"))
+"""Ctrl-C, what a machine that shuts down or a scheduler that needs it sends, and what a closed terminal sends."""
 
 
 class Interrupts:
-    """Owns SIGINT and SIGTERM inside its `with` block.
+    """Owns `STOPPED_BY` inside its `with` block.
 
-    SIGTERM is as one Ctrl-C, however often it comes; a second Ctrl-C stops at once.
+    SIGTERM is as one Ctrl-C, however often it comes; a second Ctrl-C stops at once. SIGHUP is as SIGTERM, but for what
+    nohup has told to ignore it.
 
     Args:
         say: prints a line.
@@ -33,7 +34,10 @@ class Interrupts:
         self._finishes_steps = False
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._press) for number in STOPPED_BY}
+        before = {number: signal.getsignal(number) for number in STOPPED_BY}
+        self._before = {n: was for n, was in before.items() if n.name != "SIGHUP" or was != signal.SIG_IGN}
+        for number in self._before:
+            signal.signal(number, self._press)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:

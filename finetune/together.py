@@ -4,6 +4,8 @@ Each holds the whole model and computes its share of the rows of each optimizer 
 and are averaged once a step, so the step is that of one process with all the rows. Alone, all of this does nothing.
 """
 
+import atexit
+import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -88,8 +90,12 @@ def joined() -> Iterator[None]:
     if not cuda:  # accelerate would call it cpu:0, to which torch.load cannot bring an optimizer's state
         os.environ.setdefault("ACCELERATE_TORCH_DEVICE", "cpu")
     torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo")
+    # gloo's threads end with the last reference to the group, not with `destroy_process_group`, and abort a process
+    # whose interpreter they outlive. A trainer has one, in its wrapped model, and an error's traceback has the trainer.
+    atexit.register(gc.collect)
     try:
         yield
+        wait()  # the first has pages to write yet, and a launcher takes one that has gone for a fault
     except RuntimeError as e:
         if not (isinstance(e, torch.distributed.DistError) or "gloo" in str(e)):  # gloo has no class for its errors
             raise

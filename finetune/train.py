@@ -292,16 +292,19 @@ def _fit(session: RunSession, trainer: Any, checkpoint: Path | None) -> None:
         NotFinite: see `ToolTrainer.fit`.
         KeyboardInterrupt: stopped by the user, with a checkpoint and, unless it was to be at once, its pages.
     """
-    interrupts = session.interrupts
+    interrupts, ended = session.interrupts, False
     try:
         with interrupts.finish_steps():
             if is_first():
                 point_latest(session.folder)
             trainer.fit(checkpoint)
+        ended = True
         interrupts.check()
     except KeyboardInterrupt:
         if is_first() and interrupts.begun and not interrupts.twice:
             write_pages(session.folder, session.say)
+        if ended:  # of all processes: they leave together
+            wait()
         raise
 
 

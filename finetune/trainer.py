@@ -141,6 +141,7 @@ class ToolTrainer(Trainer):
             OutOfMemory: memory ran out; the last finished step is kept before the model is given up.
             NotFinite: a loss or a gradient is not; the last finished step is kept.
         """
+        self.started = time.perf_counter()
         try:
             with phase("optimizer"):
                 self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -306,7 +307,8 @@ class ToolTrainer(Trainer):
 
     def _correct_speed(self, logs: dict[str, float]) -> None:
         """The stock figures take every planned row for trained, early stop or resumed run or not."""
-        runtime = logs["train_runtime"]
+        # The library's is the system's clock, which may be set, and goes on while the machine sleeps.
+        runtime = logs["train_runtime"] = round(time.perf_counter() - self.started, 4)
         rows = (self.state.epoch - self.resumed_epoch) * len(self.job.train)
         logs["train_samples_per_second"] = round(rows / runtime, 3)
         logs["train_steps_per_second"] = round(rows / self.job.effective_batch / runtime, 3)

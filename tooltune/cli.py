@@ -1,12 +1,15 @@
 """What the command lines of all packages share: their start, JSON output, errors as one or two lines, exit codes."""
 
+import getpass
 import io
 import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -44,6 +47,8 @@ def start(app: typer.Typer, called: str, words: list[str] | None = None) -> NoRe
         called: how it is called: `python -m eval`.
         words: None: those of the command line.
     """
+    _open_streams()
+    _name_user()
     printable()
     given = sys.argv[1:] if words is None else words
     at_home = [_at_home(word) for word in given] or ["--help"]
@@ -61,6 +66,30 @@ def start(app: typer.Typer, called: str, words: list[str] | None = None) -> NoRe
 
 def _names(app: typer.Typer) -> set[str]:
     return {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+
+
+def _open_streams() -> None:
+    """Give standard streams that were closed (`>&-`) a place: the next file would take the number of one, and with it
+    what libraries print."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115, PTH123
+
+
+def _name_user() -> None:
+    """Give a user whom the system does not know (`docker run --user 1234`) a name and a home: torch asks for both."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        os.environ["LOGNAME"] = "user"
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = tempfile.gettempdir()
 
 
 def printable() -> None:

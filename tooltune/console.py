@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -19,6 +19,23 @@ from tooltune.files import BOM
 from tooltune.page.text import one_line, visible
 
 T = TypeVar("T")
+
+
+class _Heard:
+    """A terminal that may be closed, or a pipe whose reader may end: a run of hours goes on and says nothing."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> None:
+        try:
+            self.stream.write(text)
+            self.stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 
 class Terminal(Console):
@@ -61,7 +78,7 @@ def quiet(log: Path) -> Iterator[Console]:
             _in_utf8("stderr"),
             os.fdopen(os.dup(heard), "w", encoding=encoding, errors="replace") as stream,
         ):
-            yield Terminal(file=stream, legacy_windows=False, force_terminal=False if old else None)
+            yield Terminal(file=_Heard(stream), legacy_windows=False, force_terminal=False if old else None)
     finally:
         try:
             sys.stdout.flush()

@@ -6,21 +6,32 @@ import json
 import os
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import yaml
 
 from tooltune.errors import InputError, JobFailed
 
+T = TypeVar("T")
 MAX_YAML = 1_000_000
 """Characters of a YAML file."""
 BOM = b"\xef\xbb\xbf"
 """What some editors put before a UTF-8 text."""
 
-FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up", errno.EROFS: "it is read-only"}
+FULL = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is used up"}
+FAULTS = {
+    **FULL,
+    errno.EROFS: "it is read-only",
+    errno.EFBIG: "the file is larger than this disk or `ulimit -f` allows",
+    **dict.fromkeys(
+        (errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE, errno.EHOSTDOWN),
+        "the disk does not answer",
+    ),
+}
 """Faults of a disk that come in the middle of a job, when the place itself was right."""
 
 
@@ -35,15 +46,25 @@ def disk_fault(e: Exception, where: Path | str | None = None) -> JobFailed | Non
         where: what was being written; None: as the error says, which seldom does.
     """
     number, name = (e.errno, e.filename) if isinstance(e, OSError) else (None, None)
-    if number not in FULL and _FULL.search(str(e)):
+    if number not in FAULTS and _FULL.search(str(e)):
         number = errno.ENOSPC
-    if number not in FULL:
+    if number not in FAULTS:
         return None
     place = str(where or name or "")
     return JobFailed(
-        f"{place}{': ' if place else ''}cannot be written: {FULL[number]}",
-        "make room and run the same command again: it goes on from what is there",
+        f"{place}{': ' if place else ''}cannot be written: {FAULTS[number]}",
+        f"{'make room' if number in FULL else 'mend it'} and run the same command again: it goes on from what is there",
     )
+
+
+def patiently(act: Callable[[], T]) -> T:
+    """Do what another program (OneDrive, a virus scanner) may forbid for as long as it looks at a file."""
+    for seconds in (0.1, 0.2, 0.4, 0.8, 1.6):
+        try:
+            return act()
+        except PermissionError:
+            time.sleep(seconds)
+    return act()
 
 
 def user_path(text: str | Path) -> Path:
@@ -72,9 +93,10 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
             yield f
             f.flush()
             os.fsync(f.fileno())
-        Path(name).chmod(0o644)
+        with suppress(OSError):  # FAT has no such modes
+            Path(name).chmod(0o644)
         with _told(path):
-            Path(name).replace(path)
+            patiently(lambda: Path(name).replace(path))
     except BaseException as e:
         Path(name).unlink(missing_ok=True)
         if isinstance(e, OSError) and (full := disk_fault(e, path)):
@@ -158,7 +180,7 @@ def append_jsonl(path: str | Path, row: Any) -> None:
         JobFailed: the disk is full.
     """
     try:
-        with Path(path).open("a", encoding="utf-8", newline="\n") as f:
+        with patiently(lambda: Path(path).open("a", encoding="utf-8", newline="\n")) as f:
             f.write(dump_json(row) + "\n")
             f.flush()
             os.fsync(f.fileno())

@@ -22,7 +22,7 @@ from data.record import Record
 from data.stored import Chosen, RecordWriter, StoredRecords
 from tooltune.console import Terminal, ticking, watched
 from tooltune.embedded import EMBEDDED
-from tooltune.files import line_count
+from tooltune.files import disk_fault, line_count
 from tooltune.words import Language, Say
 
 T = TypeVar("T")
@@ -104,9 +104,12 @@ def _check(paths: Sequence[Path], tokenizer: str | None, say: Say, lang: Languag
     loaded: list[Loaded] = []
     rejected = Rejections()
     places: list[tuple[Path, int, str]] = []
-    with RecordWriter(spool) as writer:
-        for path in paths:
-            report.files.append(_read(path, len(paths), writer, places, loaded, rejected, lang))
+    try:
+        with RecordWriter(spool) as writer:
+            for path in paths:
+                report.files.append(_read(path, len(paths), writer, places, loaded, rejected, lang))
+    except OSError as e:
+        raise disk_fault(e, spool.parent) or e from None
     records = StoredRecords(spool)
     placed = PlacedRows(records, places)
 

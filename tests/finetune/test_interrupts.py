@@ -64,6 +64,17 @@ def test_sigterm_is_as_one_ctrl_c_however_often_it_comes() -> None:
     assert said[1:] == ["Stopped before the first step; nothing was trained"]
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows has none")
+def test_a_terminal_that_is_closed_is_a_sigterm_but_for_what_nohup_started() -> None:
+    with Interrupts(lambda _: None, resumed=False) as interrupts, interrupts.finish_steps():
+        press(signal.SIGHUP)
+        assert interrupts.pressed
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Interrupts(lambda _: None, resumed=False) as interrupts:
+        press(signal.SIGHUP)
+    assert not interrupts.pressed and signal.signal(signal.SIGHUP, before) == signal.SIG_IGN
+
+
 def test_a_ctrl_c_after_a_sigterm_is_the_second() -> None:
     interrupts = Interrupts(lambda _: None, resumed=False)
     with pytest.raises(KeyboardInterrupt), interrupts, interrupts.finish_steps():

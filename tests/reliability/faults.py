@@ -4,12 +4,15 @@
     kill=PLACE,N     SIGKILL in the middle of the N-th call at a place
     after=SECONDS    SIGKILL so long after the start
     press=PLACE,N    Ctrl-C at the N-th call; press twice: `twice=PLACE,N`; `term=PLACE,N`: SIGTERM
+    close=PLACE,N    the terminal is closed: SIGHUP, and nobody hears what is said
     full=PLACE,N     the disk of the run, which is a small one, is full from the N-th call on
     nan=WHERE,STEP   the loss, the gradient or a weight is NaN at a step; `nan=spike,STEP`: the gradient is huge
 
-Everything else is the product. Of several processes (torchrun) the one of FAULT_RANK has the fault.
+Everything else is the product. Of several processes (torchrun) the one of FAULT_RANK has the fault, and each says on
+standard error which threads of gloo it would leave to the end of the interpreter, which they abort.
 """
 
+import atexit
 import json
 import os
 import signal
@@ -105,6 +108,11 @@ def put_in(fault: str) -> None:
         spoil(place, int(number))
         return
 
+    if kind == "close":
+        reader, writer = os.pipe()
+        os.dup2(writer, 1)
+        os.close(writer)
+
     def then(n: int, call: Callable[[], Any], args: tuple[Any, ...]) -> Any:
         if n == int(number):
             if kind == "kill":
@@ -113,8 +121,10 @@ def put_in(fault: str) -> None:
             elif kind == "full":
                 fill(Path(os.environ["TOOLTUNE_RUNS"]))
             else:
+                if kind == "close":
+                    os.close(reader)
                 for _ in range(2 if kind == "twice" else 1):
-                    signal.raise_signal(signal.SIGTERM if kind == "term" else signal.SIGINT)
+                    signal.raise_signal({"term": signal.SIGTERM, "close": signal.SIGHUP}.get(kind, signal.SIGINT))
         return call()
 
     at(place, then)
@@ -161,8 +171,16 @@ def spoil(where: str, step: int) -> None:
         at("step", then)
 
 
+def tell_threads() -> None:
+    names = [path.read_text(encoding="utf-8").strip() for path in Path("/proc/self/task").glob("*/comm")]
+    if left := [name for name in names if "gloo" in name]:
+        print("left behind:", *left, file=sys.stderr)
+
+
 if __name__ == "__main__":
-    if "RANK" not in os.environ:
+    if "RANK" in os.environ:
+        atexit.register(tell_threads)
+    else:
         import unsloth  # noqa: F401  (before transformers)
 
     from finetune.cli import app

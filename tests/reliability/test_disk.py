@@ -45,7 +45,8 @@ def sealed(small: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("number", "said"), [(errno.ENOSPC, "full"), (errno.EDQUOT, "quota"), (errno.EROFS, "read-only")]
+    ("number", "said"),
+    [(errno.ENOSPC, "full"), (errno.EDQUOT, "quota"), (errno.EROFS, "read-only"), (errno.EIO, "does not answer")],
 )
 def test_what_a_disk_says_is_told(number: int, said: str) -> None:
     told = disk_fault(OSError(number, "x"), "a/b")
@@ -75,6 +76,16 @@ def test_a_file_that_does_not_fit_leaves_the_one_before(small: Path) -> None:
         f.write(bytes(2**17))
     assert [row for _, row in read_jsonl(small / "a.jsonl")] == [1]
     assert [path.name for path in small.iterdir()] == ["a.jsonl"]
+
+
+def test_a_file_that_is_larger_than_files_may_be(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
+    with pytest.raises(JobFailed, match="larger than this disk"):
+        write_json(tmp_path / "a.json", "x" * 2**17)
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_line_that_does_not_fit_is_torn_and_left_out(small: Path) -> None:

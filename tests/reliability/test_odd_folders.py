@@ -1,21 +1,23 @@
 """Runs whose files are cut, are folders, were copied by hand, or whose clock was put back: one line, or no harm."""
 
+import os
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import typer
 
 from finetune import checkpoints
-from finetune.checkpoints import SUMS, fault, last_checkpoint, prune, put_back
+from finetune.checkpoints import SUMS, fault, last_checkpoint, prune, put_back, written_whole
 from finetune.history import read_history
 from finetune.runs import create_run, cut_off, hold
 from tests.finetune import run_samples
 from tests.reliability.test_checkpoints import write
 from tooltune.cli import errors_as_lines
-from tooltune.errors import InputError
-from tooltune.files import append_jsonl, file_digest
+from tooltune.errors import InputError, JobFailed
+from tooltune.files import append_jsonl, file_digest, write_json
 from tooltune.run import point_latest
 
 
@@ -90,6 +92,43 @@ def test_checkpoints_that_were_copied_by_hand_are_left_alone(tmp_path: Path) -> 
     assert all((kept / SUMS).is_file() for kept in (*copies, newest, newest.with_name("checkpoint-8")))
     assert not newest.with_name("checkpoint-4").exists()
     assert newest.with_name(".checkpoint-old").is_dir()
+
+
+def test_a_run_that_is_renamed_while_it_trains_begins_no_other(run: Path) -> None:
+    run.rename(run.with_name("other"))
+    with pytest.raises(JobFailed, match="is not there any more"), written_whole(run / "checkpoints" / "checkpoint-8"):
+        pytest.fail("it is written")
+
+
+@pytest.mark.parametrize(("times", "text"), [(3, "2\n"), (9, "1\n")])
+def test_a_file_that_another_program_holds_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, text: str
+) -> None:
+    write_json(tmp_path / "a", 1)
+    held, replace = iter(range(times)), os.replace
+
+    def refuse(*paths: Path) -> None:
+        if next(held, None) is not None:
+            raise PermissionError(13, "Permission denied")
+        replace(*paths)
+
+    monkeypatch.setattr(os, "replace", refuse)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    with suppress(InputError):
+        write_json(tmp_path / "a", 2)
+    assert (tmp_path / "a").read_text() == text and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_checkpoint_that_another_program_holds_is_none_and_goes_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    oldest, _, newest = (write(tmp_path, step) for step in (4, 8, 12))
+    with monkeypatch.context() as other:
+        other.setattr(os, "rmdir", lambda path, **_: Path("/no/such").stat())
+        prune(tmp_path / "checkpoints")
+    assert oldest.exists() and fault(oldest) and last_checkpoint(tmp_path) == newest
+    prune(tmp_path / "checkpoints")
+    assert not oldest.exists()
 
 
 def test_a_checkpoint_that_the_disk_does_not_give_back_is_passed_over(

@@ -15,7 +15,8 @@ def halves(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[
     """A folder with a run of two processes, and its settings; a logged mean lies across its checkpoint."""
     cwd = tmp_path_factory.mktemp("together")
     settings = [*SETTINGS, f"model.name={tiny_model}", "eval.generate=0", "train.logging_steps=3"]
-    train(cwd, "whole", "cpu", "name=whole", *settings, processes=2)
+    done = launch(cwd, "tests.reliability.faults", "none", "train", "cpu", "name=whole", *settings, processes=2)
+    assert done.returncode == 0 and "left behind" not in done.stderr, done.stdout + done.stderr
     return cwd, settings
 
 
@@ -47,7 +48,14 @@ def befalls_one(halves: tuple[Path, list[str]], rank: str, what: str, step: int)
     assert (step_of(newest) if newest else 0) == step, done.stdout + done.stderr
     run = train(cwd, name, "cpu", f"name={name}", *settings, processes=2)
     assert losses(run) == pytest.approx(losses(cwd / "runs" / "whole"), abs=1e-6)
+    assert "left behind" not in done.stderr
     return done.stderr
+
+
+@pytest.mark.slow
+def test_one_is_told_to_stop_and_both_do(halves: tuple[Path, list[str]]) -> None:
+    said = befalls_one(halves, "1", "press=step,7", 7)
+    assert not any(line.startswith("error: ") for line in said.splitlines()), "none misses the other"
 
 
 @pytest.mark.slow

@@ -22,6 +22,13 @@ def test_once_finishes_the_step_keeps_it_and_says_how_to_go_on(bench: Bench, sig
     same(bench.run(name), bench.run("whole"))
 
 
+def test_a_terminal_that_is_closed_stops_it_and_nobody_hears(bench: Bench) -> None:
+    done = bench.train("closed", fault="close=step,9")
+    assert done.returncode == 130 and bench.at_step("closed") == 5, done.stderr + bench.log("closed")
+    bench.finish("closed")
+    same(bench.run("closed"), bench.run("whole"))
+
+
 def test_twice_is_now(bench: Bench) -> None:
     done = bench.train("twice", fault="twice=step,9")
     assert done.returncode == 130 and f"{HOW[0]} 3" in done.stdout, done.stdout + done.stderr

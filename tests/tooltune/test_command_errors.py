@@ -1,10 +1,18 @@
 """Errors of a command that are no fault of its input."""
 
+import getpass
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
-from tests.tiny import ROOT
+import pytest
 
+from tests.tiny import FIXTURES, ROOT
+from tooltune.cli import _name_user
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX's")
 ENDLESS = """
 from tooltune.cli import errors_as_lines
 with errors_as_lines(False):
@@ -21,3 +29,23 @@ def test_a_reader_that_leaves_is_told_in_two_lines() -> None:
         first, *_ = said = process.stderr.read().splitlines()
     assert process.returncode and first.startswith("error: what read the output has ended")
     assert not any("BrokenPipe" in line for line in said)
+
+
+@posix
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_a_closed_stream_is_no_place_for_a_file(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    """`>&-`: the next file that is opened would get its number."""
+    rows = Path(shutil.copy(FIXTURES / "train.jsonl", tmp_path))
+    words = [sys.executable, "-m", "data", "check", rows, "--tokenizer", "none"]
+    done = subprocess.run(words, cwd=ROOT, preexec_fn=lambda: [os.close(number) for number in closed])
+    assert done.returncode == 0 and rows.read_bytes() == (FIXTURES / "train.jsonl").read_bytes()
+
+
+@posix
+def test_a_user_whom_the_system_does_not_know(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HOME", "LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", {}.__getitem__)
+    monkeypatch.setenv("LOGNAME", "")  # and away again afterwards
+    _name_user()
+    assert getpass.getuser() and Path.home().is_dir()
