@@ -240,7 +240,10 @@ def test_any_schema_is_checked_written_and_scored(schema: dict[str, Any], got: A
     with within(seconds=30):
         assert all(isinstance(error, str) for error in schema_errors(got, schema))
         said = f"<tool_call>\n{json.dumps({'name': 'f', 'arguments': got})}\n</tool_call>"
-        score([Sample("1", [{"name": "f", "arguments": want}], listed, said)])
+        try:
+            score([Sample("1", [{"name": "f", "arguments": want}], listed, said)])
+        except InputError as e:  # properties that are no object
+            assert "must be a JSON schema object" in str(e)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
