@@ -15,7 +15,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; torch re
 
 
 def pytest_configure() -> None:
-    """A shell's background job starts with SIGINT ignored, nohup's with SIGHUP, and tests of them would wait for nothing."""
+    """A shell's background job starts with SIGINT ignored, nohup's with SIGHUP; tests of them would wait in vain."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
