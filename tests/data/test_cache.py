@@ -55,6 +55,13 @@ def test_an_entry_that_is_not_whole_is_made_again(fault: str) -> None:
     assert made == ["whole", "whole"]
 
 
+def test_what_belongs_to_another_user_is_passed_by(place: Path) -> None:
+    (place / ".text-other.lock").mkdir(parents=True)  # cannot be opened, by the administrator either
+    (place / ".text-other").mkdir()
+    kept("text", {}, writing("mine", []))
+    assert (place / ".text-other").is_dir()
+
+
 def test_what_fails_leaves_nothing(place: Path) -> None:
     def fail(folder: Path) -> None:
         (folder / "a.txt").write_text("half")

@@ -119,6 +119,13 @@ def test_a_file_that_another_program_holds_is_waited_for(
     assert (tmp_path / "a").read_text() == text and len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_disk_without_modes_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FAT and exFAT."""
+    monkeypatch.setattr(Path, "chmod", lambda path, mode: Path("/no/such").stat())
+    write_json(tmp_path / "a", 1)
+    assert (tmp_path / "a").read_text() == "1\n"
+
+
 def test_a_checkpoint_that_another_program_holds_is_none_and_goes_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
