@@ -134,6 +134,10 @@ class ToolTrainer(Trainer):
         look_at_gradients(self, self.check_step)
         end_where_over(self)
 
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        self.started = time.perf_counter()
+        return super().train(*args, **kwargs)
+
     def fit(self, checkpoint: Path | None) -> None:
         """Train, from a checkpoint if there is one.
 
@@ -141,7 +145,6 @@ class ToolTrainer(Trainer):
             OutOfMemory: memory ran out; the last finished step is kept before the model is given up.
             NotFinite: a loss or a gradient is not; the last finished step is kept.
         """
-        self.started = time.perf_counter()
         try:
             with phase("optimizer"):
                 self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)

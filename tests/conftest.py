@@ -10,8 +10,9 @@ import pytest
 from tests import tiny
 
 os.environ["LC_ALL"] = "C.UTF-8"  # commands speak the system's language, and the tests read English
-if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; torch reads it once, when it is imported
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Workers share the cores, and the last digits of torch's sums depend on the number of threads, which it reads when it is
+# imported: a run in a process of its own would differ from one in a forked process.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_configure() -> None:
