@@ -10,8 +10,8 @@ import pytest
 from tests import tiny
 
 os.environ["LC_ALL"] = "C.UTF-8"  # commands speak the system's language, and the tests read English
-# Workers share the cores. And the last digits of torch's sums depend on the number of threads, which it reads when it is
-# imported.
+# Workers share the cores; and the last digits of torch's sums depend on the number of threads, which is read when torch
+# is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
