@@ -80,8 +80,9 @@ def read_trained(run: Path, model: str | None = None) -> Trained:
     if not (run / "best" / "adapter_model.safetensors").is_file():
         how = f'let it finish: python -m finetune train --resume "{run}"'
         raise InputError("the run has no best/ adapter", where=str(run), fix=how)
-    check_files(run / "best")
-    return Trained(run, config, read_manifest(run, MANIFEST))
+    trained = Trained(run, config, read_manifest(run, MANIFEST))
+    check_files(trained.adapter)
+    return trained
 
 
 def prepare(trained: Trained) -> None:

@@ -1,6 +1,7 @@
 """`python -m finetune serve`, asked by the openai client: calls, text, results of tools, streams and bad requests."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 xllamacpp = pytest.importorskip("xllamacpp", reason="needs the extra `llama`")
 openai = pytest.importorskip("openai", reason="needs the package openai (the extra `dev`)")
@@ -23,6 +25,7 @@ from eval.endpoint.answers import request  # noqa: E402
 from eval.formats import families  # noqa: E402
 from eval.parsed import ToolCall  # noqa: E402
 from eval.trained import read_trained  # noqa: E402
+from finetune.cli import app  # noqa: E402
 from finetune.export.llama_cpp import serving  # noqa: E402
 from finetune.serve import check_free, started  # noqa: E402
 from tests.finetune.tiny_run import make_run  # noqa: E402
@@ -179,6 +182,15 @@ def test_a_port_that_is_taken(url: str) -> None:
         check_free("127.0.0.1", int(url.split(":")[2].split("/")[0]))
     with pytest.raises(InputError, match="cannot listen there"):
         check_free("203.0.113.1", 0)  # an address of nobody's (RFC 5737)
+
+
+@pytest.mark.slow
+def test_what_cannot_be_served_is_told_before_the_file_is_made(run: Path, tmp_path: Path, url: str) -> None:
+    copy = shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("export"))
+    taken = url.split(":")[2].split("/")[0]
+    for port, context, said in (("0", "2049", "the model takes 2048 tokens"), (taken, "64", "cannot listen there")):
+        done = CliRunner().invoke(app, ["serve", str(copy), "--port", port, "--context", context])
+        assert done.exit_code == 2 and said in done.stderr and not (copy / "export").exists()
 
 
 def test_it_computes_with_the_threads_that_torch_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
