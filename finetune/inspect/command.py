@@ -74,4 +74,4 @@ def explain_command(
                 to_html(explained, subject, html, lang=lang or "ko")
                 console.print(phrase("written", path=html).text(lang or system_language()))
             else:
-                to_terminal(explained, subject, console)
+                to_terminal(explained, subject, console, lang or system_language())

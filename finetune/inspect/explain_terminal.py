@@ -9,7 +9,9 @@ from data.render import Role
 from finetune.inspect.explained import Explained, Guess, TokenPart
 from finetune.inspect.pieces import STYLES
 from finetune.inspect.subject import Subject
+from finetune.inspect.words import say
 from tooltune.page.text import short, visible
+from tooltune.words import Language, Phrase, joined
 
 SURE, LIKELY = 0.9, 0.5
 """Probabilities of a part: above the first it is not marked, below the second it is marked strongly."""
@@ -18,26 +20,27 @@ PROMPT = 600  # characters of a masked stretch that are shown: its end
 CELL = 24  # characters of a token in a table
 
 
-def to_terminal(explained: Explained, subject: Subject, console: Console) -> None:
+def to_terminal(explained: Explained, subject: Subject, console: Console, lang: Language = "en") -> None:
     """Print the row with its tokens marked, the sum by role, and the ten worst tokens."""
-    console.rule(Text(f"{explained.id}: {explained.supervised} trained tokens"), align="left")
-    console.print(_legend())
-    console.print(_marked(explained.parts))
+    console.rule(Text(say("row.trained", row=explained.id, n=explained.supervised).text(lang)), align="left")
+    console.print(_legend(lang))
+    console.print(_marked(explained.parts, lang))
     console.print()
-    console.print(_sum_line(explained, subject))
-    console.print(_roles(explained))
-    console.print(_worst(explained))
+    console.print(_sum_line(explained, subject).text(lang))
+    console.print(_roles(explained, lang))
+    console.print(_worst(explained, lang))
 
 
-def _legend() -> Text:
-    text = Text("Colours: ")
+def _legend(lang: Language) -> Text:
+    text = Text(say("legend").text(lang))
     for role, style in STYLES.items():
-        text.append(role.name.lower() + (" (no loss)" if role is Role.MASKED else ""), style=style).append("  ")
-    text.append(f"\nMarks:   p ≥ {SURE}  ").append("0.5 ≤ p < 0.9", style="underline").append("  ")
+        text.append(say(f"legend.{role.name.lower()}").text(lang), style=style).append("  ")
+    text.append(f"\n{say('legend.marks').text(lang)}p ≥ {SURE}  ")
+    text.append("0.5 ≤ p < 0.9", style="underline").append("  ")
     return text.append("p < 0.5", style="reverse")
 
 
-def _marked(parts: list[TokenPart]) -> Text:
+def _marked(parts: list[TokenPart], lang: Language) -> Text:
     text, masked = Text(), ""
     for part in [*parts, TokenPart("", Role.NAME)]:  # the last one only closes a masked stretch
         if not part.guesses and part.role is Role.MASKED:
@@ -45,7 +48,7 @@ def _marked(parts: list[TokenPart]) -> Text:
             continue
         if masked:
             cut = len(masked) - PROMPT
-            lead = f"… {cut} characters …\n" if cut > 0 else ""
+            lead = f"{say('row.cut', n=cut).text(lang)}\n" if cut > 0 else ""
             text.append(lead + visible(masked[-PROMPT:]), style=STYLES[Role.MASKED])
             masked = ""
         mark = "" if part.p >= SURE else " underline" if part.p >= LIKELY else " reverse"
@@ -53,64 +56,66 @@ def _marked(parts: list[TokenPart]) -> Text:
     return text
 
 
-def _sum_line(explained: Explained, subject: Subject) -> Text:
-    text = Text(
-        f"Loss of this row: {explained.loss:.4f} = {explained.total:.3f} / {explained.supervised} tokens, each -ln p"
-    )
-    if subject.evaluation:
-        whole, tokens = subject.evaluation["eval_loss"], subject.evaluation_tokens
-        text.append(
-            f"\nOf the run's eval_loss {whole:.4f} (epoch {subject.evaluation['epoch']:g}, {tokens:,} tokens) it makes "
-            f"{explained.total:.3f} / {tokens:,} = {explained.total / tokens:.5f}"
-        )
-    return text
+def _sum_line(explained: Explained, subject: Subject) -> Phrase:
+    total = explained.total
+    line = say("row.sum", loss=explained.loss, total=total, n=explained.supervised)
+    if not subject.evaluation:
+        return line
+    whole, epoch, tokens = subject.evaluation["eval_loss"], subject.evaluation["epoch"], subject.evaluation_tokens
+    share = say("row.share", whole=whole, epoch=epoch, tokens=tokens, total=total, adds=total / tokens)
+    return joined([line, share], "\n")
 
 
-def _roles(explained: Explained) -> Table:
+def _roles(explained: Explained, lang: Language) -> Table:
     table = Table(box=SIMPLE_HEAD)
-    for column in ("role", "tokens", "sum of losses", "mean", "adds to the row's loss"):
-        table.add_column(column, justify="left" if column == "role" else "right")
+    for column in ("role", "tokens", "total", "mean", "adds"):
+        table.add_column(say(f"roles.{column}").text(lang), justify="left" if column == "role" else "right")
     for part in explained.roles:
         share = part.adds / explained.loss if explained.loss else 0.0
         table.add_row(
-            Text(part.role.name.lower(), style=STYLES[part.role]),
+            _role(part.role, lang),
             str(part.tokens),
             f"{part.total:.3f}",
             f"{part.mean:.4f}",
             f"{part.adds:.4f} ({share:.0%})",
         )
-    table.add_row("all", str(explained.supervised), f"{explained.total:.3f}", "", f"{explained.loss:.4f}", style="bold")
+    whole = say("roles.all").text(lang)
+    table.add_row(whole, str(explained.supervised), f"{explained.total:.3f}", "", f"{explained.loss:.4f}", style="bold")
     return table
 
 
-def _worst(explained: Explained) -> Table:
-    table = Table(title="Worst tokens", title_justify="left", box=SIMPLE_HEAD)
-    for column in ("token", "role"):
-        table.add_column(column)
+def _role(role: Role, lang: Language) -> Text:
+    return Text(say(f"role.{role.name.lower()}").text(lang), style=STYLES[role])
+
+
+def _worst(explained: Explained, lang: Language) -> Table:
+    title = say("worst.title", n=len(explained.worst)).text(lang)
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column(say("worst.token").text(lang))
+    table.add_column(say("roles.role").text(lang))
     for column in ("p", "loss", "rank"):
-        table.add_column(column, justify="right")
-    table.add_column("the model's first choice")
+        table.add_column(say(f"worst.{column}").text(lang), justify="right")
+    table.add_column(say("worst.choice").text(lang))
     for worst in explained.worst:
         token = Text(_one_line(worst.before), style="dim").append(_one_line(worst.part.text), style="bold")
-        if len(worst.part.guesses) > 1:
-            token.append(f"  (token {worst.number} of {len(worst.part.guesses)})", style="dim")
+        if (of := len(worst.part.guesses)) > 1:
+            token.append(f"  ({say('worst.nth', n=worst.number, of=of).text(lang)})", style="dim")
         guess = worst.guess
-        role = worst.part.role
         table.add_row(
             token,
-            Text(role.name.lower(), style=STYLES[role]),
+            _role(worst.part.role, lang),
             f"{guess.p:.4f}",
             f"{guess.loss:.3f}",
             str(guess.rank),
-            Text(_choice(guess)),
+            Text(_choice(guess, lang)),
         )
     return table
 
 
-def _choice(guess: Guess) -> str:
+def _choice(guess: Guess, lang: Language) -> str:
     if guess.rank == 1:
-        return "this one"
-    return f"{_one_line(guess.choice) or '(part of a character)'}  p {guess.choice_p:.4f}"
+        return say("worst.this").text(lang)
+    return f"{_one_line(guess.choice) or say('worst.partial').text(lang)}  p {guess.choice_p:.4f}"
 
 
 def _one_line(text: str) -> str:

@@ -126,6 +126,16 @@ def test_terminal(width: int) -> None:
     assert all(len(line) <= width for line in text.splitlines())
 
 
+def test_terminal_in_korean() -> None:
+    row, subject = made()
+    console = Console(width=120, file=io.StringIO(), highlight=False)
+    to_terminal(row, subject, console, "ko")
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"이 문항의 loss: {row.loss:.4f} = {row.total:.3f} / 5토큰" in text
+    assert "도구 이름" in text and f"loss가 가장 큰 토큰 {len(row.worst)}개" in text
+    assert not any(english in text for english in ("token", "role", "Loss", "characters"))
+
+
 def test_page_holds_no_foreign_markup_and_needs_nothing(tmp_path: Path) -> None:
     row, subject = made()
     to_html(row, subject, tmp_path / "page.html")
