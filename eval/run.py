@@ -22,7 +22,7 @@ from eval.scoring import Sample, compare, score
 from eval.trained import Trained, add_best, load_base, prepare, read_trained
 from eval.words import phrase
 from tooltune.errors import InputError
-from tooltune.files import dump_json, write_json
+from tooltune.files import dump_json, patiently, write_json
 from tooltune.words import Say
 
 Tick = Callable[[str, int, int], None]  # which model, done, of
@@ -168,7 +168,7 @@ class _Answering:
         model = phrase(f"table.{name}")
         kept = read_kept(path, asdict(settings))
         if kept.changed:
-            old = path.replace(path.with_suffix(".old.jsonl"))
+            old = patiently(lambda: path.replace(path.with_suffix(".old.jsonl")))
             self.say(phrase("again.settings", model=model, changed=", ".join(kept.changed), old=old.name))
         answered, stale = fresh(kept, self.questions)
         if stale:

@@ -17,7 +17,7 @@ from eval.trained import Trained, load_tuned, prepare, read_trained
 from finetune.context import Context, read_context
 from finetune.llama_answers import llama_cpp
 from finetune.words import phrase
-from tooltune.console import quiet
+from tooltune.console import Terminal, quiet
 from tooltune.page.text import visible
 from tooltune.words import Language, Say, saying
 
@@ -73,7 +73,11 @@ def asking(
         context = read_context(trained, splits, row, tools)
         say(context.described(folder.name))
         say(phrase("ask.loading"))
-        with llama_cpp(trained, say) if llama else _transformers(trained, say, constrained) as writer:
+        with (
+            llama_cpp(trained, say, Terminal(file=notes))
+            if llama
+            else _transformers(trained, say, constrained) as writer
+        ):
             model = Model(trained, writer)
             say(phrase("ask.reading", n=len(context.tools)))
             model.read(context.system, context.tools)

@@ -9,6 +9,7 @@ from eval.generate import Output
 from eval.trained import MANIFEST, Trained
 from finetune.export.cached import gguf_of
 from finetune.export.llama_cpp import post, serving
+from tooltune.console import Terminal
 from tooltune.run import read_manifest
 from tooltune.words import Say
 
@@ -37,14 +38,14 @@ class LlamaCpp:
 
 
 @contextmanager
-def llama_cpp(trained: Trained, say: Say) -> Iterator[LlamaCpp]:
+def llama_cpp(trained: Trained, say: Say, console: Terminal | None = None) -> Iterator[LlamaCpp]:
     """llama.cpp with a run's GGUF, which is made where there is none.
 
     Raises:
         InputError: the extra `llama` is not installed, or the run cannot be exported.
         JobFailed: llama.cpp builds other prompts than were trained, or cannot load the file.
     """
-    with serving(gguf_of(trained, say=say), context=CONTEXT) as url:
+    with serving(gguf_of(trained, say=say, console=console), context=CONTEXT) as url:
         yield LlamaCpp(url, trained.tokenizer, trained.config.eval.max_new_tokens)
 
 

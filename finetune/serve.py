@@ -1,9 +1,11 @@
 """`python -m finetune serve`: a run's model behind OpenAI's chat completions, by llama.cpp's server."""
 
+import os
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -41,19 +43,23 @@ def serve_command(
         from eval.backend import context_length
         from eval.trained import base_folder, read_trained
         from finetune.export.cached import gguf_of
-        from finetune.export.llama_cpp import Listen, serving
+        from finetune.export.llama_cpp import Listen, bounded, serving
+        from finetune.export.merged import TEMPLATE
 
         trained = read_trained(folder, model)
         most = context_length(base_folder(trained, say))
         if context and context > most:  # memory would be filled for tokens that no request may have
             raise InputError(f"the model takes {most} tokens at most", where="--context", fix="give fewer")
         file = gguf_of(trained, dtype, say=say)
+        context = context or min(4096, most)
+        template = bounded((trained.adapter / TEMPLATE).read_text(encoding="utf-8"), context)
         listen = Listen(host, port, name=folder.name, parallel=parallel)
-        with serving(file, context=context or min(4096, most), listen=listen) as url:
+        with serving(file, context=context, listen=listen, template=template) as url:
             for line in started(url, folder, host):
                 say(line)
             wait()
             say(phrase("serve.ended"))
+            leave()
 
 
 def check_free(host: str, port: int) -> None:
@@ -89,3 +95,9 @@ def wait() -> None:
     with suppress(KeyboardInterrupt):
         while True:
             time.sleep(3600)
+
+
+def leave() -> NoReturn:
+    """End now: llama.cpp would finish what it computes first, which can take minutes, and hold Python meanwhile."""
+    sys.stdout.flush()
+    os._exit(0)

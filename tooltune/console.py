@@ -187,9 +187,9 @@ def ticking(console: Console, what: str, total: int) -> Iterator[Tick]:
         yield tick
 
 
-def watched(rows: Sequence[T], what: str) -> Iterator[T]:
-    """The rows one after the other, with such a bar on standard error."""
-    with ticking(Terminal(stderr=True), what, len(rows)) as tick:
+def watched(rows: Sequence[T], what: str, console: Console | None = None) -> Iterator[T]:
+    """The rows one after the other, with such a bar, on standard error when left out."""
+    with ticking(console or Terminal(stderr=True), what, len(rows)) as tick:
         for row in rows:
             yield row
             tick(1)

@@ -9,7 +9,7 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from tooltune.config import Config, checked, config_keys
 from tooltune.errors import InputError
-from tooltune.files import read_yaml, user_path
+from tooltune.files import patiently, read_yaml, user_path
 
 SHOWN = 20
 """Runs that a message names."""
@@ -172,7 +172,7 @@ def point_latest(folder: Path) -> None:
         temporary.symlink_to(folder.name)
     except OSError:
         temporary.write_text(folder.name, encoding="utf-8")
-    temporary.replace(latest)
+    patiently(lambda: temporary.replace(latest))
 
 
 def find_run(name: str | None = None) -> Path:

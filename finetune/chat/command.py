@@ -12,7 +12,7 @@ from finetune.words import phrase
 from tooltune.cli import DEBUG, LANG, BaseModel, Debug, TerminalLang, errors_as_lines
 from tooltune.errors import InputError, JobFailed
 from tooltune.files import dump_json
-from tooltune.words import Phrase, in_language
+from tooltune.words import Language, Phrase, in_language
 
 if TYPE_CHECKING:
     from finetune.chat.dialogue import Chat, ChatStep
@@ -64,15 +64,16 @@ def chat_command(
 
             if state := chat.shown():
                 show("\n".join(state))
-            lines = typed(show, interactive=interactive)
+            lines = typed(chat, asked.lang, show, interactive=interactive)
             talk(chat, View(lang=asked.lang), lines, show, interactive=interactive)
 
 
 def talk(chat: "Chat", view: "View", lines: Iterator[str], show: Callable[[str], None], *, interactive: bool) -> None:
-    """Answer every line, a request or a command, until there is none left or it says to quit.
+    """Answer every line, a request or a command, until there is none left or it says to quit. Ctrl-C stops an answer.
 
     Raises:
-        InputError, JobFailed: a command is wrong or a request has no answer, and nobody is there to correct it.
+        InputError, JobFailed, KeyboardInterrupt: a command is wrong, a request has no answer or is stopped, and nobody
+            is there to type another.
     """
     from finetune.chat.slash import QUIT, obey
     from tooltune.page.text import visible
@@ -82,7 +83,7 @@ def talk(chat: "Chat", view: "View", lines: Iterator[str], show: Callable[[str],
             show(visible(text))
 
     for line in lines:
-        before = chat.shown()
+        before, requests = chat.shown(), len(chat.exchanges)
         if line == QUIT:
             return
         try:
@@ -95,15 +96,34 @@ def talk(chat: "Chat", view: "View", lines: Iterator[str], show: Callable[[str],
             if not interactive:
                 raise
             tell(["error: " + "\n".join(e.lines())])
+        except KeyboardInterrupt:
+            if not interactive:
+                raise
+            tell([phrase("chat.stopped" if len(chat.exchanges) == requests else "chat.stopped_later")])
         tell(f"  {line}" for line in difflib.ndiff(before, chat.shown()) if line[0] in "+-")
 
 
-def typed(show: Callable[..., None], *, interactive: bool) -> Iterator[str]:
-    """The lines of standard input that hold something, with a prompt; those that nobody sees typed are shown."""
+def typed(chat: "Chat", lang: Language, show: Callable[..., None], *, interactive: bool) -> Iterator[str]:
+    """The lines of standard input that hold something, with a prompt; those that nobody sees typed are shown.
+
+    Ctrl-C at the prompt ends them; where requests are not saved, only the second one.
+    """
+    told = False
     while True:
         if interactive:
             show("> ", end="")
-        line = sys.stdin.readline()
+        try:
+            line = sys.stdin.readline()
+        except KeyboardInterrupt:
+            if not interactive:
+                raise
+            show("")
+            if told or not chat.unsaved:
+                return
+            show(phrase("chat.unsaved", n=chat.unsaved).text(lang))
+            told = True
+            continue
+        told = False
         if not line:
             return
         if line := line.strip():

@@ -50,10 +50,16 @@ class Habits:
 
 @dataclass
 class Exchange:
-    """A request with the turns that it led to, and the calls that were carried out, as the domain names them."""
+    """A request with the turns that it led to.
+
+    Attributes:
+        calls: those that were carried out, as the domain names them.
+        saved: whether a file of rows has it.
+    """
 
     turns: Turns
     calls: list[Call] = field(default_factory=list)
+    saved: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +113,7 @@ class Chat:
             exchange.turns.append(_assistant(answer))
             try:
                 results = [self._carry_out(self.live, exchange, call) for call in answer.accepted] if self.live else []
-            except InputError:
+            except (InputError, KeyboardInterrupt):
                 self.undo()
                 raise
             yield ChatStep(answer, results)
@@ -133,6 +139,11 @@ class Chat:
             turns.pop()
         meta = {key: value for key, value in self.start.meta.items() if key not in _ABOUT_THE_ROW}
         return Record(name, turns, self.start.tools, meta)
+
+    @property
+    def unsaved(self) -> int:
+        """How many requests no file of rows has."""
+        return sum(not exchange.saved for exchange in self.exchanges)
 
     def shown(self) -> list[str]:
         """The state in lines; empty where there is none."""

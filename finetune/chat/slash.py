@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 from data.record import Record
 from data.template import signature
 from finetune.chat.dialogue import Chat
 from finetune.words import phrase
 from tooltune.errors import InputError
-from tooltune.files import dump_json
+from tooltune.files import append_jsonl, user_path
 from tooltune.words import Language, Phrase
 
 QUIT = "/quit"
@@ -56,8 +55,9 @@ def _save(chat: Chat, file: str) -> Phrase:
         raise InputError("there is no answer to save yet", where="/save", fix="ask something first")
     Record.from_dict(row.to_dict(), where="/save")
     try:
-        with Path(file).open("a", encoding="utf-8", newline="\n") as f:
-            f.write(dump_json(row.to_dict()) + "\n")
+        append_jsonl(user_path(file), row.to_dict())
     except OSError as e:
         raise InputError(f"the file cannot be written ({e.strerror})", where=file, fix="name another") from None
+    for exchange in chat.exchanges:
+        exchange.saved = True
     return phrase("chat.saved", id=row.id, file=file)

@@ -11,6 +11,7 @@ from finetune.export.llama_cpp import library
 from finetune.export.room import UNFINISHED, disk_needed, new_folder
 from finetune.export.weights import Adapter, Base
 from finetune.words import phrase
+from tooltune.console import Terminal
 from tooltune.errors import InputError
 from tooltune.files import dump_json, file_digest, writable
 from tooltune.words import Say
@@ -21,13 +22,14 @@ SIZE = "bytes"
 """The file beside a GGUF that holds its length."""
 
 
-def gguf_of(trained: Trained, kind: str = "bf16", *, say: Say = print) -> Path:
+def gguf_of(trained: Trained, kind: str = "bf16", *, say: Say = print, console: Terminal | None = None) -> Path:
     """A run's merged model as a GGUF whose prompts are proven; made where it is not there or not of this adapter,
     chat template and base model.
 
     Args:
         kind: of its matrices, a key of `TYPES`.
         say: told one line before each step that takes seconds.
+        console: for the bars; standard error when left out.
 
     Raises:
         InputError: the kind is unknown, the extra `llama` is not installed, the run cannot be exported, or nothing can
@@ -65,9 +67,9 @@ def gguf_of(trained: Trained, kind: str = "bf16", *, say: Say = print) -> Path:
             )
         say(phrase("export.once", file=file.name, run=run.name))
         with new_folder(folder, disk_needed(base, kind)) as making:
-            made = write("gguf", kind, base, adapter, making, run.name, say)
-            prove(trained, made, PROVEN_ROWS, say)
-            prove_reading(trained, made, say)
+            made = write("gguf", kind, base, adapter, making, run.name, say, console)
+            prove(trained, made, PROVEN_ROWS, say, console=console)
+            prove_reading(trained, made, say, console)
             (making / SIZE).write_text(str(made.stat().st_size), encoding="ascii")
     finally:
         lock.release()

@@ -4,7 +4,7 @@ Where it does not, a server hands out calls as text. The model has no part in th
 server as the beginning of its answer, and the end token is made certain.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from data.record import Record, calls_of
@@ -25,7 +25,7 @@ def calling(records: Sequence[Record]) -> list[Record]:
     return [record for record in records if calls_of(record.messages[-1])]
 
 
-def prove_calls(trained: "Trained", records: Sequence[Record], url: str) -> None:
+def prove_calls(trained: "Trained", records: Iterable[Record], url: str) -> None:
     """Have llama.cpp read the trained answer of each row, and hold its calls to the row's.
 
     Args:

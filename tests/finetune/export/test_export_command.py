@@ -55,7 +55,7 @@ def test_a_folder_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
 
 def test_a_folder_that_another_program_holds_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows renames no folder in which a file is open."""
-    held, replace = [1, 1, 1, 1], Path.replace
+    held, replace = [1] * 7, Path.replace
 
     def windows(path: Path, target: Path) -> Path:
         if held and held.pop():
@@ -73,8 +73,10 @@ def test_a_folder_that_another_program_holds_is_kept(tmp_path: Path, monkeypatch
     with new_folder(tmp_path / "b", 1):  # held for a moment
         pass
     assert (tmp_path / "b").is_dir()
-    with pytest.raises(JobFailed, match="c: cannot be written: the disk is full"), new_folder(tmp_path / "c", 1):
+    full = r"c: cannot be written: the disk is full; [\d,]+ MB are free there, the export needs 550 MB"
+    with pytest.raises(JobFailed, match=full) as told, new_folder(tmp_path / "c", 500_000_000, "give --out"):
         raise OSError(errno.ENOSPC, "No space left on device")
+    assert told.value.fix == "give --out, and run the same command again"
 
 
 def test_an_export_deletes_nothing_that_is_not_its_own(tmp_path: Path) -> None:
