@@ -3,6 +3,7 @@ trainers and data sets use; capitals, hyphens and `is_` before them do not matte
 
 import math
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -73,8 +74,12 @@ def weight_of(turn: dict[str, Any]) -> float | None:
     return min(found, default=None)
 
 
-def refuse_wrong(row: dict[str, Any]) -> None:
-    """Raise InputError for a row that is no example: its answer is marked as a bad one, or it is a pair of answers."""
+def refuse_wrong(row: dict[str, Any], known: Collection[str]) -> None:
+    """Raise InputError for a row that is no example: its answer is marked as a bad one, or it is a pair of answers.
+
+    Keys that the row's format reads (`known`, BFCL's `excluded_function` among them) say something else.
+    """
+    row = {key: value for key, value in row.items() if key not in known or key == "meta"}
     for said in (row, row.get("meta"), row.get("metadata")):
         refuse_bad(said if isinstance(said, dict) else {})
     for key, value in row.items():

@@ -67,7 +67,8 @@ def json_schema(schema: Any) -> Any:
         out = type_schema(kind)[0]
     elif isinstance(kind, list):
         out = {"type": [t for k in kind for t in [type_schema(str(k))[0].get("type")] if isinstance(t, str)]}
-    out |= {k: _keyword(k, v) for k, v in schema.items() if k not in ("type", "required", "optional")}
+    given = {k: v for k, v in schema.items() if v is not None or k in ("default", "const")}  # Arrow fills with null
+    out |= {k: _keyword(k, v) for k, v in given.items() if k not in ("type", "required", "optional")}
     if isinstance(schema.get("items"), list):
         out["prefixItems"] = out.pop("items")
     if "type" not in out and isinstance(kind, str) and kind.strip().lower() not in ("", "any", "object"):
@@ -77,6 +78,30 @@ def json_schema(schema: Any) -> Any:
     elif isinstance(schema.get("required"), list):
         out["required"] = schema["required"]
     return out
+
+
+def drop_nulls(value: dict[str, Any], schema: dict[str, Any]) -> bool:
+    """Take out of arguments what is null where the schema has no null, and say whether there was such a thing.
+
+    Arrow gives each object the keys of all others in its column, with null.
+    """
+    found, properties = False, schema.get("properties")
+    if not isinstance(properties, dict) or schema.get("additionalProperties"):
+        return False
+    for key, inner in list(value.items()):
+        known = properties.get(key) if properties else {}
+        if inner is None and key not in (schema.get("required") or []) and (known is None or _typed(known)):
+            del value[key]
+            found = True
+        elif isinstance(inner, dict) and isinstance(known, dict):
+            found = drop_nulls(inner, known) or found
+    return found
+
+
+def _typed(schema: Any) -> bool:
+    """Whether a schema has one type, which is not null."""
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    return isinstance(kind, str) and kind != "null" and schema.get("nullable") is not True
 
 
 def type_schema(text: str) -> tuple[dict[str, Any], bool]:
@@ -167,7 +192,7 @@ def _required(schema: dict[str, Any]) -> list[Any]:
 
 def _keyword(key: str, value: Any) -> Any:
     if key == "properties" and isinstance(value, dict):
-        return {name: json_schema(inner) for name, inner in value.items()}
+        return {name: json_schema(inner) for name, inner in value.items() if inner is not None}
     if key in _INSIDE and isinstance(value, (dict, str)):
         return json_schema(value)
     if (key in _LISTS or key == "items") and isinstance(value, list):
