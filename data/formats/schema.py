@@ -5,11 +5,13 @@ no list) where it is neither called optional nor has a default.
 """
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from data.formats.literals import check_depth, decode
 from data.validate import schema_elsewhere
 from data.words import fault, phrase
+from tooltune.errors import InputError
 
 _TYPES = {
     "string": "string str text char character uuid date time datetime",
@@ -23,6 +25,7 @@ _TYPES = {
 _JSON_TYPE = {spelling: kind for kind, spellings in _TYPES.items() for spelling in spellings.split()}
 _GENERIC = re.compile(r"([A-Za-z_.]+)\s*[\[<(](.*)[\]>)]")
 _INSIDE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+_NAMED = ("properties", "patternProperties", "$defs", "definitions")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 
 
@@ -112,6 +115,8 @@ def type_schema(text: str) -> tuple[dict[str, Any], bool]:
     text = text.strip()[:200]
     bare = re.sub(r"[,\s(]*\boptional\b[)\s]*$", "", text, flags=re.IGNORECASE).strip()
     optional = bare != text
+    if len(either := _split(bare, "|")) > 1:
+        bare = f"Union[{', '.join(either)}]"
     generic = _GENERIC.fullmatch(bare)
     if not generic:
         kind = _JSON_TYPE.get(bare.lower().rsplit(".", 1)[-1])
@@ -119,6 +124,9 @@ def type_schema(text: str) -> tuple[dict[str, Any], bool]:
     head, inner = generic.group(1).lower().rsplit(".", 1)[-1], _split(generic.group(2))
     if head == "optional":
         return type_schema(inner[0])[0] if inner else {}, True
+    if head == "literal":
+        with suppress(InputError):
+            return {"enum": decode(f"[{generic.group(2)}]", "")}, optional
     if head == "union":
         choices = [type_schema(part)[0] for part in inner]
         return ({"anyOf": choices} if choices and all(choices) else {}), optional
@@ -191,7 +199,7 @@ def _required(schema: dict[str, Any]) -> list[Any]:
 
 
 def _keyword(key: str, value: Any) -> Any:
-    if key == "properties" and isinstance(value, dict):
+    if key in _NAMED and isinstance(value, dict):
         return {name: json_schema(inner) for name, inner in value.items() if inner is not None}
     if key in _INSIDE and isinstance(value, (dict, str)):
         return json_schema(value)
@@ -200,12 +208,12 @@ def _keyword(key: str, value: Any) -> Any:
     return value
 
 
-def _split(text: str) -> list[str]:
-    """The parts of "a, List[b, c]" between commas outside brackets."""
+def _split(text: str, mark: str = ",") -> list[str]:
+    """The parts of "a, List[b, c]" between marks outside brackets."""
     parts, depth = [""], 0
     for char in text:
         depth += (char in "[<(") - (char in "]>)")
-        if char == "," and depth == 0:
+        if char == mark and depth == 0:
             parts.append("")
         else:
             parts[-1] += char

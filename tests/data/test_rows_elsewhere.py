@@ -88,10 +88,13 @@ def test_marks_of_more_trainers_are_obeyed(tmp_path: Path, key: str) -> None:
         ({"is_correct": False}, "a bad one"),
         ({"tool-callValid": "no"}, "a bad one"),
         ({"quality": "bad"}, "a bad one"),
+        ({"feedback": "Thumbs down"}, "a bad one"),
+        ({"is_valid": "N"}, "a bad one"),
         ({"meta": {"label": 0}, "id": "a", "tools": []}, "a bad one"),
         ({"used_in_training": "no"}, "not to be trained"),
         ({"exclude_from_training": True}, "not to be trained"),
         ({"completion_mask": [0, 1]}, "not to be trained"),
+        ({"turn_weights": [1, 0.0]}, "not to be trained"),
         ({"rejected_response": "x"}, "a preference row"),
     ],
 )
