@@ -20,6 +20,7 @@ def label_problems(rows: Iterable[Placed]) -> list[Finding]:
     checks: list[tuple[Level, str, Look]] = [
         ("error", "blank", _blank),
         ("warning", "nulls", _nulls),
+        ("warning", "undeclared", _undeclared),
         ("warning", "in_text", _in_text),
         ("warning", "unanswered", _unanswered),
         ("warning", "no_user", _no_user),
@@ -67,6 +68,17 @@ def _nulls(record: Record) -> Iterator[str]:
     for call in _calls(record):
         if _has_null(call["arguments"]):
             yield f"{call['name']} {shorten(str(call['arguments']))}"
+
+
+def _undeclared(record: Record) -> Iterator[str]:
+    known = {tool["function"]["name"]: (tool["function"].get("parameters") or {}) for tool in record.tools}
+    for call in _calls(record):
+        schema = known[call["name"]]
+        free = schema.keys() & {"anyOf", "oneOf", "allOf", "$ref", "patternProperties"} or schema.get(
+            "additionalProperties"
+        )
+        if "properties" in schema and not free and (more := call["arguments"].keys() - schema["properties"]):
+            yield f"{call['name']} {', '.join(map(repr, sorted(more)))}"
 
 
 def _has_null(value: Any) -> bool:

@@ -38,8 +38,9 @@ _DOCS = {
 
 
 def matches(row: dict[str, Any]) -> bool:
-    """Whether a row is a question, or an answer that stands alone."""
-    return "question" in row or row.keys() >= {"id", "ground_truth"}
+    """Whether a row is a question with its functions, or an answer that stands alone."""
+    asks = "question" in row and row.keys() & {"function", "involved_classes", "ground_truth"}
+    return bool(asks) or row.keys() >= {"id", "ground_truth"}
 
 
 def read(row: dict[str, Any], beside: Beside) -> Iterable[dict[str, Any]]:

@@ -93,6 +93,7 @@ RESULT_IDS = DataLoss("note", "result_ids")
 UNASKED = DataLoss("warning", "unasked")
 THOUGHT = DataLoss("warning", "thought")
 SYNTAX = DataLoss("note", "syntax")
+NULLS = DataLoss("note", "nulls")
 CONTROL = DataLoss("warning", "control")
 RENDERED = DataLoss("warning", "rendered")
 

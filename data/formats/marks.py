@@ -3,6 +3,7 @@ trainers and data sets use; capitals, hyphens and `is_` before them do not matte
 
 import math
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any, Literal
 
@@ -22,11 +23,12 @@ _TABLE = {
     "training": "train trained training trainable loss weight weights",
     "judging": "score scores reward rewards rating ratings grade feedback verdict quality",
     # what a label says of a bad answer
-    "bad": "bad rejected undesirable negative incorrect wrong fail failed failure invalid 오답 틀림 나쁨",
+    "bad": "bad poor dislike disliked thumbs_down downvote"
+    " rejected undesirable negative incorrect wrong fail failed failure invalid 오답 틀림 나쁨",
 }
 TRAINED, MASKED, LABELS, _LEAVING_OUT, _TRAINING, _JUDGING, _BAD = (set(keys.split()) for keys in _TABLE.values())
 _PREFERENCE = re.compile(r"(chosen|rejected)(_(messages?|responses?|conversations?))?|(non_)?preferred_output")
-_WORDS = {"true": 1.0, "yes": 1.0, "false": 0.0, "no": 0.0}
+_WORDS = {"true": 1.0, "yes": 1.0, "y": 1.0, "false": 0.0, "no": 0.0, "n": 0.0}
 
 
 def is_mark(key: str) -> bool:
@@ -41,7 +43,7 @@ def verdict(key: str, value: Any) -> Literal["right", "wrong", "score"] | None:
         return None
     number = _number(value)
     said = number if label or _flag(value) is not None else None
-    if str(value).strip().lower() in _BAD or (said is not None and said <= 0):
+    if _spelled(str(value)[:40].strip()) in _BAD or (said is not None and said <= 0):
         return "wrong"
     if said == 1:
         return "right"
@@ -73,13 +75,17 @@ def weight_of(turn: dict[str, Any]) -> float | None:
     return min(found, default=None)
 
 
-def refuse_wrong(row: dict[str, Any]) -> None:
-    """Raise InputError for a row that is no example: its answer is marked as a bad one, or it is a pair of answers."""
+def refuse_wrong(row: dict[str, Any], known: Collection[str]) -> None:
+    """Raise InputError for a row that is no example: its answer is marked as a bad one, or it is a pair of answers.
+
+    Keys that the row's format reads (`known`, BFCL's `excluded_function` among them) say something else.
+    """
+    row = {key: value for key, value in row.items() if key not in known or key == "meta"}
     for said in (row, row.get("meta"), row.get("metadata")):
         refuse_bad(said if isinstance(said, dict) else {})
     for key, value in row.items():
         leaves_out, flag = bool(_words(key) & _LEAVING_OUT), _flag(value)
-        parts = leaves_out and isinstance(value, list) and bool(value)
+        parts = isinstance(value, list) and bool(value) and (leaves_out or 0 in map(_number, value))
         guessed = bool(_words(key) & (_TRAINING | _LEAVING_OUT)) and (parts or flag == leaves_out)
         if weight_of({key: value}) == 0 if is_mark(key) else guessed:
             raise fault("row.masked", key=key, value=f"{value!s:.40}")

@@ -12,10 +12,11 @@ from typing import Any
 
 from data.formats.companion_files import Beside
 from data.formats.detect import SAMPLE, detect
-from data.formats.keys import CONTROL, CUT, RENDERED, SYNTAX, UNASKED, DataLoss, losses
+from data.formats.keys import CONTROL, CUT, NULLS, RENDERED, ROW, SYNTAX, UNASKED, DataLoss, losses
 from data.formats.marks import refuse_wrong
 from data.formats.names import make_legal
 from data.formats.rows import Row, rows_of
+from data.formats.schema import drop_nulls
 from data.formats.turns import read_turns
 from data.record import Record
 from data.words import fault, phrase
@@ -107,7 +108,7 @@ def read_file(
     take = take or (lambda line, record: loaded.records.append((line, record)))
     reject = reject or loaded.rejected.append
     beside, lines = Beside(path), dict[str, int]()
-    native = module.NAME == "records"
+    native, known = module.NAME == "records", ROW[module.NAME].split()
     for row in chain(head, rows):
         loaded.rows += 1
         where = f"{path}:{row.line}"
@@ -115,7 +116,7 @@ def read_file(
             if row.error:
                 raise row.error
             if isinstance(row.value, dict):
-                refuse_wrong(row.value)
+                refuse_wrong(row.value, known)
             made = [row.value] if native and not mend else _made(module, row, beside)
         except InputError as e:
             reject(Rejected(row, InputError(e.said, where=where, fix=e.advice)))
@@ -192,6 +193,8 @@ def _lost_of(record: Record, made: dict[str, Any]) -> Iterator[tuple[DataLoss, s
         yield CUT, ""
     if made.get("syntax"):
         yield SYNTAX, ""
+    if made.get("nulls"):
+        yield NULLS, ""
     waiting = 0
     for message in record.messages:
         if message["role"] != "tool":
@@ -234,10 +237,13 @@ def _finished(made: dict[str, Any], row: Row, n: int, source: str) -> dict[str, 
     record_id = _id(made.get("id"), row.value, n, source)
     messages = _without_rest(made["messages"])
     record = {"id": record_id, "messages": messages, "tools": made["tools"], "meta": meta}
+    schemas = {tool["function"]["name"]: tool["function"]["parameters"] for tool in record["tools"]}
+    calls = [call["function"] for m in messages for call in m.get("tool_calls") or []]
+    nulls = [drop_nulls(call["arguments"], schemas.get(call["name"], {})) for call in calls]
     make_legal(record)
     listed = made.get("meta", {}).get("system")
     syntax = bool(listed) and [m["content"] for m in messages[:1] if m["role"] == "system"] != [listed]
-    return record | {"cut": len(messages) < len(made["messages"]), "syntax": syntax}
+    return record | {"cut": len(messages) < len(made["messages"]), "syntax": syntax, "nulls": any(nulls)}
 
 
 def _without_rest(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:

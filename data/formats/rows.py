@@ -67,11 +67,16 @@ def rows_of(path: Path) -> Iterator[Row]:
 
 
 _UTF8 = "save the file as UTF-8 (not CP949 / EUC-KR, not UTF-16)"
-_LINES = "write JSON Lines, one JSON object a line (from a spreadsheet: examples/from_spreadsheet.py)"
+_LINES = (
+    "write JSON Lines, one JSON object a line (from a spreadsheet: examples/from_spreadsheet.py; "
+    "from Parquet or Arrow: to_json of the package datasets)"
+)
 _OTHER = {
     b"PK\x03\x04": "a spreadsheet (.xlsx) or a ZIP archive, not text",
     b"\xd0\xcf\x11\xe0": "an old spreadsheet (.xls), not text",
     b"PAR1": "a Parquet file, not text",
+    b"ARROW1": "an Arrow file, not text",
+    b"\x28\xb5\x2f\xfd": "compressed (zstd)",
     b"\x1f\x8b": "compressed (gzip)",
     b"\xff\xfe": "UTF-16, as PowerShell's > writes it",
     b"\xfe\xff": "UTF-16",

@@ -5,11 +5,13 @@ no list) where it is neither called optional nor has a default.
 """
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from data.formats.literals import check_depth, decode
 from data.validate import schema_elsewhere
 from data.words import fault, phrase
+from tooltune.errors import InputError
 
 _TYPES = {
     "string": "string str text char character uuid date time datetime",
@@ -23,6 +25,7 @@ _TYPES = {
 _JSON_TYPE = {spelling: kind for kind, spellings in _TYPES.items() for spelling in spellings.split()}
 _GENERIC = re.compile(r"([A-Za-z_.]+)\s*[\[<(](.*)[\]>)]")
 _INSIDE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
+_NAMED = ("properties", "patternProperties", "$defs", "definitions")
 _LISTS = ("anyOf", "oneOf", "allOf", "prefixItems")
 
 
@@ -67,7 +70,8 @@ def json_schema(schema: Any) -> Any:
         out = type_schema(kind)[0]
     elif isinstance(kind, list):
         out = {"type": [t for k in kind for t in [type_schema(str(k))[0].get("type")] if isinstance(t, str)]}
-    out |= {k: _keyword(k, v) for k, v in schema.items() if k not in ("type", "required", "optional")}
+    given = {k: v for k, v in schema.items() if v is not None or k in ("default", "const")}  # Arrow fills with null
+    out |= {k: _keyword(k, v) for k, v in given.items() if k not in ("type", "required", "optional")}
     if isinstance(schema.get("items"), list):
         out["prefixItems"] = out.pop("items")
     if "type" not in out and isinstance(kind, str) and kind.strip().lower() not in ("", "any", "object"):
@@ -79,6 +83,30 @@ def json_schema(schema: Any) -> Any:
     return out
 
 
+def drop_nulls(value: dict[str, Any], schema: dict[str, Any]) -> bool:
+    """Take out of arguments what is null where the schema has no null, and say whether there was such a thing.
+
+    Arrow gives each object the keys of all others in its column, with null.
+    """
+    found, properties = False, schema.get("properties")
+    if not isinstance(properties, dict) or schema.get("additionalProperties"):
+        return False
+    for key, inner in list(value.items()):
+        known = properties.get(key) if properties else {}
+        if inner is None and key not in (schema.get("required") or []) and (known is None or _typed(known)):
+            del value[key]
+            found = True
+        elif isinstance(inner, dict) and isinstance(known, dict):
+            found = drop_nulls(inner, known) or found
+    return found
+
+
+def _typed(schema: Any) -> bool:
+    """Whether a schema has one type, which is not null."""
+    kind = schema.get("type") if isinstance(schema, dict) else None
+    return isinstance(kind, str) and kind != "null" and schema.get("nullable") is not True
+
+
 def type_schema(text: str) -> tuple[dict[str, Any], bool]:
     """The schema of a type in words ("List[int]", "str, optional", "dict"), and whether it says optional.
 
@@ -87,6 +115,8 @@ def type_schema(text: str) -> tuple[dict[str, Any], bool]:
     text = text.strip()[:200]
     bare = re.sub(r"[,\s(]*\boptional\b[)\s]*$", "", text, flags=re.IGNORECASE).strip()
     optional = bare != text
+    if len(either := _split(bare, "|")) > 1:
+        bare = f"Union[{', '.join(either)}]"
     generic = _GENERIC.fullmatch(bare)
     if not generic:
         kind = _JSON_TYPE.get(bare.lower().rsplit(".", 1)[-1])
@@ -94,6 +124,9 @@ def type_schema(text: str) -> tuple[dict[str, Any], bool]:
     head, inner = generic.group(1).lower().rsplit(".", 1)[-1], _split(generic.group(2))
     if head == "optional":
         return type_schema(inner[0])[0] if inner else {}, True
+    if head == "literal":
+        with suppress(InputError):
+            return {"enum": decode(f"[{generic.group(2)}]", "")}, optional
     if head == "union":
         choices = [type_schema(part)[0] for part in inner]
         return ({"anyOf": choices} if choices and all(choices) else {}), optional
@@ -166,8 +199,8 @@ def _required(schema: dict[str, Any]) -> list[Any]:
 
 
 def _keyword(key: str, value: Any) -> Any:
-    if key == "properties" and isinstance(value, dict):
-        return {name: json_schema(inner) for name, inner in value.items()}
+    if key in _NAMED and isinstance(value, dict):
+        return {name: json_schema(inner) for name, inner in value.items() if inner is not None}
     if key in _INSIDE and isinstance(value, (dict, str)):
         return json_schema(value)
     if (key in _LISTS or key == "items") and isinstance(value, list):
@@ -175,12 +208,12 @@ def _keyword(key: str, value: Any) -> Any:
     return value
 
 
-def _split(text: str) -> list[str]:
-    """The parts of "a, List[b, c]" between commas outside brackets."""
+def _split(text: str, mark: str = ",") -> list[str]:
+    """The parts of "a, List[b, c]" between marks outside brackets."""
     parts, depth = [""], 0
     for char in text:
         depth += (char in "[<(") - (char in "]>)")
-        if char == "," and depth == 0:
+        if char == mark and depth == 0:
             parts.append("")
         else:
             parts[-1] += char

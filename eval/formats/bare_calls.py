@@ -18,15 +18,18 @@ _LINE = re.compile(
 )
 _LINE_END = re.compile(r"[ \t;]*(?:\n|\Z)")
 
-_ROUND = rf"\({_SIGNATURE}(?:[^()]|\([^()]*(?:\)|\Z))*+(?:\)|\Z)"
+_ROUND = rf"[(（]{_SIGNATURE}(?:[^()（）]|\([^()]*(?:\)|\Z))*+(?:[)）]|\Z)"
+_NAMED = r"(?=[(（]\s{0,9}(?:[)）\"'{]|\w{1,60}\s?=))"
+"""Brackets behind a name in marks: not `**lamp**(the one in the hall)`."""
 _LABEL = (
     r"(?:(?:(?:tool|function|action|call|도구|함수|호출)[ _-]?){1,2}:\s{0,9}"
-    r"|\[\w{1,20}\]\s?|<\|?\w{1,20}\|?>\s?(?=\w)|[-*•>/@$!]\s?|call )?"
+    r"|\[\w{1,20}\]\s?|<\|?\w{1,20}\|?>\s?(?=\w)|[-*•>/@$!#→▶]{1,3}\s?|call |return )?"
 )
 _WHOLE = re.compile(
     rf"(?i:{_LABEL})(?:"
-    rf"(?:\[?\s*(?:\w{{1,60}} ?= ?|await |print\()?(?P<round>{NAME}){_ROUND}[\s,;\])]*)++"
-    rf"|[\[\"'*]{{0,3}}(?P<braces>{NAME})(?::\d{{1,3}})?[\"'*]{{0,2}}[\s:,=>-]{{0,9}}\{{\s*(?:[\"'\w}}].*\}}|\}}|[\"'][^}}]*)[\s;\])]*"
+    rf"(?:\[?\s*(?:\w{{1,60}} ?= ?|await |print\()?"
+    rf"[\[\"'*]{{0,3}}(?P<round>{NAME})(?:[\"'*`\]]{{0,3}} ?{_NAMED})?{_ROUND}[\s,;\])*.]*)++"
+    rf"|[\[\"'*]{{0,3}}(?P<braces>{NAME})(?::\d{{1,3}})?[\"'*]{{0,2}}[\s:,=>-]{{0,9}}(?:```\w{{0,9}}\s)?\{{\s*(?:[\"'\w}}].*\}}|\}}|[\"'][^}}]*)[\s;\])]*"
     rf"|(?P<square>{NAME})\[[^\]]+\]"
     rf"|<\w{{1,30}}>\s{{0,9}}(?P<inner>{NAME})\s{{0,9}}</\w{{1,30}}>\s{{0,9}}<.*>"
     rf"|<(?P<tag>{NAME})(?:\s{{1,9}}name=[\"']?(?P<attribute>{NAME}))?[^<>]{{0,500}}(?:/>|>.*</(?P=tag)\s*>)"
@@ -93,7 +96,7 @@ def read_loose(text: str, tools: Tools) -> ParseState:
         whole = words if not key or (isinstance(known, Mapping) and key in known) else whole
     if whole and any(name and is_offered(name, offered) for name in whole.groupdict().values()):
         r.broken("not_a_call")
-        r.cut = text[stop - 1] not in ")]};>"
+        r.cut = text[stop - 1] not in ")]};>）*."
         r.cover(0, len(text), read=False)
         return r
     for keyed in _KEYED.finditer(text):

@@ -10,7 +10,7 @@ from data.validate import offered
 from eval.parsed import Parsed, ToolCall
 from eval.scoring.agreement import Leaves, count_arguments
 from eval.scoring.faults import find_faults
-from eval.scoring.gold import GoldCall, prune_call, read_gold
+from eval.scoring.gold import GoldCall, prune_call, read_gold, spelled_out
 from eval.scoring.grounding import count_ungrounded, read_evidence
 from eval.scoring.match import Pair, match_calls
 from eval.scoring.schema import FREE, Place, parameters_place
@@ -97,7 +97,7 @@ class SampleScore:
         json_valid: there is a payload, and every one is strict JSON with a string name and object arguments.
         truncated, text_outside: the output was cut; text stands beside a call or an attempt.
         unknown_tools: names called that were not offered.
-        unknown_arguments: paths, `tool: path`, that the called tool's schema does not know.
+        unknown_arguments: paths, `tool: path`, that neither the called tool's schema knows nor a gold call of it has.
         enum_violation … coerced_integer: places in the arguments, see `faults.Faults`.
         ungrounded: leaves that nothing supports, see `grounding`; None without a prompt text or without a call.
         extra_calls, missed_calls: calls above and below gold's number, where gold has a call.
@@ -131,7 +131,7 @@ class SampleScore:
 
     @property
     def hallucinated(self) -> bool:
-        """A tool that was not offered, or an argument that its tool's schema does not know."""
+        """A tool that was not offered, or an argument that neither its tool's schema nor gold knows."""
         return bool(self.unknown_tools or self.unknown_arguments)
 
     def to_dict(self) -> dict[str, Any]:
@@ -155,6 +155,7 @@ def score_sample(sample: Sample, parsed: Parsed) -> SampleScore:
     strict = repaired if parsed.strict_calls else _read(gold, [], match_calls(gold, [], schemas), declined, schemas)
     faults = [find_faults(call.arguments, schemas[call.name]) for call in calls if call.name in schemas]
     names = [call.name for call in calls if call.name in schemas]
+    right = _unknown(gold, schemas)
     surplus = len(calls) - len(gold)
     return SampleScore(
         id=sample.id,
@@ -168,7 +169,10 @@ def score_sample(sample: Sample, parsed: Parsed) -> SampleScore:
         text_outside=attempted and bool(parsed.text.strip()),
         unknown_tools=[writable_name(call.name) for call in calls if call.name not in schemas],
         unknown_arguments=[
-            writable_name(f"{n}: {path}") for n, f in zip(names, faults, strict=True) for path in f.unknown
+            writable_name(f"{n}: {path}")
+            for n, f in zip(names, faults, strict=True)
+            for path in f.unknown
+            if (n, path) not in right
         ],
         enum_violation=sum(f.enum_violation for f in faults),
         wrong_type=sum(f.wrong_type for f in faults),
@@ -219,6 +223,12 @@ def _read(
         equal_calls=equal_calls,
         leaves=leaves,
     )
+
+
+def _unknown(gold: list[GoldCall], schemas: dict[str, Place]) -> set[tuple[str, str]]:
+    """What gold calls have that their tools' schemas do not know: a right call is no hallucination."""
+    calls = [(call.name, given) for call in gold if call.name in schemas for given in spelled_out(call)]
+    return {(name, path) for name, given in calls for path in find_faults(given, schemas[name]).unknown}
 
 
 def _ungrounded(sample: Sample, gold: list[GoldCall], calls: list[ToolCall], schemas: dict[str, Place]) -> int | None:

@@ -33,16 +33,15 @@ PARSERS = {
     "mistral_args": "mistral",
     "mistral_array": "mistral",
     "olmo3": "olmo3",
-    "phi4": "phi4_mini_json",
+    "plamo3": "plamo3",
     "pythonic": "pythonic",
     "qwen3_coder": "qwen3_xml",
     "seed_oss": "seed_oss",
-    "solar": "solar_open2",
     "tool_calls_tag": "jamba",
     "xlam": "xlam",
 }
 """Of each family of tool calls, by its first name, the name that `--tool-call-parser` has for it
-(vllm/tool_parsers/__init__.py)."""
+(vllm/tool_parsers/__init__.py of 0.33.0). Not phi4_mini_json, which reads `functools[` alone."""
 
 
 def tool_parser(family: str) -> str:

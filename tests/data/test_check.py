@@ -183,10 +183,11 @@ def test_label_problems(tmp_path):
     open_["messages"] += [{"role": "user", "content": "또"}, {"role": "assistant", "content": "네"}]
     alone["messages"].insert(1, {"role": "tool", "content": "1"})
     unoffered = row(7, answer="아니요", tools=[])
-    spaced = json.loads(json.dumps(row(8)))
+    spaced, more = (json.loads(json.dumps(row(n))) for n in (8, 9))
+    more["messages"][1]["tool_calls"][0]["function"]["arguments"]["zone"] = 1
     for named in (spaced["tools"][0], spaced["messages"][1]["tool_calls"][0]):
         named["function"]["name"] = "check crack"
-    path = write(tmp_path / "a.jsonl", [blank, null, text, lost, open_, alone, unoffered, spaced])
+    path = write(tmp_path / "a.jsonl", [blank, null, text, lost, open_, alone, unoffered, spaced, more])
     report = check_files([path], "none")
     expected = {
         "spaces only": 1,
@@ -201,6 +202,7 @@ def test_label_problems(tmp_path):
     for words, line in expected.items():
         hit = found(report, words)
         assert hit.count == 1 and hit.examples[0].startswith(f"{path}:{line}"), words
+    assert [e.split(": ")[1] for e in found(report, "does not declare").examples] == ["f 'y'", "f 'zone'"]
     assert [str(f.what) for f in report.errors] == ["an answer of spaces only"]
 
 

@@ -125,6 +125,7 @@ def test_two_hundred_damaged_files_give_rows_or_reasons(tmp_path):
         ('{"id": "절점"}\n'.encode("utf-16"), "UTF-16"),
         (b"PK\x03\x04\x14\x00", "spreadsheet"),
         (b"PAR1\x15\x04", "Parquet"),
+        (b"ARROW1\x00\x00", "an Arrow file"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:ba12\nsize 37154735\n", "Git LFS pointer"),
         (b'{"a": 1, "b": {"c": 1, "c": 2}}\n', "the key 'c' twice"),
     ],

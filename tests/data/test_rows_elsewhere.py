@@ -88,15 +88,30 @@ def test_marks_of_more_trainers_are_obeyed(tmp_path: Path, key: str) -> None:
         ({"is_correct": False}, "a bad one"),
         ({"tool-callValid": "no"}, "a bad one"),
         ({"quality": "bad"}, "a bad one"),
+        ({"feedback": "Thumbs down"}, "a bad one"),
+        ({"is_valid": "N"}, "a bad one"),
         ({"meta": {"label": 0}, "id": "a", "tools": []}, "a bad one"),
         ({"used_in_training": "no"}, "not to be trained"),
         ({"exclude_from_training": True}, "not to be trained"),
         ({"completion_mask": [0, 1]}, "not to be trained"),
+        ({"turn_weights": [1, 0.0]}, "not to be trained"),
         ({"rejected_response": "x"}, "a preference row"),
     ],
 )
 def test_labels_in_more_spellings(tmp_path: Path, row: dict[str, Any], words: str) -> None:
     assert words in reason(read(tmp_path, USER, DONE, **row))
+
+
+def test_keys_that_a_format_reads_are_no_marks_of_training(tmp_path: Path) -> None:
+    """And a question alone is no row of BFCL."""
+    left_out = {"excluded_function": ["cp"], "missed_function": {}}
+    bfcl = {"question": "q", "function": [TOOL], "ground_truth": [{"lamp": {"room": ["3"]}}], "messages": None}
+    assert read(tmp_path, tools=None, **bfcl, **left_out).records
+    assert "not to be trained" in reason(read(tmp_path, USER, DONE, **left_out))
+    assert read(tmp_path, USER, DONE, question="q").format == "OpenAI messages"
+    with pytest.raises(InputError, match="not a known format"):
+        (tmp_path / "b.jsonl").write_text('{"question": "q", "answer": "a"}\n', encoding="utf-8")
+        read_file(tmp_path / "b.jsonl")
 
 
 def test_a_label_of_an_answer_that_is_trained_and_scores(tmp_path: Path) -> None:
@@ -263,6 +278,29 @@ def test_arguments_that_are_not_found_are_not_taken_for_none(call: Any) -> None:
 )
 def test_tools_whose_schemas_stand_elsewhere_are_not_taken_for_none(tmp_path: Path, tools: Any) -> None:
     assert "the tools are an object" in (what := reason(read(tmp_path, USER, DONE, tools=tools))) or "but" in what
+
+
+def test_what_arrow_fills_with_null_is_left_out_and_counted(tmp_path: Path) -> None:
+    """In schemas and in arguments; a null that the schema has stays, and one in a required place is refused."""
+    at = {"type": "object", "properties": {"x": {"type": "number"}, "y": {"type": ["number", "null"]}}, "items": None}
+    properties = {"room": {"type": "string", "enum": None}, "level": {"type": "integer"}, "at": at, "zone": None}
+    parameters = {"type": "object", "properties": properties, "required": ["room"]}
+    tools = [{"type": "function", "function": {"name": "lamp", "parameters": parameters}}]
+
+    def call(**arguments: Any) -> Loaded:
+        return read(
+            tmp_path,
+            USER,
+            {"role": "assistant", "tool_calls": [{"function": {"name": "lamp", "arguments": arguments}}]},
+            tools=tools,
+        )
+
+    loaded = call(room="3", level=None, zone=None, other=None, at={"x": None, "y": None})
+    assert loaded.records[0][1].gold[0]["arguments"] == {"room": "3", "at": {"y": None}}
+    assert list(loaded.records[0][1].tools[0]["function"]["parameters"]["properties"]) == ["room", "level", "at"]
+    assert [*lost(loaded).values()] == [{"line 1": 1}]
+    assert lost(call(room="3", at={"y": None})) == {}
+    assert "None is not of type 'string'" in reason(call(room=None))
 
 
 def test_a_record_whose_tool_has_its_schema_elsewhere_is_refused(tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "list of references": ({"type": "array", "items": REF}, "[r|g]"),
     "definitions (draft 7)": ({"$ref": "#/definitions/P"}, "{x: num}"),
     "reference with ~1": ({"$ref": "#/$defs/a~1b"}, "bool"),
+    "reference with %3C (TypeScript)": ({"$ref": "#/definitions/Pick%3CFoo%2C%22a%22%3E"}, "{x: num}"),
+    "reference to an anchor": ({"$ref": "#K"}, "any"),
     "reference that leads nowhere": ({"$ref": "#/$defs/none"}, "any"),
     "reference to a document": ({"$ref": "https://example.org/k.json"}, "any"),
     "reference to a field": ({"$ref": "#/properties/first"}, "int"),
@@ -107,7 +109,7 @@ def tool(parameter: Any) -> dict[str, Any]:
             "properties": {"first": {"type": "integer"}, "p": parameter},
             "required": ["first"],
             "$defs": {"K": {"type": "string", "enum": ["r", "g"]}, "a/b": {"type": "boolean"}},
-            "definitions": {"P": OBJECT},
+            "definitions": {"P": OBJECT, 'Pick<Foo,"a">': OBJECT},
         },
     }
 

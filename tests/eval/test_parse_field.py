@@ -72,6 +72,14 @@ def test_a_broken_call_is_no_refusal(case: dict[str, Any]) -> None:
         "<tool>get_weather</tool><tool_input>서울</tool_input>",
         "<call>get_weather(city='서울')</call>",
         "[TOOL_CALL] get_weather(city='서울')",
+        '**get_weather**(city="서울")',
+        '`get_weather` (city="서울")',
+        '"get_weather"(city="서울").',
+        '**get_weather(city="서울")**',
+        'get_weather（city="서울"）',
+        '>>> get_weather(city="서울")',
+        'return get_weather(city="서울")',
+        'get_weather\n```json\n{"city": "서울"}\n```',
         '{"tool_uses": [{"recipient_name": "functions.get_weather", "parameters": {}}]}',
     ],
 )
@@ -86,6 +94,9 @@ def test_a_name_with_its_arguments_and_nothing_else_is_no_refusal(text: str) -> 
         "get_weather? 그런 도구는 없습니다.",
         "Action: none",
         "- get_weather: 날씨",
+        "**get_weather**(city: str): 날씨를 조회합니다.",
+        "**get_weather**(날씨 도구)는 도시가 있어야 합니다.",
+        "`get_weather()`를 쓰려면 도시를 알려 주세요.",
         "get_weather (서울)와 다른 도구 하나",
         '["get_weather", "list_sections"]',
         "I'll call get_weather with city=서울.",
@@ -233,14 +244,16 @@ def test_markers_decide_where_a_template_writes_no_calls(template: str) -> None:
 
 
 def test_a_tool_that_declares_no_parameters_has_no_unknown_argument() -> None:
+    """Nor has a call that is right: a reader writes `properties: {}` where a tool says nothing."""
     output = '<tool_call>\n{"name": "lamp", "arguments": {"room": "3"}}\n</tool_call>'
-    gold = [{"name": "lamp", "arguments": {"room": "3"}}]
     for parameters, unknown in (({}, []), ({"parameters": {"type": "object"}}, []),
                                 ({"parameters": {"type": "object", "properties": {}}}, ["lamp: room"]),
                                 ({"parameters": {"additionalProperties": False}}, ["lamp: room"])):  # fmt: skip
         tool = {"type": "function", "function": {"name": "lamp", "description": "x", **parameters}}
-        verdict = score_sample(Sample("s", gold, [tool], output), parse_tool_calls(output, tools=[tool]))
-        assert verdict.strict.exact_match and verdict.unknown_arguments == unknown
+        for right, found in (({}, unknown), ({"room": "3"}, []), ({"room": {"any_of": ["4", "3"]}}, [])):
+            sample = Sample("s", [{"name": "lamp", "arguments": right}], [tool], output)
+            verdict = score_sample(sample, parse_tool_calls(output, tools=[tool]))
+            assert verdict.strict.exact_match == bool(right) and verdict.unknown_arguments == found
 
 
 def test_a_right_call_of_a_tool_without_declared_parameters_is_no_hallucination() -> None:
@@ -267,7 +280,7 @@ def test_outputs_keep_whether_a_tool_declares_parameters(
 ) -> None:
     output = '<tool_call>\n{"name": "lamp", "arguments": {"room": "3"}}\n</tool_call>'
     for tools in ([function], [{"type": "function", "function": function}]):
-        row = {"id": "a", "output": output, "gold": [{"name": "lamp", "arguments": {"room": "3"}}], "tools": tools}
+        row = {"id": "a", "output": output, "gold": [], "tools": tools}
         path = tmp_path / "outputs.jsonl"
         path.write_text(json.dumps(row), encoding="utf-8")
         (sample,) = read_outputs(path)
