@@ -5,7 +5,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -187,8 +187,8 @@ def ticking(console: Console, what: str, total: int) -> Iterator[Tick]:
         yield tick
 
 
-def watched(rows: Sequence[T], what: str, console: Console | None = None) -> Iterator[T]:
-    """The rows one after the other, with such a bar, on standard error when left out."""
+def watched(rows: Sequence[T], what: str, console: Console | None = None) -> Generator[T, None, None]:
+    """The rows one after the other, with such a bar, on standard error when left out. It goes when they are closed."""
     with ticking(console or Terminal(stderr=True), what, len(rows)) as tick:
         for row in rows:
             yield row

@@ -3,6 +3,7 @@
 import shlex
 import shutil
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -195,8 +196,11 @@ def prove_reading(trained: "Trained", file: Path, say: Say, console: "Terminal |
     if not records:
         return None
     say(phrase("export.proving_calls", n=len(records)))
-    with serving(file, context=context_for(trained, records)) as url:
-        prove_calls(trained, watched(records, "rows", console), url)
+    with (
+        serving(file, context=context_for(trained, records)) as url,
+        closing(watched(records, "rows", console)) as rows,
+    ):
+        prove_calls(trained, rows, url)
     said = phrase("export.reads", n=len(records))
     say(phrase("export.proof", said=said))
     return str(said)
@@ -232,8 +236,8 @@ def _compared(
         ),
     }[to]
     sent = as_sent(to)
-    rows = watched(records, "rows", console)
-    found = prove_template(rows, trained.tokenizer, trained.template, lambda record: prompt(sent(record)))
+    with closing(watched(records, "rows", console)) as rows:
+        found = prove_template(rows, trained.tokenizer, trained.template, lambda record: prompt(sent(record)))
     if found.first:
         raise JobFailed(
             f"{who} builds other prompts than were trained: {found.rows - found.equal} of {found.rows} rows; "

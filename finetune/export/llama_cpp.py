@@ -12,8 +12,8 @@ from urllib.error import HTTPError
 from eval.endpoint.client import api_key, error_text, post_json
 from tooltune.errors import InputError, JobFailed
 
-WARNINGS = 2
-"""llama.cpp's level of messages."""
+ERRORS = 1
+"""llama.cpp's level of messages: it warns of each prompt that leaves its cache, and of a token of every Gemma."""
 PATIENCE = 600
 """Seconds for an answer; 120 were too few on a busy machine."""
 KEPT = 512
@@ -89,7 +89,7 @@ def serving(
     settings.cors_origins, settings.cors_origins_explicit = "", True
     # Its own count is the machine's; torch's keeps to OMP_NUM_THREADS and to the processors that this process may use.
     settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = torch.get_num_threads()
-    settings.cache_ram_mib, settings.verbosity = KEPT, WARNINGS
+    settings.cache_ram_mib, settings.verbosity = KEPT, ERRORS
     if key := api_key():
         settings.api_keys = [key]
     if template:
@@ -101,7 +101,10 @@ def serving(
     except RuntimeError as e:
         raise JobFailed(f"llama.cpp cannot load {model.name}: {e}", "see what it printed above") from e
     try:
-        yield str(server.listening_address)
+        url = str(server.listening_address)
+        # One that is stopped before its loop begins never ends, and holds Python: the answer shows that it has begun.
+        post(url, "/completion", {"prompt": ".", "n_predict": 0})
+        yield url
     finally:
         del server  # it stops, and lets go of the file, when nothing holds it
 
