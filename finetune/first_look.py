@@ -83,6 +83,11 @@ def probe(trainer: ToolTrainer) -> float:
     if trainer.uses_trl:
         forget_losses(trainer)  # these were no steps
     if not finite:
+        if odd := [name for name, p in trainer.model.named_parameters() if not bool(torch.isfinite(p).all())]:
+            raise JobFailed(
+                f"{len(odd)} of the model's weights are not finite in {job.loaded.dtype}, {odd[0]} among them",
+                "fetch the model again, or try model.dtype=float32",
+            )
         rows_named = ", ".join(e.id for e in longest[:3])
         raise JobFailed(
             f"gradients are not finite in {job.loaded.dtype} (loss {loss:.3g}, rows {rows_named})",

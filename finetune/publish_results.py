@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from eval.compare_runs import read_metrics
 from eval.words import bucket_name
 from finetune.diagnose import verdict_word, verdicts
 from finetune.history import read_history
@@ -75,7 +76,7 @@ def _evaluation(run: Path) -> dict[str, Any] | None:
     path = run / "eval" / "test" / "metrics.json"
     if not path.is_file():
         return None
-    scores = json.loads(path.read_text(encoding="utf-8"))
+    scores = read_metrics(path)
     models = [name for name in ("base", "tuned") if scores[name]]
     headline = {name: dict(scores[name]["headline"]) for name in models}
     if scores["execution"]:

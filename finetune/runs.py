@@ -1,6 +1,7 @@
 """Making a run folder, and what proves what is in it."""
 
 import hashlib
+import os
 import platform
 import shutil
 import subprocess
@@ -24,7 +25,8 @@ BEFORE_TRAINING = ("log.txt", LOCK, ".manifest.json.")
 
 def cut_off(name: str | None) -> Path | None:
     """The folder of the run of this name, if it began to train and did not come to its end."""
-    if name is None or not (runs_dir() / name / "manifest.json").is_file():
+    # os.path: Path.is_file raises where a name is too long
+    if name is None or not os.path.isfile(runs_dir() / name / "manifest.json"):  # noqa: PTH113
         return None
     folder = runs_dir() / name
     return None if "wall_seconds" in read_manifest(folder) else folder  # which is written last

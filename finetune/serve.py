@@ -33,9 +33,10 @@ def serve_command(
     Its GGUF is made and proven the first time. The environment variable TOOLTUNE_API_KEY sets a key to ask for.
     """
     with errors_as_lines(debug):
+        from tooltune.console import say as said
         from tooltune.run import find_run
 
-        say, folder = saying(typer.echo, lang), find_run(run)
+        say, folder = saying(said, lang), find_run(run)
         check_free(host, port)
         say(phrase("ask.loading"))
         from eval.backend import context_length

@@ -59,7 +59,7 @@ def start(app: typer.Typer, called: str, words: list[str] | None = None) -> NoRe
         command = f"{called} {given[0]}" if given[0] in _names(app) else called
         said = " ".join(e.format_message().split()).removesuffix(".").replace("Value error, ", "")
         wrong = InputError(said[0].lower() + said[1:], where=command, fix=f"{command} --help says what it takes")
-        print("error: " + "\n".join(wrong.lines()), file=sys.stderr)
+        _tell(*wrong.lines())
         code = e.exit_code
     sys.exit(code)
 

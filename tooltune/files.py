@@ -132,6 +132,19 @@ def _told(path: Path) -> Iterator[None]:
         raise InputError(f"cannot be written ({e.strerror or e})", where=str(path), fix=fix) from None
 
 
+def read_text(path: Path) -> str:
+    """A UTF-8 text, with or without the mark that some editors put before it.
+
+    Raises:
+        ValueError: it is in another encoding.
+        OSError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8: save it as UTF-8, not as CP949 / EUC-KR or UTF-16") from None
+
+
 def line_count(path: Path) -> int:
     """About as many rows as a file has; 0 of one that cannot be read, which is told when it is."""
     try:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from tooltune.config import Config, checked, config_keys
 from tooltune.errors import InputError
-from tooltune.files import read_yaml, user_path
+from tooltune.files import read_text, read_yaml, user_path
 
 SHOWN = 20
 """Runs that a message names."""
@@ -96,6 +96,7 @@ class Manifest(Environment):
         model_files_sha256, code_sha256: of the base model's other files (config, tokenizer) and of this repository's
             code (`finetune.manifest`).
         recoveries: step, phase, change and message of each time that memory ran out.
+        settings: those that decide what is learnt, by dotted key.
         forced: step, field, was and now of what had changed when the run was gone on with by `--force`.
     """
 
@@ -121,6 +122,7 @@ class Manifest(Environment):
     matmul_gflops: NotRequired[float]
     matmul_dtype: NotRequired[str]
     recoveries: NotRequired[list[dict[str, Any]]]
+    settings: NotRequired[dict[str, Any]]
     forced: NotRequired[list[dict[str, Any]]]
     best: NotRequired[Best]
     peak_memory: NotRequired[PeakMemory]
@@ -183,6 +185,8 @@ def find_run(name: str | None = None) -> Path:
     """
     latest = name is None or name == "latest" or Path(name) == runs_dir() / "latest"
     folder = _newest() if latest else _named(str(name))
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises at long names
+        raise InputError(f"no run {name!r}", where=str(folder), fix=f"runs: {_listed(_begun()) or 'none yet'}")
     if not (folder / "config.yaml").is_file():
         if (folder / "manifest.json").is_file():
             raise InputError("this file of the run is missing", where=str(folder / "config.yaml"), fix=MEND)
@@ -227,7 +231,7 @@ def read_config(folder: Path, overrides: list[str] | None = None) -> Config:
     """
     path = folder / "config.yaml"
     try:
-        values = read_yaml(path.read_text(encoding="utf-8"))
+        values = read_yaml(read_text(path))
     except FileNotFoundError:
         raise InputError("this file of the run is missing", where=str(path), fix=MEND) from None
     except (OSError, ValueError) as e:
@@ -258,7 +262,7 @@ def read_manifest(folder: Path, needed: Sequence[str] = ()) -> Manifest:
     if not path.is_file() and not (folder / "metrics.jsonl").is_file():
         raise InputError("this run has not started to train", where=str(folder), fix="see its log.txt")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(read_text(path))
     except FileNotFoundError:
         raise InputError("this file of the run is missing", where=str(path), fix=MEND) from None
     except (OSError, ValueError, RecursionError) as e:

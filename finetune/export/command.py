@@ -57,9 +57,10 @@ def export_command(
         from finetune.export.model_card import card_facts, write_card
         from finetune.export.vllm import tool_parser
         from finetune.export.weights import Adapter, Base
+        from tooltune.console import say as said
         from tooltune.run import find_run
 
-        say = saying(typer.echo, lang)
+        say = saying(said, lang)
         if dtype not in TYPES:
             raise InputError(f"unknown type {dtype!r}", where="--type", fix=f"one of {', '.join(TYPES)}")
         if dtype != "bf16" and to not in BY_LLAMA_CPP:

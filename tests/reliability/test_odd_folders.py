@@ -18,7 +18,7 @@ from tests.reliability.test_checkpoints import write
 from tooltune.cli import errors_as_lines
 from tooltune.errors import InputError, JobFailed
 from tooltune.files import append_jsonl, file_digest, write_json
-from tooltune.run import point_latest
+from tooltune.run import find_run, point_latest
 
 
 @pytest.fixture
@@ -38,7 +38,33 @@ def test_a_manifest_that_is_cut_is_named(run: Path, quarters: int) -> None:
         assert e.value.where == str(run / "manifest.json")
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "config.yaml", "metrics.jsonl", "epochs.jsonl", "rows.json"])
+FILES = ["manifest.json", "config.yaml", "metrics.jsonl", "epochs.jsonl", "rows.json"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_an_editor_saved_is_read(run: Path, name: str) -> None:
+    """Notepad writes CRLF, PowerShell's Set-Content a mark before UTF-8."""
+    before = read_history(run)
+    raw = (run / name).read_bytes()
+    (run / name).write_bytes(b"\xef\xbb\xbf" + raw.replace(b"\n", b"\r\n"))
+    assert read_history(run) == before
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_powershell_wrote_is_named(run: Path, name: str) -> None:
+    (run / name).write_text((run / name).read_text(encoding="utf-8"), encoding="utf-16")
+    with pytest.raises(InputError, match="UTF-8") as e:
+        read_history(run)
+    assert e.value.where.startswith(str(run / name))
+
+
+def test_a_name_that_is_too_long_for_a_disk(run: Path) -> None:
+    assert cut_off("a" * 300) is None
+    with pytest.raises(InputError, match="no run"):
+        find_run("a" * 300)
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_a_file_of_a_run_that_is_a_folder_is_named(run: Path, name: str) -> None:
     (run / name).unlink(missing_ok=True)
     (run / name).mkdir()
