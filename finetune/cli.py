@@ -50,8 +50,9 @@ def train(
         from finetune.train import train as run_training
         from tooltune.run import find_run, read_config
 
-        resume = resume or ("latest" if os.environ.get("RESUME", "0") not in ("", "0") else None)
-        if resume:
+        if resume is None and os.environ.get("RESUME", "0") not in ("", "0"):
+            resume = "latest"
+        if resume is not None:
             source, overrides = named(arguments)
             if source is not None:
                 raise InputError(

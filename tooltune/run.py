@@ -183,38 +183,47 @@ def find_run(name: str | None = None) -> Path:
     Raises:
         InputError: there is no such run, or it never began.
     """
-    latest = name is None or name == "latest" or Path(name) == runs_dir() / "latest"
-    folder = _newest() if latest else _named(str(name))
+    given = Path("latest" if name is None else name)
+    if given.name == "latest":  # by whatever path: the run that it names is another folder soon
+        folder = _newest(runs_dir() if given == Path("latest") else given.parent)
+    else:
+        folder = _named(given)
     if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises at long names
-        raise InputError(f"no run {name!r}", where=str(folder), fix=f"runs: {_listed(_begun()) or 'none yet'}")
+        raise InputError(
+            f"no run {name!r}", where=str(folder), fix=f"runs: {_listed(_begun(runs_dir())) or 'none yet'}"
+        )
     if not (folder / "config.yaml").is_file():
         if (folder / "manifest.json").is_file():
             raise InputError("this file of the run is missing", where=str(folder / "config.yaml"), fix=MEND)
         what = "the run never began to train" if (folder / "log.txt").is_file() else f"no run {name!r}"
-        raise InputError(what, where=str(folder), fix=f"runs: {_listed(_begun()) or 'none yet'}")
+        raise InputError(what, where=str(folder), fix=f"runs: {_listed(_begun(runs_dir())) or 'none yet'}")
     return folder
 
 
-def _named(name: str) -> Path:
-    return Path(name) if os.path.isdir(name) else runs_dir() / name  # noqa: PTH112 - Path.is_dir raises at long names
+def _named(given: Path) -> Path:
+    """A run of this name before any other folder (data, docs) that is called so where the command is given."""
+    run = runs_dir() / given
+    if os.path.isdir(run) or not os.path.isdir(given):  # noqa: PTH112 - Path.is_dir raises at long names
+        return run
+    return given if given.name not in ("", "..") else given.resolve()  # from within it
 
 
-def _newest() -> Path:
-    latest = runs_dir() / "latest"
+def _newest(runs: Path) -> Path:
+    latest = runs / "latest"
     as_text = latest.is_file()  # where links are not allowed
-    folder = runs_dir() / latest.read_text(encoding="utf-8").strip() if as_text else latest.resolve()
+    folder = runs / latest.read_text(encoding="utf-8").strip() if as_text else Path(os.path.realpath(latest))
     if (folder / "config.yaml").is_file() or (folder / "manifest.json").is_file():
         return folder
-    begun = _begun()
+    begun = _begun(runs)
     if not begun:
         fix = "`python -m finetune train` makes one"
-        raise InputError("no run has started to train yet", where=str(runs_dir()), fix=fix)
+        raise InputError("no run has started to train yet", where=str(runs), fix=fix)
     what = "the newest run never began to train" if folder.is_dir() else "it names no run"
     raise InputError(what, where=str(latest), fix=f"name one of: {_listed(begun)}")
 
 
-def _begun() -> list[str]:
-    configs = [path for path in runs_dir().glob("*/config.yaml") if path.parent.name != "latest"]
+def _begun(runs: Path) -> list[str]:
+    configs = [path for path in runs.glob("*/config.yaml") if path.parent.name != "latest"]
     return [path.parent.name for path in sorted(configs, key=lambda path: -path.stat().st_mtime)]
 
 
