@@ -12,7 +12,7 @@ from rich.console import Console
 
 from finetune.checkpoints import SUMS, last_checkpoint, put_back, step_of
 from finetune.interrupts import Interrupts
-from finetune.runs import create_run, cut_off, hold
+from finetune.runs import create_run, cut_off, hold, newest_cut_off
 from finetune.together import of_first, wait
 from finetune.words import phrase
 from tooltune.config import Config
@@ -86,7 +86,7 @@ def open_session(
                 session.console.quiet = not is_first()
                 if resumed:
                     _reopen(session, of_this_name=cut is not None)
-                elif config.name is None and cut_off("latest"):
+                elif config.name is None and newest_cut_off():
                     session.say(phrase("run.newest_cut"))
                 with _saying_how_to_go_on(session):
                     yield session

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tooltune.errors import InputError
-from tooltune.run import Environment, latest_name, read_manifest, runs_dir
+from tooltune.run import Environment, find_run, latest_name, read_manifest, runs_dir
 
 PACKAGES = ("torch", "unsloth", "unsloth_zoo", "transformers", "trl", "peft", "datasets", "bitsandbytes", "accelerate")
 NEEDED_BYTES = 500 * 1024**2
@@ -30,6 +30,14 @@ def cut_off(name: str | None) -> Path | None:
         return None
     folder = runs_dir() / name
     return None if "wall_seconds" in read_manifest(folder) else folder  # which is written last
+
+
+def newest_cut_off() -> bool:
+    """Whether the newest run did not come to its end. One that is broken keeps no other from its start."""
+    try:
+        return cut_off(find_run().name) is not None
+    except InputError:
+        return False
 
 
 def create_run(name: str | None, preset: str) -> Path:
