@@ -147,9 +147,10 @@ def evaluation_folder(run: Path, split: str, *, scored: int, of: int) -> Path:
 
 
 def file_name(data: Path) -> str:
-    """What the evaluation of a file is called: by its stem, after its folder's where the stem is a split's name."""
+    """What the evaluation of a file is called: by its stem, after its folder's where the stem is, or begins with, a
+    split's name (test, test-limit-50; Test, which is the same folder on Windows)."""
     path = data.resolve()
-    return f"{path.parent.name}-{path.stem}" if path.stem in SPLITS else path.stem
+    return f"{path.parent.name}-{path.stem}" if path.stem.lower().split("-")[0] in SPLITS else path.stem
 
 
 def _refuse_another_of_this_name(folder: Path, data: Path) -> None:

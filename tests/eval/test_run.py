@@ -178,6 +178,13 @@ def test_file_is_scored_in_a_folder_of_its_own(evaluated: Path, tmp_path: Path) 
     assert (run / "eval" / f"{tmp_path.name}-test" / "metrics.json").is_file() and not (run / "eval" / "test").exists()
 
 
+@pytest.mark.parametrize("stem", ["test", "Test", "test-limit-5", "validation-constrained"])
+def test_a_file_takes_no_splits_place(stem: str) -> None:
+    from eval.run import file_name
+
+    assert file_name(Path("mine") / f"{stem}.jsonl") == f"mine-{stem}" and file_name(Path("tested.jsonl")) == "tested"
+
+
 @pytest.mark.slow
 def test_file_with_rows_that_trained_measures_nothing(evaluated: Path) -> None:
     said = evaluate(evaluated, "run", "--data", str(FIXTURES / "train.jsonl"), expect=2)
