@@ -6,7 +6,7 @@ from typing import Any
 
 from eval.words import phrase
 from tooltune.errors import InputError
-from tooltune.files import read_text
+from tooltune.files import quoted, read_text
 from tooltune.run import find_run
 from tooltune.words import Phrase
 
@@ -76,7 +76,9 @@ def _read(where: str, split: str) -> tuple[dict[str, Any], Path]:
         path = find_run(where) / "eval" / split / "metrics.json"
         if not path.is_file():
             raise InputError(
-                f"the run was not evaluated on {split}", where=str(path.parent), fix=f"python -m eval run {where}"
+                f"the run was not evaluated on {split}",
+                where=str(path.parent),
+                fix=f"python -m eval run {quoted(where)}",
             )
     return read_metrics(path), path
 

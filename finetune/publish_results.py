@@ -17,7 +17,7 @@ from finetune.report.trained import trained
 from finetune.words import phrase
 from tooltune.blocks import ROOT, fill_blocks, renew_pages
 from tooltune.errors import InputError
-from tooltune.files import write_json
+from tooltune.files import quoted, write_json
 from tooltune.metrics import BY_KIND, METRICS, Metric, rate_text, whole_percent
 from tooltune.words import Language, Phrase
 
@@ -40,7 +40,9 @@ def record(run: Path) -> list[Path]:
     history = read_history(run)
     end, manifest = history.end, history.manifest
     if end is None or "best" not in manifest:
-        raise InputError("the run is not finished", where=str(run), fix=f"python -m finetune train --resume {run}")
+        raise InputError(
+            "the run is not finished", where=str(run), fix=f"python -m finetune train --resume {quoted(run)}"
+        )
     took = trained(history)
     whole = took if took and not took.parts else None
     measured = {

@@ -18,6 +18,7 @@ from finetune.words import phrase
 from tooltune.config import Config
 from tooltune.console import quiet
 from tooltune.errors import InputError
+from tooltune.files import quoted
 from tooltune.launch import is_first
 from tooltune.run import read_manifest
 from tooltune.words import Language, Phrase
@@ -123,7 +124,7 @@ def _saying_how_to_go_on(session: RunSession) -> Iterator[None]:
         if session.interrupts.begun:
             checkpoint = last_checkpoint(session.folder)
             if checkpoint:
-                session.say(phrase("run.stopped", step=step_of(checkpoint), folder=session.folder))
+                session.say(phrase("run.stopped", step=step_of(checkpoint), folder=quoted(session.folder)))
             else:
-                session.say(phrase("run.stopped_early", folder=session.folder))
+                session.say(phrase("run.stopped_early", folder=quoted(session.folder)))
         raise

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import time
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tooltune.errors import InputError
+from tooltune.files import quoted
 from tooltune.run import Environment, find_run, latest_name, read_manifest, runs_dir
 
 PACKAGES = ("torch", "unsloth", "unsloth_zoo", "transformers", "trl", "peft", "datasets", "bitsandbytes", "accelerate")
@@ -46,6 +48,7 @@ def create_run(name: str | None, preset: str) -> Path:
     Raises:
         InputError: the name is taken, or the disk is too full for checkpoints.
     """
+    preset = re.sub(r"[^\w.]+", "-", preset).strip(".-") or "run"  # a file of the user's, whatever its name
     runs, stamp = runs_dir(), f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}"
     stamps = chain([stamp], (f"{stamp}-{number}" for number in count(2)))  # the clock may have been put back
     folder = runs / (name or next(free for free in stamps if not (runs / free).exists()))
@@ -70,7 +73,9 @@ def create_run(name: str | None, preset: str) -> Path:
             return folder
         begun = (folder / "config.yaml").is_file()
         way = (
-            f"go on with it: python -m finetune train --resume {folder}" if begun else "delete it: nothing was trained"
+            f"go on with it: python -m finetune train --resume {quoted(folder)}"
+            if begun
+            else "delete it: nothing was trained"
         )
         raise InputError(
             f"a {'run' if begun else 'folder' if folder.is_dir() else 'file'} of this name exists",

@@ -10,6 +10,7 @@ import typer
 from finetune.words import phrase
 from tooltune.cli import DEBUG, LANG, BaseModel, Debug, TerminalLang, errors_as_lines
 from tooltune.errors import InputError
+from tooltune.files import quoted
 from tooltune.words import Phrase, saying
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -81,7 +82,7 @@ def started(url: str, run: Path, host: str) -> list[Phrase]:
         phrase("serve.at", run=run.name, url=url, reach=reach),
         phrase("serve.held"),
         phrase("ask.valid"),
-        phrase("serve.many", run=run.name),
+        phrase("serve.many", run=quoted(run.name)),
     ]
 
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -70,6 +71,14 @@ def patiently(act: Callable[[], T]) -> T:
 def user_path(text: str | Path) -> Path:
     """A path as people write it: a `~` in front is their home folder, which shells do not write out in `key=~/…`."""
     return Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser raises where there is no such user)
+
+
+def quoted(path: Path | str) -> str:
+    """A path as it is typed in a command: in quotes where it has a blank or a sign that a shell reads."""
+    text = str(path)
+    if re.fullmatch(r"[\w@%+=:,./\\-]+", text):
+        return text
+    return f'"{text}"' if os.name == "nt" else shlex.quote(text)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """`python -m finetune export`: a run as a model for other programs, which are proven to build the trained prompts."""
 
-import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from finetune.export.room import check_memory, disk_needed, memory_needed, new_f
 from finetune.words import phrase
 from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines
 from tooltune.errors import InputError, JobFailed
+from tooltune.files import quoted
 from tooltune.words import Say, saying
 
 if TYPE_CHECKING:
@@ -225,15 +225,15 @@ def how_to_use(to: Target, result: Path, family: str) -> str:
     """
     from finetune.export import vllm
 
-    quoted, template = shlex.quote(str(result)), shlex.quote(str(result.parent / TEMPLATE))
     match to:
         case "vllm":
             return vllm.command(result, vllm.tool_parser(family))
         case "merged":
             return f"AutoModelForCausalLM.from_pretrained({str(result)!r})"
         case "ollama":
-            return f"ollama create NAME -f {shlex.quote(str(result.parent / 'Modelfile'))}"
+            return f"ollama create NAME -f {quoted(result.parent / 'Modelfile')}"
         case "gguf":
-            return f"llama-server --jinja -m {quoted}"
+            return f"llama-server --jinja -m {quoted(result)}"
         case "lora-gguf":
-            return f"llama-server --jinja -m BASE.gguf --lora {quoted} --chat-template-file {template}"
+            template = quoted(result.parent / TEMPLATE)
+            return f"llama-server --jinja -m BASE.gguf --lora {quoted(result)} --chat-template-file {template}"

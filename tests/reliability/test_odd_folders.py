@@ -16,6 +16,7 @@ from finetune.runs import create_run, cut_off, hold
 from tests.finetune import run_samples
 from tests.reliability.test_checkpoints import write
 from tooltune.cli import errors_as_lines
+from tooltune.config import load_config
 from tooltune.errors import InputError, JobFailed
 from tooltune.files import append_jsonl, file_digest, write_json
 from tooltune.run import find_run, point_latest
@@ -96,6 +97,15 @@ def test_the_clock_was_put_back(run: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(time, "strftime", lambda form: "20261127-120000")
     made = [create_run(None, "cpu").name for _ in range(3)]
     assert made == ["cpu-20261127-120000", "cpu-20261127-120000-2", "cpu-20261127-120000-3"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [("my conf (1) <b>", "my-conf-1-b"), (".mine", "mine"), ("$(id)", "id"), ("내 설정", "내-설정"), ("…", "run")],
+)
+def test_a_run_is_called_after_a_file_as_a_run_may_be(run: Path, stem: str, name: str) -> None:
+    folder = create_run(None, stem)
+    assert folder.name.startswith(f"{name}-2") and load_config("cpu", [f"name={folder.name}"]).name == folder.name
 
 
 def test_one_folder_by_two_paths_is_one_run(run: Path, tmp_path: Path) -> None:
