@@ -15,6 +15,7 @@ from benchmarks.report.markdown import block
 from benchmarks.results import RESULTS
 from tooltune.blocks import fill_blocks, renew_pages, shown_in_both
 from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.console import say
 from tooltune.errors import InputError
 from tooltune.words import Language
 
@@ -31,9 +32,9 @@ def record_command(
         if pages:
             for name, result in read_results().items():
                 write_report(result, RESULTS / f"{name}.json")
-        typer.echo(f"Written: docs/results.md, docs/results.ko.md ({', '.join(shown) or 'no result has a mark'})")
+        say(f"Written: docs/results.md, docs/results.ko.md ({', '.join(shown) or 'no result has a mark'})")
         if unmarked:
-            typer.echo(f"Without a mark `<!-- {KIND}: NAME -->`: {', '.join(unmarked)}")
+            say(f"Without a mark `<!-- {KIND}: NAME -->`: {', '.join(unmarked)}")
 
 
 def record() -> tuple[list[str], list[str]]:

@@ -12,7 +12,7 @@ from data.record import Record
 from data.words import phrase
 from tooltune.console import say
 from tooltune.errors import InputError
-from tooltune.files import dump_json
+from tooltune.files import dump_json, quoted
 from tooltune.words import Say
 
 Item = TypeVar("Item")
@@ -72,7 +72,7 @@ def stream_records(path: Path, take: Callable[[Record], None], say: Say) -> None
         raise InputError(
             error.what + more,
             where=error.where,
-            fix=f"correct the row, or set wrong rows aside with `python -m data convert {path} --to records`",
+            fix=f"correct the row, or set wrong rows aside with `python -m data convert {quoted(path)} --to records`",
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from eval.words import phrase
 from tooltune.errors import InputError
+from tooltune.files import quoted, read_text
 from tooltune.run import find_run
 from tooltune.words import Phrase
 
@@ -75,10 +76,21 @@ def _read(where: str, split: str) -> tuple[dict[str, Any], Path]:
         path = find_run(where) / "eval" / split / "metrics.json"
         if not path.is_file():
             raise InputError(
-                f"the run was not evaluated on {split}", where=str(path.parent), fix=f"python -m eval run {where}"
+                f"the run was not evaluated on {split}",
+                where=str(path.parent),
+                fix=f"python -m eval run {quoted(where)}",
             )
+    return read_metrics(path), path
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """What a `metrics.json` holds, or what `score --json` wrote.
+
+    Raises:
+        InputError: it cannot be read, or is no evaluation.
+    """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_text(path))
     except (OSError, ValueError, RecursionError) as e:
         what = f"cannot be read as JSON ({e})"
         raise InputError(what, where=str(path), fix="evaluate again, or give another file") from None
@@ -86,4 +98,4 @@ def _read(where: str, split: str) -> tuple[dict[str, Any], Path]:
         raise InputError(
             "this is not an evaluation", where=str(path), fix="give a run, a metrics.json, or what `score --json` wrote"
         )
-    return value, path
+    return value

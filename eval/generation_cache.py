@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tooltune.errors import InputError
-from tooltune.files import dump_json, write_jsonl
+from tooltune.files import dump_json, read_text, write_jsonl
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def read_kept(path: Path, settings: dict[str, Any]) -> Kept:
         InputError: the file holds something else.
     """
     try:
-        whole = path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []
+        whole = read_text(path).split("\n")[:-1] if path.exists() else []
         if not whole:
             return Kept()
         head, *rows = [json.loads(line) for line in whole]

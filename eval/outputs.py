@@ -18,7 +18,7 @@ from data.validate import offered, schema_errors
 from eval.scoring import Sample
 from eval.scoring.gold import read_gold, spelled_out
 from tooltune.errors import InputError
-from tooltune.files import read_jsonl
+from tooltune.files import read_jsonl, read_text
 
 _ROW = 'a row is {"id": …, "output": "raw text", "gold": [{"name": …, "arguments": {…}}]}'
 _KEYS: dict[str, tuple[Any, str]] = {
@@ -72,7 +72,7 @@ def read_tools(path: Path) -> Tools:
         InputError: the file is missing, not JSON, or holds something else.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8-sig"))
+        value = json.loads(read_text(path))
     except FileNotFoundError:
         raise InputError("no such file", where=str(path), fix="check the path") from None
     except (OSError, ValueError, RecursionError) as e:

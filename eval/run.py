@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from eval.scoring import Sample, compare, score
 from eval.trained import Trained, add_best, load_base, prepare, read_trained
 from eval.words import phrase
 from tooltune.errors import InputError
-from tooltune.files import dump_json, patiently, write_json
+from tooltune.files import dump_json, patiently, read_text, write_json
 from tooltune.words import Say
 
 Tick = Callable[[str, int, int], None]  # which model, done, of
@@ -89,6 +90,8 @@ def evaluate_run(
     records = evenly_spaced(whole, limit)
     rows = {"scored": len(records), "of": len(whole)}
     folder = evaluation_folder(run, split, **rows)
+    if data:
+        _refuse_another_of_this_name(folder, data)
     folder.mkdir(parents=True, exist_ok=True)
     _check(records, trained)
     config, template = trained.config, trained.template
@@ -120,6 +123,7 @@ def evaluate_run(
     metrics = {
         "run": run.name,
         "split": split,
+        "data": str(data.absolute()) if data else None,
         "rows": rows,
         "model": config.model.name,
         "family": template.family,
@@ -143,9 +147,30 @@ def evaluation_folder(run: Path, split: str, *, scored: int, of: int) -> Path:
 
 
 def file_name(data: Path) -> str:
-    """What the evaluation of a file is called: by its stem, after its folder's where the stem is a split's name."""
+    """What the evaluation of a file is called: by its stem, after its folder's where the stem is, or begins with, a
+    split's name (test, test-limit-50; Test, which is the same folder on Windows)."""
     path = data.resolve()
-    return f"{path.parent.name}-{path.stem}" if path.stem in SPLITS else path.stem
+    return f"{path.parent.name}-{path.stem}" if path.stem.lower().split("-")[0] in SPLITS else path.stem
+
+
+def _refuse_another_of_this_name(folder: Path, data: Path) -> None:
+    """Keep the evaluation of a file when another of its name is to be evaluated, unless the first is gone: it moved.
+
+    Raises:
+        InputError: the evaluation in the folder is another file's.
+    """
+    path = folder / "metrics.json"
+    try:
+        before = Path(json.loads(read_text(path))["data"])
+        another = before.is_file() and not before.samefile(data)
+    except (OSError, ValueError, LookupError, TypeError):  # there is none, or it is broken and will be made again
+        return
+    if another:
+        raise InputError(
+            f"the run's evaluation of this name is that of {before}",
+            where=f"--data {data}",
+            fix=f"give the file another name, or remove {folder}",
+        )
 
 
 class _Answering:
@@ -221,10 +246,11 @@ class _Answering:
         """The seconds that these answers took; where they were kept without, what their evaluation says."""
         seconds: float = sum(row.get("seconds", 0.0) for row in kept)
         path = self.folder / "metrics.json"
-        if all("seconds" in row for row in kept) or not path.is_file():
+        if all("seconds" in row for row in kept):
             return seconds
-        earlier = json.loads(path.read_text(encoding="utf-8"))["seconds"].get(name, 0.0)
-        return max(seconds, float(earlier))
+        with suppress(OSError, ValueError, LookupError, TypeError):  # there is none, or it is broken: it is made again
+            seconds = max(seconds, float(json.loads(read_text(path))["seconds"][name]))
+        return seconds
 
     def _constraint(self, asked: Sequence[str]) -> Constraint:
         tools = [self.tools[i] for i in asked]

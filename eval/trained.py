@@ -12,6 +12,7 @@ from eval.load import add_adapter, decoding_dtype, load_model
 from eval.shortage import NoRoom, is_shortage
 from tooltune.cuda import prepare_process
 from tooltune.errors import InputError
+from tooltune.files import quoted
 from tooltune.pretrained import check_files, load_tokenizer, resolve, weights_digest
 from tooltune.run import Run, read_config, read_manifest
 from tooltune.words import Say
@@ -78,7 +79,7 @@ def read_trained(run: Path, model: str | None = None) -> Trained:
     """
     config = read_config(run, [f"model.name={model}"] if model else None)
     if not (run / "best" / "adapter_model.safetensors").is_file():
-        how = f'let it finish: python -m finetune train --resume "{run}"'
+        how = f"let it finish: python -m finetune train --resume {quoted(run)}"
         raise InputError("the run has no best/ adapter", where=str(run), fix=how)
     trained = Trained(run, config, read_manifest(run, MANIFEST))
     check_files(trained.adapter)

@@ -18,6 +18,7 @@ from finetune.runs_table import runs_command
 from finetune.serve import serve_command
 from finetune.words import phrase
 from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines, new_app
+from tooltune.console import say
 from tooltune.errors import InputError
 from tooltune.launch import by_make
 
@@ -49,8 +50,9 @@ def train(
         from finetune.train import train as run_training
         from tooltune.run import find_run, read_config
 
-        resume = resume or ("latest" if os.environ.get("RESUME", "0") not in ("", "0") else None)
-        if resume:
+        if resume is None and os.environ.get("RESUME", "0") not in ("", "0"):
+            resume = "latest"
+        if resume is not None:
             source, overrides = named(arguments)
             if source is not None:
                 raise InputError(
@@ -61,10 +63,10 @@ def train(
             folder = find_run(resume)
             run_training(read_config(folder, overrides), folder.name, resume=folder, force=force, lang=lang)
             return
-        source, config = config_from(arguments, typer.echo, lang)
+        source, config = config_from(arguments, say, lang)
         if source == "cpu" and named(arguments)[0] is None:
             longer = "make train ARGS=cpu-long" if by_make() else "python -m finetune train cpu-long"
-            typer.echo(phrase("preset.longer", command=longer).text(lang))
+            say(phrase("preset.longer", command=longer).text(lang))
         run_training(config, Path(source).stem, force=force, lang=lang)
 
 
@@ -79,9 +81,7 @@ def record(
         from tooltune.run import find_run
 
         changed = write_record(find_run(run))
-        typer.echo(
-            "Written: " + ", ".join(map(str, changed)) if changed else "Nothing changed: it is all there already"
-        )
+        say("Written: " + ", ".join(map(str, changed)) if changed else "Nothing changed: it is all there already")
 
 
 app.command("ask")(ask_command)

@@ -128,7 +128,7 @@ def family_of(folder: Path) -> str:
     path = folder / "config.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise InputError(f"the file is broken ({e})", where=str(path), fix="copy or fetch the model again") from None
     family = values.get("model_type") if isinstance(values, dict) else None
     if not isinstance(family, str):

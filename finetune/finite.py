@@ -1,9 +1,10 @@
 """A loss, a gradient or a weight that is NaN or infinite: it teaches nothing, and spreads to all weights."""
 
 import math
+from pathlib import Path
 from typing import Any
 
-from tooltune.errors import JobFailed
+from tooltune.errors import InputError, JobFailed
 
 
 class NotFinite(JobFailed):
@@ -27,6 +28,21 @@ def fault_of_step(loss: float | None, norm: float, *, fp16: bool) -> str:
     if loss is not None:
         return f"the loss is {loss}"
     return "" if fp16 or math.isfinite(norm) else f"grad_norm is {norm}"
+
+
+def refuse_odd_files(folder: Path) -> None:
+    """See that every weight in a model's files is a number: it is in 4 bits by the time that a loss is none.
+
+    Raises:
+        InputError: one is not.
+    """
+    from safetensors import safe_open
+
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, "pt") as file:
+            for name in file.keys():  # noqa: SIM118 - it is no mapping
+                if not bool(file.get_tensor(name).float().isfinite().all()):
+                    raise InputError(f"{name} is not finite", where=str(path), fix="copy or fetch the model again")
 
 
 def refuse_odd_weights(model: Any, step: int) -> None:

@@ -11,6 +11,7 @@ import torch
 from data.render import Example
 from data.stored import lengths_of
 from finetune.batching import features
+from finetune.finite import refuse_odd_files
 from finetune.length import Length
 from finetune.library_internals import forget_losses, keep_compiled, prepare_batch
 from finetune.losses import scaled_weights
@@ -19,6 +20,7 @@ from finetune.shortage import phase
 from finetune.trainer import Scorer, ToolTrainer
 from finetune.words import phrase
 from tooltune.errors import JobFailed
+from tooltune.pretrained import resolve
 from tooltune.words import Say
 
 MEASURED = 500
@@ -83,6 +85,7 @@ def probe(trainer: ToolTrainer) -> float:
     if trainer.uses_trl:
         forget_losses(trainer)  # these were no steps
     if not finite:
+        refuse_odd_files(resolve(job.config.model.name))
         rows_named = ", ".join(e.id for e in longest[:3])
         raise JobFailed(
             f"gradients are not finite in {job.loaded.dtype} (loss {loss:.3g}, rows {rows_named})",

@@ -9,7 +9,7 @@ from typing import Any
 from data.load import to_stderr
 from tooltune.config import Config
 from tooltune.errors import InputError
-from tooltune.files import read_jsonl
+from tooltune.files import read_jsonl, read_text
 from tooltune.run import Manifest, read_config, read_manifest
 
 
@@ -85,7 +85,7 @@ def _row_ids(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     try:
-        rows: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        rows: list[dict[str, Any]] = json.loads(read_text(path))
     except (OSError, ValueError) as e:
         raise InputError(f"the file is broken ({e})", where=str(path), fix="delete it: it only names rows") from None
     return rows

@@ -68,20 +68,17 @@ def make_manifest(config: Config, device: Device, dtype: str, prepared: Prepared
         "tokens": {"epoch": length.tokens, "computed": length.computed, "supervised": length.supervised},
         "seed": config.train.seed,
         "lora": config.lora.model_dump(),
+        "settings": deciding(config),
         "planned_memory": planned if device.kind == "cuda" else None,  # the plan is of a card
     }
 
 
-def changes(before: Mapping[str, Any], now: Mapping[str, Any], was: Config, config: Config) -> list[dict[str, Any]]:
-    """What has changed that alters a run: `field`, `was` and `now` of each; settings that save memory do not count,
-    nor does where model and rows lie.
-
-    Args:
-        before, now: manifests.
-        was, config: the settings of the run so far, and those that it is to go on with.
-    """
-    old, new = _deciding(was), _deciding(config)
-    pairs = [(key, old[key], new[key]) for key in new]
+def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What two manifests differ in that alters a run: `field`, `was` and `now` of each; settings that save memory do
+    not count, nor does where model and rows lie. The settings are the manifest's, since config.yaml may be edited."""
+    new = now["settings"]
+    old = before.get("settings", new)  # an older version has none: its code is named
+    pairs = [(key, old.get(key), new[key]) for key in new]
     pairs += [(field, before[field], now[field]) for field in DECIDING if field != "data"]
     pairs.append(("data", _placed(before["data"], now["data"]), now["data"]))
     return [{"field": field, "was": a, "now": b} for field, a, b in pairs if a != b]
@@ -105,7 +102,7 @@ def _placed(was: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
     return dict(zip(now, was.values(), strict=True)) if len(was) == len(now) else dict(was)
 
 
-def _deciding(config: Config) -> dict[str, Any]:
+def deciding(config: Config) -> dict[str, Any]:
     """The settings that decide what is learnt, by dotted key."""
     whole = config.model_dump(mode="json")
     kept: dict[str, Any] = {}

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from eval.compare_runs import read_metrics
 from eval.words import bucket_name
 from finetune.diagnose import verdict_word, verdicts
 from finetune.history import read_history
@@ -16,7 +17,7 @@ from finetune.report.trained import trained
 from finetune.words import phrase
 from tooltune.blocks import ROOT, fill_blocks, renew_pages
 from tooltune.errors import InputError
-from tooltune.files import write_json
+from tooltune.files import quoted, write_json
 from tooltune.metrics import BY_KIND, METRICS, Metric, rate_text, whole_percent
 from tooltune.words import Language, Phrase
 
@@ -39,7 +40,9 @@ def record(run: Path) -> list[Path]:
     history = read_history(run)
     end, manifest = history.end, history.manifest
     if end is None or "best" not in manifest:
-        raise InputError("the run is not finished", where=str(run), fix=f"python -m finetune train --resume {run}")
+        raise InputError(
+            "the run is not finished", where=str(run), fix=f"python -m finetune train --resume {quoted(run)}"
+        )
     took = trained(history)
     whole = took if took and not took.parts else None
     measured = {
@@ -75,7 +78,7 @@ def _evaluation(run: Path) -> dict[str, Any] | None:
     path = run / "eval" / "test" / "metrics.json"
     if not path.is_file():
         return None
-    scores = json.loads(path.read_text(encoding="utf-8"))
+    scores = read_metrics(path)
     models = [name for name in ("base", "tuned") if scores[name]]
     headline = {name: dict(scores[name]["headline"]) for name in models}
     if scores["execution"]:

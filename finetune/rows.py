@@ -20,6 +20,7 @@ from data.template import Template
 from finetune.words import phrase
 from tooltune.config import Config
 from tooltune.console import Terminal, Tick, ticking
+from tooltune.errors import InputError
 from tooltune.files import file_digest, write_json
 from tooltune.pretrained import load_tokenizer, resolve
 from tooltune.words import Language, Phrase
@@ -106,7 +107,10 @@ def _on_disk(
         with ticking(console or Terminal(stderr=True), what, len(train) + len(validation)) as tick:
             for name, rows in splits.items():
                 with ExampleWriter(new / f"{name}.arrow") as writer:
-                    dropped[name] = stream_examples(_told(rows, tick), tokenizer, template, writer.add, **how)
+                    try:
+                        dropped[name] = stream_examples(_told(rows, tick), tokenizer, template, writer.add, **how)
+                    except InputError as e:
+                        raise e.at(f"data.{name}") from None
         write_json(new / "dropped.json", dropped)
 
     folder = kept("tokens", facts, write)

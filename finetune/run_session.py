@@ -12,12 +12,13 @@ from rich.console import Console
 
 from finetune.checkpoints import SUMS, last_checkpoint, put_back, step_of
 from finetune.interrupts import Interrupts
-from finetune.runs import create_run, cut_off, hold
+from finetune.runs import create_run, cut_off, hold, newest_cut_off
 from finetune.together import of_first, wait
 from finetune.words import phrase
 from tooltune.config import Config
 from tooltune.console import quiet
 from tooltune.errors import InputError
+from tooltune.files import quoted
 from tooltune.launch import is_first
 from tooltune.run import read_manifest
 from tooltune.words import Language, Phrase
@@ -86,7 +87,7 @@ def open_session(
                 session.console.quiet = not is_first()
                 if resumed:
                     _reopen(session, of_this_name=cut is not None)
-                elif config.name is None and cut_off("latest"):
+                elif config.name is None and newest_cut_off():
                     session.say(phrase("run.newest_cut"))
                 with _saying_how_to_go_on(session):
                     yield session
@@ -123,7 +124,7 @@ def _saying_how_to_go_on(session: RunSession) -> Iterator[None]:
         if session.interrupts.begun:
             checkpoint = last_checkpoint(session.folder)
             if checkpoint:
-                session.say(phrase("run.stopped", step=step_of(checkpoint), folder=session.folder))
+                session.say(phrase("run.stopped", step=step_of(checkpoint), folder=quoted(session.folder)))
             else:
-                session.say(phrase("run.stopped_early", folder=session.folder))
+                session.say(phrase("run.stopped_early", folder=quoted(session.folder)))
         raise

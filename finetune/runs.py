@@ -1,7 +1,9 @@
 """Making a run folder, and what proves what is in it."""
 
 import hashlib
+import os
 import platform
+import re
 import shutil
 import subprocess
 import time
@@ -13,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tooltune.errors import InputError
-from tooltune.run import Environment, latest_name, read_manifest, runs_dir
+from tooltune.files import quoted
+from tooltune.run import Environment, find_run, latest_name, read_manifest, runs_dir
 
 PACKAGES = ("torch", "unsloth", "unsloth_zoo", "transformers", "trl", "peft", "datasets", "bitsandbytes", "accelerate")
 NEEDED_BYTES = 500 * 1024**2
@@ -24,10 +27,19 @@ BEFORE_TRAINING = ("log.txt", LOCK, ".manifest.json.")
 
 def cut_off(name: str | None) -> Path | None:
     """The folder of the run of this name, if it began to train and did not come to its end."""
-    if name is None or not (runs_dir() / name / "manifest.json").is_file():
+    # os.path: Path.is_file raises where a name is too long
+    if name is None or not os.path.isfile(runs_dir() / name / "manifest.json"):  # noqa: PTH113
         return None
     folder = runs_dir() / name
     return None if "wall_seconds" in read_manifest(folder) else folder  # which is written last
+
+
+def newest_cut_off() -> bool:
+    """Whether the newest run did not come to its end. One that is broken keeps no other from its start."""
+    try:
+        return cut_off(find_run().name) is not None
+    except InputError:
+        return False
 
 
 def create_run(name: str | None, preset: str) -> Path:
@@ -36,6 +48,7 @@ def create_run(name: str | None, preset: str) -> Path:
     Raises:
         InputError: the name is taken, or the disk is too full for checkpoints.
     """
+    preset = re.sub(r"[^\w.]+", "-", preset).strip(".-") or "run"  # a file of the user's, whatever its name
     runs, stamp = runs_dir(), f"{preset}-{time.strftime('%Y%m%d-%H%M%S')}"
     stamps = chain([stamp], (f"{stamp}-{number}" for number in count(2)))  # the clock may have been put back
     folder = runs / (name or next(free for free in stamps if not (runs / free).exists()))
@@ -60,7 +73,9 @@ def create_run(name: str | None, preset: str) -> Path:
             return folder
         begun = (folder / "config.yaml").is_file()
         way = (
-            f"go on with it: python -m finetune train --resume {folder}" if begun else "delete it: nothing was trained"
+            f"go on with it: python -m finetune train --resume {quoted(folder)}"
+            if begun
+            else "delete it: nothing was trained"
         )
         raise InputError(
             f"a {'run' if begun else 'folder' if folder.is_dir() else 'file'} of this name exists",

@@ -12,6 +12,7 @@ import typer
 from finetune.words import phrase
 from tooltune.cli import DEBUG, LANG, BaseModel, Debug, TerminalLang, errors_as_lines
 from tooltune.errors import InputError
+from tooltune.files import quoted
 from tooltune.words import Phrase, saying
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -35,9 +36,10 @@ def serve_command(
     Its GGUF is made and proven the first time. The environment variable TOOLTUNE_API_KEY sets a key to ask for.
     """
     with errors_as_lines(debug):
+        from tooltune.console import say as said
         from tooltune.run import find_run
 
-        say, folder = saying(typer.echo, lang), find_run(run)
+        say, folder = saying(said, lang), find_run(run)
         check_free(host, port)
         say(phrase("ask.loading"))
         from eval.backend import context_length
@@ -86,7 +88,7 @@ def started(url: str, run: Path, host: str) -> list[Phrase]:
         phrase("serve.at", run=run.name, url=url, reach=reach),
         phrase("serve.held"),
         phrase("ask.valid"),
-        phrase("serve.many", run=run.name),
+        phrase("serve.many", run=quoted(run.name)),
     ]
 
 

@@ -49,10 +49,12 @@ def tell(run: Path, console: Console, lang: Language = "en") -> None:
 
 def closing(run: Path, history: History) -> Iterator[Phrase]:
     """Time, pace, memory, and where everything is."""
-    end, manifest = history.end, history.manifest
-    assert end is not None  # the trainer logs it last
-    took = {"minutes": end["train_runtime"] / 60, "rate": end["train_samples_per_second"]}
-    yield phrase("end.trained", **took, gib=peak_gib(manifest))
+    from finetune.report.trained import trained
+
+    manifest = history.manifest
+    if whole := trained(history):  # of all its parts, where it was interrupted
+        took = {"minutes": whole.seconds / 60, "rate": whole.samples_per_second}
+        yield phrase("end.trained", **took, gib=peak_gib(manifest))
     if found := pace_text(history):
         yield found
     memory, plan = manifest["peak_memory"], manifest["planned_memory"]

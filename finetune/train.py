@@ -32,7 +32,7 @@ from tooltune.cuda import prepare_process
 from tooltune.files import read_jsonl, write_json, write_jsonl
 from tooltune.launch import is_first
 from tooltune.pretrained import resolve
-from tooltune.run import Manifest, PlannedMemory, point_latest, read_config, read_manifest
+from tooltune.run import Manifest, PlannedMemory, point_latest, read_manifest
 from tooltune.words import Language
 
 MEASURED_ANEW = ("planned_memory", "matmul_gflops", "matmul_dtype")
@@ -159,7 +159,7 @@ def _see_that_it_is_the_same(session: RunSession, manifest: Manifest, checkpoint
     """
     if not checkpoint:
         return
-    changed = changes(read_manifest(session.folder), manifest, read_config(session.folder), session.config)
+    changed = changes(read_manifest(session.folder), manifest)
     if changed and not session.force:
         raise refuse(changed[0])
     for change in changed:

@@ -53,15 +53,30 @@ def start(app: typer.Typer, called: str, words: list[str] | None = None) -> NoRe
     given = sys.argv[1:] if words is None else words
     at_home = [_at_home(word) for word in given] or ["--help"]
     try:
-        # None is left to typer, which expands patterns of files on Windows.
-        code = app(words if at_home == given else at_home, prog_name=called, standalone_mode=False)
+        with errors_as_lines("--debug" in given):  # of typer's own work: help, options
+            # None is left to typer, which expands patterns of files on Windows.
+            code = _called(app, called, given, words if at_home == given else at_home)
+            if not code:
+                sys.stdout.flush()
+    except typer.Exit as e:
+        code = e.exit_code
+    try:
+        sys.stdout.flush()
+    except OSError:  # which has been told
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+def _called(app: typer.Typer, called: str, given: list[str], words: list[str] | None) -> Any:
+    """The exit code of an app; a wrong option is told."""
+    try:
+        return app(words, prog_name=called, standalone_mode=False)
     except typer.TyperException as e:
         command = f"{called} {given[0]}" if given[0] in _names(app) else called
         said = " ".join(e.format_message().split()).removesuffix(".").replace("Value error, ", "")
         wrong = InputError(said[0].lower() + said[1:], where=command, fix=f"{command} --help says what it takes")
-        print("error: " + "\n".join(wrong.lines()), file=sys.stderr)
-        code = e.exit_code
-    sys.exit(code)
+        _tell(*wrong.lines())
+        return e.exit_code
 
 
 def _names(app: typer.Typer) -> set[str]:

@@ -18,13 +18,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from tooltune.embedded import embedded
 from tooltune.errors import InputError
-from tooltune.files import atomic_write, read_yaml, user_path
+from tooltune.files import atomic_write, read_text, read_yaml, user_path
 
 ROOT = Path(__file__).resolve().parent.parent
 PRESETS = ROOT / "finetune" / "presets"
 
 _SHORT = reprlib.Repr()  # of a value in an error
 _SHORT.maxstring = _SHORT.maxother = 200
+
+_TAKEN = re.compile(r"latest$|(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""Names that are not free for a run: a folder is copied to Windows too, where a device has its name with any ending."""
 
 START = "start from a preset: finetune/presets/cpu.yaml"
 
@@ -229,10 +232,10 @@ class Config(Section):
     @classmethod
     def _names_a_folder(cls, name: Any) -> Any:
         text = str(name) if type(name) is int else name  # as YAML reads name=2
-        if isinstance(text, str) and (not re.fullmatch(r"\w[\w.\-]*", text) or text.lower() == "latest"):
+        if isinstance(text, str) and (not re.fullmatch(r"\w([\w.\-]*[\w\-])?", text) or _TAKEN.match(text)):
             raise ValueError(
-                "a run's name is of letters, digits, '-', '_' and '.', a letter or digit first, and is not 'latest'; "
-                "for example name=beams-2"
+                "a run's name is of letters, digits, '-', '_' and '.', a letter or digit first and no '.' last, and is "
+                "neither 'latest' nor a device of Windows (con, nul, com1); for example name=beams-2"
             )
         return text
 
@@ -295,7 +298,7 @@ def load_config(source: str, overrides: list[str] | None = None) -> Config:
             fix=f"presets: {', '.join(preset_names())}{_did_you_mean(source, preset_names())}",
         )
     try:
-        values = read_yaml(path.read_text(encoding="utf-8"))
+        values = read_yaml(read_text(path))
     except (OSError, ValueError) as e:
         raise InputError(f"not a YAML file: {e}", where=str(path)) from None
     if not isinstance(values, dict):

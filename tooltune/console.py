@@ -21,19 +21,25 @@ from tooltune.page.text import one_line, visible
 T = TypeVar("T")
 
 
-class _Heard:
+class Heard:
     """A terminal that may be closed, or a pipe whose reader may end: a run of hours goes on and says nothing."""
 
     def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
+        self.stream, self.late = stream, ""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
 
+    def flush(self) -> None:
+        """Nothing: what is written is flushed."""
+
     def write(self, text: str) -> None:
+        text, self.late = self.late + text, ""
         try:
             self.stream.write(text)
             self.stream.flush()
+        except RuntimeError:  # Ctrl-C while a line waits for a terminal that was halted: its answer comes with the next
+            self.late = text
         except OSError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
@@ -78,7 +84,7 @@ def quiet(log: Path) -> Iterator[Console]:
             _in_utf8("stderr"),
             os.fdopen(os.dup(heard), "w", encoding=encoding, errors="replace") as stream,
         ):
-            yield Terminal(file=_Heard(stream), legacy_windows=False, force_terminal=False if old else None)
+            yield Terminal(file=Heard(stream), legacy_windows=False, force_terminal=False if old else None)
     finally:
         try:
             sys.stdout.flush()

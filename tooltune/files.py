@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -72,6 +73,14 @@ def user_path(text: str | Path) -> Path:
     return Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser raises where there is no such user)
 
 
+def quoted(path: Path | str) -> str:
+    """A path as it is typed in a command: in quotes where it has a blank or a sign that a shell reads."""
+    text = str(path)
+    if re.fullmatch(r"[\w@%+=:,./\\-]+", text):
+        return text
+    return f'"{text}"' if os.name == "nt" else shlex.quote(text)
+
+
 @contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Open a temporary file beside `path` and rename it onto `path` when the block ends well.
@@ -130,6 +139,19 @@ def _told(path: Path) -> Iterator[None]:
             raise full from None
         fix = "name another place, where you may write"
         raise InputError(f"cannot be written ({e.strerror or e})", where=str(path), fix=fix) from None
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 text, with or without the mark that some editors put before it.
+
+    Raises:
+        ValueError: it is in another encoding.
+        OSError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8: save it as UTF-8, not as CP949 / EUC-KR or UTF-16") from None
 
 
 def line_count(path: Path) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from tooltune.config import Config, checked, config_keys
 from tooltune.errors import InputError
-from tooltune.files import patiently, read_yaml, user_path
+from tooltune.files import patiently, read_text, read_yaml, user_path
 
 SHOWN = 20
 """Runs that a message names."""
@@ -96,6 +96,7 @@ class Manifest(Environment):
         model_files_sha256, code_sha256: of the base model's other files (config, tokenizer) and of this repository's
             code (`finetune.manifest`).
         recoveries: step, phase, change and message of each time that memory ran out.
+        settings: those that decide what is learnt, by dotted key.
         forced: step, field, was and now of what had changed when the run was gone on with by `--force`.
     """
 
@@ -121,6 +122,7 @@ class Manifest(Environment):
     matmul_gflops: NotRequired[float]
     matmul_dtype: NotRequired[str]
     recoveries: NotRequired[list[dict[str, Any]]]
+    settings: NotRequired[dict[str, Any]]
     forced: NotRequired[list[dict[str, Any]]]
     best: NotRequired[Best]
     peak_memory: NotRequired[PeakMemory]
@@ -181,36 +183,47 @@ def find_run(name: str | None = None) -> Path:
     Raises:
         InputError: there is no such run, or it never began.
     """
-    latest = name is None or name == "latest" or Path(name) == runs_dir() / "latest"
-    folder = _newest() if latest else _named(str(name))
+    given = Path("latest" if name is None else name)
+    if given.name == "latest":  # by whatever path: the run that it names is another folder soon
+        folder = _newest(runs_dir() if given == Path("latest") else given.parent)
+    else:
+        folder = _named(given)
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises at long names
+        raise InputError(
+            f"no run {name!r}", where=str(folder), fix=f"runs: {_listed(_begun(runs_dir())) or 'none yet'}"
+        )
     if not (folder / "config.yaml").is_file():
         if (folder / "manifest.json").is_file():
             raise InputError("this file of the run is missing", where=str(folder / "config.yaml"), fix=MEND)
         what = "the run never began to train" if (folder / "log.txt").is_file() else f"no run {name!r}"
-        raise InputError(what, where=str(folder), fix=f"runs: {_listed(_begun()) or 'none yet'}")
+        raise InputError(what, where=str(folder), fix=f"runs: {_listed(_begun(runs_dir())) or 'none yet'}")
     return folder
 
 
-def _named(name: str) -> Path:
-    return Path(name) if os.path.isdir(name) else runs_dir() / name  # noqa: PTH112 - Path.is_dir raises at long names
+def _named(given: Path) -> Path:
+    """A run of this name before any other folder (data, docs) that is called so where the command is given."""
+    run = runs_dir() / given
+    if os.path.isdir(run) or not os.path.isdir(given):  # noqa: PTH112 - Path.is_dir raises at long names
+        return run
+    return given if given.name not in ("", "..") else given.resolve()  # from within it
 
 
-def _newest() -> Path:
-    latest = runs_dir() / "latest"
+def _newest(runs: Path) -> Path:
+    latest = runs / "latest"
     as_text = latest.is_file()  # where links are not allowed
-    folder = runs_dir() / latest.read_text(encoding="utf-8").strip() if as_text else latest.resolve()
+    folder = runs / latest.read_text(encoding="utf-8").strip() if as_text else Path(os.path.realpath(latest))
     if (folder / "config.yaml").is_file() or (folder / "manifest.json").is_file():
         return folder
-    begun = _begun()
+    begun = _begun(runs)
     if not begun:
         fix = "`python -m finetune train` makes one"
-        raise InputError("no run has started to train yet", where=str(runs_dir()), fix=fix)
+        raise InputError("no run has started to train yet", where=str(runs), fix=fix)
     what = "the newest run never began to train" if folder.is_dir() else "it names no run"
     raise InputError(what, where=str(latest), fix=f"name one of: {_listed(begun)}")
 
 
-def _begun() -> list[str]:
-    configs = [path for path in runs_dir().glob("*/config.yaml") if path.parent.name != "latest"]
+def _begun(runs: Path) -> list[str]:
+    configs = [path for path in runs.glob("*/config.yaml") if path.parent.name != "latest"]
     return [path.parent.name for path in sorted(configs, key=lambda path: -path.stat().st_mtime)]
 
 
@@ -227,7 +240,7 @@ def read_config(folder: Path, overrides: list[str] | None = None) -> Config:
     """
     path = folder / "config.yaml"
     try:
-        values = read_yaml(path.read_text(encoding="utf-8"))
+        values = read_yaml(read_text(path))
     except FileNotFoundError:
         raise InputError("this file of the run is missing", where=str(path), fix=MEND) from None
     except (OSError, ValueError) as e:
@@ -258,7 +271,7 @@ def read_manifest(folder: Path, needed: Sequence[str] = ()) -> Manifest:
     if not path.is_file() and not (folder / "metrics.jsonl").is_file():
         raise InputError("this run has not started to train", where=str(folder), fix="see its log.txt")
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest = json.loads(read_text(path))
     except FileNotFoundError:
         raise InputError("this file of the run is missing", where=str(path), fix=MEND) from None
     except (OSError, ValueError, RecursionError) as e:

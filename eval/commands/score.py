@@ -23,16 +23,16 @@ def score_file(
         from eval.scoring import score
         from eval.tables import apart_table, rates_table
         from eval.words import phrase
-        from tooltune.console import Terminal
+        from tooltune.console import Terminal, say
 
         unread: Counter[str] = Counter()
         samples = read_outputs(file, read_tools(tools) if tools else None, unread)
         result = score(samples, family=family)
         if unread:
             keys = ", ".join(f"{key} × {n}" for key, n in unread.items())
-            typer.echo(phrase("score.unread", keys=keys).text(lang), err=True)
+            say(phrase("score.unread", keys=keys).text(lang), stderr=True)
         if faults := gold_faults(samples):
-            typer.echo(phrase("score.gold", n=len(faults), first=faults[0]).text(lang), err=True)
+            say(phrase("score.gold", n=len(faults), first=faults[0]).text(lang), stderr=True)
         if json_out:
             print_json(result)
             return

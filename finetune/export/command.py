@@ -1,6 +1,5 @@
 """`python -m finetune export`: a run as a model for other programs, which are proven to build the trained prompts."""
 
-import shlex
 import shutil
 from collections.abc import Sequence
 from contextlib import closing
@@ -14,6 +13,7 @@ from finetune.export.room import check_memory, disk_needed, memory_needed, new_f
 from finetune.words import phrase
 from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines
 from tooltune.errors import InputError, JobFailed
+from tooltune.files import quoted
 from tooltune.words import Say, saying
 
 if TYPE_CHECKING:
@@ -59,9 +59,10 @@ def export_command(
         from finetune.export.model_card import card_facts, write_card
         from finetune.export.vllm import tool_parser
         from finetune.export.weights import Adapter, Base
+        from tooltune.console import say as said
         from tooltune.run import find_run
 
-        say = saying(typer.echo, lang)
+        say = saying(said, lang)
         if dtype not in TYPES:
             raise InputError(f"unknown type {dtype!r}", where="--type", fix=f"one of {', '.join(TYPES)}")
         if dtype != "bf16" and to not in BY_LLAMA_CPP:
@@ -258,15 +259,15 @@ def how_to_use(to: Target, result: Path, family: str) -> str:
     """
     from finetune.export import vllm
 
-    quoted, template = shlex.quote(str(result)), shlex.quote(str(result.parent / TEMPLATE))
     match to:
         case "vllm":
             return vllm.command(result, vllm.tool_parser(family))
         case "merged":
             return f"AutoModelForCausalLM.from_pretrained({str(result)!r})"
         case "ollama":
-            return f"ollama create NAME -f {shlex.quote(str(result.parent / 'Modelfile'))}"
+            return f"ollama create NAME -f {quoted(result.parent / 'Modelfile')}"
         case "gguf":
-            return f"llama-server --jinja -m {quoted}"
+            return f"llama-server --jinja -m {quoted(result)}"
         case "lora-gguf":
-            return f"llama-server --jinja -m BASE.gguf --lora {quoted} --chat-template-file {template}"
+            template = quoted(result.parent / TEMPLATE)
+            return f"llama-server --jinja -m BASE.gguf --lora {quoted(result)} --chat-template-file {template}"

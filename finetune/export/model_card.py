@@ -1,11 +1,10 @@
 """The model card of an export: what it is, what was measured and proven, how it was trained, whose licence binds it."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
-from eval.compare_runs import verdict
+from eval.compare_runs import read_metrics, verdict
 from eval.trained import Trained
 from finetune.export.behaviour import Behaviour
 from tooltune.embedded import embedded
@@ -106,7 +105,7 @@ def write_card(
 
 
 def _evaluation(path: Path) -> dict[str, Any]:
-    metrics = json.loads(path.read_text(encoding="utf-8"))
+    metrics = read_metrics(path)
     rates = {metric.en: rate_text(metrics["tuned"]["headline"][metric.key], 1) for metric in HEADLINE}
     if metrics["execution"]:
         rates[METRICS["execution"].en] = rate_text(metrics["execution"]["tuned"]["strict"], 1)

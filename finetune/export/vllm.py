@@ -1,7 +1,6 @@
 """A run for vLLM: its tool-call parser, the command that serves the merged folder, and the tools as vLLM hands them to
 the chat template."""
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from data.record import Record
 from eval.formats import families
 from finetune.export.merged import TEMPLATE
 from tooltune.errors import InputError
+from tooltune.files import quoted
 
 PARSERS = {
     "apertus": "apertus",
@@ -63,8 +63,8 @@ def tool_parser(family: str) -> str:
 
 def command(folder: Path, parser: str) -> str:
     return (
-        f"vllm serve {shlex.quote(str(folder))} --enable-auto-tool-choice --tool-call-parser {parser} "
-        f"--chat-template {shlex.quote(str(folder / TEMPLATE))}"
+        f"vllm serve {quoted(folder)} --enable-auto-tool-choice --tool-call-parser {parser} "
+        f"--chat-template {quoted(folder / TEMPLATE)}"
     )
 
 

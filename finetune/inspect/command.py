@@ -25,12 +25,12 @@ def preview_command(
         from data.load import evenly_spaced
         from finetune.inspect.preview import show, to_html, to_terminal
         from finetune.rows import describe_rows, prepare, read_rows
-        from tooltune.console import Terminal
+        from tooltune.console import Terminal, say
         from tooltune.files import writable
 
         if html:
             writable(html)
-        _, config = config_from(arguments, typer.echo, lang)
+        _, config = config_from(arguments, say, lang)
         facts: list[Any] = []
         prepared = prepare(config, read_rows(config, lang), facts.append)
         for name, rendered in (("train", prepared.train), ("validation", prepared.validation)):
@@ -38,7 +38,7 @@ def preview_command(
         shown = [show(example, prepared.tokenizer) for example in evenly_spaced(prepared.train.examples, rows)]
         if html:
             to_html(shown, facts, html)
-            typer.echo(phrase("written", path=html).text(lang))
+            say(phrase("written", path=html).text(lang))
         else:
             to_terminal(shown, facts, Terminal(), lang)
 

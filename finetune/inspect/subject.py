@@ -13,6 +13,7 @@ from eval.trained import Trained, base_folder
 from finetune.diagnose import best_row
 from finetune.history import read_history
 from tooltune.errors import InputError
+from tooltune.files import quoted
 from tooltune.pretrained import load_tokenizer
 from tooltune.run import read_config, read_manifest
 
@@ -57,7 +58,7 @@ def read_subject(run: Path, row: str | None = None, *, adapter: str = "best", sp
         raise InputError(
             f"the run has no {folder.name}/ adapter",
             where=str(run),
-            fix=f"let it finish: python -m finetune train --resume {run}",
+            fix=f"let it finish: python -m finetune train --resume {quoted(run)}",
         )
     history = read_history(run)
     records = rows_of(read_splits(history.config.data), split)

@@ -70,9 +70,10 @@ def plan(
             _refuse("--docs" if docs else "--all", [*(arguments or []), *(k for k, v in of_one_plan.items() if v)])
         if docs:
             from finetune.memory.docs import write_docs
+            from tooltune.console import say
 
             for path in write_docs():
-                typer.echo(f"Written: {path}")
+                say(f"Written: {path}")
             return
         if every:
             _all(turing, as_json, lang)

@@ -12,6 +12,8 @@ from tooltune.embedded import embedded
 from tooltune.errors import InputError
 from tooltune.files import user_path
 
+MOST = 2**31
+"""Below which every size of a model is."""
 WHOLE = "give the folder that save_pretrained wrote, or only its config.json"
 LINEAR_ATTENTION = ("linear_num_key_heads", "linear_num_value_heads", "linear_key_head_dim", "linear_value_head_dim")
 """What a config says of layers with linear attention, besides where they stand."""
@@ -242,7 +244,7 @@ def read_config(path: Path) -> Shape:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("the folder has no config.json", where=str(path.parent), fix=WHOLE) from None
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RecursionError) as e:
         raise InputError(f"not a model's config: {e}", where=str(path), fix=WHOLE) from None
     if not isinstance(values, dict) or not isinstance(values.get("text_config") or {}, dict):
         raise InputError("not a model's config", where=str(path), fix=WHOLE)
@@ -250,9 +252,9 @@ def read_config(path: Path) -> Shape:
 
     def number(key: str, otherwise: int | None = None) -> int:
         value = text.get(key) or otherwise
-        if type(value) is int and value > 0:
+        if type(value) is int and 0 < value < MOST:
             return value
-        wrong = f"is {text[key]!r}, not a whole number above 0" if key in text else "is missing"
+        wrong = f"is {text[key]!r}, not a whole number from 1 to {MOST:,}" if key in text else "is missing"
         raise InputError(f"{key} {wrong}", where=str(path), fix="give the config.json of a decoder with a gated MLP")
 
     heads, hidden = number("num_attention_heads"), number("hidden_size")

@@ -19,10 +19,11 @@ def report_command(
     """Write a run's report.html and plots/*.png, and open the page."""
     with errors_as_lines(debug):
         from finetune.report import write_plots, write_run_page
+        from tooltune.console import say as said
         from tooltune.run import find_run
         from tooltune.words import saying, system_language
 
-        say = saying(typer.echo, lang or system_language())
+        say = saying(said, lang or system_language())
         folder = find_run(run)
         page = write_run_page(folder, other=find_run(other) if other else None, lang=lang or "ko")
         pictures = write_plots(folder, lang=lang or "ko")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 
+from eval.compare_runs import read_metrics
 from finetune.diagnose import best_row, verdict_word, verdicts
 from finetune.history import History
 from finetune.rate import flops_text
@@ -296,7 +297,7 @@ def evaluation_links(run: Path) -> list[dict[str, Any]]:
     links = []
     for page in sorted(run.glob("eval/*/report.html")):
         split, measured = page.parent.name, page.with_name("metrics.json")
-        metrics = json.loads(measured.read_text(encoding="utf-8")) if measured.is_file() else {}
+        metrics = read_metrics(measured) if measured.is_file() else {}
         rows = metrics.get("rows")
         if rows and rows["scored"] < rows["of"]:
             continue

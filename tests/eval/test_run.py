@@ -167,9 +167,22 @@ def test_file_is_scored_in_a_folder_of_its_own(evaluated: Path, tmp_path: Path) 
     assert {path.name for path in (run / "eval").iterdir()} == before | {"asked"}
     names = {path.name for path in (run / "eval" / "asked").iterdir()}
     assert names == {"generations.jsonl", "metrics.json", "report.html"}
+    other = tmp_path / "other" / "asked.jsonl"
+    write_jsonl(other, rows[3:4])
+    with pytest.raises(InputError, match="evaluation of this name is that of"):
+        evaluated_here(run, data=other, base=False)
+    (tmp_path / "asked.jsonl").unlink()  # it was moved
+    assert evaluated_here(run, data=other, base=False)[1]["rows"]["of"] == 1
     write_jsonl(tmp_path / "test.jsonl", rows[:1])  # a split's name: it must not take the split's place
     evaluated_here(run, data=tmp_path / "test.jsonl", base=False)
     assert (run / "eval" / f"{tmp_path.name}-test" / "metrics.json").is_file() and not (run / "eval" / "test").exists()
+
+
+@pytest.mark.parametrize("stem", ["test", "Test", "test-limit-5", "validation-constrained"])
+def test_a_file_takes_no_splits_place(stem: str) -> None:
+    from eval.run import file_name
+
+    assert file_name(Path("mine") / f"{stem}.jsonl") == f"mine-{stem}" and file_name(Path("tested.jsonl")) == "tested"
 
 
 @pytest.mark.slow

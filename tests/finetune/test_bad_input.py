@@ -94,7 +94,7 @@ def test_row_longer_than_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_no_row_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_model: Path) -> None:
     error = refuse(tmp_path, monkeypatch, f"model.name={tiny_model}", "data.max_length=20")
-    assert "no row is left" in error and "data.max_length" in error
+    assert "data.train: no row is left" in error and "data.max_length" in error
 
 
 def test_unknown_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

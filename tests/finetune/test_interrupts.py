@@ -1,11 +1,16 @@
 """What Ctrl-C and SIGTERM do to a run before, during and after its steps."""
 
+import os
 import signal
+import sys
+import threading
+import time
 from contextlib import suppress
 
 import pytest
 
 from finetune.interrupts import STOPPED_BY, Interrupts
+from tooltune.console import Heard, Terminal
 from tooltune.words import Phrase
 
 
@@ -106,3 +111,36 @@ def test_the_handlers_before_it_come_back() -> None:
     with Interrupts(print, resumed=False):
         assert not set(before) & {signal.getsignal(number) for number in STOPPED_BY}
     assert [signal.getsignal(number) for number in STOPPED_BY] == before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a signal interrupts no write there")
+def test_a_ctrl_c_while_the_terminal_is_halted_ends_no_run() -> None:
+    """Ctrl-S, or a pager that reads no further: a line waits in the stream, and the answer would enter it again."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    for size in (4096, 1):
+        with suppress(BlockingIOError):
+            while os.write(writer, bytes(size)):
+                pass
+    os.set_blocking(writer, True)
+    main, heard = threading.main_thread().ident, []
+
+    def press_and_read() -> None:
+        assert main
+        time.sleep(0.5)
+        signal.pthread_kill(main, signal.SIGINT)
+        time.sleep(0.1)
+        while part := os.read(reader, 2**16):
+            heard.append(part)
+
+    thread = threading.Thread(target=press_and_read)
+    thread.start()
+    with os.fdopen(writer, "w") as stream:
+        console = Terminal(file=Heard(stream))
+        with Interrupts(console.print, resumed=False) as interrupts, interrupts.finish_steps():
+            console.print("step 1")
+            console.print("step 2")
+    thread.join()
+    os.close(reader)
+    said = b"".join(heard).decode()
+    assert interrupts.pressed and "step 1" in said and "step 2" in said and said.count("Stopping after this step") == 1

@@ -40,6 +40,7 @@ def test_rows_with_a_call_and_rows_without_are_recorded_apart(tmp_path: Path, pa
     rates = {"exact_match": rate(15, 50), "must_call_exact": rate(10, 40), "abstention": rate(5, 10)}
     scores = {
         "n": 50,
+        "samples": [],
         "headline": rates | {"balanced": harmonic_mean(rates["must_call_exact"], rates["abstention"])},
         "slices": {"bucket": {}},
         "apart": {"no_attempt": rate(3, 40)},

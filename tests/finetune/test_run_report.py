@@ -390,15 +390,21 @@ def test_evaluations_are_linked(runs: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "report.html").write_text("there", encoding="utf-8")
     rate = {"value": 0.9, "count": 9, "n": 10, "low": 0.6, "high": 0.98}
-    write_json(folder / "metrics.json", {"tuned": {"headline": {"tool_name_accuracy": rate, "exact_match": rate}}})
+    headline = {"tool_name_accuracy": rate, "exact_match": rate}
+    write_json(folder / "metrics.json", {"tuned": {"headline": headline, "samples": []}})
     part = run / "eval" / "test-limit-2"
     part.mkdir()
     (part / "report.html").write_text("there", encoding="utf-8")
-    looked = {"tuned": {"headline": {"tool_name_accuracy": rate}}, "rows": {"scored": 2, "of": 10}}
+    looked = {"tuned": {"headline": headline, "samples": []}, "rows": {"scored": 2, "of": 10}}
     write_json(part / "metrics.json", looked)
     (link,) = evaluation_links(run)
     assert link["href"] == "eval/test/report.html" and ("exact_match", "90.0%") in link["figures"]
     assert 'href="eval/test/report.html"' in write_run_page(run).read_text(encoding="utf-8")
+    for broken in ('{"tuned": {"head', "[]", "null", '{"tuned": {}}'):
+        (folder / "metrics.json").write_text(broken, encoding="utf-8")
+        with pytest.raises(InputError) as e:
+            evaluation_links(run)
+        assert e.value.where == str(folder / "metrics.json")
 
 
 def test_durations() -> None:

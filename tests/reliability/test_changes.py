@@ -6,14 +6,15 @@ from typing import Any
 import pytest
 
 from data.cache import code_digest
-from finetune.manifest import DECIDING, changes, model_files_digest, refuse
+from finetune.manifest import DECIDING, changes, deciding, model_files_digest, refuse
 from tooltune.config import config_keys, load_config
 
 MANIFEST: dict[str, Any] = dict.fromkeys(DECIDING, 1) | {"data": {"a.jsonl": "1"}}
 
 
 def fields(*overrides: str, **manifest: Any) -> list[str]:
-    found = changes(MANIFEST, MANIFEST | manifest, load_config("6gb"), load_config("6gb", list(overrides)))
+    before, now = ({"settings": deciding(load_config("6gb", list(given)))} for given in ((), overrides))
+    found = changes(MANIFEST | before, MANIFEST | now | manifest)
     return [change["field"] for change in found]
 
 

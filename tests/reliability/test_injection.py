@@ -112,6 +112,29 @@ def test_tables_of_scores_show_a_models_text_as_text(tmp_path: Path) -> None:
         assert done.exit_code == 0 and not FORBIDDEN.search(done.output)
 
 
+@pytest.mark.parametrize("text", ESCAPES.values(), ids=ESCAPES)
+def test_what_a_command_says_of_a_file_is_text_on_a_terminal(text: str, tmp_path: Path) -> None:
+    """click takes escape sequences away on a pipe alone: `color` is as a terminal."""
+    wrong = {"name": "f", "arguments": {text: text}}
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "required": ["a"]}}}
+    row = {"id": text, "output": "", text: 1, "gold": [wrong], "tools": [tool]}
+    path = tmp_path / "outputs.jsonl"
+    path.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    done = CliRunner().invoke(eval_app, ["score", str(path)], color=True)
+    assert done.exit_code == 0 and done.stderr.count("\n") == 2 and not FORBIDDEN.search(done.output), done.output
+
+
+def test_no_command_writes_past_the_console() -> None:
+    echoes = [
+        f"{path.name}: {line}"
+        for package in ("tooltune", "data", "eval", "finetune", "benchmarks")
+        for path in (ROOT / package).rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if "typer.echo" in line and "json.dumps(" not in line
+    ]
+    assert not echoes
+
+
 MARKUP = [
     "<script>alert(1)</script>",
     "</script><img src=x onerror=alert(1)>",

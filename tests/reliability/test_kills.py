@@ -11,7 +11,7 @@ import pytest
 from tests import forked
 from tests.reliability.faults import PLACES
 from tests.reliability.runs import Bench, same
-from tests.tiny import FIXTURES, environment
+from tests.tiny import FIXTURES, environment, finetune
 from tooltune.files import read_jsonl
 
 pytestmark = pytest.mark.slow
@@ -41,10 +41,10 @@ def test_kills_by_the_clock_one_after_the_other(bench: Bench) -> None:
     bench.finish("timed")
     seconds, rng, hits = time.monotonic() - started, random.Random(19), 0
     for _ in range(8):
-        code = bench.train("clock", fault=f"after={rng.uniform(0, seconds)}").returncode
-        if code == 0:  # it came to its end in time
+        done = bench.train("clock", fault=f"after={rng.uniform(0, seconds)}")
+        if done.returncode == 0:  # it came to its end in time
             break
-        assert code == KILLED
+        assert done.returncode == KILLED, done.stdout + done.stderr + bench.log("clock")
         hits += 1
     else:
         bench.finish("clock")
@@ -95,7 +95,9 @@ app(sys.argv[1:])
 
 
 def by_id(path: Path) -> dict[str, dict[str, object]]:
-    return {str(row["id"]): row for _, row in read_jsonl(path) if "id" in row}
+    """Each answer by its id, without the seconds that it took."""
+    rows = [row for _, row in read_jsonl(path) if "id" in row]
+    return {str(row["id"]): {key: value for key, value in row.items() if key != "seconds"} for row in rows}
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,14 @@ def test_a_changed_setting_is_refused_with_its_name(bench: Bench, change: str, f
     done = bench.train("changed", change)
     assert done.returncode == 2 and field in done.stderr and "--force" in done.stderr, done.stderr
     assert bench.at_step("changed") == 6 and (bench.run("changed") / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_config_that_was_edited_by_hand_is_refused(bench: Bench) -> None:
+    assert bench.train("edited", fault="kill=step,15").returncode == KILLED
+    path = bench.run("edited") / "config.yaml"
+    path.write_text(path.read_text(encoding="utf-8").replace("rate: 0.02", "rate: 0.01"), encoding="utf-8")
+    said = finetune(bench.cwd, "train", "--resume", "edited", expect=2)
+    assert "train.learning_rate was 0.02 when the run began and is 0.01 now" in said
 
 
 def test_settings_that_save_memory_may_change(bench: Bench) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from finetune.runs import LOCK, create_run, cut_off, hold
+from finetune.runs import LOCK, create_run, cut_off, hold, newest_cut_off
 from tests.tiny import ROOT
 from tooltune.errors import InputError
 from tooltune.files import write_json
+from tooltune.run import point_latest
 
 HOLD = """
 import sys, time
@@ -103,3 +104,17 @@ def test_a_run_is_cut_off_from_its_manifest_to_its_last_page(runs: Path) -> None
     assert cut_off("a") == runs / "a"
     write_json(runs / "a" / "manifest.json", {"device": {}, "wall_seconds": 1.0})
     assert cut_off("a") is None
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_the_newest_is_cut_off_or_not_or_broken(runs: Path, as_text: bool) -> None:
+    assert not newest_cut_off()
+    (runs / "a").mkdir()
+    (runs / "a" / "config.yaml").touch()
+    if as_text:  # as on Windows
+        (runs / "latest").write_text("a", encoding="utf-8")
+    else:
+        point_latest(runs / "a")
+    for manifest, cut in (('{"device": {}}', True), ('{"device": {}, "wall_seconds": 1}', False), ('{"dev', False)):
+        (runs / "a" / "manifest.json").write_text(manifest, encoding="utf-8")
+        assert newest_cut_off() is cut

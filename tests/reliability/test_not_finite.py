@@ -1,9 +1,12 @@
 """At the first loss, gradient or weight that is no number a run stops with step and rows, or leaves the step out."""
 
 import math
+import shutil
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from finetune.checkpoints import last_checkpoint, step_of
 from finetune.diagnose import findings
@@ -27,6 +30,18 @@ from tooltune.files import read_jsonl
 )
 def test_what_of_a_step_is_not_finite(loss: float | None, norm: float, fp16: bool, said: str) -> None:
     assert fault_of_step(loss, norm, fp16=fp16) == said
+
+
+@pytest.mark.slow
+def test_a_base_model_with_a_weight_that_is_none_is_named(bench: Bench, tmp_path: Path) -> None:
+    model = shutil.copytree(bench.model, tmp_path / "model")
+    weights = load_file(model / "model.safetensors")
+    name = next(name for name in weights if "down_proj" in name)
+    weights[name][0, 0] = math.nan
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    done = bench.train("odd", f"model.name={model}")
+    assert done.returncode == 2 and f"model.safetensors: {name} is not finite" in done.stderr, done.stderr
+    assert not bench.run("odd").exists()
 
 
 @pytest.mark.slow

@@ -16,9 +16,10 @@ from finetune.runs import create_run, cut_off, hold
 from tests.finetune import run_samples
 from tests.reliability.test_checkpoints import write
 from tooltune.cli import errors_as_lines
+from tooltune.config import load_config
 from tooltune.errors import InputError, JobFailed
 from tooltune.files import append_jsonl, file_digest, write_json
-from tooltune.run import point_latest
+from tooltune.run import find_run, point_latest
 
 
 @pytest.fixture
@@ -38,7 +39,33 @@ def test_a_manifest_that_is_cut_is_named(run: Path, quarters: int) -> None:
         assert e.value.where == str(run / "manifest.json")
 
 
-@pytest.mark.parametrize("name", ["manifest.json", "config.yaml", "metrics.jsonl", "epochs.jsonl", "rows.json"])
+FILES = ["manifest.json", "config.yaml", "metrics.jsonl", "epochs.jsonl", "rows.json"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_an_editor_saved_is_read(run: Path, name: str) -> None:
+    """Notepad writes CRLF, PowerShell's Set-Content a mark before UTF-8."""
+    before = read_history(run)
+    raw = (run / name).read_bytes()
+    (run / name).write_bytes(b"\xef\xbb\xbf" + raw.replace(b"\n", b"\r\n"))
+    assert read_history(run) == before
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_powershell_wrote_is_named(run: Path, name: str) -> None:
+    (run / name).write_text((run / name).read_text(encoding="utf-8"), encoding="utf-16")
+    with pytest.raises(InputError, match="UTF-8") as e:
+        read_history(run)
+    assert e.value.where.startswith(str(run / name))
+
+
+def test_a_name_that_is_too_long_for_a_disk(run: Path) -> None:
+    assert cut_off("a" * 300) is None
+    with pytest.raises(InputError, match="no run"):
+        find_run("a" * 300)
+
+
+@pytest.mark.parametrize("name", FILES)
 def test_a_file_of_a_run_that_is_a_folder_is_named(run: Path, name: str) -> None:
     (run / name).unlink(missing_ok=True)
     (run / name).mkdir()
@@ -70,6 +97,15 @@ def test_the_clock_was_put_back(run: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(time, "strftime", lambda form: "20261127-120000")
     made = [create_run(None, "cpu").name for _ in range(3)]
     assert made == ["cpu-20261127-120000", "cpu-20261127-120000-2", "cpu-20261127-120000-3"]
+
+
+@pytest.mark.parametrize(
+    ("stem", "name"),
+    [("my conf (1) <b>", "my-conf-1-b"), (".mine", "mine"), ("$(id)", "id"), ("내 설정", "내-설정"), ("…", "run")],
+)
+def test_a_run_is_called_after_a_file_as_a_run_may_be(run: Path, stem: str, name: str) -> None:
+    folder = create_run(None, stem)
+    assert folder.name.startswith(f"{name}-2") and load_config("cpu", [f"name={folder.name}"]).name == folder.name
 
 
 def test_one_folder_by_two_paths_is_one_run(run: Path, tmp_path: Path) -> None:

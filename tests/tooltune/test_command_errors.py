@@ -31,6 +31,18 @@ def test_a_reader_that_leaves_is_told_in_two_lines() -> None:
     assert not any("BrokenPipe" in line for line in said)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux's")
+@pytest.mark.parametrize("words", ["data --help", "data check --help", "data check ROWS --tokenizer none --json"])
+def test_output_that_takes_no_more_is_told_in_two_lines(tmp_path: Path, words: str) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text((FIXTURES / "train.jsonl").read_text(encoding="utf-8").splitlines()[0], encoding="utf-8")
+    command = [sys.executable, "-m", *words.replace("ROWS", str(rows)).split()]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=-1, text=True)
+    assert done.returncode == 1 and "error: cannot be written: the disk is full" in done.stderr
+    assert "Traceback" not in done.stderr and "Exception ignored" not in done.stderr
+
+
 @posix
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
 def test_a_closed_stream_is_no_place_for_a_file(tmp_path: Path, closed: tuple[int, ...]) -> None:

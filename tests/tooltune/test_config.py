@@ -49,12 +49,16 @@ def test_a_preset_chosen_by_the_device_is_said(monkeypatch: pytest.MonkeyPatch) 
     assert named_or_default(["4gb"], said.append) == ("4gb", []) and len(said) == 1
 
 
-@pytest.mark.parametrize("name", ["beams-2", "보_1.2", "3", "2026", "2026_11_25", "010", "on", "true", "1e3"])
+@pytest.mark.parametrize(
+    "name", ["beams-2", "보_1.2", "3", "2026", "2026_11_25", "010", "on", "true", "1e3", "console", "com-1"]
+)
 def test_a_run_can_be_called(name: str) -> None:
     assert load_config("cpu", [f"name={name}"]).name == name
 
 
-@pytest.mark.parametrize("name", [".", "..", "latest", "Latest", ".hidden", "-x", "a/b", "a\\\\b", "x y"])
+@pytest.mark.parametrize(
+    "name", [".", "..", "latest", "Latest", ".hidden", "-x", "a/b", "a\\\\b", "x y", "a.", "NUL", "con.1", "Com1"]
+)
 def test_a_run_cannot_be_called(name: str) -> None:
     with pytest.raises(InputError, match=r"^name: ") as e:
         load_config("cpu", [f"name={name}"])

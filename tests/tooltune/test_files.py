@@ -1,5 +1,7 @@
 """What cannot be written or read is one line: what, where, and what to do; nothing is left half written."""
 
+import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from data.commands import app as data_app
 from eval.cli import app as eval_app
 from finetune.cli import app as finetune_app
 from tooltune.errors import InputError
-from tooltune.files import atomic_write, read_jsonl, writable, write_jsonl
+from tooltune.files import atomic_write, quoted, read_jsonl, writable, write_jsonl
 
 RECORDS = Path(__file__).parent.parent / "data" / "formats" / "records.jsonl"
 
@@ -93,3 +95,11 @@ def test_a_whole_last_line_without_its_end_counts(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"a": 1}\n{"a": 2}', encoding="utf-8")
     assert lines(path, torn=lambda line: pytest.fail(line)) == [{"a": 1}, {"a": 2}]
+
+
+@pytest.mark.parametrize("path", ["runs/beams-2", "runs/my run", "runs/$(id)", "runs/홍 길동's", "a`b`", 'a"b'])
+def test_a_path_in_a_command_is_one_word(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert shlex.split(quoted(path)) == [path]
+    assert quoted("C:\\tooltune\\runs") == "C:\\tooltune\\runs"
+    monkeypatch.setattr(os, "name", "nt")
+    assert quoted("C:\\my runs") == '"C:\\my runs"'

@@ -61,6 +61,50 @@ def test_the_newest_is_the_one_that_latest_names(runs: Path) -> None:
     assert find_run().name == find_run(str(runs / "latest")).name == "new"
 
 
+def test_the_newest_by_any_path_is_the_run_that_it_names(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were it the link, a run that goes on would point `latest` at itself."""
+    run = begun(runs, "new")
+    point_latest(run)
+    (runs / "new" / "eval").mkdir()
+    monkeypatch.setenv("TOOLTUNE_RUNS", "runs")
+    for here, name in (
+        (runs, str(runs / "new" / ".." / "latest")),
+        (run, "../latest"),
+        (run / "eval", str(runs / "latest")),
+    ):
+        monkeypatch.chdir(here)
+        assert find_run(name).name == "new"
+    point_latest(find_run(str(runs / "latest")))
+    assert find_run(str(runs / "latest")).name == "new"
+    (runs / "latest").unlink()
+    (runs / "latest").symlink_to("latest")
+    assert "name one of: new" in refused(str(runs / "latest"))
+
+
+def test_a_run_is_found_from_within_it(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = begun(runs, "new") / "eval"
+    inside.mkdir()
+    monkeypatch.setenv("TOOLTUNE_RUNS", "runs")
+    for here, name in ((inside, ".."), (inside.parent, "."), (runs, "new"), (runs, "./new/")):
+        monkeypatch.chdir(here)
+        assert find_run(name).name == "new"
+
+
+def test_a_run_may_be_called_as_another_folder_is(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (runs / "runs").mkdir()
+    (runs / "data").mkdir()
+    begun(runs / "runs", "data")
+    monkeypatch.chdir(runs)
+    monkeypatch.setenv("TOOLTUNE_RUNS", "runs")
+    assert find_run("data") == Path("runs/data")
+
+
+@pytest.mark.parametrize("name", ["", " ", "a" * 300, "a/" * 3000, "a\0b", "\udcff"])
+def test_what_names_no_run_is_said(runs: Path, name: str) -> None:
+    begun(runs, "new")
+    assert "no run" in refused(name) and "runs: new" in refused(name)
+
+
 def test_a_newest_that_never_began_names_the_others(runs: Path) -> None:
     begun(runs, "old", age=5)
     begun(runs, "new")

@@ -115,6 +115,7 @@ FAULTS: list[tuple[Any, str]] = [
     (QWEN3_5 | {"text_config": [1]}, "not a model's config"),
     (QWEN3_5 | {"hidden_size": "1024"}, "hidden_size is '1024'"),
     (QWEN3_5 | {"num_attention_heads": 0}, "num_attention_heads is 0"),
+    (QWEN3_5 | {"vocab_size": 10**400}, "vocab_size is 1000"),
     (QWEN3_5 | {"intermediate_size": [3584] * 24}, "intermediate_size is"),
     (QWEN3_5 | {"layer_types": None}, "layer_types does not name"),
     (QWEN3_5 | {"linear_key_head_dim": None}, "linear_key_head_dim is None"),
