@@ -110,9 +110,9 @@ def typed(chat: "Chat", lang: Language, show: Callable[..., None], *, interactiv
     """
     told = False
     while True:
-        if interactive:
-            show("> ", end="")
         try:
+            if interactive:
+                show("> ", end="")
             line = sys.stdin.readline()
         except KeyboardInterrupt:
             if not interactive:
