@@ -134,6 +134,7 @@ WITHOUT = {
     "empty enum": "enum array must not be empty",
     "tuple (draft 7)": "items must be a boolean or an object",
     "reference with ~1": "Cannot find field",
+    "reference with %3C (TypeScript)": "Cannot find field",
     "reference that leads nowhere": "Cannot find field",
 }
 """Schemas for which the library has no grammar, and what it says."""
