@@ -30,9 +30,12 @@ def filled(text: str, results: dict[str, dict[str, Any]]) -> str:
         results: name → result, of any kind, in the order of their dates.
     """
     parts = [
-        f"### {plain(result['config']['model']['name'])}\n\n![Accuracy by rows](../benchmarks/results/{name}.png)\n\n"
-        + block(result, "en")
+        f"### {plain(result['config']['model']['name'])}\n\n{_picture(name, result)}{block(result, 'en')}"
         for name, result in reversed(results.items())
         if result["kind"] == "rows"
     ]
     return fill_blocks(text, "rows", {"results": "\n\n".join(parts) or NOTHING})
+
+
+def _picture(name: str, result: dict[str, Any]) -> str:
+    return f"![Accuracy by rows](../benchmarks/results/{name}.png)\n\n" if result["complete"] else ""

@@ -66,7 +66,7 @@ def _head(part: Any, result: dict[str, Any]) -> None:
     labels = [] if result["complete"] else ["incomplete"]
     if result["emulated"]:
         labels.append(f"emulated budget of {result['budget_gib']} GiB: not the speed of such a card")
-    part.text(0.03, 0.68, _clip(top.headline.text("en", short), 90), fontsize=14, weight="bold", va="center",
+    part.text(0.03, 0.68, _clip(top.headline.text("en", short), 90), fontsize=12, weight="bold", va="center",
               color=BAD if top.tone == "bad" else INK)  # fmt: skip
     part.text(0.03, 0.34, " · ".join(labels), fontsize=10, color=COLOURS["c0"], weight="bold", va="center")
 
