@@ -9,6 +9,7 @@ from typing import Any
 from benchmarks.publish import read_results
 from benchmarks.report.markdown import block, plain
 from tooltune.blocks import ROOT, fill_blocks
+from tooltune.embedded import embedded
 from tooltune.files import atomic_write
 
 PAGE = ROOT / "docs" / "rows.md"
@@ -30,11 +31,16 @@ def filled(text: str, results: dict[str, dict[str, Any]]) -> str:
         results: name → result, of any kind, in the order of their dates.
     """
     parts = [
-        f"### {plain(result['config']['model']['name'])}\n\n{_picture(name, result)}{block(result, 'en')}"
+        f"### {plain(_title(result['config']['model']['name']))}\n\n{_picture(name, result)}{block(result, 'en')}"
         for name, result in reversed(results.items())
         if result["kind"] == "rows"
     ]
     return fill_blocks(text, "rows", {"results": "\n\n".join(parts) or NOTHING})
+
+
+def _title(model: str) -> str:
+    known = embedded(model)
+    return known.title if known else model
 
 
 def _picture(name: str, result: dict[str, Any]) -> str:

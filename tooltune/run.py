@@ -188,16 +188,13 @@ def find_run(name: str | None = None) -> Path:
         folder = _newest(runs_dir() if given == Path("latest") else given.parent)
     else:
         folder = _named(given)
-    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises at long names
-        raise InputError(
-            f"no run {name!r}", where=str(folder), fix=f"runs: {_listed(_begun(runs_dir())) or 'none yet'}"
-        )
-    if not (folder / "config.yaml").is_file():
-        if (folder / "manifest.json").is_file():
-            raise InputError("this file of the run is missing", where=str(folder / "config.yaml"), fix=MEND)
-        what = "the run never began to train" if (folder / "log.txt").is_file() else f"no run {name!r}"
-        raise InputError(what, where=str(folder), fix=f"runs: {_listed(_begun(runs_dir())) or 'none yet'}")
-    return folder
+    there = os.path.isdir(folder)  # noqa: PTH112 - Path.is_dir and Path.is_file raise at long names
+    if there and (folder / "config.yaml").is_file():
+        return folder
+    if there and (folder / "manifest.json").is_file():
+        raise InputError("this file of the run is missing", where=str(folder / "config.yaml"), fix=MEND)
+    what = "the run never began to train" if there and (folder / "log.txt").is_file() else f"no run {name!r}"
+    raise InputError(what, where=str(folder), fix=f"runs: {_listed(_begun(runs_dir())) or 'none yet'}")
 
 
 def _named(given: Path) -> Path:

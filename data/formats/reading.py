@@ -108,7 +108,7 @@ def read_file(
     take = take or (lambda line, record: loaded.records.append((line, record)))
     reject = reject or loaded.rejected.append
     beside, lines = Beside(path), dict[str, int]()
-    native, known = module.NAME == "records", ROW[module.NAME].split()
+    native, known = module.NAME == "records", set(ROW[module.NAME].split())
     for row in chain(head, rows):
         loaded.rows += 1
         where = f"{path}:{row.line}"

@@ -155,7 +155,7 @@ def score_sample(sample: Sample, parsed: Parsed) -> SampleScore:
     strict = repaired if parsed.strict_calls else _read(gold, [], match_calls(gold, [], schemas), declined, schemas)
     faults = [find_faults(call.arguments, schemas[call.name]) for call in calls if call.name in schemas]
     names = [call.name for call in calls if call.name in schemas]
-    right = _unknown(gold, schemas)
+    right = _unknown(gold, schemas) if any(f.unknown for f in faults) else set()
     surplus = len(calls) - len(gold)
     return SampleScore(
         id=sample.id,

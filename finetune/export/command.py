@@ -1,5 +1,6 @@
 """`python -m finetune export`: a run as a model for other programs, which are proven to build the trained prompts."""
 
+import logging
 import shutil
 from collections.abc import Sequence
 from contextlib import closing
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from finetune.export.weights import Adapter, Base
     from tooltune.console import Terminal
 
+
+for _library in ("torchao", "bitsandbytes"):  # they tell of faster kernels that are not there, and are not asked for
+    logging.getLogger(_library).setLevel(logging.ERROR)
 
 Target = Literal["merged", "gguf", "lora-gguf", "ollama", "vllm"]
 BY_LLAMA_CPP = ("gguf", "ollama")

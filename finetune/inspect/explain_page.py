@@ -42,7 +42,7 @@ def to_html(explained: Explained, subject: Subject, path: Path, *, lang: str = "
         say=say,
         row=explained,
         subject=subject,
-        share=_share(explained, subject),
+        share=subject.share(explained.total),
         stretches=_stretches(explained.parts),
     )
     with atomic_write(path) as f:
@@ -68,19 +68,6 @@ def _stretches(parts: Sequence[TokenPart]) -> list[dict[str, Any]]:
             ]
             found.append({"masked": False, "parts": shown})
     return found
-
-
-def _share(explained: Explained, subject: Subject) -> dict[str, str] | None:
-    """What the row makes of the run's own eval_loss."""
-    if subject.evaluation is None:
-        return None
-    return {
-        "whole": f"{subject.evaluation['eval_loss']:.4f}",
-        "epoch": f"{subject.evaluation['epoch']:g}",
-        "all": f"{subject.evaluation_tokens:,}",
-        "total": f"{explained.total:.3f}",
-        "adds": f"{explained.total / subject.evaluation_tokens:.5f}",
-    }
 
 
 def _line(text: Any) -> str:

@@ -57,13 +57,9 @@ def _marked(parts: list[TokenPart], lang: Language) -> Text:
 
 
 def _sum_line(explained: Explained, subject: Subject) -> Phrase:
-    total = explained.total
-    line = say("row.sum", loss=explained.loss, total=total, n=explained.supervised)
-    if not subject.evaluation:
-        return line
-    whole, epoch, tokens = subject.evaluation["eval_loss"], subject.evaluation["epoch"], subject.evaluation_tokens
-    share = say("row.share", whole=whole, epoch=epoch, tokens=tokens, total=total, adds=total / tokens)
-    return joined([line, share], "\n")
+    line = say("row.sum", loss=explained.loss, total=explained.total, n=explained.supervised)
+    share = subject.share(explained.total)
+    return joined([line, share], "\n") if share else line
 
 
 def _roles(explained: Explained, lang: Language) -> Table:

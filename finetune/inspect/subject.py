@@ -12,10 +12,12 @@ from data.template import Template
 from eval.trained import Trained, base_folder
 from finetune.diagnose import best_row
 from finetune.history import read_history
+from finetune.inspect.words import say
 from tooltune.errors import InputError
 from tooltune.files import quoted
 from tooltune.pretrained import load_tokenizer
 from tooltune.run import read_config, read_manifest
+from tooltune.words import Phrase
 
 Say = Callable[[str], None]
 
@@ -43,6 +45,13 @@ class Subject:
     def evaluation_tokens(self) -> int:
         """Supervised tokens of the whole validation split."""
         return sum(n for key, n in (self.evaluation or {}).items() if key.startswith("eval_tokens_"))
+
+    def share(self, total: float) -> Phrase | None:
+        """What losses whose sum is `total` make of the run's own eval_loss; None where there is none."""
+        if self.evaluation is None:
+            return None
+        whole, epoch, tokens = self.evaluation["eval_loss"], self.evaluation["epoch"], self.evaluation_tokens
+        return say("share", whole=whole, epoch=epoch, tokens=tokens, total=total, adds=total / tokens)
 
 
 def read_subject(run: Path, row: str | None = None, *, adapter: str = "best", split: str = "validation") -> Subject:
