@@ -1,6 +1,7 @@
 """A result as one PNG that is readable in a paper and in a chat: its charts, a row a group, with the verdict above."""
 
 import re
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,8 @@ def _head(part: Any, result: dict[str, Any]) -> None:
     labels = [] if result["complete"] else ["incomplete"]
     if result["emulated"]:
         labels.append(f"emulated budget of {result['budget_gib']} GiB: not the speed of such a card")
-    part.text(0.03, 0.68, _clip(top.headline.text("en", short), 90), fontsize=12, weight="bold", va="center",
-              color=BAD if top.tone == "bad" else INK)  # fmt: skip
+    headline = "\n".join(textwrap.wrap(_clip(top.headline.text("en", short), 170), 90))
+    part.text(0.03, 0.68, headline, fontsize=12, weight="bold", va="center", color=BAD if top.tone == "bad" else INK)
     part.text(0.03, 0.34, " · ".join(labels), fontsize=10, color=COLOURS["c0"], weight="bold", va="center")
 
 
