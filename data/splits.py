@@ -36,7 +36,8 @@ def read_splits(data: DataSection, test: Path | None = None, lang: Language | No
     files = {"train": data.train, "validation": data.validation, "test": test or data.test}
     for path in files.values():
         if path and not os.path.exists(path):  # noqa: PTH110 - Path.exists raises where a name is too long
-            fix = "name it with data.train=FILE and the like; a run's place for it stands in its config.yaml"
+            named = "name it with data.train=FILE and the like; a run's place for it stands in its config.yaml"
+            fix = "check the path" if path is test else named
             raise InputError("no such file", where=str(path), fix=fix)
     folder = kept("records", _facts(data, files), lambda new: _write(new, data, files, lang or "en"))
     if lang:

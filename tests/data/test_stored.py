@@ -83,6 +83,15 @@ def test_stored_splits_are_those_of_the_files(tmp_path: Path) -> None:
         assert [list(part) for part in read_splits(data).values()] == wanted
 
 
+def test_a_missing_file_is_named_as_it_was_given(tmp_path: Path) -> None:
+    train = some(tmp_path / "a.jsonl", 5)
+    for files, test, fix in ((settings(train, None, tmp_path / "none"), None, "data.train=FILE"),
+                             (settings(train, None, None), tmp_path / "none", "check the path")):  # fmt: skip
+        with pytest.raises(InputError, match="no such file") as told:
+            read_splits(files, test)
+        assert fix in "\n".join(told.value.lines())
+
+
 def test_a_second_start_reads_no_file(
     tmp_path: Path, read_again: list[Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
