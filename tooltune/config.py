@@ -235,7 +235,7 @@ class Config(Section):
         if isinstance(text, str) and (not re.fullmatch(r"\w([\w.\-]*[\w\-])?", text) or _TAKEN.match(text)):
             raise ValueError(
                 "a run's name is of letters, digits, '-', '_' and '.', a letter or digit first and no '.' last, and is "
-                "neither 'latest' nor a device of Windows (con, nul, com1); for example name=beams-2"
+                "neither 'latest' nor a Windows device name (con, nul, com1); for example name=beams-2"
             )
         return text
 

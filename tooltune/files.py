@@ -74,7 +74,7 @@ def user_path(text: str | Path) -> Path:
 
 
 def quoted(path: Path | str) -> str:
-    """A path as it is typed in a command: in quotes where it has a blank or a sign that a shell reads."""
+    """A path as it is typed in a command: quoted where it has a space or a shell metacharacter."""
     text = str(path)
     if re.fullmatch(r"[\w@%+=:,./\\-]+", text):
         return text
@@ -142,7 +142,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 text, with or without the mark that some editors put before it.
+    """A UTF-8 text, with or without a byte-order mark.
 
     Raises:
         ValueError: it is in another encoding.

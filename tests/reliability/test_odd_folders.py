@@ -44,7 +44,7 @@ FILES = ["manifest.json", "config.yaml", "metrics.jsonl", "epochs.jsonl", "rows.
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_an_editor_saved_is_read(run: Path, name: str) -> None:
-    """Notepad writes CRLF, PowerShell's Set-Content a mark before UTF-8."""
+    """Notepad writes CRLF, PowerShell's Set-Content a byte-order mark."""
     before = read_history(run)
     raw = (run / name).read_bytes()
     (run / name).write_bytes(b"\xef\xbb\xbf" + raw.replace(b"\n", b"\r\n"))
