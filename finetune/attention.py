@@ -226,9 +226,12 @@ def _bias(start: int, end: int, window: int | None, like: Any, heads: int) -> An
     hidden = columns > rows
     if window:
         hidden = hidden | (rows - columns >= window)
+    bias = torch.zeros(heads * len(hidden), end, device=like.device, dtype=like.dtype)
+    bias.masked_fill_(hidden.repeat(heads, 1), float("-inf"))
+    if bias.device.type == "cpu":
+        return bias  # no view, whose strides `_slopes` would be compiled for, one by one until torch gives up
     # Rows begin at multiples of 16 numbers: CUDA's kernel would copy the bias in each layer else.
-    bias = torch.zeros(heads, end - start, -(-end // 16) * 16, device=like.device, dtype=like.dtype)
-    return bias[..., :end].masked_fill_(hidden, float("-inf")).flatten(0, 1)
+    return torch.nn.functional.pad(bias, (0, -end % 16))[:, :end]
 
 
 def _places(lengths: Sequence[int], device: Any) -> Any:

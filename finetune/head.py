@@ -22,22 +22,19 @@ BLOCK = 1024
 """Supervised tokens that meet the head at once."""
 
 
-def token_losses(states: Any, head: Any, answers: Any, *, block: int = BLOCK) -> Any:
+def token_losses(states: Any, head: Any, answers: Any, *, block: int = BLOCK, compiled: bool = False) -> Any:
     """Negative log-likelihood (nats) of each answer, without gradients: float32 [tokens].
 
     Args:
         states: [tokens, hidden]. head: the LM head, a linear layer. answers: int64 [tokens].
+        compiled: let Inductor fuse what is done with a part's logits.
     """
     blocks = zip(states.split(block), answers.split(block), strict=True)
-    return torch.cat([_losses(x, head, y, _part, gradient=False)[0] for x, y in blocks])
+    return torch.cat([_losses(x, head, y, _fused(compiled), gradient=False)[0] for x, y in blocks])
 
 
 def summed_loss(states: Any, head: Any, answers: Any, weights: Any = None, *, compiled: bool = False) -> Any:
-    """Σ w·nll (nats) over the tokens, differentiable in `states`; arguments as above, weights float32 [tokens].
-
-    Args:
-        compiled: let Inductor fuse what is done with a part's logits.
-    """
+    """Σ w·nll (nats) over the tokens, differentiable in `states`; arguments as above, weights float32 [tokens]."""
     weights = states.new_ones(len(answers)).float() if weights is None else weights
     return _SummedLoss.apply(states, head, answers, weights, _fused(compiled))
 

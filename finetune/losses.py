@@ -56,6 +56,7 @@ def evaluation_loss(
     join: Callable[[list[dict[str, Any]]], dict[str, Any]],
     *,
     packed: bool,
+    compiled: bool = False,
 ) -> dict[str, float]:
     """Mean negative log-likelihood (nats) over all supervised tokens of `examples`, and the same by role.
 
@@ -67,6 +68,7 @@ def evaluation_loss(
         model: in evaluation mode.
         join: makes a batch of rows, `pack` or `collate` with its padding token.
         packed: it is `pack`: rows that share a prefix stand together, at the place of their longest.
+        compiled: see `head.token_losses`.
 
     Returns:
         `eval_loss`, and `eval_loss_name`, `…_arguments`, `…_format`, `…_text` for the roles that occur. The parts,
@@ -94,7 +96,7 @@ def evaluation_loss(
         found = []
         for part in parts:
             states, answers = supervised_states(base, part)
-            found.append(token_losses(states, head, answers, block=HEAD_ROWS))
+            found.append(token_losses(states, head, answers, block=HEAD_ROWS, compiled=compiled))
             if packed:
                 part["layout"].derived.clear()
         losses = torch.cat(found).double().cpu()
@@ -140,7 +142,7 @@ def training_loss(model: Any, batch: Mapping[str, Any], items: Any, *, compiled:
         model: a PEFT model in training mode.
         batch: what `shared_prefix.pack` or `batching.collate` returns; without weights every w is 1.
         items: supervised tokens of the optimizer step; None: of this batch.
-        compiled: see `head.summed_loss`.
+        compiled: see `head.token_losses`.
     """
     import torch
 

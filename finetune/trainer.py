@@ -272,12 +272,14 @@ class ToolTrainer(Trainer):
             hand_back_freed_memory()
         self.inference_mode()
         try:
-            # The layers were compiled for training; evaluation has other shapes and no gradients, and runs as it is.
-            with torch.no_grad(), self.compute_loss_context_manager(), torch.compiler.set_stance("force_eager"):
-                with phase("evaluation"), products(job.loaded.fast):
-                    metrics = evaluation_loss(self.model, rows, at_once, job.join, packed=job.packing is not None)
+            # What Unsloth has compiled on a GPU was compiled for training, and generation is never compiled.
+            stance = "default" if job.loaded.compiled else "force_eager"
+            with torch.no_grad(), self.compute_loss_context_manager():
+                with phase("evaluation"), products(job.loaded.fast), torch.compiler.set_stance(stance):
+                    packed, compiled = job.packing is not None, job.loaded.compiled
+                    metrics = evaluation_loss(self.model, rows, at_once, job.join, packed=packed, compiled=compiled)
                 seconds = time.perf_counter() - started
-                with phase("generation"), ordinary_attention(self.model):
+                with phase("generation"), ordinary_attention(self.model), torch.compiler.set_stance("force_eager"):
                     scores = scorer(self.model) if scorer else {}
         finally:
             self.training_mode()

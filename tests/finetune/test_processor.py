@@ -1,11 +1,17 @@
 """Training on a processor: only the factors of products are rounded, and NF4 stays NF4."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
-from finetune.processor import products, store_factors_in_bf16
+from data.render import Example, Role
+from finetune.attention import use_packed_attention
+from finetune.losses import evaluation_loss, training_loss
+from finetune.processor import compile_layers, products, store_factors_in_bf16
+from finetune.shared_prefix import pack
+from tests.finetune.shared_rows import make, make_rows
 from tests.tiny import random_model
 
 
@@ -55,3 +61,37 @@ def test_written_out_weights_are_those_of_nf4() -> None:
     store_factors_in_bf16(SimpleNamespace(get_base_model=lambda: base))
     assert torch.allclose(linear(states).float(), wanted, atol=0.05)
     assert not torch.allclose(dense(states), wanted, atol=0.05)  # what rounding to NF4 changes is far more
+
+
+@pytest.mark.slow
+def test_compiled_training_and_evaluation_compute_the_same_and_are_never_given_up() -> None:
+    """torch gives a function up, and computes it unfused from then on, when too many lengths need their own graph."""
+    model = make("gemma3_text")
+    wrapped: Any = SimpleNamespace(get_base_model=lambda: model, eval=model.eval)
+
+    def losses(compiled: bool) -> list[float]:
+        found = []
+        for seed in range(4):
+            rows = make_rows(seed)[: 6 - seed]
+            examples = [
+                Example(str(n), **row, roles=[0 if label < 0 else int(Role.TEXT) for label in row["labels"]])
+                for n, row in enumerate(rows)
+            ]
+            model.train()
+            loss = training_loss(wrapped, pack(rows, 83 if seed % 2 else 1000), None, compiled=compiled)
+            loss.backward()
+            model.eval()
+            with torch.no_grad():
+                scores = evaluation_loss(
+                    wrapped, examples, 2, lambda batch: pack(batch, 1000), packed=True, compiled=compiled
+                )
+            found += [loss.item(), scores["eval_loss"]]
+        return found
+
+    use_packed_attention(model)
+    wanted = losses(False)
+    use_packed_attention(model, compiled=True)
+    assert compile_layers(wrapped) is None
+    with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
+        found = losses(True)
+    assert found == pytest.approx(wanted, abs=1e-4)

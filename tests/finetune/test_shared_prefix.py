@@ -169,3 +169,18 @@ def test_suffixes_are_cut_into_neighbours_at_no_more_than_the_cost_of_one_batch(
 
 def test_one_long_suffix_stands_by_itself() -> None:
     assert attention.cut_by_length(700, (70, 75, 80, 900)) == [(70, 75, 80), (900,)]
+
+
+def test_what_stands_between_the_products_is_compiled_once_and_for_one_row_again() -> None:
+    """More often than torch allows, and the rest of the run computes it unfused: a fifth slower."""
+    from torch._dynamo.testing import CompileCounter
+
+    counter = CompileCounter()
+    slopes = torch.compile(attention._slopes, backend=counter, dynamic=True)
+    like = torch.zeros(1)
+    for prefix, longest, rows, window in itertools.product((48, 70), (5, 16), (1, 2, 7), (None, 40)):
+        for start, end, batch in ((0, prefix, 1), (prefix, prefix + longest, rows)):
+            bias = attention._bias(start, end, window, like, 4)
+            products = torch.randn(batch, 4 * (end - start), end)
+            slopes(products, products, bias, 0.5)
+    assert counter.frame_count <= 2
