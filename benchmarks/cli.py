@@ -10,10 +10,11 @@ from benchmarks.publish import record_command
 from benchmarks.recipe import recipe_command
 from benchmarks.results import RESULTS
 from benchmarks.rows import rows_command
-from tooltune.cli import DEBUG, Debug, errors_as_lines, new_app, start, with_default
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines, new_app, start, with_default
+from tooltune.words import Language
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from tooltune.console import Terminal
 
 app = new_app()
 
@@ -49,6 +50,7 @@ def train(
     timeout: Timeout = 1800,
     out: Out = RESULTS,
     json: Json = False,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Training with plain Hugging Face against Unsloth; the command when none is given."""
@@ -56,7 +58,7 @@ def train(
         from benchmarks.train import TrainOptions
         from benchmarks.train import train as measure
 
-        config, console = _start(arguments, json)
+        config, console = _start(arguments, json, lang)
         result, path = measure(config, TrainOptions(arms, shapes, repeats, steps, budget_gb, timeout, out), console)
         _finish(result, path, console, json)
 
@@ -70,6 +72,7 @@ def length(
     timeout: Timeout = 1800,
     out: Out = RESULTS,
     json: Json = False,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """The longest sequence that each arm can train within a memory budget."""
@@ -77,7 +80,7 @@ def length(
         from benchmarks.length import LengthOptions
         from benchmarks.length import length as measure
 
-        config, console = _start(arguments, json)
+        config, console = _start(arguments, json, lang)
         result, path = measure(config, LengthOptions(arms, budget_gb, most, timeout, out), console)
         _finish(result, path, console, json)
 
@@ -94,6 +97,7 @@ def planner(
     timeout: Timeout = 600,
     out: Out = RESULTS,
     json: Json = False,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """The memory plan against what the card's allocator counted (needs a GPU)."""
@@ -101,7 +105,7 @@ def planner(
         from benchmarks.planner import ENGINES, MODELS, SHAPES, PlannerOptions
         from benchmarks.planner import planner as measure
 
-        config, console = _start(arguments, json)
+        config, console = _start(arguments, json, lang)
         options = PlannerOptions(models or MODELS, shapes or SHAPES, arms or ",".join(ENGINES), budget_gb, timeout, out)
         result, path = measure(config, options, console)
         _finish(result, path, console, json)
@@ -112,16 +116,16 @@ app.command("rows")(rows_command)
 app.command("record")(record_command)
 
 
-def _start(arguments: list[str] | None, json: bool) -> tuple[Any, "Console"]:
+def _start(arguments: list[str] | None, json: bool, lang: Language) -> tuple[Any, "Terminal"]:
     from finetune.arguments import config_from
     from tooltune.console import Terminal
 
-    console = Terminal(stderr=json)
+    console = Terminal(stderr=json, lang=lang)
     _, config = config_from(arguments, console.print)
     return config, console
 
 
-def _finish(result: Any, path: Path, console: "Console", json: bool) -> None:
+def _finish(result: Any, path: Path, console: "Terminal", json: bool) -> None:
     from benchmarks.report import finish
 
     finish(dict(result), path, console, as_json=json)

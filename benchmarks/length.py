@@ -21,6 +21,8 @@ from benchmarks.orchestrate import (
     worker_command,
     write_shapes,
 )
+from benchmarks.report.tables import status_of
+from benchmarks.report.words import say as phrase
 from benchmarks.results import ArmRun, Measured, Status, result_path, save
 from benchmarks.shapes import fixed
 from benchmarks.this_machine import machine
@@ -29,6 +31,7 @@ from data.render import Example
 from eval.backend import context_length
 from finetune.memory.shapes import read_config
 from tooltune.config import Config
+from tooltune.words import Say
 
 STEPS = 3  # the optimizer's state exists from the first, so the second is as large as any
 START = 512
@@ -154,7 +157,7 @@ def find(
     examples: list[Example],
     most: int,
     grain: int,
-    say: Callable[[str], None],
+    say: Say,
     written: Callable[[], None],
 ) -> None:
     """Fill the row of one arm; a run that fails for another reason than memory ends its search, and is its status."""
@@ -165,7 +168,7 @@ def find(
         write_shapes([shape], examples, job.base, warmup=job.warmup, steps=job.steps, work=job.work)
         run = run_one(job, row["arm"], setup, shape, lambda _: None)
         row["tried"].append(_tried(tokens, run))
-        say(f"  {row['arm']}, {tokens} tokens: {run['status']}")
+        say(phrase("told.length", arm=row["arm"], tokens=tokens, status=status_of(dict(run))))
         written()
         if run["status"] not in ("ok", "out of memory"):
             raise _Ended(run)

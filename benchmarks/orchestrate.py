@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import Progress, TaskID
@@ -14,6 +15,8 @@ from rich.progress import Progress, TaskID
 from benchmarks import gate
 from benchmarks.arms import Arm, ArmSetup, Unavailable, base_config
 from benchmarks.one_prefix import LONGEST, SOURCE, one_prefix
+from benchmarks.report.tables import status_of
+from benchmarks.report.words import say as phrase
 from benchmarks.results import ArmResult, ArmRun, ShapeResult, TrainResult, save, summarise
 from benchmarks.shapes import ONE_PREFIX, BatchShape, config_for, rows_for, write_rows
 from benchmarks.watch import last_words, run_watched
@@ -25,6 +28,7 @@ from tooltune.console import progress
 from tooltune.errors import InputError
 from tooltune.files import write_json
 from tooltune.pretrained import resolve
+from tooltune.words import Phrase, Say
 
 Command = Callable[[Path], list[str]]
 
@@ -56,7 +60,7 @@ def worker_command(spec: Path) -> list[str]:
     return [sys.executable, "-m", "benchmarks.worker", str(spec)]
 
 
-def model_folder(config: Config, say: Callable[[str], None]) -> tuple[Path, bool]:
+def model_folder(config: Config, say: Say) -> tuple[Path, bool]:
     """The model's folder, and whether its weights are random: when asked for, or when the model cannot be had.
 
     Raises:
@@ -73,7 +77,7 @@ def model_folder(config: Config, say: Callable[[str], None]) -> tuple[Path, bool
     except InputError as e:
         if lookup(name) is None:
             raise
-        say(f"{e}: taking random weights of its shape, which change neither speed nor memory")
+        say(phrase("told.random", why=e))
         return random_model(name, say), True
 
 
@@ -239,12 +243,13 @@ def _write(result: TrainResult, baselines: list[str], path: Path) -> None:
     save(result, path)
 
 
-def _said(label: str, run: ArmRun, took: list[float], left: int) -> str:
-    eta = f"; about {max(1, round(left * sum(took) / len(took) / 60))} min left" if left else ""
+def _said(label: str, run: ArmRun, took: list[float], left: int) -> Phrase:
+    eta = phrase("told.left", minutes=max(1, left * sum(took) / len(took) / 60)) if left else ""
+    values: dict[str, Any] = {"run": label, "seconds": took[-1], "left": eta}
     if run["status"] != "ok":
-        return f"  {label}: {run['status']} ({run['reason']}), {took[-1]:.0f} s{eta}"
+        return phrase("told.ended", **values, status=status_of(dict(run)), reason=run["reason"])
     memory = run["peak_reserved_gib"] if run["peak_reserved_gib"] is not None else run["peak_rss_gib"]
-    return f"  {label}: {run['samples_per_second']:.2f} samples/s, {memory:.1f} GiB, {took[-1]:.0f} s{eta}"
+    return phrase("told.speed", **values, speed=run["samples_per_second"], memory=memory)
 
 
 def _advance(bar: Progress, task: TaskID, before: int, steps: int) -> None:

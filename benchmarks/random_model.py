@@ -11,15 +11,16 @@ tokenizer is read: it may stand there without weights.
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.report.words import say as phrase
 from finetune.memory.shapes import Shape, shape_of
 from tooltune.embedded import SMOLLM2, embedded_model, models_dir
 from tooltune.errors import InputError
 from tooltune.pretrained import load_tokenizer
+from tooltune.words import Say
 
 POSITIONS = 32_768
 TINY = {
@@ -34,7 +35,7 @@ def random_folder(name: str) -> Path:
     return models_dir() / f"random-{Path(name).name.lower()}"
 
 
-def random_model(name: str, say: Callable[[str], None], device: str = "cpu") -> Path:
+def random_model(name: str, say: Say, device: str = "cpu") -> Path:
     """The folder of a model with the shape of `name` and random weights, the same ones every time on a device.
 
     Args:
@@ -54,7 +55,7 @@ def random_model(name: str, say: Callable[[str], None], device: str = "cpu") -> 
             return folder
         if shutil.disk_usage(models_dir()).free < 2.5 * shape.parameters:
             raise InputError(f"{2 * shape.parameters / 1e9:.1f} GB of disk are needed", where=str(models_dir()))
-        say(f"Writing {shape.parameters / 1e6:,.0f} M random weights in the shape of {name} ({origin}, once) …")
+        say(phrase("told.weights", millions=shape.parameters / 1e6, name=name, origin=origin))
         tokenizer = load_tokenizer(embedded_model(SMOLLM2, say, weights=False))
         with tempfile.TemporaryDirectory(dir=models_dir(), prefix=".random-") as temporary:
             _write(replace(shape, vocab=max(shape.vocab, len(tokenizer))), tokenizer, Path(temporary) / "model", device)

@@ -50,9 +50,10 @@ from benchmarks.recipe_result import (
     settle,
     unmeasured,
 )
+from benchmarks.report.words import say as phrase
 from benchmarks.results import RESULTS, result_path, save
 from benchmarks.watch import Ended, run_watched
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines
 from tooltune.config import Config
 from tooltune.console import progress
 
@@ -110,6 +111,7 @@ def recipe_command(
     literal: Annotated[bool, typer.Option("--literal", help="also plain HF with r 8 and 2e-4, to the letter")] = False,
     out: Annotated[Path, typer.Option(help="folder of the result")] = RESULTS,
     as_json: Annotated[bool, typer.Option("--json", help="print the result instead of the table")] = False,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """Time the shipped preset and the run of a plain Hugging Face tutorial to the same validation loss."""
@@ -118,7 +120,7 @@ def recipe_command(
         from finetune.arguments import config_from
         from tooltune.console import Terminal
 
-        console = Terminal(stderr=as_json)
+        console = Terminal(stderr=as_json, lang=lang)
         options = RecipeOptions(target, samples, cap * 60, literal, out)
         _, config = config_from(arguments, console.print)
         result, path = recipe(config, options, console)
@@ -268,13 +270,12 @@ class Follower:
             return
         note = f"loss {event['loss']:.4f}"
         self.bar.update(self.line, note=note)
-        left = ""
+        left: Any = ""
         if done := event[self.unit]:
             minutes = (time.monotonic() - self.began) / done * max(0, self.total - done) / 60
-            left = f"; {'about' if self.unit == 'samples' else 'at most'} {minutes:.0f} min left"
-        self.bar.console.print(
-            f"  {self.arm}: {event['samples']} samples, {event['seconds']:.0f} s: validation {note}{left}"
-        )
+            left = phrase("told.left" if self.unit == "samples" else "told.at_most", minutes=minutes)
+        values = {name: event[name] for name in ("samples", "seconds", "loss")}
+        self.bar.console.print(phrase("told.loss", arm=self.arm, **values, left=left))
 
 
 def read_events(path: Path, start: int) -> tuple[list[Event], int]:

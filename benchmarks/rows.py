@@ -31,14 +31,16 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.recipe import read_events
+from benchmarks.report.words import say as phrase
 from benchmarks.results import RESULTS, result_path, save
 from benchmarks.rows_plan import MODES, RowsPoint, RowsResult, chosen_modes, chosen_sizes, earlier, minutes_left, plan
 from benchmarks.watch import Ended, run_watched
-from tooltune.cli import DEBUG, Debug, errors_as_lines
+from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines
 from tooltune.config import Config
 from tooltune.console import progress
 from tooltune.errors import InputError, JobFailed
 from tooltune.files import read_jsonl
+from tooltune.words import Phrase
 
 SPLIT = "validation"
 
@@ -92,6 +94,7 @@ def rows_command(
     out: Annotated[Path, typer.Option(help="folder of the result and its report")] = RESULTS,
     docs: Annotated[bool, typer.Option("--docs", help="measure nothing: write the results into docs/rows.md")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="print the result instead of the table")] = False,
+    lang: TerminalLang = LANG,
     debug: Debug = DEBUG,
 ) -> None:
     """How many rows are needed: accuracy after training on more and more of them, at equal steps and equal epochs."""
@@ -100,11 +103,11 @@ def rows_command(
         from finetune.arguments import config_from
         from tooltune.console import Terminal
 
-        console = Terminal(stderr=as_json)
+        console = Terminal(stderr=as_json, lang=lang)
         if docs:
             from benchmarks.rows_docs import write_docs
 
-            console.print(f"Written: {write_docs()}", soft_wrap=True)
+            console.print(phrase("told.written", path=write_docs()), soft_wrap=True)
             return
         _, config = config_from(arguments, console.print)
         result, path = measure_rows(config, RowsOptions(sizes, modes, limit, timeout, out), console)
@@ -171,7 +174,7 @@ def measure_rows(
     result, path = earlier(new, options.out) or (new, result_path(options.out, here["device"]["name"], "rows"))
     if result is not new:
         done = sum(point["status"] == "ok" for point in result["arms"])
-        console.print(f"Resuming {path}: {done} of {len(points)} points are there", soft_wrap=True)
+        console.print(phrase("told.resumed", path=path, done=done, points=len(points)), soft_wrap=True)
     work = RowsWork(
         config,
         runs_dir().resolve() / ".rows" / path.stem,
@@ -278,15 +281,12 @@ def _fill(point: RowsPoint, run: Path, metrics: dict[str, Any]) -> None:
     point["peak_memory_gib"] = peak_gib(manifest)
 
 
-def _said(point: RowsPoint, minutes: float) -> str:
-    from benchmarks.report.tables import rate_cell
+def _said(point: RowsPoint, minutes: float) -> Phrase:
+    from benchmarks.report.tables import rate_cell, status_of
 
-    eta = f"; about {minutes:.0f} min left" if minutes >= 1 else ""
+    left = phrase("told.left", minutes=minutes) if minutes >= 1 else ""
+    seconds = (point["train_seconds"] or 0) + (point["evaluate_seconds"] or 0)
+    values: dict[str, Any] = {"run": point["arm"], "seconds": seconds, "left": left}
     if point["rates"] is None:
-        return f"  {point['arm']}: {point['status']} ({point['reason']}){eta}"
-    rates, seconds = point["rates"], (point["train_seconds"] or 0) + (point["evaluate_seconds"] or 0)
-    return (
-        f"  {point['arm']}: tool name {rate_cell(rates['tool_name_accuracy'])}, must-call exact "
-        f"{rate_cell(rates['must_call_exact'])}, abstention {rate_cell(rates['abstention'])}, balanced "
-        f"{rate_cell(rates['balanced'])}; {seconds / 60:.1f} min{eta}"
-    )
+        return phrase("told.ended", **values, status=status_of(dict(point)), reason=point["reason"])
+    return phrase("told.rates", **values, **{name: rate_cell(rate) for name, rate in point["rates"].items()})

@@ -17,6 +17,7 @@ from benchmarks.orchestrate import (
     worker_command,
     write_shapes,
 )
+from benchmarks.report.words import say as phrase
 from benchmarks.results import TrainResult, result_path
 from benchmarks.this_machine import machine
 from finetune.device import GIB
@@ -84,7 +85,8 @@ def train(config: Config, options: TrainOptions, console: Console) -> tuple[Trai
         ordered = config.changed({"model.name": str(folder)})  # as its rows are ordered, which the base switches off
         write_shapes(wanted, read_examples(base, say), ordered, warmup=warmup, steps=steps, work=work)
         job = WorkerJob(base, device, steps, warmup, options.timeout_s, limit, work, worker_command)
-        say(f"{', '.join(chosen)} on {', '.join(s.name for s in wanted)}; {steps} steps, {options.repeats} repeats")
+        names = {"arms": ", ".join(chosen), "shapes": ", ".join(shape.name for shape in wanted)}
+        say(phrase("told.start", **names, steps=steps, repeats=options.repeats))
         measure_all(job, chosen, wanted, options.repeats, result, path, console)
     return result, path
 

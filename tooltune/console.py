@@ -17,6 +17,7 @@ from rich.segment import Segment
 from tooltune.errors import InputError
 from tooltune.files import BOM
 from tooltune.page.text import one_line, visible
+from tooltune.words import Language, Phrase
 
 T = TypeVar("T")
 
@@ -49,12 +50,17 @@ class Terminal(Console):
     nor its names of emoji are read, unless `markup` is asked for.
 
     On a pipe (CI, a log file) rich would wrap at 80 columns and break figures apart: there it has `width` columns.
+    Phrases are printed in `lang`.
     """
 
-    def __init__(self, *, width: int = 120, markup: bool = False, **options: Any) -> None:
+    def __init__(self, *, width: int = 120, markup: bool = False, lang: Language = "en", **options: Any) -> None:
         stream = options.get("file") or (sys.stderr if options.get("stderr") else sys.stdout)
         columns = None if stream.isatty() else width
         super().__init__(width=columns, markup=markup, emoji=False, highlight=False, **options)
+        self.lang: Language = lang
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(x.text(self.lang) if isinstance(x, Phrase) else x for x in objects), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):

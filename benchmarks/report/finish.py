@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.report.terminal import table
+from benchmarks.report.verdict import told
+from benchmarks.report.words import say
 from tooltune.cli import print_json
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from tooltune.console import Terminal
 
 
 def write_report(result: dict[str, Any], json_path: Path, *, lang: str = "ko") -> list[Path]:
@@ -37,7 +39,7 @@ def write_report(result: dict[str, Any], json_path: Path, *, lang: str = "ko") -
     return paths
 
 
-def finish(result: dict[str, Any], path: Path, console: "Console", *, as_json: bool, more: Sequence[str] = ()) -> None:
+def finish(result: dict[str, Any], path: Path, console: "Terminal", *, as_json: bool, more: Sequence[str] = ()) -> None:
     """Write the report, and print the result: as JSON, or as its table, the verdict and where the files are.
 
     Args:
@@ -48,8 +50,8 @@ def finish(result: dict[str, Any], path: Path, console: "Console", *, as_json: b
     if as_json:
         print_json(result)
     else:
-        console.print(table(result))
-        console.print(result["verdict"], markup=False, soft_wrap=True)
+        console.print(table(result, console.lang))
+        console.print(told(result, console.lang), markup=False, soft_wrap=True)
         for line in more:
             console.print(line, markup=False, style="dim")
-        console.print(f"Written: {path}\nReport: {written[-1]}", markup=False, soft_wrap=True)
+        console.print(say("told.files", path=path, report=written[-1]), markup=False, soft_wrap=True)

@@ -6,7 +6,7 @@ from typing import Any
 from benchmarks.report.numbers import figure, percent, signed, times
 from benchmarks.report.tables import MODES, by_mode, longest_of, median, memory_key, shape_name, status_of
 from benchmarks.report.words import say
-from tooltune.words import Phrase
+from tooltune.words import Language, Phrase
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ def verdict(result: dict[str, Any]) -> ResultVerdict:
     return _VERDICTS[result["kind"]](result)
 
 
-def told(result: dict[str, Any]) -> str:
-    """The verdict with its facts in English, on one line: for the result's file and the terminal."""
+def told(result: dict[str, Any], lang: Language = "en") -> str:
+    """The verdict with its facts on one line: in English for the result's file, and for the terminal."""
     top = verdict(result)
     said = [say("headline.interrupted")] * (not result["complete"]) + [top.headline, *top.facts]
-    return " ".join(f"{phrase.text('en').rstrip('.')}." for phrase in said)
+    return " ".join(f"{phrase.text(lang).rstrip('.')}." for phrase in said)
 
 
 def _train(result: dict[str, Any]) -> ResultVerdict:

@@ -11,7 +11,7 @@ from plotly.offline import get_plotlyjs
 from rich.console import Console
 
 from benchmarks.arms import ARMS, Arm, Unavailable
-from benchmarks.report import table, write_report
+from benchmarks.report import finish, table, write_report
 from benchmarks.report.anchors import anchors
 from benchmarks.report.charts import COLOURS, KNOWN, colours, groups
 from benchmarks.report.markdown import block, markdown, plain
@@ -22,6 +22,8 @@ from tests.benchmarks import report_results
 from tests.benchmarks.report_results import ALL, HOSTILE
 from tests.eval.chromium import Page, browser, find_chromium
 from tooltune.config import Config, load_config
+from tooltune.console import Terminal
+from tooltune.words import Language
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +49,15 @@ def printed(result: dict[str, Any], width: int = 120) -> str:
     return out.getvalue()
 
 
+@pytest.mark.parametrize(("lang", "said"), [("ko", "보고서: "), ("en", "Report: ")])
+def test_the_terminal_speaks_either_language(tmp_path: Path, lang: Language, said: str) -> None:
+    result = next(iter(ALL.values()))()
+    out = io.StringIO()
+    finish(result, tmp_path / "r.json", Terminal(file=out, width=200, lang=lang), as_json=False)
+    assert verdict(result).headline.text(lang) in " ".join(out.getvalue().split())
+    assert f"{said}{tmp_path / 'r.html'}" in out.getvalue()
+
+
 def test_files_stand_beside_the_json(reports: dict[str, Path]) -> None:
     for path in reports.values():
         assert path.with_suffix(".md").read_text(encoding="utf-8").startswith("# ")
@@ -62,7 +73,7 @@ def test_every_sentence_has_two_languages_with_the_same_holes() -> None:
 
 def test_every_sentence_is_used() -> None:
     folder = Path(report_results.__file__).parents[2] / "benchmarks" / "report"
-    code = "".join(p.read_text(encoding="utf-8") for p in [*folder.glob("*.py"), folder / "page.html"])
+    code = "".join(p.read_text(encoding="utf-8") for p in [*folder.parent.rglob("*.py"), folder / "page.html"])
     built = ("status.", "page.title.", "column.", "plan.")  # put together from a name
     assert [key for key in words() if f'"{key}"' not in code and not key.startswith(built)] == []
 
