@@ -286,7 +286,9 @@ def _said(point: RowsPoint, minutes: float) -> Phrase:
 
     left = phrase("told.left", minutes=minutes) if minutes >= 1 else ""
     seconds = (point["train_seconds"] or 0) + (point["evaluate_seconds"] or 0)
-    values: dict[str, Any] = {"run": point["arm"], "seconds": seconds, "left": left}
+    values: dict[str, Any] = {"run": point["arm"], "left": left}
     if point["rates"] is None:
-        return phrase("told.ended", **values, status=status_of(dict(point)), reason=point["reason"])
-    return phrase("told.rates", **values, **{name: rate_cell(rate) for name, rate in point["rates"].items()})
+        ended = {"status": status_of(dict(point)), "reason": point["reason"]}
+        return phrase("told.ended", **values, **ended, seconds=seconds)
+    rates = {name: rate_cell(rate) for name, rate in point["rates"].items()}
+    return phrase("told.rates", **values, **rates, minutes=seconds / 60)
