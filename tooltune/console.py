@@ -13,6 +13,7 @@ from typing import Any, TextIO, TypeVar
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment
+from rich.text import Text
 
 from tooltune.errors import InputError
 from tooltune.files import BOM
@@ -60,7 +61,7 @@ class Terminal(Console):
         self.lang: Language = lang
 
     def print(self, *objects: Any, **options: Any) -> None:
-        super().print(*(x.text(self.lang) if isinstance(x, Phrase) else x for x in objects), **options)
+        super().print(*(Text(x.text(self.lang)) if isinstance(x, Phrase) else x for x in objects), **options)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
