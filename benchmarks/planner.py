@@ -7,7 +7,7 @@ phases of the plan are left out. The share of trained tokens is the one that the
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -27,6 +27,8 @@ from benchmarks.orchestrate import (
     worker_command,
     write_shapes,
 )
+from benchmarks.report.tables import status_of
+from benchmarks.report.words import say as phrase
 from benchmarks.results import ArmRun, Measured, Status, result_path, save
 from benchmarks.shapes import config_for
 from benchmarks.this_machine import machine
@@ -38,6 +40,7 @@ from finetune.memory.setup import Engine, setup_from
 from finetune.memory.shapes import shape_of
 from tooltune.config import Config
 from tooltune.errors import InputError
+from tooltune.words import Phrase, Say
 
 MODELS = "Qwen/Qwen2.5-0.5B-Instruct,Qwen/Qwen2.5-1.5B-Instruct,Qwen/Qwen2.5-3B-Instruct"
 SHAPES = "1x512,1x1024,1x2048,4x1024"
@@ -145,7 +148,7 @@ def planner(
                 for case in _cases(job, name, chosen, wanted, options.budget_gib, console.print):
                     result["arms"].append(case)
                     save(result, path)
-                    console.print(f"  {case['arm']}: {_said(case)}")
+                    console.print(_said(case))
         result["complete"] = True
     except KeyboardInterrupt:
         pass
@@ -171,7 +174,7 @@ def _cases(
     chosen: dict[str, arms.Arm],
     wanted: list[shapes.BatchShape],
     budget_gib: float | None,
-    say: Callable[[str], None],
+    say: Say,
 ) -> Iterator[Case]:
     card = find_card()
     turing = bool(card and card.turing)
@@ -179,7 +182,7 @@ def _cases(
         for arm, make in chosen.items():
             setup = setup_of(make, job)
             if not isinstance(setup, ArmSetup):
-                say(f"  {model}, {arm}: {setup}")
+                say(phrase("told.skipped", run=f"{model}, {arm}", reason=setup))
                 continue
             run = run_one(job, arm, setup, shape, lambda _: None)
             ran = config_for(setup.config, shape, STEPS)
@@ -231,7 +234,8 @@ def compare(
     }
 
 
-def _said(case: Case) -> str:
+def _said(case: Case) -> Phrase:
+    planned = {"run": case["arm"], "planned": case["planned_gib"]}
     if case["error"] is None:
-        return f"{case['status']} ({case['reason']}); planned {case['planned_gib']:.2f} GiB"
-    return f"planned {case['planned_gib']:.2f} GiB, allocated {case['allocated_gib']:.2f}: {case['error']:+.1%}"
+        return phrase("told.planned", **planned, status=status_of(dict(case)), reason=case["reason"])
+    return phrase("told.allocated", **planned, allocated=case["allocated_gib"], error=case["error"])

@@ -228,7 +228,7 @@ def _bias(start: int, end: int, window: int | None, like: Any, heads: int) -> An
         hidden = hidden | (rows - columns >= window)
     bias = torch.zeros(heads * len(hidden), end, device=like.device, dtype=like.dtype)
     bias.masked_fill_(hidden.repeat(heads, 1), float("-inf"))
-    if bias.device.type == "cpu":
+    if not _runs_on_gpu(bias):
         return bias  # no view, whose strides `_slopes` would be compiled for, one by one until torch gives up
     # Rows begin at multiples of 16 numbers: CUDA's kernel would copy the bias in each layer else.
     return torch.nn.functional.pad(bias, (0, -end % 16))[:, :end]

@@ -273,10 +273,10 @@ class ToolTrainer(Trainer):
         self.inference_mode()
         try:
             # What Unsloth has compiled on a GPU was compiled for training, and generation is never compiled.
-            stance = "default" if job.loaded.compiled else "force_eager"
+            packed, compiled = job.packing is not None, job.loaded.compiled
+            stance = "default" if compiled else "force_eager"
             with torch.no_grad(), self.compute_loss_context_manager():
                 with phase("evaluation"), products(job.loaded.fast), torch.compiler.set_stance(stance):
-                    packed, compiled = job.packing is not None, job.loaded.compiled
                     metrics = evaluation_loss(self.model, rows, at_once, job.join, packed=packed, compiled=compiled)
                 seconds = time.perf_counter() - started
                 with phase("generation"), ordinary_attention(self.model), torch.compiler.set_stance("force_eager"):
