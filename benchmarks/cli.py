@@ -121,7 +121,7 @@ def _start(arguments: list[str] | None, json: bool, lang: Language) -> tuple[Any
     from tooltune.console import Terminal
 
     console = Terminal(stderr=json, lang=lang)
-    _, config = config_from(arguments, console.print)
+    _, config = config_from(arguments, console.print, lang)
     return config, console
 
 

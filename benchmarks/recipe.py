@@ -122,7 +122,7 @@ def recipe_command(
 
         console = Terminal(stderr=as_json, lang=lang)
         options = RecipeOptions(target, samples, cap * 60, literal, out)
-        _, config = config_from(arguments, console.print)
+        _, config = config_from(arguments, console.print, lang)
         result, path = recipe(config, options, console)
         finish(dict(result), path, console, as_json=as_json, more=result["settings"]["notes"])
 

@@ -109,7 +109,7 @@ def rows_command(
 
             console.print(phrase("told.written", path=write_docs()), soft_wrap=True)
             return
-        _, config = config_from(arguments, console.print)
+        _, config = config_from(arguments, console.print, lang)
         result, path = measure_rows(config, RowsOptions(sizes, modes, limit, timeout, out), console)
         finish(dict(result), path, console, as_json=as_json)
         if not result["complete"]:

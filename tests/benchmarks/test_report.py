@@ -11,6 +11,7 @@ from plotly.offline import get_plotlyjs
 from rich.console import Console
 
 from benchmarks.arms import ARMS, Arm, Unavailable
+from benchmarks.cli import app
 from benchmarks.report import finish, table, write_report
 from benchmarks.report.anchors import anchors
 from benchmarks.report.charts import COLOURS, KNOWN, colours, groups
@@ -21,6 +22,7 @@ from benchmarks.report.words import say, words
 from tests.benchmarks import report_results
 from tests.benchmarks.report_results import ALL, HOSTILE
 from tests.eval.chromium import Page, browser, find_chromium
+from tooltune.cli import start
 from tooltune.config import Config, load_config
 from tooltune.console import Terminal
 from tooltune.words import Language
@@ -56,6 +58,13 @@ def test_the_terminal_speaks_either_language(tmp_path: Path, lang: Language, sai
     finish(result, tmp_path / "r.json", Terminal(file=out, width=200, lang=lang), as_json=False)
     assert verdict(result).headline.text(lang) in " ".join(out.getvalue().split())
     assert f"{said}{tmp_path / 'r.html'}" in out.getvalue()
+
+
+def test_a_command_begins_in_the_language_that_was_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("train", "rows", "recipe"):
+        with pytest.raises(SystemExit):
+            start(app, "benchmarks", [command, "train.max_steps=soon", "--lang", "ko"])
+        assert "프리셋" in capsys.readouterr().out
 
 
 def test_files_stand_beside_the_json(reports: dict[str, Path]) -> None:
