@@ -25,8 +25,8 @@ HEAD, FOOT = 1.0, 0.5
 """Inches."""
 
 
-def write_picture(path: Path, result: dict[str, Any]) -> None:
-    """Draw the result, in English, 10 inches wide at 160 dpi, as high as its charts need."""
+def write_picture(path: Path, result: dict[str, Any], *, dpi: int = 160) -> None:
+    """Draw the result, in English, 10 inches wide, as high as its charts need."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -52,7 +52,7 @@ def write_picture(path: Path, result: dict[str, Any]) -> None:
             picture.text(0.5, 0.45, "INVALID", fontsize=92, color=BAD, alpha=0.22, weight="bold", ha="center",
                          va="center", rotation=18, zorder=10)  # fmt: skip
         with atomic_write(path, "wb") as f:
-            picture.savefig(f, format="png", dpi=160)
+            picture.savefig(f, format="png", dpi=dpi)
 
 
 def _height(group: ChartGroup) -> float:

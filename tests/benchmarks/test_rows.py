@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
+from benchmarks import rows_docs
 from benchmarks.publish import read_results
 from benchmarks.report import table, write_report
 from benchmarks.report.charts import curve_words, groups
@@ -319,5 +321,19 @@ def test_docs_show_the_results() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert filled(text, read_results()) == text, "run `python -m benchmarks rows --docs` again"
     shown = filled(text, {"a": {"kind": "train"}, "b": made()})
-    assert NOTHING not in shown and "results/b.png" in shown and "76.0% (70–81)" in shown and "results/a" not in shown
+    assert NOTHING not in shown and "images/b.webp" in shown and "76.0% (70–81)" in shown and "images/a" not in shown
     assert filled(shown, {}).count(NOTHING) == 1
+
+
+def test_docs_have_a_picture_of_each_finished_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = tmp_path / "rows.md"
+    page.write_text("<!-- rows: results -->\n<!-- end -->\n", encoding="utf-8")
+    results = {"whole": made(), "open": made() | {"complete": False}}
+    monkeypatch.setattr(rows_docs, "PAGE", page)
+    monkeypatch.setattr(rows_docs, "IMAGES", tmp_path)
+    monkeypatch.setattr(rows_docs, "read_results", lambda: results)
+    rows_docs.write_docs()
+    with Image.open(tmp_path / "whole.webp") as picture:
+        assert picture.format == "WEBP" and picture.width == 800
+    assert not (tmp_path / "open.webp").exists()
+    assert page.read_text(encoding="utf-8").count("](images/") == 1
