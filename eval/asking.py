@@ -9,7 +9,7 @@ from data.record import Record
 from data.render import render_prompt
 from eval.constrained import Constraint, vocabulary_of
 from eval.cpu_decoding import decodes
-from eval.generate import Output, begin, generate, saying, usual_batch
+from eval.generate import Output, begin, generate, say_shrunk, usual_batch
 from eval.judged import Answer, judge
 from eval.parsed import ToolCall
 from eval.prefixes import Beginning, shared_tokens
@@ -145,7 +145,7 @@ class Decoding:
             prompts,
             max_new_tokens=self.limit,
             batch=batch,
-            shrunk=saying(self.say),
+            shrunk=say_shrunk(self.say),
             kept=self.kept,
             restrict=self._constraint([tools] * len(prompts)) if self.constrained else None,
         )

@@ -61,7 +61,7 @@ def generate(
         model: in evaluation mode, with `generate`.
         batch: prompts at a time; `usual_batch` where nobody says.
         done: told each prompt's number and output when it, or its batch, is finished.
-        shrunk: `saying`, or a function like it; None: a shortage of memory is the caller's.
+        shrunk: `say_shrunk`, or a function like it; None: a shortage of memory is the caller's.
         kept: what the model has read before, of `begin`.
         restrict: rules out tokens, for example those that break a call's schema (`eval.constrained`).
 
@@ -93,7 +93,7 @@ def begin(model: Any, tokens: list[int]) -> Beginning | None:
         return read_beginning(model, tokens) if decodes(model) else read_by_transformers(model, tokens)
 
 
-def saying(say: Say) -> Shrunk:
+def say_shrunk(say: Say) -> Shrunk:
     return lambda before, now: say(phrase("memory.short", before=before, now=now))
 
 
@@ -127,7 +127,7 @@ def safe_batch(model: Any, tokenizer: Any, prompts: Sequence[list[int]], *, batc
     by_length = sorted(prompts, key=len)
     chosen = [by_length[i * (len(by_length) - 1) // 3] for i in range(4)]
     together: dict[int, list[int]] = {}
-    _answer(model, tokenizer, chosen, 16, min(batch, 4), together.__setitem__, saying(warn))
+    _answer(model, tokenizer, chosen, 16, min(batch, 4), together.__setitem__, say_shrunk(warn))
     for i, prompt in enumerate(chosen):
         if not _agree(_run(model, tokenizer, [prompt], 16), len(prompt), together[i]):
             warn(phrase("batch.differs"))

@@ -16,7 +16,7 @@ from data.render import align_end_token, render, render_prompt
 from data.splits import read_splits
 from eval.constrained import Constraint, library, vocabulary_of
 from eval.execution import execution_accuracy
-from eval.generate import Output, generate, safe_batch, saying, usual_batch
+from eval.generate import Output, generate, safe_batch, say_shrunk, usual_batch
 from eval.generation_cache import begin, fresh, question_digest, read_kept
 from eval.report import write_report
 from eval.scoring import Sample, compare, score
@@ -237,7 +237,7 @@ class _Answering:
                 max_new_tokens=settings.max_new_tokens,
                 batch=batch,
                 done=done,
-                shrunk=saying(self.say),
+                shrunk=say_shrunk(self.say),
                 restrict=restrict,
             )
         return outputs, round(seconds, 3)

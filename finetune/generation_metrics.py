@@ -38,7 +38,7 @@ def scorer(
     if not records:
         return None
     from eval import Sample, score
-    from eval.generate import generate, safe_batch, saying
+    from eval.generate import generate, safe_batch, say_shrunk
     from eval.load import dense_copy
 
     prompts = [render_prompt(r, prepared.tokenizer, prepared.template) for r in share(records)]
@@ -47,7 +47,7 @@ def scorer(
 
     def shrunk(before: int, now: int) -> None:
         safe[:] = [now]  # for the evaluations to come too
-        saying(warn)(before, now)
+        say_shrunk(warn)(before, now)
 
     def run(model: Any) -> dict[str, float]:
         asked = dense_copy(model, prepared.folder, **copy) if device.kind == "cpu" else model

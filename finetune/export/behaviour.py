@@ -21,7 +21,7 @@ from eval.compare_runs import LEVEL, tuned_scores, verdict
 from eval.endpoint.answers import Asked, collect, server_sample
 from eval.endpoint.client import Server
 from eval.execution import execution_accuracy
-from eval.generate import generate, safe_batch, saying, usual_batch
+from eval.generate import generate, safe_batch, say_shrunk, usual_batch
 from eval.load import load_model
 from eval.parse import parse_tool_calls
 from eval.parsed import Parsed
@@ -185,7 +185,7 @@ def _by_transformers(
             max_new_tokens=most,
             batch=batch,
             done=lambda i, output: bar.advance(task),
-            shrunk=saying(say),
+            shrunk=say_shrunk(say),
         )
     answers = list(zip(before.records, outputs, strict=True))
     write_jsonl(folder / "generations.jsonl", ({"id": r.id, **asdict(output)} for r, output in answers))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from eval.generate import NoRoom, generate, safe_batch, saying
+from eval.generate import NoRoom, generate, safe_batch, say_shrunk
 from eval.load import compute_device
 from eval.shortage import is_shortage
 from tests.tiny import random_model
@@ -52,7 +52,7 @@ def answers(card: Card, batch: int, **rest: Any) -> list[str]:
 
 def test_batch_is_halved_until_it_fits_and_what_is_answered_stays() -> None:
     card, said, told = Card(most=3), list[str](), list[int]()
-    texts = answers(card, 8, shrunk=saying(said.append), done=lambda i, output: told.append(i))
+    texts = answers(card, 8, shrunk=say_shrunk(said.append), done=lambda i, output: told.append(i))
     assert texts == [f"{prompt[0]} 99" for prompt in PROMPTS]
     assert card.asked == [8, 4, 2, 2, 2, 2, 2] and sorted(told) == list(range(10))
     assert list(map(str, said)) == [
