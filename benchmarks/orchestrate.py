@@ -107,10 +107,10 @@ def write_shapes(
 ) -> None:
     """The rows of each shape, into the file that all of its workers read; the config says how they are ordered."""
     # A shape's rows are the same for all arms; the base config says whether they stand by families.
-    group, kin, seed = config.train.group_by_length, config.train.share_prefix == "auto", config.train.seed
+    group, share, seed = config.train.group_by_length, config.train.share_prefix == "auto", config.train.seed
     for shape in shapes:
         found = read_one_prefix(config) if shape.name == ONE_PREFIX else examples
-        rows = rows_for(shape, found, seed=seed, group=group, kin=kin, warmup=warmup, steps=steps)
+        rows = rows_for(shape, found, seed=seed, group=group, share=share, warmup=warmup, steps=steps)
         write_rows(rows_path(work, shape), rows)
 
 

@@ -96,13 +96,13 @@ def rows_for(
     group: bool,
     warmup: int,
     steps: int,
-    kin: bool = False,
+    share: bool = False,
 ) -> list[Example]:
     """The rows of all steps in the order in which they are trained: those of the warm-up, again and again.
 
     Args:
         group: rows of their own lengths come in batches of similar ones, as `train.group_by_length` does.
-        kin: they come in batches of rows that share a prefix, as `train.share_prefix` does.
+        share: they come in batches of rows that share a prefix, as `train.share_prefix` does.
 
     Raises:
         InputError: the dataset has not one batch for this shape.
@@ -111,11 +111,11 @@ def rows_for(
     if shape.length:
         block = _cut(shape.length, examples, warmup * batch)
     else:
-        block = _mix(examples, batch, seed, group, kin, warmup)
+        block = _mix(examples, batch, seed, group, share, warmup)
     return [block[i % len(block)] for i in range(steps * batch)]
 
 
-def _mix(examples: Sequence[Example], batch: int, seed: int, group: bool, kin: bool, steps: int) -> list[Example]:
+def _mix(examples: Sequence[Example], batch: int, seed: int, group: bool, share: bool, steps: int) -> list[Example]:
     """The first steps' rows of the first epoch, as the trainer orders them."""
     from finetune import shared_prefix
     from finetune.batching import EpochOrder
@@ -124,8 +124,8 @@ def _mix(examples: Sequence[Example], batch: int, seed: int, group: bool, kin: b
     if not whole:
         raise InputError(f"{len(examples)} rows are not one batch of {batch}", where="data.train", fix="give more rows")
     lengths = [len(example.input_ids) for example in examples]
-    families = shared_prefix.kin(examples) if kin else None
-    order = EpochOrder(lengths, batch, seed=seed, group=group, kin=families).order()
+    families = shared_prefix.prefix_families(examples) if share else None
+    order = EpochOrder(lengths, batch, seed=seed, group=group, families=families).order()
     return [examples[row] for row in order[: whole * batch]]
 
 

@@ -21,7 +21,7 @@ def common(one: Sequence[int], other: Sequence[int]) -> int:
     return int(differing[0]) if len(differing) else both
 
 
-def families(leads: Sequence[Sequence[int]], shortest: int = SHORTEST) -> list[tuple[int, int]]:
+def cut_by_prefix(leads: Sequence[Sequence[int]], shortest: int = SHORTEST) -> list[tuple[int, int]]:
     """Cut neighbouring rows into families: pairs (rows, shared ids), the shared ids 0 where a row stands alone.
 
     Args:

@@ -98,7 +98,8 @@ def stream_splits(
     stands there twice staying in one part; a test file takes the place of the hashed test part.
 
     Raises:
-        InputError: a file is wrong, training or validation would be empty, or a row of theirs trains too.
+        InputError: a file is wrong, training or validation would be empty, or a row of validation or test is among the
+            training rows.
     """
     counts: Counter[str] = Counter()
     part: dict[bytes, str] = {}  # of a conversation

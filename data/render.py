@@ -36,7 +36,7 @@ class Example:
 
     Attributes:
         input_ids: token ids of the whole conversation.
-        labels: the same ids in assistant turns (end token included), `IGNORED` elsewhere.
+        labels: the same ids in assistant turns that train (end token included), `IGNORED` elsewhere.
         roles: a `Role` a token; MASKED where the label is ignored.
     """
 

@@ -234,7 +234,7 @@ def _run(
     kept: Beginning | None = None,
     restrict: Restrict | None = None,
 ) -> Any:
-    """transformers' generation output: `sequences` [rows, longest + new] and, a step, `scores` [rows, vocabulary].
+    """transformers' generation output: `sequences` [rows, longest + new], and `scores` [rows, vocabulary] of each step.
 
     What all prompts of a batch begin with is read once; a single prompt is read whole, but for what is `kept`.
 

@@ -51,12 +51,12 @@ def read_kept(path: Path, settings: dict[str, Any]) -> Kept:
     return Kept({}, changed) if changed else Kept(kept)
 
 
-def fresh(kept: Kept, questions: dict[str, str]) -> tuple[dict[str, dict[str, Any]], int]:
+def still_valid(kept: Kept, questions: dict[str, str]) -> tuple[dict[str, dict[str, Any]], int]:
     """The rows that answer `questions` (id → digest) as they are now, other ids' rows among them; how many do not."""
     rows = {i: row for i, row in kept.rows.items() if i not in questions or row.get("question") == questions[i]}
     return rows, len(kept.rows) - len(rows)
 
 
-def begin(path: Path, settings: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
+def rewrite_kept(path: Path, settings: dict[str, Any], rows: Iterable[dict[str, Any]]) -> None:
     """Write the settings and the answers that stay; further ones can then be appended."""
     write_jsonl(path, [{"settings": settings}, *rows])

@@ -17,7 +17,7 @@ from data.splits import read_splits
 from eval.constrained import Constraint, library, vocabulary_of
 from eval.execution import execution_accuracy
 from eval.generate import Output, generate, safe_batch, say_shrunk, usual_batch
-from eval.generation_cache import begin, fresh, question_digest, read_kept
+from eval.generation_cache import question_digest, read_kept, rewrite_kept, still_valid
 from eval.report import write_report
 from eval.scoring import Sample, compare, score
 from eval.trained import Trained, add_best, load_base, prepare, read_trained
@@ -195,7 +195,7 @@ class _Answering:
         if kept.changed:
             old = patiently(lambda: path.replace(path.with_suffix(".old.jsonl")))
             self.say(phrase("again.settings", model=model, changed=", ".join(kept.changed), old=old.name))
-        answered, stale = fresh(kept, self.questions)
+        answered, stale = still_valid(kept, self.questions)
         if stale:
             self.say(phrase("again.requests", model=model, n=stale))
         there = {i: answered[i] for i in self.questions if i in answered}
@@ -216,7 +216,7 @@ class _Answering:
         tokenizer = self.trained.tokenizer
         batch = safe_batch(self.model, tokenizer, prompts, batch=wanted, warn=self.say)
         restrict = self._constraint(missing) if settings.constrained else None
-        begin(path, asdict(settings), answered.values())
+        rewrite_kept(path, asdict(settings), answered.values())
         with path.open("a", encoding="utf-8", newline="\n") as f:
             since = time.perf_counter()
 

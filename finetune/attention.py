@@ -142,7 +142,7 @@ class _Batch:
 
     Attributes:
         tokens, rows, longest: how many in all, and the shape of the batch.
-        bias: [heads a key · longest, prefix + longest]: they see the prefix and their own tokens.
+        bias: [query heads per key head · longest, prefix + longest]: they see the prefix and their own tokens.
         places: int64 [tokens], where each lies in the padded batch; None where none is padded.
     """
 
@@ -177,7 +177,7 @@ class _Group:
 
     Attributes:
         prefix: its tokens.
-        bias: [heads a key · prefix, prefix]; None where a kernel that is causal by itself does it.
+        bias: [query heads per key head · prefix, prefix]; None where a kernel that is causal by itself does it.
     """
 
     prefix: int
@@ -256,7 +256,11 @@ def _weigh_on_gpu(scaling: float, q: Any, k: Any, v: Any, bias: Any) -> Any:
 
 
 def _weigh(scaling: float, compiled: bool, q: Any, k: Any, v: Any, bias: Any) -> Any:
-    """Attention of [rows, heads, tokens, size] to [rows, key heads, keys, size]; bias: [heads a key · tokens, keys]."""
+    """Attention of [rows, heads, tokens, size] to [rows, key heads, keys, size].
+
+    Args:
+        bias: [query heads per key head · tokens, keys].
+    """
     size, keys = k.shape[3], k.shape[2]
     # The heads that share a key are the rows of one product.
     flat = q.reshape(len(q) * k.shape[1], -1, size), k.reshape(-1, keys, size), v.reshape(-1, keys, size)

@@ -18,20 +18,20 @@ class EpochOrder(Sampler[int]):
     """The order of the rows in each epoch, a function of (seed, epoch) alone, so that a resumed run sees the same rows.
 
     With `group`, rows of similar length stand together: the epoch is shuffled, cut into pools of 32 batches, each pool
-    is sorted by length and cut into batches, and the batches are shuffled. With `kin`, rows that share a prefix stand
-    together instead: each family of them is shuffled and cut into parts of at most a batch, which are packed into
+    is sorted by length and cut into batches, and the batches are shuffled. With `families`, rows that share a prefix
+    stand together instead: each family of them is shuffled and cut into parts of at most a batch, which are packed into
     batches, and those are shuffled. With neither it is a plain shuffle.
 
     Args:
         lengths: tokens of each row.
         batch: rows in an optimizer step.
-        kin: a number for each row, equal for rows that share a prefix (`shared_prefix.kin`).
+        families: a number for each row, equal for rows that share a prefix (`shared_prefix.prefix_families`).
     """
 
     def __init__(
-        self, lengths: Sequence[int], batch: int, *, seed: int, group: bool, kin: Sequence[int] | None = None
+        self, lengths: Sequence[int], batch: int, *, seed: int, group: bool, families: Sequence[int] | None = None
     ) -> None:
-        self.lengths, self.batch, self.seed, self.group, self.kin = lengths, batch, seed, group, kin
+        self.lengths, self.batch, self.seed, self.group, self.families = lengths, batch, seed, group, families
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -49,8 +49,8 @@ class EpochOrder(Sampler[int]):
         rng = random.Random(f"{self.seed}:{self.epoch}")
         rows = list(range(len(self.lengths)))
         rng.shuffle(rows)
-        if self.kin is not None:
-            return _by_family(rows, self.kin, self.lengths, self.batch, rng)
+        if self.families is not None:
+            return _by_family(rows, self.families, self.lengths, self.batch, rng)
         if not self.group:
             return rows
         pool = self.batch * 32
@@ -87,18 +87,20 @@ class ShareOfSteps(Sampler[list[int]]):
 
 
 def epoch_order(train: TrainSection, lengths: Sequence[int], families: Sequence[int] | None) -> EpochOrder:
-    """The order of a run's rows, from its settings; `families` (`shared_prefix.kin`) where prefixes are shared."""
+    """The order of a run's rows, from its settings; `families` as in `EpochOrder`, where prefixes are shared."""
     batch = train.micro_batch * train.accumulation
-    return EpochOrder(lengths, batch, seed=train.seed, group=train.group_by_length, kin=families)
+    return EpochOrder(lengths, batch, seed=train.seed, group=train.group_by_length, families=families)
 
 
-def _by_family(rows: list[int], kin: Sequence[int], lengths: Sequence[int], size: int, rng: random.Random) -> list[int]:
-    families: dict[int, list[int]] = {}
+def _by_family(
+    rows: list[int], families: Sequence[int], lengths: Sequence[int], size: int, rng: random.Random
+) -> list[int]:
+    members: dict[int, list[int]] = {}
     for row in rows:
-        families.setdefault(kin[row], []).append(row)
+        members.setdefault(families[row], []).append(row)
     parts = [
         sorted(family[i : i + size], key=lambda row: lengths[row])  # attention pads neighbours of like length together
-        for family in families.values()
+        for family in members.values()
         for i in range(0, len(family), size)
     ]
     rng.shuffle(parts)

@@ -227,7 +227,8 @@ class ProgressLine(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
         if "skipped" in logs:
             rows = ", ".join(logs["rows"])
-            self.console.print(f"  step {logs['step']} was left out: {logs['skipped']}; rows {rows}", markup=False)
+            said = phrase("run.skipped", step=logs["step"], why=logs["skipped"], rows=rows)
+            self.console.print(said.text(self.lang), markup=False)
         if "learning_rate" not in logs or self.task is None:
             return
         note = f"loss {logs['loss']:.3f}"

@@ -7,13 +7,15 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+from finetune.words import phrase
 from tooltune.errors import JobFailed
 from tooltune.files import atomic_write, file_digest, patiently
+from tooltune.words import Say
 
 SUMS = "SHA256SUMS"
 UNLOGGED = "unlogged.json"
@@ -29,7 +31,7 @@ KEPT = 2
 """The newest checkpoints that stay, besides the best: if the newest is broken, the one before it is not far back."""
 
 
-def last_checkpoint(run: Path, say: Callable[[str], None] = lambda _: None) -> Path | None:
+def last_checkpoint(run: Path, say: Say = lambda _: None) -> Path | None:
     """The newest checkpoint of a run that is whole, as is the adapter of the best checkpoint so far.
 
     Args:
@@ -39,7 +41,7 @@ def last_checkpoint(run: Path, say: Callable[[str], None] = lambda _: None) -> P
         found = fault(checkpoint) or _fault_of_best(checkpoint)
         if not found:
             return checkpoint
-        say(f"{checkpoint.name} is passed over: {found}")
+        say(phrase("run.passed_over", name=checkpoint.name, why=found))
     return None
 
 

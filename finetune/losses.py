@@ -1,11 +1,11 @@
-"""The evaluation loss, split by what the tokens are, and the training loss with a weight a role."""
+"""The evaluation loss, split by what the tokens are, and the training loss with a weight for each role."""
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from data.render import IGNORED, Example, Role
-from finetune.shared_prefix import kin
+from finetune.shared_prefix import prefix_families
 from finetune.together import share, summed
 from tooltune.config import RoleWeights
 from tooltune.launch import processes
@@ -83,7 +83,7 @@ def evaluation_loss(
     head = base.get_output_embeddings()
     nll: dict[int, float] = {}
     count: dict[int, int] = {}
-    families = kin(examples) if packed else range(len(examples))
+    families = prefix_families(examples) if packed else range(len(examples))
     longest = dict.fromkeys(families, 0)
     for number, example in zip(families, examples, strict=True):
         longest[number] = max(longest[number], len(example.input_ids))

@@ -78,11 +78,10 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Say = pr
         )
     attention = attention_of(model, config, device)
     if device.kind == "cuda" and config.model.attention not in ("auto", attention):
-        say(f"model.attention={config.model.attention} has no effect on this model in Unsloth: it uses {attention}")
+        say(phrase("run.attention", asked=config.model.attention, used=attention))
     moved = config.memory.offload_layers or config.memory.offload_embedding
     if moved and (device.kind != "cuda" or config.model.backend != "unsloth"):
-        why = "only Unsloth moves weights" if device.kind == "cuda" else "all weights are in main memory on a processor"
-        say(f"memory.offload_layers and memory.offload_embedding have no effect: {why}")
+        say(phrase("run.offload_hf") if device.kind == "cuda" else phrase("run.offload_cpu"))
     compiled = config.train.compile and device.kind == "cpu"
     if fast(config, device):
         store_factors_in_bf16(model)
@@ -91,7 +90,7 @@ def load(config: Config, folder: Path, dtype: str, device: Device, say: Say = pr
         compiled = False
     if shares_prefixes(config, device, dtype, family_of(folder)):
         if config.model.attention == "eager":
-            say("model.attention=eager has no effect on packed rows, which have their own (train.share_prefix=off)")
+            say(phrase("run.eager"))
         use_packed_attention(model, compiled=compiled)
         attention = "packed"
     return LoadedModel(model, dtype, attention, fast(config, device), compiled)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from data.render import Example
 from finetune.attention import PACKED_FAMILIES, UNSLOTH_FAMILIES
 from finetune.device import Device
-from finetune.shared_prefix import kin
+from finetune.shared_prefix import prefix_families
 from tooltune.config import Config
 from tooltune.console import Tick
 
@@ -16,10 +16,10 @@ class Packing:
     """How rows are packed.
 
     Attributes:
-        families: a number for each row, equal for those that share a prefix (`shared_prefix.kin`).
-        rows: of a micro-batch, which is the whole optimizer step: what is in memory at a time is a pass, and the more
-            rows stand together, the more they share.
-        tokens: of a pass, unless one row is longer.
+        families: a number for each row, equal for those that share a prefix (`shared_prefix.prefix_families`).
+        rows: how many are packed at once: the whole optimizer step. What is in memory at a time is a pass, and the
+            more rows stand together, the more they share.
+        tokens: the most that a pass holds, unless one row is longer.
     """
 
     families: list[int]
@@ -45,11 +45,11 @@ def shares_prefixes(config: Config, device: Device, dtype: str, family: str) -> 
 def make_packing(
     config: Config, device: Device, dtype: str, family: str, rows: Sequence[Example], tick: Tick = lambda tokens: None
 ) -> Packing | None:
-    """The packing of training rows; None where they are padded. Arguments as `shares_prefixes` and `kin`."""
+    """The packing of training rows; None where they are padded. Arguments: see `shares_prefixes`, `prefix_families`."""
     if not shares_prefixes(config, device, dtype, family):
         return None
     step = config.train.micro_batch * config.train.accumulation
-    return Packing(kin(rows, tick), step, most_tokens(config, gpu=device.kind == "cuda"))
+    return Packing(prefix_families(rows, tick), step, most_tokens(config, gpu=device.kind == "cuda"))
 
 
 def most_tokens(config: Config, *, gpu: bool) -> int:

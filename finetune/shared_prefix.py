@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby, islice
 from typing import Any
 
-from data.families import families
+from data.families import cut_by_prefix
 from data.render import IGNORED, Example
 from data.stored import lengths_of
 from tooltune.console import Tick
@@ -49,12 +49,12 @@ def lead(labels: Sequence[int]) -> int:
     return int(carrying[0]) if len(carrying) else len(labels)
 
 
-def runs(ids: Sequence[Sequence[int]], leads: Sequence[int]) -> list[tuple[int, int]]:
+def cut_into_families(ids: Sequence[Sequence[int]], leads: Sequence[int]) -> list[tuple[int, int]]:
     """The families of neighbouring rows; `leads` of a row's tokens may be shared, but never its last."""
-    return families([row[: min(most, len(row) - 1)] for row, most in zip(ids, leads, strict=True)])
+    return cut_by_prefix([row[: min(most, len(row) - 1)] for row, most in zip(ids, leads, strict=True)])
 
 
-def kin(rows: Sequence[Example], tick: Tick = lambda tokens: None) -> list[int]:
+def prefix_families(rows: Sequence[Example], tick: Tick = lambda tokens: None) -> list[int]:
     """A number for each row, equal for rows that share a prefix: a pure function of the rows' tokens.
 
     Args:
@@ -64,7 +64,7 @@ def kin(rows: Sequence[Example], tick: Tick = lambda tokens: None) -> list[int]:
     numbers = [0] * len(rows)
     at = 0
     ids, leads = [rows[r].input_ids for r in order], [lead(rows[r].labels) for r in order]
-    for number, (count, _) in enumerate(runs(ids, leads)):
+    for number, (count, _) in enumerate(cut_into_families(ids, leads)):
         for row in order[at : at + count]:
             numbers[row] = number
         at += count
@@ -100,7 +100,7 @@ def passes(rows: Sequence[dict[str, Any]], most: int) -> list[list[tuple[int, li
     """
     found: list[list[tuple[int, list[dict[str, Any]]]]] = []
     at, room = 0, 0
-    for count, shared in runs([row["input_ids"] for row in rows], [lead(row["labels"]) for row in rows]):
+    for count, shared in cut_into_families([row["input_ids"] for row in rows], [lead(row["labels"]) for row in rows]):
         members, at = rows[at : at + count], at + count
         part: list[dict[str, Any]] | None = None  # of this group, in the last pass
         for row in members:

@@ -10,6 +10,7 @@ from finetune.checkpoints import last_checkpoint, step_of
 from finetune.device import detect, precision
 from finetune.packing import most_tokens, shares_prefixes
 from finetune.run_session import RunSession
+from finetune.words import phrase
 from tooltune.config import Config
 from tooltune.cuda import lends_main_memory
 from tooltune.errors import JobFailed
@@ -112,10 +113,7 @@ def _with_less_memory(session: RunSession, where: str, said: str) -> Config:
     if change is None:
         less = "a smaller model" if where == "load" else "a shorter data.max_length or a smaller model"
         raise JobFailed(said, f"every measure has been taken already: {less} needs less")
-    text = describe(config, change)
-    session.say(
-        f"Out of memory ({where}). Continuing from the last finished step with {text}; the effective batch stays."
-    )
+    session.say(phrase("run.shortage", where=where, change=describe(config, change)))
     checkpoint = last_checkpoint(session.folder)
     step = step_of(checkpoint) if checkpoint else 0
     session.recoveries.append({"step": step, "phase": where, "change": change, "said": said})

@@ -1,7 +1,7 @@
 """What a run shows for itself: its pages while it trains, and its closing words in the terminal."""
 
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -14,14 +14,14 @@ from finetune.table import epoch_table
 from finetune.words import phrase
 from tooltune.launch import by_make
 from tooltune.run import peak_gib
-from tooltune.words import Language, Phrase
+from tooltune.words import Language, Phrase, Say
 
 SIGNS = {"fault": ("✗", "red"), "warning": ("!", "yellow"), "good": ("✓", "green"), "note": ("·", "cyan")}
 SHOWN = 5
 """Findings in the terminal; the report page has them all, with what each means."""
 
 
-def write_pages(run: Path, say: Callable[[str], None], *, pictures: bool = False) -> None:
+def write_pages(run: Path, say: Say, *, pictures: bool = False) -> None:
     """Write the report page, and the pictures of its curves when asked for.
 
     A page is never worth a run: what goes wrong here is said in one line, with its traceback in the run's log.
@@ -34,7 +34,7 @@ def write_pages(run: Path, say: Callable[[str], None], *, pictures: bool = False
             write_plots(run)
     except Exception as e:
         traceback.print_exc()
-        say(f"The report page could not be written ({type(e).__name__}: {e}); the run is not affected")
+        say(phrase("run.no_page", why=f"{type(e).__name__}: {e}"))
 
 
 def tell(run: Path, console: Console, lang: Language = "en") -> None:

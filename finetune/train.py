@@ -95,12 +95,12 @@ class Machine:
 
     Attributes:
         dtype: of the activations.
-        family: transformers' `model_type`.
+        model_type: of transformers.
     """
 
     device: Device
     dtype: str
-    family: str
+    model_type: str
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _render(session: RunSession, records: Splits, machine: Machine) -> RunRows:
     prepared = prepare(config, records, session.say, session.console, session.lang)
     rows, what = prepared.train.examples, phrase("rows.sharing").text(session.lang)
     with ticking(session.console, what, 2 * sum(lengths_of(rows))) as tick:
-        packing = make_packing(config, machine.device, machine.dtype, machine.family, rows, tick)
+        packing = make_packing(config, machine.device, machine.dtype, machine.model_type, rows, tick)
         length = run_length(config, rows, packing, tick)
     session.longest = length.longest
     _tell_rows(config, prepared, length, session.say)

@@ -142,7 +142,8 @@ class ToolTrainer(Trainer):
         """Train, from a checkpoint if there is one.
 
         Raises:
-            OutOfMemory: memory ran out; the last finished step is kept before the model is given up.
+            OutOfMemory: memory ran out. Where that was in the forward or backward pass of one process, the last
+                finished step is saved first; in the optimizer's step only older checkpoints are whole.
             NotFinite: a loss or a gradient is not; the last finished step is kept.
         """
         try:

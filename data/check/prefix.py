@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from data.check.words import phrase
-from data.families import SHORTEST, common, families
+from data.families import SHORTEST, common, cut_by_prefix
 from data.record import Record
 from data.template import apply, project_template
 from tooltune.words import Phrase
@@ -104,7 +104,7 @@ def shared(rows: Sequence[TokenisedRow], encode: Encode, unit: str, step: int = 
     """
     order = sorted(rows, key=lambda row: row.lead)
     shortest = SHORTEST * (1 if unit == "token" else LETTERS)
-    found = families([row.lead for row in order], shortest)
+    found = cut_by_prefix([row.lead for row in order], shortest)
     several = [(n, prefix) for n, prefix in found if n > 1]
     alike = sum(n for n, _ in several)
     total = sum(row.length for row in rows)

@@ -66,7 +66,7 @@ class Loaded:
     lost: dict[DataLoss, Counter[str]] = field(default_factory=dict)
 
     def lines(self) -> list[Phrase]:
-        """What the records lost, a line a kind."""
+        """What the records lost, one line for each kind."""
         return [
             phrase("lost.line", path=self.path, what=loss.said, counts=_counts(found))
             for loss, found in self.lost.items()

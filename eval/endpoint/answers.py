@@ -17,7 +17,7 @@ from data.record import Record
 from data.render import whole_numbers
 from eval.endpoint.client import Server
 from eval.formats.strict_json import Unreadable, strict_loads
-from eval.generation_cache import begin, fresh, question_digest, read_kept
+from eval.generation_cache import question_digest, read_kept, rewrite_kept, still_valid
 from eval.parse import parse_tool_calls
 from eval.parsed import Parsed, ToolCall
 from eval.scoring import Sample
@@ -67,11 +67,11 @@ def collect(
             fix="give another --out",
         )
     questions = {record.id: question_digest([wire(record.prompt), record.tools]) for record in records}
-    rows, _ = fresh(kept, questions)
+    rows, _ = still_valid(kept, questions)
     answers = {i: {"server": rows[i]["server"], "raw": rows[i]["raw"]} for i in questions if i in rows}
     missing = [record for record in records if record.id not in answers]
     tick(len(answers))
-    begin(path, asdict(asked), rows.values())
+    rewrite_kept(path, asdict(asked), rows.values())
     with path.open("a", encoding="utf-8", newline="\n") as file, ThreadPoolExecutor(parallel) as pool:
         waiting = {pool.submit(_ask, server, asked, record): record.id for record in missing}
         try:

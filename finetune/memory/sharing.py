@@ -12,7 +12,7 @@ from finetune.device import Device
 from finetune.memory.shapes import cached_config
 from finetune.memory.words import said
 from finetune.packing import Packing, most_tokens, shares_prefixes
-from finetune.shared_prefix import kin, lead
+from finetune.shared_prefix import lead, prefix_families
 from tooltune.config import Config
 from tooltune.embedded import converted, embedded
 from tooltune.embedded.table import GEMMA3, SMOLLM2
@@ -91,7 +91,7 @@ def look_at_rows(config: Config, device: Device, lang: Language = "en", *, packe
     most, too_long = config.data.max_length, config.data.too_long
     examples = render_all(records, tokenizer, template, max_length=most, too_long=too_long).examples
     step = config.train.micro_batch * config.train.accumulation
-    packing = Packing(kin(examples), step, most_tokens(config, gpu=device.kind == "cuda"))
+    packing = Packing(prefix_families(examples), step, most_tokens(config, gpu=device.kind == "cuda"))
     length = run_length(config, examples, packing)
 
     def encode(text: str) -> Sequence[int]:

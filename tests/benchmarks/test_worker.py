@@ -206,7 +206,9 @@ def test_rows_that_share_a_prefix_are_neighbours_in_the_order_of_all_arms() -> N
         Example(str(i), [100 + i % 3] * 40 + [i] * 5, [IGNORED] * 40 + [i] * 5, [0] * 40 + [2] * 5) for i in range(24)
     ]
     shape = BatchShape(MIX, 4, 1, None)
-    apart, together = (rows_for(shape, rows, seed=7, group=False, kin=kin, warmup=6, steps=6) for kin in (False, True))
+    apart, together = (
+        rows_for(shape, rows, seed=7, group=False, share=share, warmup=6, steps=6) for share in (False, True)
+    )
     assert sorted(r.id for r in together) == sorted(r.id for r in rows)
     assert computed_tokens(together, 4, 1000) == 6 * (40 + 4 * 5) < computed_tokens(apart, 4, 1000)
 

@@ -14,10 +14,10 @@ from data.check import check_files
 from data.check.lengths import json_lengths, row_lengths
 from data.check.prefix import Characters, Shared, TokenisedRow, shared, shared_prefixes
 from data.commands import app
-from data.families import families
+from data.families import cut_by_prefix
 from data.record import Record
 from data.template import apply, project_template
-from finetune.shared_prefix import runs
+from finetune.shared_prefix import cut_into_families
 from tests.tiny import make_tokenizer
 
 WORDS = ["solid", "plain", "quick", "sharp", "broad", "still", "early", "later"]
@@ -62,7 +62,7 @@ def in_characters(records: list[Record]) -> Shared:
 def test_families_are_those_that_training_finds(drawn: list[tuple[int, int, list[int]]]) -> None:
     leads = sorted([start] * length + tail for start, length, tail in drawn)
     whole = [[*lead, 9] for lead in leads]  # in training a row goes on behind what may be shared
-    assert families(leads) == runs(whole, [len(lead) for lead in leads])
+    assert cut_by_prefix(leads) == cut_into_families(whole, [len(lead) for lead in leads])
 
 
 def test_one_prefix_of_all_rows(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from finetune import attention
 from finetune.attention import ordinary_attention, use_packed_attention
 from finetune.batching import EpochOrder
 from finetune.losses import training_loss
-from finetune.shared_prefix import computed_tokens, kin, pack, passes
+from finetune.shared_prefix import computed_tokens, pack, passes, prefix_families
 from tests import forked
 from tests.finetune.shared_rows import FAMILIES, PASSES, compare, make, make_rows
 from tests.tiny import ROOT, environment, random_model
@@ -92,7 +92,7 @@ def test_kin_is_found_whatever_the_order() -> None:
     for order in itertools.permutations(range(len(rows))):
         examples = [Example(str(i), rows[i]["input_ids"], rows[i]["labels"]) for i in order]
         families: dict[int, set[int]] = {}
-        for number, row in zip(kin(examples), order, strict=True):
+        for number, row in zip(prefix_families(examples), order, strict=True):
             families.setdefault(number, set()).add(row)
         assert sorted(map(sorted, families.values())) == [[0, 1, 2], [3], [4, 5]]
 
@@ -138,7 +138,7 @@ def test_passes_hold_every_row_in_order_within_the_limit(kinds: list[tuple[int, 
 @given(st.lists(st.integers(0, 8), min_size=1, max_size=90), st.integers(1, 9), st.integers(0, 3))
 def test_an_epoch_has_every_row_once_and_families_together(families: list[int], size: int, epoch: int) -> None:
     lengths = [10] * len(families)
-    order = EpochOrder(lengths, size, seed=1, group=True, kin=families)
+    order = EpochOrder(lengths, size, seed=1, group=True, families=families)
     order.set_epoch(epoch)
     rows = order.order()
     assert sorted(rows) == list(range(len(families)))
@@ -150,7 +150,7 @@ def test_an_epoch_has_every_row_once_and_families_together(families: list[int], 
         assert len(runs) == len(set(runs))  # a family stands together in a micro-batch
     least = sum(-(-families.count(f) // size) for f in set(families))
     assert parts <= least + -(-len(families) // size)  # at most one more cut a micro-batch
-    again = EpochOrder(lengths, size, seed=1, group=True, kin=families)
+    again = EpochOrder(lengths, size, seed=1, group=True, families=families)
     again.set_epoch(epoch)
     assert again.order() == rows
 

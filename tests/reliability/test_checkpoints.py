@@ -73,7 +73,7 @@ def test_a_broken_file_is_named_and_the_checkpoint_before_it_taken(run: Path, na
     assert last_checkpoint(run, pytest.fail) == newest
     BREAKS[how](newest / name)
     said: list[str] = []
-    assert last_checkpoint(run, said.append) == run / "checkpoints" / "checkpoint-8"
+    assert last_checkpoint(run, lambda line: said.append(str(line))) == run / "checkpoints" / "checkpoint-8"
     assert len(said) == 1 and said[0].startswith("checkpoint-12 is passed over: ")
     assert name in said[0] or name == SUMS
 
@@ -97,7 +97,7 @@ def test_a_run_does_not_go_on_to_an_end_with_a_broken_best(run: Path, how: str) 
     BREAKS[how](run / "checkpoints" / "checkpoint-4" / "adapter_model.safetensors")
     write(run, 2)
     said: list[str] = []
-    assert last_checkpoint(run, said.append) == run / "checkpoints" / "checkpoint-2"
+    assert last_checkpoint(run, lambda line: said.append(str(line))) == run / "checkpoints" / "checkpoint-2"
     assert len(said) == 3 and all("checkpoint-4, of which adapter_model.safetensors" in line for line in said[:2])
 
 
