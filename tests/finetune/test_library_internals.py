@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from finetune.library_internals import free_workspaces
+from finetune.memory.head import TRL_TILE
 
 ROOT = Path(__file__).parents[2]
 INTERNALS = ROOT / "finetune" / "library_internals.py"
@@ -80,6 +81,10 @@ def test_trl_keeps_its_tally_of_losses() -> None:
     assert 'self._metrics = {"train": defaultdict(list), "eval": defaultdict(list)}' in trainer
     assert "self._total_train_tokens = 0" in trainer
     assert "super()._save_checkpoint(model, trial)" in trainer
+
+
+def test_trls_tile_is_the_plans() -> None:
+    assert f"_CHUNKED_LOGPROB_CHUNK_SIZE = {TRL_TILE}\n" in source("trl", "trainer/utils.py")
 
 
 def test_unsloth_has_what_is_replaced_and_looked_at() -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ import torch
 from data.render import Example, Role
 from finetune.batching import collate, features
 from finetune.head import BLOCK
-from finetune.losses import scaled_weights, training_loss
+from finetune.losses import scaled_weights, supervised_states, training_loss
 from tests.tiny import TINY, finetune, losses
 from tooltune.config import RoleWeights
 
@@ -66,3 +67,13 @@ def test_loss_is_the_weighted_sum_over_the_items() -> None:
             loss.backward()
             wanted[e.input_ids[at - 1]] += state.grad
     torch.testing.assert_close(embedding.weight.grad, wanted, atol=1e-6, rtol=1e-4)
+
+
+def test_a_batch_goes_to_where_the_head_is() -> None:
+    """Not to the first parameter's device: with `offload_embedding` that is main memory."""
+    base: Any = torch.nn.Sequential(torch.nn.Embedding(7, 5), torch.nn.Linear(5, 7, device="meta"))
+    base.get_output_embeddings = lambda: base[1]
+    base.model = lambda input_ids, **_: (torch.empty(1, 3, 5, device=input_ids.device),)
+    ids = torch.zeros(1, 3, dtype=torch.long)
+    batch = {"input_ids": ids, "position_ids": ids, "layout": None, "predictors": ids[0], "labels": ids[0]}
+    assert [x.device.type for x in supervised_states(base, batch)] == ["meta", "meta"]
