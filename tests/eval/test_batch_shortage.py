@@ -2,12 +2,14 @@
 
 import errno
 from itertools import pairwise
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
 
+from eval import run
 from eval.generate import NoRoom, generate, safe_batch, say_shrunk
 from eval.load import compute_device
 from eval.shortage import is_shortage
@@ -113,6 +115,18 @@ def test_batch_is_tried_no_larger_than_it_is_wanted() -> None:
 
 def safe_batch_of(card: Card, batch: int, said: list[str] | None = None) -> int:
     return safe_batch(card, TOKENIZER, PROMPTS, batch=batch, warn=pytest.fail if said is None else said.append)
+
+
+def test_an_evaluation_asks_what_fits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    said = list[str]()
+    monkeypatch.setattr(run, "render_prompt", lambda row, *_: PROMPTS[row.id])
+    monkeypatch.setattr(run, "load_base", lambda *_: Card(4))
+    monkeypatch.setattr(run, "usual_batch", lambda *_, **__: 8)
+    trained: Any = SimpleNamespace(tokenizer=TOKENIZER, template=None)
+    rows: Any = [SimpleNamespace(id=n, tools=[]) for n in range(9)]
+    answer = run._Answering(trained, rows, tmp_path, None, said.append, lambda *_: None)
+    answer("base", run.Settings("", None, "", "test", None, True, 4, "", False))
+    assert len(said) == 1 and "answering 4 prompts" in str(said[0])
 
 
 @pytest.mark.parametrize("slots", [4, 16])
