@@ -29,6 +29,8 @@ from finetune.cli import app
 def watched(build):
     def built(*args, **kwargs):
         trainer = build(*args, **kwargs)
+        trainer.model.eval()  # on a GPU Unsloth's trainer does both
+        trainer.model.gradient_checkpointing_disable()
         compute, train = trainer.compute_loss, trainer.train
         marks = [{"seen": False}, {"seen": False}]
         wrapped = (trainer.model, trainer.model.get_base_model())
@@ -84,17 +86,8 @@ def watched(build):
 @pytest.mark.slow
 def test_its_forward_pass_has_the_precision_of_a_step(tmp_path: Path, tiny_model: Path) -> None:
     """Accelerate wraps the model only when `train()` begins. Otherwise what is compiled before is compiled anew."""
-    settings = [f"model.name={tiny_model}", "model.backend=hf", "model.dtype=bfloat16"]
-    words = [
-        "-c",
-        PRECISION + TRAIN,
-        str(tmp_path / "seen.json"),
-        "train",
-        "cpu",
-        *TINY,
-        *settings,
-        "train.max_steps=1",
-    ]
+    settings = [f"model.name={tiny_model}", "model.backend=hf", "model.dtype=bfloat16", "train.max_steps=1"]
+    words = ["-c", PRECISION + TRAIN, str(tmp_path / "seen.json"), "train", "cpu", *TINY, *settings]
     done = forked.run(words, cwd=ROOT, env=environment(tmp_path), unsloth=False)
     assert done.returncode == 0, done.stdout + done.stderr
     *probe, step = json.loads((tmp_path / "seen.json").read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
@@ -70,10 +69,9 @@ def test_loss_is_the_weighted_sum_over_the_items() -> None:
 
 
 def test_a_batch_goes_to_where_the_head_is() -> None:
-    """Not to the first parameter's device: with `offload_embedding` that is main memory."""
-    base: Any = torch.nn.Sequential(torch.nn.Embedding(7, 5), torch.nn.Linear(5, 7, device="meta"))
-    base.get_output_embeddings = lambda: base[1]
-    base.model = lambda input_ids, **_: (torch.empty(1, 3, 5, device=input_ids.device),)
-    ids = torch.zeros(1, 3, dtype=torch.long)
-    batch = {"input_ids": ids, "position_ids": ids, "layout": None, "predictors": ids[0], "labels": ids[0]}
-    assert [x.device.type for x in supervised_states(base, batch)] == ["meta", "meta"]
+    """Not to that of an embedding in main memory."""
+    head = torch.nn.Linear(5, 7, device="meta")
+    base = SimpleNamespace(get_output_embeddings=lambda: head, model=lambda input_ids, **_: [input_ids[None]])
+    keys = ("input_ids", "position_ids", "layout", "predictors", "labels")
+    found = supervised_states(base, dict.fromkeys(keys, torch.zeros(3, dtype=torch.long)))
+    assert all(x.is_meta for x in found)
