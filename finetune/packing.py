@@ -27,26 +27,31 @@ class Packing:
     tokens: int
 
 
-def shares_prefixes(config: Config, device: Device, dtype: str, family: str) -> bool:
+def shares_prefixes(config: Config, device: Device, dtype: str, model_type: str) -> bool:
     """Whether rows are packed. On a GPU not in float16 (all passes but a step's last would be differentiated before the
     loss is scaled), nor where Unsloth computes a family by code that does not hand the layout on.
 
     Args:
         dtype: of the activations.
-        family: transformers' `model_type`.
+        model_type: transformers'.
     """
-    if config.train.share_prefix != "auto" or family not in PACKED_FAMILIES:
+    if config.train.share_prefix != "auto" or model_type not in PACKED_FAMILIES:
         return False
     if device.kind == "cpu":
         return True
-    return dtype != "float16" and (config.model.backend == "hf" or family in UNSLOTH_FAMILIES)
+    return dtype != "float16" and (config.model.backend == "hf" or model_type in UNSLOTH_FAMILIES)
 
 
 def make_packing(
-    config: Config, device: Device, dtype: str, family: str, rows: Sequence[Example], tick: Tick = lambda tokens: None
+    config: Config,
+    device: Device,
+    dtype: str,
+    model_type: str,
+    rows: Sequence[Example],
+    tick: Tick = lambda tokens: None,
 ) -> Packing | None:
     """The packing of training rows; None where they are padded. Arguments: see `shares_prefixes`, `prefix_families`."""
-    if not shares_prefixes(config, device, dtype, family):
+    if not shares_prefixes(config, device, dtype, model_type):
         return None
     step = config.train.micro_batch * config.train.accumulation
     return Packing(prefix_families(rows, tick), step, most_tokens(config, gpu=device.kind == "cuda"))

@@ -95,7 +95,7 @@ class Machine:
 
     Attributes:
         dtype: of the activations.
-        model_type: of transformers.
+        model_type: transformers'.
     """
 
     device: Device
@@ -126,8 +126,8 @@ def _start(session: RunSession) -> Machine:
     from finetune.models import prepare_backend
 
     config, say, device = session.config, session.say, detect()
-    family = family_of(resolve(config.model.name, say))
-    dtype, reason = precision(config.model.dtype, device, config.model.backend, family)
+    model_type = family_of(resolve(config.model.name, say))
+    dtype, reason = precision(config.model.dtype, device, config.model.backend, model_type)
     known = {"device": device.name, "memory": device.memory_gib, "dtype": dtype, "reason": reason}
     say(phrase("run.start", folder=session.folder, **known))
     if gib := config.memory.budget_gb:
@@ -135,7 +135,7 @@ def _start(session: RunSession) -> Machine:
     say(phrase("run.libraries"))
     prepare_backend(config, device)
     session.interrupts.check()
-    return Machine(device, dtype, family)
+    return Machine(device, dtype, model_type)
 
 
 def _render(session: RunSession, records: Splits, machine: Machine) -> RunRows:

@@ -87,7 +87,7 @@ def test_unsloths_own_forward_passes_compute_packed_rows_as_separate_ones() -> N
     ]
 
 
-def test_kin_is_found_whatever_the_order() -> None:
+def test_families_are_found_whatever_the_order() -> None:
     rows = make_rows()
     for order in itertools.permutations(range(len(rows))):
         examples = [Example(str(i), rows[i]["input_ids"], rows[i]["labels"]) for i in order]
