@@ -282,11 +282,11 @@ def _fill(point: RowsPoint, run: Path, metrics: dict[str, Any]) -> None:
 
 
 def _said(point: RowsPoint, minutes: float) -> Phrase:
-    from benchmarks.report.tables import rate_cell, status_of
+    from benchmarks.report.tables import arm_name, rate_cell, status_of
 
     left = phrase("told.left", minutes=minutes) if minutes >= 1 else ""
     seconds = (point["train_seconds"] or 0) + (point["evaluate_seconds"] or 0)
-    values: dict[str, Any] = {"run": point["arm"], "left": left}
+    values: dict[str, Any] = {"run": arm_name(dict(point)), "left": left}
     if point["rates"] is None:
         ended = {"status": status_of(dict(point)), "reason": point["reason"]}
         return phrase("told.ended", **values, **ended, seconds=seconds)

@@ -63,7 +63,7 @@ def failures(result: dict[str, Any]) -> list[tuple[Phrase, Phrase, str]]:
     else:
         for arm in result["arms"]:
             if arm.get("status", "ok") != "ok":
-                found[arm["arm"], "", ""] = _failure(say("section.failures.name", arm=arm["arm"]), arm)
+                found[arm["arm"], "", ""] = _failure(say("section.failures.name", arm=arm_name(arm)), arm)
     return list(found.values())
 
 

@@ -90,7 +90,9 @@ def shape_name(shape: dict[str, Any]) -> Cell:
 
 
 def arm_name(arm: dict[str, Any]) -> Cell:
-    """An arm's name, marked where it trains on other batches than the reference."""
+    """An arm's name, marked where it trains on other batches than the reference; a training of `rows` by its size."""
+    if "modes" in arm:
+        return say("arm.rows", rows=arm["rows"], steps=arm["steps"])
     return say("arm.other_batches", arm=arm["arm"]) if arm.get("different_batches") else str(arm["arm"])
 
 

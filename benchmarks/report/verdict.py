@@ -4,7 +4,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.report.numbers import figure, percent, signed, times
-from benchmarks.report.tables import MODES, by_mode, longest_of, median, memory_key, shape_name, status_of
+from benchmarks.report.tables import (
+    MODES,
+    arm_name,
+    by_mode,
+    longest_of,
+    median,
+    memory_key,
+    shape_name,
+    status_of,
+)
 from benchmarks.report.words import say
 from tooltune.words import Language, Phrase
 
@@ -113,12 +122,14 @@ def _parity(row: dict[str, Any]) -> Phrase:
     )
 
 
+def _ended(arms: list[dict[str, Any]], but: str = "skipped") -> list[Phrase]:
+    """The arms that did not come to their end, those aside whose status is `but`."""
+    odd = [arm for arm in arms if arm["status"] not in ("ok", but)]
+    return [say("fact.ended", arm=arm_name(arm), status=status_of(arm)) for arm in odd]
+
+
 def _length(result: dict[str, Any]) -> ResultVerdict:
-    failed = [
-        say("fact.ended", arm=arm["arm"], status=status_of(arm))
-        for arm in result["arms"]
-        if arm["status"] not in ("ok", "skipped")
-    ]
+    failed = _ended(result["arms"])
     found = [arm for arm in result["arms"] if arm["longest"]]
     if not found:
         return ResultVerdict("plain", say("headline.no_length"), failed)
@@ -138,11 +149,7 @@ def _length(result: dict[str, Any]) -> ResultVerdict:
 
 def _recipe(result: dict[str, Any]) -> ResultVerdict:
     target, ratio, arms = result["target_loss"], result["ratio"], result["arms"]
-    failed = [
-        say("fact.ended", arm=arm["arm"], status=status_of(arm))
-        for arm in arms
-        if arm["status"] not in ("ok", "skipped")
-    ]
+    failed = _ended(arms)
     missed = [say("fact.missed", arm=arm["arm"]) for arm in arms if arm["status"] == "ok" and not arm["reached"]]
     if ratio is None or not result["valid"]:
         return ResultVerdict("plain", say("headline.recipe_none"), [*missed, *failed])
@@ -174,11 +181,7 @@ def _factors(result: dict[str, Any]) -> list[Phrase]:
 
 def _planner(result: dict[str, Any]) -> ResultVerdict:
     trained = [case for case in result["arms"] if case["error"] is not None]
-    ended = [
-        say("fact.ended", arm=case["arm"], status=status_of(case))
-        for case in result["arms"]
-        if case["status"] not in ("ok", "out of memory")
-    ]
+    ended = _ended(result["arms"], but="out of memory")
     mistaken = [
         say("fact.plan_mistaken", case=case["arm"], gate=figure(case["gate_gib"]))
         for case in result["arms"]
@@ -215,11 +218,7 @@ _RATES = {"must": "must_call_exact", "silent": "abstention", "name": "tool_name_
 def _rows(result: dict[str, Any]) -> ResultVerdict:
     """The line of equal epochs gives the headline where it is there: that is what a user with so many rows gets."""
     lines = {mode: [point for point in points if point["rates"]] for mode, points in by_mode(result).items()}
-    ended = [
-        say("fact.ended", arm=point["arm"], status=status_of(point))
-        for point in result["arms"]
-        if point["status"] not in ("ok", "skipped")
-    ]
+    ended = _ended(result["arms"])
     measured = say("fact.rows_measured", n=result["settings"]["rows_asked"])
     long = {mode: line for mode, line in lines.items() if len(line) > 1}
     if not long:

@@ -314,7 +314,7 @@ def test_reports_are_written_whatever_is_there(tmp_path: Path) -> None:
     for name, result in named.items():
         assert len(write_report(result, tmp_path / f"{name}.json")) == 3
     page = (tmp_path / "whole.html").read_text(encoding="utf-8")
-    assert "같은 epoch 수" in page and "no luck" in page and 'class="kind-rows"' in page
+    assert "같은 epoch 수" in page and "125행, 250스텝" in page and "no luck" in page and 'class="kind-rows"' in page
 
 
 def test_docs_show_the_results() -> None:
