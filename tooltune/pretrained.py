@@ -264,10 +264,8 @@ def load_tokenizer(folder: Path, say: Say = lambda _: None) -> Any:
     tokenizer.chat_template = own_template(tokenizer)
     # Padding is masked; were it the end token, the model would never learn to stop.
     if tokenizer.pad_token is None or tokenizer.pad_token in (tokenizer.eos_token, *TURN_ENDS):
-        before = tokenizer.pad_token
-        tokenizer.pad_token = _spare_token(tokenizer, folder)
-        why = "the tokenizer has no padding token" if before is None else f"{before} pads and ends an answer"
-        say(f"Padding: {why}; {tokenizer.pad_token} pads instead")
+        own, tokenizer.pad_token = tokenizer.pad_token, _spare_token(tokenizer, folder)
+        say(phrase("padding.none" if own is None else "padding.end", own=own, token=tokenizer.pad_token))
     tokenizer.padding_side = "right"
     return tokenizer
 

@@ -180,10 +180,10 @@ LLAMA3 = ["<|begin_of_text|>", "<|eot_id|>", "<|reserved_special_token_1|>", "<|
     ],
 )
 def test_padding_token(tmp_path: Path, special: list[str], tokens: dict[str, str], pad: str) -> None:
-    said: list[str] = []
+    said: list[Any] = []
     tokenizer = load_tokenizer(folder_of(tmp_path, special, **tokens), said.append)
     assert tokenizer.pad_token == pad and tokenizer.pad_token_id != tokenizer.eos_token_id
-    assert said == [] if tokens.get("pad_token") == pad else (len(said) == 1 and pad in said[0])
+    assert said == [] if tokens.get("pad_token") == pad else (len(said) == 1 and pad in str(said[0]))
 
 
 def test_padding_token_is_none_that_the_chat_template_writes(tmp_path: Path) -> None:

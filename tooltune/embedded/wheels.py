@@ -84,7 +84,7 @@ def _whole(wheel: Wheel, path: Path, say: Say) -> bool:
         return False
     digest = file_digest(path)
     if digest != wheel.sha256:
-        say(f"{path} is damaged (SHA-256 {digest[:12]}…, expected {wheel.sha256[:12]}…): deleting it")
+        say(phrase("damaged", file=path, found=digest[:12], expected=wheel.sha256[:12]))
         path.unlink()
     return digest == wheel.sha256
 
