@@ -64,7 +64,8 @@ class Answer:
         """The answer as people read it: a call a line, or the text."""
         text = [self.text] if self.text else []
         problem = [f"✗ {self.why.text(lang)}"] if self.why else []
-        return [*(call.line(lang) for call in self.calls), *text, *problem]
+        told = [*(call.line(lang) for call in self.calls), *text, *problem]
+        return told or [phrase("answer.empty").text(lang)]
 
     def to_dict(self) -> dict[str, Any]:
         calls = [{"name": c.name, "arguments": c.arguments, "errors": c.errors} for c in self.calls]

@@ -68,8 +68,9 @@ def _balance(report: CheckReport, lang: Language) -> Table:
     languages = ", ".join(f"{name} {n}" for name, n in report.languages.most_common())
     table.add_row(phrase("balance.languages").text(lang), languages)
     for split, counts in report.buckets.items():
-        head = phrase("balance.buckets", split=split)
-        table.add_row(head.text(lang, escape), escape(", ".join(f"{b} {n}" for b, n in sorted(counts.items()))))
+        if {*counts} != {"–"}:
+            head = phrase("balance.buckets", split=split)
+            table.add_row(head.text(lang, escape), escape(", ".join(f"{b} {n}" for b, n in sorted(counts.items()))))
     return table
 
 

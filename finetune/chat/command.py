@@ -136,7 +136,7 @@ def _told(step: "ChatStep", view: "View") -> Iterator[Phrase | str]:
     answer = step.answer
     if view.raw:
         yield phrase("chat.raw", text=answer.output)
-    yield from answer.lines(view.lang) or [phrase("chat.empty").text(view.lang)]
+    yield from answer.lines(view.lang)
     yield from (f"  → {dump_json(result)}" for result in step.results)
     if not answer.valid:
         yield phrase("chat.refused")

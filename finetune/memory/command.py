@@ -28,6 +28,8 @@ Words = Annotated[
     typer.Argument(metavar="[PRESET|FILE] [KEY=VALUE ...]", help="as for train; 6gb when left out"),
 ]
 
+ORIGINS = ("built-in table", "config.json in the hub's cache")
+
 
 @dataclass(frozen=True)
 class PlanOptions:
@@ -276,7 +278,7 @@ def _print(answer: PlanAnswer, options: PlanOptions) -> None:
         rows=s.micro_batch,
         length=s.length,
         accumulation=s.accumulation,
-        origin=answer.origin,
+        origin=said(f"shape.{answer.origin}") if answer.origin in ORIGINS else answer.origin,
     )
     console.print(recipe.text(lang, escape))
     if not answer.card and not s.turing:

@@ -66,6 +66,7 @@ def test_two_calls_are_two_lines_each_judged() -> None:
 def test_text_is_an_answer() -> None:
     found = answer("※ 방향을 알려주세요.<|im_end|>")
     assert found.lines() == ["※ 방향을 알려주세요."] and found.valid
+    assert answer("<|im_end|>").lines() == ["the answer is empty"]
 
 
 def test_unreadable_and_cut_calls_are_told() -> None:

@@ -86,7 +86,7 @@ function curveCharts(data) {
           drawn.push({
             ...shared,
             type: "scatter",
-            mode: { points: "lines+markers", crosses: "markers" }[line.look] || "lines",
+            mode: { points: "lines+markers", crosses: "markers" }[line.look] || (line.x.length > 1 ? "lines" : "markers"),
             x: line.x,
             y: line.y,
             line: { color: colour(line.colour, { faint: 0.28, thin: 0.75 }[line.look] || (dashed ? 0.6 : 1)), width: { faint: 1, thin: 1.4 }[line.look] || 2.2, dash: dashed || line.dashed ? "dash" : "solid" },

@@ -54,7 +54,7 @@ def draw_panel(ax: Any, panel: CurvePanel, word: Word, *, inside: bool = False) 
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         ax.yaxis.set_minor_formatter(lambda value, _: "")
     else:
-        ax.set_ylim(panel.low, top * 1.08 if panel.unit != "share" else 1.03)
+        ax.set_ylim(panel.low, (top * 1.08 or 1) if panel.unit != "share" else 1.03)
     for band in panel.bands:
         ax.axhspan(band.low, min(band.high, ax.get_ylim()[1]), color=COLOURS[band.colour], alpha=0.08, linewidth=0)
     for level in panel.levels:
@@ -135,7 +135,7 @@ def _line(ax: Any, line: Line, marker: str | None, word: Word) -> None:
             color=colour,
             linewidth=1.2 if line.look == "thin" else 1.9,
             linestyle="--" if line.dashed else "-",
-            marker=marker,
+            marker=marker or ("o" if len(line.x) == 1 else None),
             markersize=5.5,
             label=word(f"line.{line.key}"),
         )
