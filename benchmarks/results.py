@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from tooltune.files import write_json
+from tooltune.files import write_measured
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -199,4 +199,4 @@ def save(result: Any, path: Path) -> None:
     from benchmarks.report.verdict import told
 
     result["verdict"] = told(result)
-    write_json(path, result, indent=None)
+    write_measured(path, result)

@@ -43,7 +43,7 @@ def ask_command(
         with asking(folder, row, tools, base=model, constrained=constrained, lang=lang) as asked:
             context = asked.context
             for together in [requests] if requests else ([line] for line in _typed(asked.say)):
-                answers = asked.model.answers([context.conversation(request) for request in together], context.tools)
+                answers = asked.answers([context.conversation(request) for request in together], context.tools)
                 for request, answer in zip(together, answers, strict=True):
                     lines = [f"> {request}"] * (len(requests) > 1) + answer.lines(asked.lang)
                     written = {"request": request} | answer.to_dict()

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from data.record import Record
 from data.splits import read_splits
-from eval.asking import Decoding, Model
+from eval.asking import Decoding, Messages, Model, Tools
 from eval.constrained import library
+from eval.judged import Answer
 from eval.trained import Trained, load_tuned, prepare, read_trained
 from finetune.context import Context, read_context
 from finetune.llama_answers import llama_cpp
@@ -29,15 +30,24 @@ class ReadyModel:
     Attributes:
         splits: the run's rows.
         console: standard output, for answers alone.
-        say: a line to standard error.
+        terminal: standard error, where `say` writes its lines.
     """
 
     model: Model
     context: Context
     splits: Mapping[str, Sequence[Record]]
     console: Console
+    terminal: Console
     say: Say
     lang: Language
+
+    def answer(self, messages: Messages, tools: Tools) -> Answer:
+        return self.answers([messages], tools)[0]
+
+    def answers(self, conversations: Sequence[Messages], tools: Tools) -> list[Answer]:
+        """What the model answers; on a terminal something turns meanwhile."""
+        with self.terminal.status(phrase("ask.answering").text(self.lang)):
+            return self.model.answers(conversations, tools)
 
 
 @contextmanager
@@ -69,20 +79,17 @@ def asking(
     heard = os.fdopen(os.dup(2), "w", encoding=sys.stderr.encoding, errors="replace")
     with heard as notes, quiet(folder / "log.txt") as console:
         say = saying(lambda line: print(visible(line), file=notes, flush=True), lang)
+        terminal = Terminal(file=notes)
         splits = read_splits(trained.config.data)
         context = read_context(trained, splits, row, tools)
         say(context.described(folder.name))
         say(phrase("ask.loading"))
-        with (
-            llama_cpp(trained, say, Terminal(file=notes))
-            if llama
-            else _transformers(trained, say, constrained) as writer
-        ):
+        with llama_cpp(trained, say, terminal) if llama else _transformers(trained, say, constrained) as writer:
             model = Model(trained, writer)
             say(phrase("ask.reading", n=len(context.tools)))
             model.read(context.system, context.tools)
             say(phrase("ask.valid"))
-            yield ReadyModel(model, context, splits, console, say, lang)
+            yield ReadyModel(model, context, splits, console, terminal, say, lang)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from finetune.report.trained import trained
 from finetune.words import phrase
 from tooltune.blocks import ROOT, fill_blocks, renew_pages
 from tooltune.errors import InputError
-from tooltune.files import quoted, write_json
+from tooltune.files import quoted, write_measured
 from tooltune.metrics import BY_KIND, METRICS, Metric, rate_text, whole_percent
 from tooltune.words import Language, Phrase
 
@@ -64,7 +64,7 @@ def record(run: Path) -> list[Path]:
     }
     path = MEASURED / f"{_preset(run)}.json"
     before = path.read_bytes() if path.is_file() else None
-    write_json(path, measured, indent=None)
+    write_measured(path, measured)
     return [*([] if path.read_bytes() == before else [path]), *renew_pages(filled)]
 
 

@@ -182,10 +182,24 @@ def dump_json(value: Any, *, indent: int | None = None, separators: tuple[str, s
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
 
 
-def write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
-    """Write one JSON value atomically, indented; `indent` None: as short as can be."""
+def write_json(path: str | Path, value: Any) -> None:
+    """Write one JSON value atomically, indented."""
     with atomic_write(path) as f:
-        f.write(dump_json(value, indent=indent, separators=None if indent else (",", ":")) + "\n")
+        f.write(dump_json(value, indent=2) + "\n")
+
+
+def write_measured(path: str | Path, result: dict[str, Any]) -> None:
+    """Write what was measured atomically, on one line, to six significant digits; its `config` as it was given."""
+    with atomic_write(path) as f:
+        f.write(dump_json(_to_six_digits(result), separators=(",", ":")) + "\n")
+
+
+def _to_six_digits(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: inner if key == "config" else _to_six_digits(inner) for key, inner in value.items()}
+    return [_to_six_digits(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:

@@ -52,7 +52,7 @@ def chat_command(
         with asking(folder, row, tools, base=model, lang=lang, **how) as asked:
             chosen = load_domain(asked.model.trained.config.data.domain)
             domain = domain_for(asked.context.row, chosen) if execute and not tools else None
-            chat = Chat(asked.model.answer, asked.context.row, Habits.of(asked.splits["train"]), domain)
+            chat = Chat(asked.answer, asked.context.row, Habits.of(asked.splits["train"]), domain)
             asked.say(phrase("chat.executed" if domain else "chat.shown_only"))
 
             interactive = sys.stdin.isatty()
