@@ -7,10 +7,11 @@ import re
 import statistics
 import time
 from collections.abc import Iterable
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from tooltune.files import write_json
+from tooltune.files import claimed, write_json
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -186,12 +187,21 @@ def spread(values: list[float]) -> Spread:
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
-def result_path(folder: Path, device_name: str, kind: str = "") -> Path:
-    """`<date>-<device>[-<kind>].json` in `folder`; numbered when there is one of today already."""
+def result_path(folder: Path, device_name: str, kind: str = "", runs: Path | None = None) -> Path:
+    """`<date>-<device>[-<kind>].json` in `folder`; numbered when there is one of today already. An empty file keeps
+    the name until the first `save`, from another process too.
+
+    Args:
+        runs: a folder in which nothing has the result's name yet either.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
     slug = "-".join(re.findall(r"[a-z0-9]+", re.sub(r"\(.*?\)", " ", device_name.lower())))[:40].strip("-")
     stem = "-".join(part for part in (time.strftime("%Y-%m-%d"), slug, kind) if part)
-    names = (f"{stem}.json" if n == 1 else f"{stem}-{n}.json" for n in range(1, 1000))
-    return next(folder / name for name in names if not (folder / name).exists())
+    names = chain([stem], (f"{stem}-{n}" for n in count(2)))
+    free = (folder / f"{name}.json" for name in names if not (runs and (runs / name).exists()))
+    return next(path for path in free if claimed(path))
 
 
 def save(result: Any, path: Path) -> None:

@@ -130,6 +130,22 @@ def writable(path: Path, *, folder: bool = False) -> None:
             raise PermissionError(f"{inside} cannot be written to")
 
 
+def claimed(path: Path) -> bool:
+    """Make an empty file of this name; whether there was none.
+
+    Raises:
+        InputError: nothing can be written there.
+    """
+    with _told(path):
+        writable(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.open("x").close()
+        except FileExistsError:
+            return False
+    return True
+
+
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
     try:
@@ -155,8 +171,10 @@ def read_text(path: Path) -> str:
 
 
 def line_count(path: Path) -> int:
-    """About as many rows as a file has; 0 of one that cannot be read, which is told when it is."""
+    """About as many rows as a file has; 0 of one that cannot be read, or is a pipe, which is told when it is."""
     try:
+        if not path.is_file():
+            return 0
         with path.open("rb") as file:
             return sum(part.count(b"\n") for part in iter(lambda: file.read(2**20), b""))
     except OSError:

@@ -87,10 +87,11 @@ def _finished(run: Path, device: str | None) -> Finished | None:
     if not plan or not peak or device not in (None, manifest["device"]["name"]):
         return None
     allocated, reserved = peak["gpu_allocated_gib"], peak["gpu_reserved_gib"]
-    if not allocated or not reserved:
+    if not allocated or not reserved or not plan["tensors_gib"]:
         return None
     workspace = peak.get("gpu_workspace_gib") or 0
-    return Finished(run.name, plan["tensors_gib"], plan["expected_gib"], allocated - workspace, reserved - workspace)
+    figures = (plan["tensors_gib"], plan["expected_gib"], allocated - workspace, reserved - workspace)
+    return Finished(run.name, *map(float, figures))
 
 
 def calibrate(runs: list[Finished]) -> Calibration:
