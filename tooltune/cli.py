@@ -109,8 +109,8 @@ def _name_user() -> None:
 
 def printable() -> None:
     """Have "?" written for what standard output and standard error cannot say in their encoding (cp949, cp1252), where
-    Python would raise an error after the work is done."""
-    for stream in (sys.stdout, sys.stderr):
+    Python would raise an error after the work is done; and read for half a character that was typed."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 
