@@ -60,7 +60,7 @@ def filled(text: str, language: Language, results: dict[str, dict[str, Any]]) ->
 
 
 def read_results(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
-    """Every result of the folder by its file's name; without those that have measured nothing yet.
+    """Every result of the folder by its file's name.
 
     Raises:
         InputError: a file is no JSON object.
@@ -68,8 +68,7 @@ def read_results(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
     found = {}
     for path in sorted(folder.glob("*.json")):
         try:
-            text = read_text(path)
-            if text:
+            if text := read_text(path):  # else nothing is measured yet
                 found[path.stem] = dict(json.loads(text).items())
         except (OSError, ValueError, AttributeError, RecursionError) as e:
             raise InputError(f"no JSON object: {e}", where=str(path), fix="measure again, or delete it") from None

@@ -188,14 +188,8 @@ def spread(values: list[float]) -> Spread:
 
 
 def result_path(folder: Path, device_name: str, kind: str = "", runs: Path | None = None) -> Path:
-    """`<date>-<device>[-<kind>].json` in `folder`; numbered when there is one of today already. An empty file keeps
-    the name until the first `save`, from another process too.
-
-    Args:
-        runs: a folder in which nothing has the result's name yet either.
-
-    Raises:
-        InputError: nothing can be written there.
+    """`<date>-<device>[-<kind>].json` in `folder`; numbered when there is one of today already, or a folder of its
+    name in `runs`. An empty file keeps it from other processes. Errors as `writable`.
     """
     slug = "-".join(re.findall(r"[a-z0-9]+", re.sub(r"\(.*?\)", " ", device_name.lower())))[:40].strip("-")
     stem = "-".join(part for part in (time.strftime("%Y-%m-%d"), slug, kind) if part)

@@ -73,8 +73,7 @@ class RunRow:
     changed: float | None = None
 
 
-FIGURES = [name for name in RunRow.__dataclass_fields__ if name not in ("name", "state", "problem", "model", "data")]
-"""What is a number, and None where a file of the run has something else there: "nan", or what an edit left."""
+FIGURES = list(RunRow.__dataclass_fields__)[5:]
 KEYS = ("changed", *(name for name in RunRow.__dataclass_fields__ if name not in ("problem", "changed")))
 
 

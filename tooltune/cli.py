@@ -109,7 +109,7 @@ def _name_user() -> None:
 
 def printable() -> None:
     """Have "?" written for what standard output and standard error cannot say in their encoding (cp949, cp1252), where
-    Python would raise an error after the work is done; and read for half a character that was typed."""
+    Python would raise an error after the work is done; and read for half a character."""
     for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -24,11 +24,8 @@ T = TypeVar("T")
 
 
 class Heard:
-    """A terminal that may be closed, or a pipe whose reader may end: a run of hours goes on and says nothing.
-
-    Attributes:
-        lost: why nothing is heard any more.
-    """
+    """A terminal that may be closed, or a pipe whose reader may end: a run of hours goes on and says nothing (`lost`:
+    why)."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream, self.late = stream, ""

@@ -131,19 +131,13 @@ def writable(path: Path, *, folder: bool = False) -> None:
 
 
 def claimed(path: Path) -> bool:
-    """Make an empty file of this name; whether there was none.
-
-    Raises:
-        InputError: nothing can be written there.
-    """
+    """Make an empty file where there is none; whether it was made. Errors as `writable`."""
     with _told(path):
         writable(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            path.open("x").close()
-        except FileExistsError:
-            return False
-    return True
+        with suppress(FileExistsError), path.open("x"):
+            return True
+    return False
 
 
 @contextmanager
@@ -171,7 +165,7 @@ def read_text(path: Path) -> str:
 
 
 def line_count(path: Path) -> int:
-    """About as many rows as a file has; 0 of one that cannot be read, or is a pipe, which is told when it is."""
+    """About as many rows as a file has; 0 of one that cannot be read, or a pipe, which is told when it is."""
     try:
         if not path.is_file():
             return 0

@@ -232,11 +232,8 @@ def _listed(names: list[str]) -> str:
 
 @contextmanager
 def looking(where: Path | str, fix: str = MEND) -> Iterator[None]:
-    """Around what looks at the files of a run, which may be another program's or version's, or edited.
-
-    Raises:
-        InputError: Python raised what it raises of values that are of another kind than they were.
-    """
+    """Around what looks at a run's files: InputError where values are not of the kind that they were, as in those of
+    another version."""
     try:
         yield
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as e:

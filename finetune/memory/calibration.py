@@ -87,11 +87,10 @@ def _finished(run: Path, device: str | None) -> Finished | None:
     if not plan or not peak or device not in (None, manifest["device"]["name"]):
         return None
     allocated, reserved = peak["gpu_allocated_gib"], peak["gpu_reserved_gib"]
-    if not allocated or not reserved or not plan["tensors_gib"]:
+    if not allocated or not reserved:
         return None
     workspace = peak.get("gpu_workspace_gib") or 0
-    figures = (plan["tensors_gib"], plan["expected_gib"], allocated - workspace, reserved - workspace)
-    return Finished(run.name, *map(float, figures))
+    return Finished(run.name, plan["tensors_gib"], plan["expected_gib"], allocated - workspace, reserved - workspace)
 
 
 def calibrate(runs: list[Finished]) -> Calibration:

@@ -226,7 +226,7 @@ def test_other_settings_begin_a_result_of_their_own(act: Any, tmp_path: Path) ->
 def test_another_folder_of_results_begins_runs_of_its_own(act: Any, runs: Path, tmp_path: Path) -> None:
     act("")
     (tmp_path / "b").mkdir()
-    (tmp_path / "b" / "other.json").write_text('{"kind": "rows"}', encoding="utf-8")
+    (tmp_path / "b" / "other.json").write_text('{"kind": "rows"}')
     act("", "train.learning_rate=0.01", out=tmp_path / "b")
     assert [len(file.read_text().splitlines()) for file in runs.glob(".rows/*/order")] == [6, 6]
 
