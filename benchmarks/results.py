@@ -7,11 +7,10 @@ import re
 import statistics
 import time
 from collections.abc import Iterable
-from itertools import chain, count
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from tooltune.files import claimed, write_json
+from tooltune.files import atomic_write, write_json
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -189,13 +188,14 @@ def spread(values: list[float]) -> Spread:
 
 def result_path(folder: Path, device_name: str, kind: str = "", runs: Path | None = None) -> Path:
     """`<date>-<device>[-<kind>].json` in `folder`; numbered when there is one of today already, or a folder of its
-    name in `runs`. An empty file keeps it from other processes. Errors as `writable`.
-    """
+    name in `runs`. An empty file keeps it from other processes. Errors as `atomic_write`."""
     slug = "-".join(re.findall(r"[a-z0-9]+", re.sub(r"\(.*?\)", " ", device_name.lower())))[:40].strip("-")
     stem = "-".join(part for part in (time.strftime("%Y-%m-%d"), slug, kind) if part)
-    names = chain([stem], (f"{stem}-{n}" for n in count(2)))
-    free = (folder / f"{name}.json" for name in names if not (runs and (runs / name).exists()))
-    return next(path for path in free if claimed(path))
+    names = (stem if n == 1 else f"{stem}-{n}" for n in range(1, 1000))
+    new = (name for name in names if not (runs and (runs / name).exists()))
+    path = next(path for name in new if not (path := folder / f"{name}.json").exists())
+    with atomic_write(path):
+        return path
 
 
 def save(result: Any, path: Path) -> None:

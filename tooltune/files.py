@@ -130,16 +130,6 @@ def writable(path: Path, *, folder: bool = False) -> None:
             raise PermissionError(f"{inside} cannot be written to")
 
 
-def claimed(path: Path) -> bool:
-    """Make an empty file where there is none; whether it was made. Errors as `writable`."""
-    with _told(path):
-        writable(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with suppress(FileExistsError), path.open("x"):
-            return True
-    return False
-
-
 @contextmanager
 def _told(path: Path) -> Iterator[None]:
     try:
