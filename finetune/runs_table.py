@@ -104,7 +104,8 @@ def describe(run: Path) -> RunRow:
     try:
         with looking(run):
             row = _row(run, read_history(run))
-            return replace(row, **{key: None for key in FIGURES if not is_number(getattr(row, key))})
+            unknown: dict[str, Any] = {key: None for key in FIGURES if not is_number(getattr(row, key))}
+            return replace(row, **unknown)
     except (InputError, OSError) as e:
         return RunRow(run.name, UNREADABLE, str(e))
 
