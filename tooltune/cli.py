@@ -86,11 +86,12 @@ def _names(app: typer.Typer) -> set[str]:
 def _open_streams() -> None:
     """Give standard streams that were closed (`>&-`) a place: the next file would take the number of one, and with it
     what libraries print."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
+    for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115, PTH123
 
