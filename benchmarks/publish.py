@@ -17,6 +17,7 @@ from tooltune.blocks import fill_blocks, renew_pages, shown_in_both
 from tooltune.cli import DEBUG, Debug, errors_as_lines
 from tooltune.console import say
 from tooltune.errors import InputError
+from tooltune.files import read_text
 from tooltune.words import Language
 
 KIND = "bench"
@@ -62,12 +63,13 @@ def read_results(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
     """Every result of the folder by its file's name.
 
     Raises:
-        InputError: a file is not JSON.
+        InputError: a file is no JSON object.
     """
     found = {}
     for path in sorted(folder.glob("*.json")):
         try:
-            found[path.stem] = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as e:
-            raise InputError(f"not JSON: {e}", where=str(path), fix="measure again, or delete it") from None
+            if text := read_text(path):  # else nothing is measured yet
+                found[path.stem] = dict(json.loads(text).items())
+        except (OSError, ValueError, AttributeError, RecursionError) as e:
+            raise InputError(f"no JSON object: {e}", where=str(path), fix="measure again, or delete it") from None
     return found

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from tooltune.files import write_measured
+from tooltune.files import atomic_write, write_measured
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -186,12 +186,16 @@ def spread(values: list[float]) -> Spread:
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
-def result_path(folder: Path, device_name: str, kind: str = "") -> Path:
-    """`<date>-<device>[-<kind>].json` in `folder`; numbered when there is one of today already."""
+def result_path(folder: Path, device_name: str, kind: str = "", runs: Path | None = None) -> Path:
+    """`<date>-<device>[-<kind>].json` in `folder`; numbered when there is one of today already, or a folder of its
+    name in `runs`. An empty file keeps it from other processes. Errors as `atomic_write`."""
     slug = "-".join(re.findall(r"[a-z0-9]+", re.sub(r"\(.*?\)", " ", device_name.lower())))[:40].strip("-")
     stem = "-".join(part for part in (time.strftime("%Y-%m-%d"), slug, kind) if part)
-    names = (f"{stem}.json" if n == 1 else f"{stem}-{n}.json" for n in range(1, 1000))
-    return next(folder / name for name in names if not (folder / name).exists())
+    names = (stem if n == 1 else f"{stem}-{n}" for n in range(1, 1000))
+    new = (name for name in names if not (runs and (runs / name).exists()))
+    path = next(path for name in new if not (path := folder / f"{name}.json").exists())
+    with atomic_write(path):
+        return path
 
 
 def save(result: Any, path: Path) -> None:

@@ -140,6 +140,7 @@ def measure_rows(
     from benchmarks.train import memory_limit
     from eval.run import evaluation_folder
     from finetune.rows import read_rows
+    from finetune.runs import hold
     from tooltune.files import file_digest
     from tooltune.pretrained import resolve
     from tooltune.run import runs_dir
@@ -171,13 +172,14 @@ def measure_rows(
         "arms": points,
         "verdict": "",
     }
-    result, path = earlier(new, options.out) or (new, result_path(options.out, here["device"]["name"], "rows"))
+    runs = runs_dir().resolve() / ".rows"
+    result, path = earlier(new, options.out) or (new, result_path(options.out, here["device"]["name"], "rows", runs))
     if result is not new:
         done = sum(point["status"] == "ok" for point in result["arms"])
         console.print(phrase("told.resumed", path=path, done=done, points=len(points)), soft_wrap=True)
     work = RowsWork(
         config,
-        runs_dir().resolve() / ".rows" / path.stem,
+        runs / path.stem,
         options.limit,
         lambda run: evaluation_folder(run, SPLIT, scored=asked, of=len(validation)) / "metrics.json",
         options.timeout_s,
@@ -186,7 +188,8 @@ def measure_rows(
         console,
     )
     work.folder.mkdir(parents=True, exist_ok=True)
-    _measure_all(work, result, path)
+    with hold(work.folder):
+        _measure_all(work, result, path)
     return result, path
 
 

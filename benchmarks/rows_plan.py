@@ -108,7 +108,8 @@ def earlier(new: RowsResult, folder: Path) -> tuple[RowsResult, Path] | None:
     from benchmarks.publish import read_results
 
     def same(old: dict[str, Any]) -> bool:
-        return old["device"]["name"] == new["device"]["name"] and all(old[k] == new[k] for k in ("config", "settings"))
+        alike = all(old.get(k) == new[k] for k in ("config", "settings"))
+        return alike and old["device"]["name"] == new["device"]["name"]
 
     paths = {folder / f"{name}.json": old for name, old in read_results(folder).items() if old.get("kind") == "rows"}
     going: dict[Path, Any] = {path: old for path, old in paths.items() if same(old)}

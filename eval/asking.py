@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from data.formats.literals import unwritable
 from data.load import to_stderr
 from data.record import Record
 from data.render import render_prompt
@@ -84,6 +85,8 @@ class Model:
 
     def answers(self, conversations: Sequence[Messages], tools: Tools) -> list[Answer]:
         """The answer to each conversation; they are asked side by side where the model is decoded on a CPU."""
+        if not conversations:
+            return []
         prompts = [prompt_of(self.trained, messages, tools) for messages in conversations]
         self.read(conversations[0][:1], tools)
         family = self.trained.template.family
@@ -108,6 +111,8 @@ def prompt_of(trained: Trained, messages: Messages, tools: Tools) -> list[int]:
     """
     answer = {"role": "assistant", "content": "."}  # which no prompt holds
     record = Record.from_dict({"id": "request", "messages": [*messages, answer], "tools": tools}, where="request")
+    if why := unwritable([messages, tools]):
+        raise InputError(f"it has {why}", where="request", fix="write it in UTF-8")
     record.meta["relevant_tools"] = [tool["function"]["name"] for tool in tools]  # none is left out
     return render_prompt(trained.view(record), trained.tokenizer, trained.template)
 

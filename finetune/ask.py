@@ -4,13 +4,13 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from finetune.words import phrase
 from tooltune.cli import DEBUG, LANG, BaseModel, Debug, TerminalLang, errors_as_lines, json_for
-from tooltune.console import input_lines
+from tooltune.console import Heard, input_lines
 from tooltune.words import Say
 
 
@@ -48,6 +48,8 @@ def ask_command(
                     lines = [f"> {request}"] * (len(requests) > 1) + answer.lines(asked.lang)
                     written = {"request": request} | answer.to_dict()
                     asked.console.out(json_for(encoding, written) if as_json else visible("\n".join(lines)))
+                    if lost := cast(Heard, asked.console.file).lost:
+                        raise lost
 
 
 def run_and_requests(arguments: Sequence[str]) -> tuple[Path, list[str]]:

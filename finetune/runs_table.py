@@ -2,7 +2,7 @@
 
 import difflib
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,13 +12,14 @@ from rich.table import Table
 from rich.text import Text
 
 from finetune.diagnose import best_row
+from finetune.diagnose.series import is_number
 from finetune.history import History, read_history
 from finetune.words import phrase
 from tooltune.cli import DEBUG, LANG, Debug, TerminalLang, errors_as_lines, print_json
 from tooltune.console import Terminal
 from tooltune.errors import InputError
 from tooltune.metrics import BY_KIND, whole_percent
-from tooltune.run import peak_gib, runs_dir
+from tooltune.run import looking, peak_gib, runs_dir
 from tooltune.words import Language
 
 UNREADABLE = "unreadable"
@@ -72,6 +73,7 @@ class RunRow:
     changed: float | None = None
 
 
+FIGURES = list(RunRow.__dataclass_fields__)[5:]
 KEYS = ("changed", *(name for name in RunRow.__dataclass_fields__ if name not in ("problem", "changed")))
 
 
@@ -100,11 +102,12 @@ def describe(run: Path) -> RunRow:
     if not (run / "config.yaml").is_file():
         return RunRow(run.name, UNREADABLE, "not a run: it has no config.yaml")
     try:
-        return _row(run, read_history(run))
-    except InputError as e:
+        with looking(run):
+            row = _row(run, read_history(run))
+            unknown: dict[str, Any] = {key: None for key in FIGURES if not is_number(getattr(row, key))}
+            return replace(row, **unknown)
+    except (InputError, OSError) as e:
         return RunRow(run.name, UNREADABLE, str(e))
-    except (ValueError, KeyError, TypeError, AttributeError, OSError) as e:  # files of another program or version
-        return RunRow(run.name, UNREADABLE, f"its files are not those of a run ({type(e).__name__}: {e})")
 
 
 def _row(run: Path, history: History) -> RunRow:
@@ -172,7 +175,7 @@ def runs_table(rows: list[RunRow], *, narrow: bool = False, lang: Language = "en
         table.add_row(
             Text(row.name),
             *([] if narrow else [Text(_data(row))]),
-            f"{row.epochs:.3g} / {row.epochs_planned:.3g}",
+            f"{_number(row.epochs, '.3g')} / {_number(row.epochs_planned, '.3g')}",
             _number(row.best_epoch, "g"),
             _number(row.eval_loss, ".3f"),
             *map(whole_percent, (row.must_call_exact, row.abstention, row.balanced)),

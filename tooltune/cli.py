@@ -86,11 +86,12 @@ def _names(app: typer.Typer) -> set[str]:
 def _open_streams() -> None:
     """Give standard streams that were closed (`>&-`) a place: the next file would take the number of one, and with it
     what libraries print."""
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
+    for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115, PTH123
 
@@ -109,8 +110,8 @@ def _name_user() -> None:
 
 def printable() -> None:
     """Have "?" written for what standard output and standard error cannot say in their encoding (cp949, cp1252), where
-    Python would raise an error after the work is done."""
-    for stream in (sys.stdout, sys.stderr):
+    Python would raise an error after the work is done; and read for half a character."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
 

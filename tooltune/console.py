@@ -24,10 +24,12 @@ T = TypeVar("T")
 
 
 class Heard:
-    """A terminal that may be closed, or a pipe whose reader may end: a run of hours goes on and says nothing."""
+    """A terminal that may be closed, or a pipe whose reader may end: a run of hours goes on and says nothing (`lost`:
+    why)."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream, self.late = stream, ""
+        self.lost: OSError | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
@@ -42,7 +44,8 @@ class Heard:
             self.stream.flush()
         except RuntimeError:  # Ctrl-C while a line waits for a terminal that was halted: its answer comes with the next
             self.late = text
-        except OSError:
+        except OSError as e:
+            self.lost = e
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.stream.fileno())
 
 

@@ -155,8 +155,10 @@ def read_text(path: Path) -> str:
 
 
 def line_count(path: Path) -> int:
-    """About as many rows as a file has; 0 of one that cannot be read, which is told when it is."""
+    """About as many rows as a file has; 0 of one that cannot be read, or a pipe, which is told when it is."""
     try:
+        if not path.is_file():
+            return 0
         with path.open("rb") as file:
             return sum(part.count(b"\n") for part in iter(lambda: file.read(2**20), b""))
     except OSError:

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NotRequired, TypedDict, cast
@@ -208,7 +209,7 @@ def _named(given: Path) -> Path:
 def _newest(runs: Path) -> Path:
     latest = runs / "latest"
     as_text = latest.is_file()  # where links are not allowed
-    folder = runs / latest.read_text(encoding="utf-8").strip() if as_text else Path(os.path.realpath(latest))
+    folder = runs / latest.read_text("utf-8", "replace").strip() if as_text else Path(os.path.realpath(latest))
     if (folder / "config.yaml").is_file() or (folder / "manifest.json").is_file():
         return folder
     begun = _begun(runs)
@@ -227,6 +228,17 @@ def _begun(runs: Path) -> list[str]:
 def _listed(names: list[str]) -> str:
     more = [f"and {len(names) - SHOWN} more (python -m finetune runs)"] if len(names) > SHOWN else []
     return ", ".join(names[:SHOWN] + more)
+
+
+@contextmanager
+def looking(where: Path | str, fix: str = MEND) -> Iterator[None]:
+    """Around what looks at a run's files: InputError where values are not of the kind that they were, as in those of
+    another version."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as e:
+        what = f"its files are not those of a run ({type(e).__name__}: {e})"
+        raise InputError(what, where=str(where), fix=fix) from e
 
 
 def read_config(folder: Path, overrides: list[str] | None = None) -> Config:

@@ -89,6 +89,8 @@ _OTHER = {
 @contextmanager
 def _opened(path: Path) -> Iterator[IO[bytes]]:
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError("a pipe or a device, not a file", where=str(path), fix="save its rows in a file")
         file = path.open("rb")
     except (FileNotFoundError, NotADirectoryError):
         raise InputError("no such file", where=str(path), fix="check the path") from None

@@ -23,9 +23,11 @@ def compare_runs(
         from eval.words import phrase
         from tooltune.console import Terminal
         from tooltune.metrics import COMPARED
+        from tooltune.run import looking
 
-        (name_a, scores_a), (name_b, scores_b) = two_sides(a, b, split)
-        result = {"a": name_a, "b": name_b, **compare(scores_a, scores_b)}
+        with looking(f"{a} {b or ''}".strip(), "evaluate again, or give another file"):
+            (name_a, scores_a), (name_b, scores_b) = two_sides(a, b, split)
+            result = {"a": name_a, "b": name_b, **compare(scores_a, scores_b)}
         if json_out:
             print_json(result)
             return

@@ -10,6 +10,7 @@ import typer
 
 from finetune.words import phrase
 from tooltune.cli import DEBUG, LANG, BaseModel, Debug, TerminalLang, errors_as_lines
+from tooltune.console import input_lines
 from tooltune.errors import InputError, JobFailed
 from tooltune.files import dump_json
 from tooltune.words import Language, Phrase, in_language
@@ -109,11 +110,12 @@ def typed(chat: "Chat", lang: Language, show: Callable[..., None], *, interactiv
     Ctrl-C at the prompt ends them; where requests are not saved, only the second one.
     """
     told = False
+    piped = input_lines()
     while True:
         try:
             if interactive:
                 show("> ", end="")
-            line = sys.stdin.readline()
+            line = sys.stdin.readline() if interactive else next(piped, "")
         except KeyboardInterrupt:
             if not interactive:
                 raise

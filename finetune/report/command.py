@@ -20,13 +20,15 @@ def report_command(
     with errors_as_lines(debug):
         from finetune.report import write_plots, write_run_page
         from tooltune.console import say as said
-        from tooltune.run import find_run
+        from tooltune.run import find_run, looking
         from tooltune.words import saying, system_language
 
         say = saying(said, lang or system_language())
         folder = find_run(run)
-        page = write_run_page(folder, other=find_run(other) if other else None, lang=lang or "ko")
-        pictures = write_plots(folder, lang=lang or "ko")
+        compared = find_run(other) if other else None
+        with looking(folder):
+            page = write_run_page(folder, other=compared, lang=lang or "ko")
+            pictures = write_plots(folder, lang=lang or "ko")
         say(phrase("written", path=page))
         if pictures:
             say(phrase("written", path=phrase("written.pictures", n=len(pictures), folder=pictures[0].parent)))

@@ -19,11 +19,13 @@ from benchmarks.report import table, write_report
 from benchmarks.report.charts import curve_words, groups
 from benchmarks.report.markdown import markdown
 from benchmarks.report.verdict import verdict
+from benchmarks.results import result_path
 from benchmarks.rows import RowsOptions, measure_rows, point_config
 from benchmarks.rows_docs import NOTHING, PAGE, filled
 from benchmarks.rows_plan import chosen_sizes, minutes_left, plan, unmeasured
 from data import InputError
 from eval.scoring.stats import harmonic_mean, rate
+from finetune.runs import hold
 from tests.benchmarks.report_results import HEAD
 from tests.tiny import TINY
 from tooltune.config import Config, load_config
@@ -165,11 +167,11 @@ def act(tmp_path: Path, runs: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
     here = {"device": {"kind": "cpu", "name": "Processor", "memory_gib": 1.0}, "environment": {"packages": {}}}
     monkeypatch.setattr("benchmarks.this_machine.machine", lambda: here)
 
-    def run(end: str, *overrides: str) -> tuple[dict[str, Any], str]:
+    def run(end: str, *overrides: str, out: Path = tmp_path) -> tuple[dict[str, Any], str]:
         monkeypatch.setenv("ACTOR", end)
         config = load_config("cpu", [*TINY, f"model.name={model}", *overrides])
         console = quiet()
-        result, _ = measure_rows(config, options(tmp_path), console, lambda w: [sys.executable, "-c", ACTOR, *w])
+        result, _ = measure_rows(config, options(out), console, lambda w: [sys.executable, "-c", ACTOR, *w])
         return dict(result), console.file.getvalue()  # type: ignore[attr-defined]
 
     return run
@@ -219,6 +221,23 @@ def test_other_settings_begin_a_result_of_their_own(act: Any, tmp_path: Path) ->
     assert statuses(act("", "train.learning_rate=0.01")[0]) == ["ok"] * 3
     assert statuses(act("", "train.learning_rate=0.01")[0]) == ["ok"] * 3  # whole: measured anew
     assert len(list(tmp_path.glob("*-rows*.json"))) == 3
+
+
+def test_two_results_share_no_runs_and_no_file(act: Any, runs: Path, tmp_path: Path) -> None:
+    act("fails")
+    (folder,) = runs.glob(".rows/*")
+    with hold(folder), pytest.raises(InputError, match="by another process"):
+        act("")
+    with pytest.raises(InputError, match="cannot be written"):
+        act("", "train.seed=1", out=folder / "order")
+    assert result_path(tmp_path, "") != result_path(tmp_path, "") and len(read_results(tmp_path)) == 1
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "a.json").write_text('{"kind": "rows"}')
+    act("", "train.seed=1", out=tmp_path / "b")
+    assert len([*runs.glob(".rows/*")]) == 2
+    (tmp_path / "a.json").write_bytes(b"\xff")
+    with pytest.raises(InputError, match="no JSON object"):
+        act("")
 
 
 def test_wrong_input_writes_nothing(act: Any, tmp_path: Path) -> None:

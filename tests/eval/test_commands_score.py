@@ -145,6 +145,13 @@ def test_compare_two_files_and_one_evaluation(results):
     assert json.loads(two[1])["exact_match"] == json.loads(folder[1])["exact_match"] == pair
 
 
+def test_compare_with_samples_of_another_version(results):
+    for base in ("x", {"samples": [{}]}):
+        file = write(results / "metrics.json", json.loads((results / "metrics.json").read_text()) | {"base": base})
+        code, _, err = call("compare", file)
+        assert code == 2 and "not those of a run" in err
+
+
 def test_compare_says_it_in_words(results):
     code, out, _ = call("compare", results)
     text = " ".join(out.split())

@@ -92,6 +92,8 @@ def test_a_row_gives_the_prompt_that_it_was_trained_with(trained: Path) -> None:
         context = context_of(run, row["id"])
         theirs = render_prompt(run.view(record), run.tokenizer, run.template)
         assert prompt_of(run, context.conversation(row["messages"][1]["content"]), context.tools) == theirs
+    with pytest.raises(InputError, match="surrogate"):
+        prompt_of(run, context.conversation("\udcff"), [])
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """A chat: recorded answers of a model, carried out on the engine; what the model is shown; commands; wrong input."""
 
 from dataclasses import replace
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -324,6 +325,14 @@ def test_ctrl_c_at_the_prompt_ends_the_chat_once_it_has_said_what_is_not_saved(
     told = [line for line in shown if "not saved" in line]
     assert told == ["requests that are not saved: 1. /save FILE keeps them, Ctrl-C again ends"] * 2
     assert keys == ["never\n"] and len(load_records(tmp_path / "mine.jsonl")) == 1
+
+
+def test_a_pipe_is_read_as_ask_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", TextIOWrapper(BytesIO(b"\xef\xbb\xbf/tools\n\xff\n"), encoding="utf-8"))
+    lines = typed(chat_with(), "en", lambda *_: None, interactive=False)
+    assert next(lines) == "/tools"
+    with pytest.raises(InputError, match="line 2"):
+        next(lines)
 
 
 def test_a_wrong_command_stops_a_script_and_not_a_person() -> None:

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from finetune.cli import app
 from finetune.runs_table import UNREADABLE, list_runs, runs_table
 from tests.finetune import run_samples
 from tooltune.errors import InputError
@@ -81,8 +82,6 @@ def test_table_fits_and_shows_names_as_they_are(folder: Path, width: int) -> Non
 
 
 def test_command_prints_json(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from finetune.cli import app
-
     monkeypatch.setenv("TOOLTUNE_RUNS", str(folder))
     done = CliRunner().invoke(app, ["runs", "--json", "--sort", "eval_loss"])
     rows = json.loads(done.stdout)
@@ -90,9 +89,20 @@ def test_command_prints_json(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert "[red]notes: not a run" in CliRunner().invoke(app, ["runs"]).stdout
 
 
-def test_no_runs_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from finetune.cli import app
+def test_a_figure_that_is_no_number_hides_no_run(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder / "cpu", tmp_path / "a")
+    rows = (tmp_path / "a" / "epochs.jsonl").read_text(encoding="utf-8").splitlines()
+    for odd in ('"nan"', "NaN", "[]"):
+        row = json.loads(rows[-1]) | {"epoch": json.loads(odd), "eval_loss": 0, "exact_match": json.loads(odd)}
+        (tmp_path / "a" / "epochs.jsonl").write_text(json.dumps(row), encoding="utf-8")
+        (shown,) = list_runs(tmp_path)
+        assert shown.eval_loss == 0 and shown.exact_match is shown.best_epoch is None and runs_table([shown])
+    (tmp_path / "a" / "epochs.jsonl").write_text("[]", encoding="utf-8")
+    done = CliRunner().invoke(app, ["report", str(tmp_path / "a"), "--no-open"])
+    assert done.exit_code == 2 and "not those of a run" in done.stderr
 
+
+def test_no_runs_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOOLTUNE_RUNS", str(tmp_path / "none"))
     done = CliRunner().invoke(app, ["runs"])
     assert done.exit_code == 2 and "there is no run yet" in done.output

@@ -11,6 +11,7 @@ import pytest
 
 from tests.tiny import FIXTURES, ROOT
 from tooltune.cli import _name_user
+from tooltune.console import Heard
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX's")
 ENDLESS = """
@@ -51,6 +52,17 @@ def test_a_closed_stream_is_no_place_for_a_file(tmp_path: Path, closed: tuple[in
     words = [sys.executable, "-m", "data", "check", rows, "--tokenizer", "none"]
     done = subprocess.run(words, cwd=ROOT, preexec_fn=lambda: [os.close(number) for number in closed])
     assert done.returncode == 0 and rows.read_bytes() == (FIXTURES / "train.jsonl").read_bytes()
+    code = "import os; from tooltune.cli import _open_streams; _open_streams(); os.write(1, b'x'); os.write(2, b'x')"
+    words = [sys.executable, "-c", code]
+    assert not subprocess.run(words, cwd=ROOT, preexec_fn=lambda: [os.close(number) for number in closed]).returncode
+
+
+@posix
+def test_what_nobody_hears_is_known() -> None:
+    with Path("/dev/full").open("w") as full:
+        heard = Heard(full)
+        heard.write("x")
+        assert heard.lost
 
 
 @posix

@@ -97,6 +97,13 @@ def test_a_whole_last_line_without_its_end_counts(tmp_path: Path) -> None:
     assert lines(path, torn=lambda line: pytest.fail(line)) == [{"a": 1}, {"a": 2}]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="it has neither")
+def test_a_pipe_or_a_device_is_no_data(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        assert "a pipe or a device" in refused(data_app, "check", path)
+
+
 @pytest.mark.parametrize("path", ["runs/beams-2", "runs/my run", "runs/$(id)", "runs/홍 길동's", "a`b`", 'a"b'])
 def test_a_path_in_a_command_is_one_word(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shlex.split(quoted(path)) == [path]

@@ -59,6 +59,9 @@ def test_the_newest_is_the_one_that_latest_names(runs: Path) -> None:
     (runs / "latest").unlink()
     (runs / "latest").write_text("new\n", encoding="utf-8")
     assert find_run().name == find_run(str(runs / "latest")).name == "new"
+    (runs / "latest").write_bytes(b"\xff")
+    with pytest.raises(InputError, match="it names no run"):
+        find_run()
 
 
 def test_the_newest_by_any_path_is_the_run_that_it_names(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.tiny import ROOT
-from tooltune.cli import json_for
+from tooltune.cli import json_for, printable
 from tooltune.console import input_lines
 from tooltune.errors import InputError
 
@@ -90,6 +90,13 @@ def test_piped_input_of_neither_encoding_names_its_line(monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a\n" + "절점".encode("cp949")), encoding="utf-8"))
     with pytest.raises(InputError, match="standard input, line 2: neither UTF-8 nor utf-8"):
         list(input_lines())
+
+
+def test_half_a_character_ends_no_chat(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(sys, name, io.TextIOWrapper(io.BytesIO(b"8\xeb\n"), encoding="utf-8"))
+    printable()
+    assert sys.stdin.readline() == "8\ufffd\n"
 
 
 def test_the_log_is_utf8_and_the_console_speaks_the_pipes_encoding(tmp_path: Path) -> None:
