@@ -178,10 +178,10 @@ def summarise(runs: Iterable[ArmRun]) -> dict[str, Spread]:
     """Median, lowest and highest of each figure over the runs that ended well; figures that no run has are left out."""
     good = [run for run in runs if run["status"] == "ok"]
     values = {name: [run[name] for run in good if run.get(name) is not None] for name in METRICS}  # type: ignore[literal-required]
-    return {name: spread(found) for name, found in values.items() if found}
+    return {name: over_repeats(found) for name, found in values.items() if found}
 
 
-def spread(values: list[float]) -> Spread:
+def over_repeats(values: list[float]) -> Spread:
     """Median and range of at least one value."""
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 

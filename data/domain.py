@@ -95,7 +95,7 @@ class Live:
         first = self.record.messages[0]
         return str(first["content"]) if first["role"] == "system" else ""
 
-    def shown(self) -> str:
+    def state_text(self) -> str:
         """The state as people read it, in lines: those that a call changes are shown after it."""
         return str(self.state)
 

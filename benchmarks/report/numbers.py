@@ -22,7 +22,7 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.0f}%"
 
 
-def spread(figures: dict[str, Any] | None) -> str:
+def median_and_range(figures: dict[str, Any] | None) -> str:
     """A median with its lowest and highest repeat: 1.62 (1.58–1.70)."""
     if not figures or figures["median"] is None:
         return "–"

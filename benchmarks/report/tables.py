@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.report.numbers import figure, percent, signed, spread, times
+from benchmarks.report.numbers import figure, median_and_range, percent, signed, times
 from benchmarks.report.words import say
 from finetune.rate import flops_text
 from tooltune.words import Phrase
@@ -104,8 +104,8 @@ def status_of(row: dict[str, Any]) -> Phrase:
 def _train(result: dict[str, Any]) -> list[Table]:
     memory = memory_key(result)
     plan: list[tuple[str, str, Show]] = [
-        ("samples_per_second", "column.samples", spread),
-        ("train_samples_per_second", "column.trainer", spread),
+        ("samples_per_second", "column.samples", median_and_range),
+        ("train_samples_per_second", "column.trainer", median_and_range),
         ("tokens_per_second", "column.tokens", lambda f: figure(f["median"])),
         ("mfu", "column.mfu", lambda f: percent(f["median"])),
         ("seconds_per_step", "column.step", lambda f: figure(f["median"])),
@@ -113,13 +113,13 @@ def _train(result: dict[str, Any]) -> list[Table]:
         ("time_to_first_step_s", "column.first", lambda f: figure(f["median"])),
     ]
     more: list[tuple[str, str, Show]] = [
-        ("supervised_tokens_per_second", "column.supervised", spread),
+        ("supervised_tokens_per_second", "column.supervised", median_and_range),
         ("padding_share", "column.padding", lambda f: percent(f["median"])),
         ("hfu", "column.hfu", lambda f: percent(f["median"])),
-        ("compile_seconds", "column.compile", spread),
-        ("peak_allocated_gib", "column.allocated", spread),
-        ("driver_used_gib", "column.driver", spread),
-        ("peak_rss_gib", "column.rss", spread),
+        ("compile_seconds", "column.compile", median_and_range),
+        ("peak_allocated_gib", "column.allocated", median_and_range),
+        ("driver_used_gib", "column.driver", median_and_range),
+        ("peak_rss_gib", "column.rss", median_and_range),
     ]
     if machine_rate(result) is None:  # a result of before there was an MFU
         plan = [column for column in plan if column[0] != "mfu"]

@@ -89,7 +89,7 @@ class LiveFrame(Live):
         """The record's system turn, with the line of the frame as it is now."""
         return super().system().replace(state_line(self.spec), state_line(self.frame))
 
-    def shown(self) -> str:
+    def state_text(self) -> str:
         return drawing(self.frame)
 
 

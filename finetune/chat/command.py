@@ -63,7 +63,7 @@ def chat_command(
             def show(text: str, end: str = "\n") -> None:
                 asked.console.out(text, end=end, highlight=False)
 
-            if state := chat.shown():
+            if state := chat.state_lines():
                 show("\n".join(state))
             lines = typed(chat, asked.lang, show, interactive=interactive)
             talk(chat, View(lang=asked.lang), lines, show, interactive=interactive)
@@ -84,7 +84,7 @@ def talk(chat: "Chat", view: "View", lines: Iterator[str], show: Callable[[str],
             show(visible(text))
 
     for line in lines:
-        before, requests = chat.shown(), len(chat.exchanges)
+        before, requests = chat.state_lines(), len(chat.exchanges)
         if line == QUIT:
             return
         try:
@@ -101,7 +101,7 @@ def talk(chat: "Chat", view: "View", lines: Iterator[str], show: Callable[[str],
             if not interactive:
                 raise
             tell([phrase("chat.stopped" if len(chat.exchanges) == requests else "chat.stopped_later")])
-        tell(f"  {line}" for line in difflib.ndiff(before, chat.shown()) if line[0] in "+-")
+        tell(f"  {line}" for line in difflib.ndiff(before, chat.state_lines()) if line[0] in "+-")
 
 
 def typed(chat: "Chat", lang: Language, show: Callable[..., None], *, interactive: bool) -> Iterator[str]:

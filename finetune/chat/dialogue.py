@@ -145,9 +145,9 @@ class Chat:
         """How many requests no file of rows has."""
         return sum(not exchange.saved for exchange in self.exchanges)
 
-    def shown(self) -> list[str]:
+    def state_lines(self) -> list[str]:
         """The state in lines; empty where there is none."""
-        return self.live.shown().split("\n") if self.live else []
+        return self.live.state_text().split("\n") if self.live else []
 
     def _shown(self, exchange: Exchange) -> Turns:
         """What the model is asked with: as many requests as its training rows had, under the state of now."""

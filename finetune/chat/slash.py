@@ -33,7 +33,7 @@ def obey(chat: Chat, view: View, line: str) -> Sequence[Phrase | str]:
     if name == "/tools":
         return [signature(tool["function"]) for tool in chat.start.tools] or [phrase("chat.tools.none")]
     if name == "/model":
-        return chat.shown() or [phrase("chat.model.none")]
+        return chat.state_lines() or [phrase("chat.model.none")]
     if name == "/raw":
         view.raw = not view.raw
         return [phrase("chat.raw.on" if view.raw else "chat.raw.off")]

@@ -30,7 +30,7 @@ class Piece:
     role: Role
     tokens: tuple[int, ...]
 
-    def shown(self) -> str:
+    def display_text(self) -> str:
         """The text with nothing invisible in it: control characters by name, and the newlines that are trained."""
         text = visible(self.text)
         return text.replace("\n", "↵\n") if self.role else text

@@ -55,7 +55,7 @@ def to_terminal(rows: list[Shown], facts: list[Any], console: Console, lang: Lan
         console.rule(Text(title.text(lang)), align="left")
         text = Text()
         for piece in row.pieces:
-            text.append(piece.shown(), style=STYLES[piece.role])
+            text.append(piece.display_text(), style=STYLES[piece.role])
         console.print(text)
 
 

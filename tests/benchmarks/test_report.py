@@ -16,7 +16,7 @@ from benchmarks.report import finish, table, write_report
 from benchmarks.report.anchors import anchors
 from benchmarks.report.charts import COLOURS, KNOWN, colours, groups
 from benchmarks.report.markdown import block, markdown, plain
-from benchmarks.report.numbers import figure, spread
+from benchmarks.report.numbers import figure, median_and_range
 from benchmarks.report.verdict import verdict
 from benchmarks.report.words import say, words
 from tests.benchmarks import report_results
@@ -244,7 +244,7 @@ def test_plain_keeps_one_line() -> None:
 def test_figures_have_three_digits() -> None:
     shown = {0: "0.00", 1.6249: "1.62", 12.34: "12.3", 99.96: "100", 4210.4: "4,210", 0.8: "0.800", 0.00421: "0.00421"}
     assert {value: figure(value) for value in shown} == shown
-    assert figure(None) == "–" and spread({"median": 2.0, "low": 2.0, "high": 2.0}) == "2.00"
+    assert figure(None) == "–" and median_and_range({"median": 2.0, "low": 2.0, "high": 2.0}) == "2.00"
 
 
 def test_losses_are_curves_and_lie_in_the_band_that_is_allowed() -> None:

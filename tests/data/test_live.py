@@ -37,7 +37,7 @@ def test_a_domain_with_execute_alone_can_be_chatted_with() -> None:
         "ok": False,
         "error": "there is no attic",
     }
-    assert "'kitchen': 22" in live.shown()
+    assert "'kitchen': 22" in live.state_text()
 
 
 def test_calls_give_results_one_after_another() -> None:
@@ -47,7 +47,7 @@ def test_calls_give_results_one_after_another() -> None:
         "load_case": "DL",
         "loads": 1,
     }
-    assert "load DL: nodal 8 X 10 kN" in live.shown().split("\n")
+    assert "load DL: nodal 8 X 10 kN" in live.state_text().split("\n")
     assert live.carry_out(call("run_static_analysis", load_names=["LCB1"]))["analysed"] == ["LCB1"]
     under = live.carry_out(call("get_displacement", node_id=8, component="DX"))
     assert under["load_name"] == "LCB1", "the load that was analysed last"
@@ -79,7 +79,7 @@ def test_what_cannot_be_carried_out_changes_nothing(name, arguments, said) -> No
     live = frame()
     result = live.carry_out({"name": name, "arguments": arguments})
     assert result["ok"] is False and said in result["error"]
-    assert live.shown() == frame().shown() and live.system() == ROW.messages[0]["content"]
+    assert live.state_text() == frame().state_text() and live.system() == ROW.messages[0]["content"]
     assert live.carry_out(call("undo"))["code"] == "nothing_to_undo", "the call is not among what can be undone"
 
 
@@ -127,7 +127,7 @@ def test_a_drawing_shows_each_member_once_whatever_is_done_to_the_frame() -> Non
         call("add_member_distributed_load", member_id=20, direction="Z", value=-5, start=0.2),
     ):
         assert live.carry_out(made)["ok"], made
-        text = live.shown()
+        text = live.state_text()
         for number in live.frame.tables.members:
             assert text.count(f"({number})") == 1, (made, number)
     assert "1o" in text and "spring at 2: Z 1000" in text and "load DL: line 20 Z -5 kN/m at 0.2 to 1" in text

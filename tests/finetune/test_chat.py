@@ -75,7 +75,7 @@ def test_five_turns_on_the_engine() -> None:
     assert [step.results[0]["ok"] for step in steps] == [True] * 5
     first, second = steps[2].results[0]["DX"], steps[4].results[0]["DX"]
     assert first > 0 and second == pytest.approx(2 * first, rel=1e-4)
-    assert chat.shown()[-2:] == ["load DL: nodal 8 X 10 kN"] * 2
+    assert chat.state_lines()[-2:] == ["load DL: nodal 8 X 10 kN"] * 2
     last = chat.ask.seen[-1]
     assert [turn["content"] for turn in last if turn["role"] == "user"] == requests
     assert last[2]["tool_calls"] == [tool_call("add_nodal_load", {"node_id": 8, "direction": "X", "value": 10})]
@@ -137,9 +137,9 @@ def test_a_model_that_answers_to_results_is_asked_again() -> None:
 )
 def test_a_wrong_answer_is_not_carried_out_and_forgotten(output: str) -> None:
     chat = chat_with(output, LOAD)
-    before = chat.shown()
+    before = chat.state_lines()
     (step,) = said(chat, "10 kN")
-    assert step.results == [] and chat.shown() == before and chat.exchanges == []
+    assert step.results == [] and chat.state_lines() == before and chat.exchanges == []
     said(chat, "again")
     assert [turn["content"] for turn in chat.ask.seen[-1]] == [SYSTEM, "again"]
 
@@ -152,21 +152,21 @@ def test_what_the_domain_refuses_is_a_result_like_another() -> None:
     assert [result["ok"] for result in step.results] == [False, True] and "no node 99" in step.results[0]["error"]
     said(chat, "again")
     assert '"no_such_node"' in chat.ask.seen[-1][3]["content"]
-    assert chat.shown()[-2:] == ["load DL: nodal 8 X 10 kN"] * 2
+    assert chat.state_lines()[-2:] == ["load DL: nodal 8 X 10 kN"] * 2
 
 
 def test_undo_takes_back_request_after_request() -> None:
     pinned = ToolCall("set_support", {"node_ids": [1], "support_type": "pinned"})
     case = ToolCall("create_load_case", {"name": "SL", "load_type": "snow"})
     chat = chat_with(LOAD, "※ 어느 절점인가요?", both(pinned, case))
-    states = [chat.shown()]
+    states = [chat.state_lines()]
     for request in ("one", "two", "three"):
         said(chat, request)
-        states.append(chat.shown())
+        states.append(chat.state_lines())
     assert states[1] == states[2] != states[3]
     for request in ("three", "two", "one"):
-        assert chat.shown() == states.pop() and chat.undo() == request
-    assert chat.shown() == states.pop() and chat.undo() is None
+        assert chat.state_lines() == states.pop() and chat.undo() == request
+    assert chat.state_lines() == states.pop() and chat.undo() is None
 
 
 def test_tools_under_other_names_are_carried_out() -> None:
@@ -176,7 +176,7 @@ def test_tools_under_other_names_are_carried_out() -> None:
     assert domain_for(start, None) is STRUCTURAL
     chat = chat_with(wrote("joint_load_new", node_id=8, direction="X", value=10), start=start)
     (step,) = said(chat, "10 kN")
-    assert step.results[0]["ok"] and chat.shown()[-1] == "load DL: nodal 8 X 10 kN"
+    assert step.results[0]["ok"] and chat.state_lines()[-1] == "load DL: nodal 8 X 10 kN"
     assert chat.row("r").meta["renamed"] == renamed
 
 
@@ -197,7 +197,7 @@ def test_a_row_without_a_state_is_refused() -> None:
 def test_without_a_domain_calls_are_shown() -> None:
     chat = chat_with(LOAD, LOAD, domain=None)
     (first, _) = said(chat, "one", "two")
-    assert first.answer.accepted and first.results == [] and chat.shown() == []
+    assert first.answer.accepted and first.results == [] and chat.state_lines() == []
     assert [turn["role"] for turn in chat.ask.seen[-1]] == ["system", "user", "assistant", "user"]
 
 
@@ -282,7 +282,7 @@ def test_ctrl_c_stops_an_answer_and_not_the_chat(answers_results: bool) -> None:
 
     chat.ask = ask
     talk(chat, View(), iter(["stop", "10 kN"]), shown.append, interactive=True)
-    assert shown[0] == "  stopped, and the request forgotten" and chat.shown()[-1] == "load DL: nodal 8 X 10 kN"
+    assert shown[0] == "  stopped, and the request forgotten" and chat.state_lines()[-1] == "load DL: nodal 8 X 10 kN"
     assert ("  stopped; /undo takes back what was carried out" in shown) == answers_results
     with pytest.raises(KeyboardInterrupt):
         talk(chat, View(), iter(["stop"]), shown.append, interactive=False)
@@ -291,14 +291,16 @@ def test_ctrl_c_stops_an_answer_and_not_the_chat(answers_results: bool) -> None:
 def test_ctrl_c_while_a_call_is_carried_out_takes_the_request_back() -> None:
     chat, shown = chat_with(LOAD, LOAD), []
     said(chat, "10 kN")
-    before = chat.shown()
+    before = chat.state_lines()
 
     def stopped(call):
         raise KeyboardInterrupt
 
     chat.live.carry_out = stopped
     talk(chat, View(), iter(["again"]), shown.append, interactive=True)
-    assert shown == ["  stopped, and the request forgotten"] and chat.shown() == before and len(chat.exchanges) == 1
+    assert (
+        shown == ["  stopped, and the request forgotten"] and chat.state_lines() == before and len(chat.exchanges) == 1
+    )
 
 
 def test_ctrl_c_at_the_prompt_ends_the_chat_once_it_has_said_what_is_not_saved(
@@ -347,11 +349,11 @@ def test_a_wrong_command_stops_a_script_and_not_a_person() -> None:
 def test_a_result_that_is_no_json_is_told_and_its_request_taken_back(value: object) -> None:
     chat = chat_with(LOAD, LOAD)
     said(chat, "10 kN")
-    before, shown = chat.shown(), []
+    before, shown = chat.state_lines(), []
     chat.live.carry_out = lambda call: {"ok": True, "value": value}
     talk(chat, View(), iter(["again"]), shown.append, interactive=True)
     assert shown[0].startswith("error: add_nodal_load: the domain's result is not JSON") and "→" in shown[0]
-    assert chat.shown() == before and [exchange.turns[0]["content"] for exchange in chat.exchanges] == ["10 kN"]
+    assert chat.state_lines() == before and [exchange.turns[0]["content"] for exchange in chat.exchanges] == ["10 kN"]
 
 
 def test_llama_cpp_and_constrained_decoding_exclude_each_other() -> None:
