@@ -191,17 +191,18 @@ def write_json(path: str | Path, value: Any) -> None:
 
 
 def write_measured(path: str | Path, result: dict[str, Any]) -> None:
-    """Write what was measured atomically, on one line, to six significant digits; its `config` as it was given."""
+    """Write what was measured atomically, on one line, to `six_digits`."""
     with atomic_write(path) as f:
-        f.write(dump_json(_to_six_digits(result), separators=(",", ":")) + "\n")
+        f.write(dump_json(six_digits(result), separators=(",", ":")) + "\n")
 
 
-def _to_six_digits(value: Any) -> Any:
+def six_digits(value: Any) -> Any:
+    """A JSON value with every float to six significant digits, but for what stands under `config`."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, dict):
-        return {key: inner if key == "config" else _to_six_digits(inner) for key, inner in value.items()}
-    return [_to_six_digits(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {key: inner if key == "config" else six_digits(inner) for key, inner in value.items()}
+    return [six_digits(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def write_jsonl(path: str | Path, rows: Iterable[Any]) -> None:
