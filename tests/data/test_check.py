@@ -83,6 +83,7 @@ def test_rows_of_a_spreadsheet_are_fit_and_a_wrong_cell_is_named(tmp_path):
         list(from_spreadsheet.rows(tmp_path / "none", tools))
 
 
+@pytest.mark.slow
 def test_the_structural_dataset_is_fit():
     report = check_files(SPLITS, tokenizer="none")
     assert not any("make no call" in str(finding.what) for finding in report.findings)

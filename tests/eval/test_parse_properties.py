@@ -171,6 +171,7 @@ HOSTILE = {
 ATTACKS = [(family, unit) for family, units in HOSTILE.items() for unit in units]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("family", "unit"), ATTACKS, ids=[f"{f}-{i}" for i, (f, _) in enumerate(ATTACKS)])
 def test_linear_time(family: str, unit: str) -> None:
     """Five times the text takes about five times the time; a rescan would take twenty-five times as long."""

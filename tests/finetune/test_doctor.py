@@ -242,6 +242,7 @@ def test_names_of_programs_and_errors_are_not_markup() -> None:
     assert "[bold]a game[/bold] (7)" in text and "[/nonsense]" in text
 
 
+@pytest.mark.slow
 def test_this_machine_is_examined_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     result = CliRunner().invoke(app, ["doctor", "--json", "--lang", "en"])

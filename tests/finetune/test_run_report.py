@@ -521,6 +521,7 @@ def test_curves_are_drawn(quiet: Any, reference: Path) -> None:
     assert "과적합" in quiet.run("document.querySelector('#chart-loss').textContent")
 
 
+@pytest.mark.slow
 @needs_browser
 def test_every_kind_of_run_draws(quiet: Any, healthy: Path, running: Path, cut: Path, cpu: Path, broken: Path) -> None:
     for run in (healthy, running, cut, broken):
@@ -604,6 +605,7 @@ def test_the_policy_stops_any_other_script(tab: Any, reference: Path) -> None:
     assert tab.run("typeof window.hacked") == "undefined"
 
 
+@pytest.mark.slow
 @needs_browser
 def test_a_phone_needs_no_sideways_scrolling(
     quiet: Any, reference: Path, healthy: Path, running: Path, cpu: Path, hostile: Path
