@@ -68,8 +68,11 @@ def read_results(folder: Path = RESULTS) -> dict[str, dict[str, Any]]:
     found = {}
     for path in sorted(folder.glob("*.json")):
         try:
-            if text := read_text(path):  # else nothing is measured yet
-                found[path.stem] = dict(json.loads(text).items())
-        except (OSError, ValueError, AttributeError, RecursionError) as e:
+            result = json.loads(read_text(path) or "{}")
+            if not isinstance(result, dict):
+                raise ValueError(f"it holds a {type(result).__name__}")
+        except (OSError, ValueError, RecursionError) as e:
             raise InputError(f"no JSON object: {e}", where=str(path), fix="measure again, or delete it") from None
+        if result:  # else nothing is measured yet
+            found[path.stem] = result
     return found

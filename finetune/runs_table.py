@@ -2,7 +2,7 @@
 
 import difflib
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -73,7 +73,7 @@ class RunRow:
     changed: float | None = None
 
 
-FIGURES = list(RunRow.__dataclass_fields__)[5:]
+FIGURES = [field.name for field in fields(RunRow) if field.type in (int | None, float | None)]
 KEYS = ("changed", *(name for name in RunRow.__dataclass_fields__ if name not in ("problem", "changed")))
 
 
