@@ -1,5 +1,6 @@
 """A model to ask: a base model, with or without an adapter, through plain transformers and peft."""
 
+import platform
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,17 @@ def decoding_dtype(trained: str, device: str) -> str:
     Decoding reads every weight and the whole cache for each token: half the bytes was 2.4 times as fast
     (docs/decisions.md), and only near-ties between two tokens can fall the other way.
     """
+    return "bfloat16" if device == "cpu" and processor_has_bfloat16() else trained
+
+
+def processor_has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself. With AVX-512 alone oneDNN emulates it, at a fifth of float32's
+    speed (docs/decisions.md), and calls that support."""
     import torch
 
-    if device == "cpu" and torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        return "bfloat16"
-    return trained
+    if platform.machine().lower() in ("x86_64", "amd64"):
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def compute_device(model: Any) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.backend import bound_card
+from eval.load import processor_has_bfloat16
 from finetune.words import phrase
 from tooltune.cuda import GIB as GIB
 from tooltune.cuda import open_card, prepare_process
@@ -54,9 +55,8 @@ def detect() -> Device:
         memory = properties.total_memory / GIB
         return Device("cuda", properties.name, capability, memory, capability >= (8, 0), str(properties.uuid))
     flags = torch.backends.cpu.get_cpu_capability()
-    bf16 = bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) if torch.backends.mkldnn.is_available() else False
     name = f"{_processor()} ({torch.get_num_threads()} threads, {flags})"
-    return Device("cpu", name, (0, 0), psutil.virtual_memory().total / GIB, bf16)
+    return Device("cpu", name, (0, 0), psutil.virtual_memory().total / GIB, processor_has_bfloat16())
 
 
 def has_cuda() -> bool:

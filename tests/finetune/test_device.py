@@ -16,6 +16,7 @@ import pynvml
 import pytest
 
 from eval.backend import start_unsloth
+from eval.load import decoding_dtype
 from finetune.device import FLOAT16_OVERFLOWS, Device, cap, detect, family_of, precision
 from finetune.models import attention_of
 from finetune.system import SystemMonitor
@@ -130,6 +131,21 @@ def test_a_dtype_that_would_not_be_what_it_says_is_refused(
     assert f"model.dtype=auto takes {instead} here" in " ".join(refused.value.lines())
 
 
+@pytest.mark.parametrize(
+    ("machine", "avx512_bf16", "amx", "has"),
+    [("x86_64", False, False, False), ("AMD64", True, False, True), ("x86_64", False, True, True)],
+)
+def test_a_bfloat16_that_is_only_emulated_is_none(
+    machine: str, avx512_bf16: bool, amx: bool, has: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr("torch.cpu._is_avx512_bf16_supported", lambda: avx512_bf16)
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: amx)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert detect().bf16 is has
+    assert decoding_dtype("float32", "cpu") == ("bfloat16" if has else "float32")
+
+
 def test_the_families_that_overflow_are_unsloths() -> None:
     zoo = importlib.util.find_spec("unsloth_zoo")
     assert zoo and zoo.origin
@@ -186,6 +202,7 @@ def test_unsloths_loss_keeps_its_default_kernel_and_takes_a_small_cards_tiles() 
     code = """
 import os
 from eval.backend import start_unsloth
+from eval.load import decoding_dtype
 from finetune.device import act_small
 act_small()
 os.environ["UNSLOTH_COMPILE_DISABLE"] = "partial"  # as on a card
