@@ -10,23 +10,20 @@ from tooltune.errors import InputError
 from tooltune.pretrained import check_files
 
 
-def decoding_dtype(trained: str, device: str) -> str:
-    """The dtype to decode in: the one that was trained in, but bfloat16 on a processor that has it.
+def processor_dtype() -> str:
+    """What a processor multiplies and decodes in: bfloat16 where it has it, else float32.
 
-    Decoding reads every weight and the whole cache for each token: half the bytes was 2.4 times as fast
-    (docs/decisions.md), and only near-ties between two tokens can fall the other way.
+    Decoding reads every weight and the whole cache for each token: half the bytes was 2.4 times as fast, and only
+    near-ties between two tokens can fall the other way. With AVX-512 alone oneDNN calls bfloat16 supported and emulates
+    it, at a fifth of float32's speed (docs/decisions.md).
     """
-    return "bfloat16" if device == "cpu" and processor_has_bfloat16() else trained
-
-
-def processor_has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself. With AVX-512 alone oneDNN emulates it, at a fifth of float32's
-    speed (docs/decisions.md), and calls that support."""
     import torch
 
     if platform.machine().lower() in ("x86_64", "amd64"):
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        has = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    else:
+        has = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bfloat16" if has else "float32"
 
 
 def compute_device(model: Any) -> Any:
@@ -107,7 +104,7 @@ def load_model(base: Path, *, dtype: str, load_in_4bit: bool, device: str) -> An
     return model.eval()
 
 
-def dense_copy(model: Any, base: Path, *, trained: str, load_in_4bit: bool) -> Any:
+def dense_copy(model: Any, base: Path, *, load_in_4bit: bool) -> Any:
     """A copy of a model in training that decodes fast on a CPU: the same numbers, dequantised and merged.
 
     Decoding with NF4 weights and separate adapters dequantises the whole model for every token; the copy costs seconds
@@ -115,12 +112,11 @@ def dense_copy(model: Any, base: Path, *, trained: str, load_in_4bit: bool) -> A
 
     Args:
         model: a PEFT model on the base of the folder `base`.
-        trained: the dtype of its activations in training.
         load_in_4bit: whether its frozen weights are NF4.
     """
     with tempfile.TemporaryDirectory() as folder:
         model.save_pretrained(folder)
-        dense = load_model(base, dtype=decoding_dtype(trained, "cpu"), load_in_4bit=load_in_4bit, device="cpu")
+        dense = load_model(base, dtype=processor_dtype(), load_in_4bit=load_in_4bit, device="cpu")
         return add_adapter(dense, Path(folder), device="cpu")
 
 

@@ -8,7 +8,7 @@ from data.record import Record
 from data.template import Template
 from data.tools import with_visible_tools
 from eval import backend
-from eval.load import add_adapter, decoding_dtype, load_model
+from eval.load import add_adapter, load_model, processor_dtype
 from eval.shortage import NoRoom, is_shortage
 from tooltune.cuda import prepare_process
 from tooltune.errors import InputError
@@ -50,7 +50,7 @@ class Trained(Run):
     @property
     def dtype(self) -> str:
         """Of the activations, a name in torch."""
-        return decoding_dtype(self.manifest["precision"], self.device)
+        return processor_dtype() if self.device == "cpu" else str(self.manifest["precision"])
 
     @property
     def swapped(self) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eval.backend import bound_card
-from eval.load import processor_has_bfloat16
+from eval.load import processor_dtype
 from finetune.words import phrase
 from tooltune.cuda import GIB as GIB
 from tooltune.cuda import open_card, prepare_process
@@ -56,7 +56,7 @@ def detect() -> Device:
         return Device("cuda", properties.name, capability, memory, capability >= (8, 0), str(properties.uuid))
     flags = torch.backends.cpu.get_cpu_capability()
     name = f"{_processor()} ({torch.get_num_threads()} threads, {flags})"
-    return Device("cpu", name, (0, 0), psutil.virtual_memory().total / GIB, processor_has_bfloat16())
+    return Device("cpu", name, (0, 0), psutil.virtual_memory().total / GIB, processor_dtype() == "bfloat16")
 
 
 def has_cuda() -> bool:

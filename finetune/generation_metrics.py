@@ -15,7 +15,6 @@ from tooltune.words import Say
 
 def scorer(
     config: Config,
-    dtype: str,
     device: Device,
     prepared: Prepared,
     records: Sequence[Record],
@@ -42,7 +41,7 @@ def scorer(
     from eval.load import dense_copy
 
     prompts = [render_prompt(r, prepared.tokenizer, prepared.template) for r in share(records)]
-    copy: dict[str, Any] = {"trained": dtype, "load_in_4bit": config.model.load_in_4bit}
+    four_bit = config.model.load_in_4bit
     safe: list[int] = []  # found at the first call
 
     def shrunk(before: int, now: int) -> None:
@@ -50,7 +49,7 @@ def scorer(
         say_shrunk(warn)(before, now)
 
     def run(model: Any) -> dict[str, float]:
-        asked = dense_copy(model, prepared.folder, **copy) if device.kind == "cpu" else model
+        asked = dense_copy(model, prepared.folder, load_in_4bit=four_bit) if device.kind == "cpu" else model
         if prompts and not safe:
             wanted = config.eval.generate_batch
             safe.append(safe_batch(asked, prepared.tokenizer, prompts, batch=wanted, warn=warn))

@@ -238,7 +238,7 @@ def _build(session: RunSession, rows: RunRows, machine: Machine, loaded: Any, me
         train=prepared.train.examples,
         validation=prepared.validation.examples,
         packing=rows.packing,
-        scorer=scorer(config, loaded.dtype, device, prepared, prepared.scored, say),
+        scorer=scorer(config, device, prepared, prepared.scored, say),
         tally=meter.tally,
         evaluating=session.interrupts.stop_at_once,
     )
@@ -253,7 +253,7 @@ def _try_out(session: RunSession, trainer: Any, rows: RunRows) -> None:
 
     brief = session.config.changed({"eval.max_new_tokens": 8})  # enough to see that generating works
     job, prepared = trainer.job, rows.prepared
-    few = scorer(brief, job.loaded.dtype, job.device, prepared, prepared.scored[:2], session.say)
+    few = scorer(brief, job.device, prepared, prepared.scored[:2], session.say)
     first_look(trainer, rows.length, few, session.say)
 
 

@@ -16,7 +16,7 @@ import pynvml
 import pytest
 
 from eval.backend import start_unsloth
-from eval.load import decoding_dtype
+from eval.load import processor_dtype
 from finetune.device import FLOAT16_OVERFLOWS, Device, cap, detect, family_of, precision
 from finetune.models import attention_of
 from finetune.system import SystemMonitor
@@ -143,7 +143,7 @@ def test_a_bfloat16_that_is_only_emulated_is_none(
     monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert detect().bf16 is has
-    assert decoding_dtype("float32", "cpu") == ("bfloat16" if has else "float32")
+    assert processor_dtype() == ("bfloat16" if has else "float32")
 
 
 def test_the_families_that_overflow_are_unsloths() -> None:
@@ -202,7 +202,6 @@ def test_unsloths_loss_keeps_its_default_kernel_and_takes_a_small_cards_tiles() 
     code = """
 import os
 from eval.backend import start_unsloth
-from eval.load import decoding_dtype
 from finetune.device import act_small
 act_small()
 os.environ["UNSLOTH_COMPILE_DISABLE"] = "partial"  # as on a card

@@ -42,7 +42,7 @@ def make(said: list[str], monkeypatch: pytest.MonkeyPatch) -> Any:
     tokenizer = SimpleNamespace(eos_token_id=9, pad_token_id=0, decode=lambda ids, **_: "<|im_end|>")
     prepared: Any = SimpleNamespace(tokenizer=tokenizer, template=SimpleNamespace(family="hermes"), scored=ROWS)
     config = load_config("6gb", ["eval.generate=8", "eval.generate_batch=8"])
-    return scorer(config, "bfloat16", CUDA, prepared, ROWS, said.append)
+    return scorer(config, CUDA, prepared, ROWS, said.append)
 
 
 def test_shortage_halves_the_batch_for_the_evaluations_to_come_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ import sys
 import finetune.train
 from finetune.cli import app
 rates = {rates}
-def scorer(config, dtype, device, prepared, records, warn):
+def scorer(config, device, prepared, records, warn):
     given = [dict(zip(rates, row)) for row in zip(*rates.values())]
     return lambda model: given.pop(0) if len(records) > 2 else given[0]
 finetune.train.scorer = scorer
@@ -58,5 +58,5 @@ def test_balanced_needs_rows_of_both_kinds_to_be_scored(called: bool) -> None:
     prepared: Any = SimpleNamespace(scored=rows)
     device = Device("cpu", "", (0, 0), 8.0, bf16=False)
     with pytest.raises(InputError, match="the 3 validation rows") as error:
-        scorer(load_config("cpu", ["eval.select_by=balanced"]), "float32", device, prepared, rows[:2], print)
+        scorer(load_config("cpu", ["eval.select_by=balanced"]), device, prepared, rows[:2], print)
     assert error.value.where == "eval.select_by=balanced"
