@@ -4,6 +4,7 @@ bfloat16 has 8 bits: enough for the factors of a product whose sum is kept in fl
 which the first LoRA updates would be rounded away (docs/decisions.md).
 """
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -52,6 +53,7 @@ def compile_layers(model: Any) -> str | None:
     """
     import torch
 
+    _keep_apart_by_width()
     try:
         torch.compile(lambda x: x.sin() + 1)(torch.ones(8))
     except Exception as e:  # whatever a compiler, its headers or a read-only folder may raise: the run goes on eagerly
@@ -59,6 +61,17 @@ def compile_layers(model: Any) -> str | None:
     for layer in model.get_base_model().model.layers:
         layer.compile(dynamic=True)
     return None
+
+
+def _keep_apart_by_width() -> None:
+    """Cache what is compiled by the processor's vector width, which torch's own key lacks: AVX2 after AVX-512 on one
+    disk was a segmentation fault."""
+    import torch
+    from torch._inductor.runtime.cache_dir_utils import default_cache_dir
+
+    usual = default_cache_dir()
+    if os.environ.get("TORCHINDUCTOR_CACHE_DIR", usual) == usual:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = f"{usual}_{torch.backends.cpu.get_cpu_capability().lower()}"
 
 
 def _write_out(linear: Any) -> None:

@@ -1,10 +1,12 @@
 """Training on a processor: only the factors of products are rounded, and NF4 stays NF4."""
 
+import os
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from torch._inductor.runtime.cache_dir_utils import default_cache_dir
 
 from data.render import Example, Role
 from finetune.attention import use_packed_attention
@@ -61,6 +63,16 @@ def test_written_out_weights_are_those_of_nf4() -> None:
     store_factors_in_bf16(SimpleNamespace(get_base_model=lambda: base))
     assert torch.allclose(linear(states).float(), wanted, atol=0.05)
     assert not torch.allclose(dense(states), wanted, atol=0.05)  # what rounding to NF4 changes is far more
+
+
+def test_what_torch_compiles_is_kept_by_vector_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.compile", lambda function: function)
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "AVX2")
+    nothing: Any = SimpleNamespace(get_base_model=lambda: SimpleNamespace(model=SimpleNamespace(layers=[])))
+    for kept, used in (("", "_avx2"), ("/mine", "/mine")):
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", kept or default_cache_dir())
+        assert compile_layers(nothing) is None
+        assert os.environ["TORCHINDUCTOR_CACHE_DIR"] == (kept or default_cache_dir() + used)
 
 
 @pytest.mark.slow
