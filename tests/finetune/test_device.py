@@ -102,7 +102,9 @@ def test_torch_is_imported_after_the_allocator_is_told(entrance: str, tmp_path: 
         (TURING, "hf", "qwen3_5_text", "auto", "float32"),
         (TURING, "unsloth", "qwen2", "float32", "float32"),
         (PROCESSOR, "unsloth", "gemma3_text", "auto", "float32"),
+        (PROCESSOR, "hf", "qwen2", "bfloat16", "bfloat16"),
         (replace(PROCESSOR, bf16=True), "unsloth", "gemma3_text", "float32", "float32"),
+        (replace(PROCESSOR, bf16=True), "hf", "qwen2", "bfloat16", "bfloat16"),
     ],
 )
 def test_the_precision_is_of_device_backend_and_family(
@@ -111,6 +113,7 @@ def test_the_precision_is_of_device_backend_and_family(
     dtype, reason = precision(wanted, device, backend, family)
     assert dtype == taken
     assert ("overflows in float16" in str(reason)) == (device is TURING and taken == "float32" and wanted == "auto")
+    assert ("emulates it" in str(reason)) == (device == PROCESSOR and wanted == "bfloat16")
 
 
 @pytest.mark.parametrize(
