@@ -154,7 +154,7 @@ def precision(wanted: str, device: Device, backend: str, family: str) -> tuple[s
         if reason := _refusal(wanted, device, backend, family if overflows else ""):
             fix = f"model.dtype=auto takes {precision('auto', device, backend, family)[0]} here"
             raise InputError(f"{wanted} is not possible: {reason}", where="model.dtype", fix=fix)
-        emulated = device.kind == "cpu" and wanted == "bfloat16" and not device.bf16
+        emulated = wanted == "bfloat16" and not device.bf16
         return wanted, phrase("dtype.emulated") if emulated else phrase("dtype.configured")
     if device.bf16:
         return "bfloat16", phrase("dtype.here")
